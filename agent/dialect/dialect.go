@@ -1,0 +1,119 @@
+// Package dialect turns broker messages into what they mean for the agent, and
+// what the agent has to say into messages. A Dialect is pure: it does no I/O,
+// keeps no state and knows no journal. The structs of the wire live here.
+package dialect
+
+import (
+	"encoding/json"
+
+	"github.com/ratchetd/ratchet/executor"
+)
+
+// Message is one MQTT message, in or out. All are sent with QoS 1 unless Lossy.
+type Message struct {
+	Topic   string
+	Payload []byte
+	Retain  bool
+	Lossy   bool // QoS 0
+}
+
+// A Dialect speaks with one kind of service.
+type Dialect interface {
+	// Jobs are the topic filters that bring offers and cancels; Own are the
+	// other ones; ReadBack bring what this device once told of its jobs.
+	Topics() Topics
+	// Will is what the broker says for a device that vanished; nil for none.
+	Will() *Message
+	// Hello is what to send after every connect, such as asking for work.
+	Hello() []Message
+	// Receive tells what a message means; nil means nothing to this device.
+	Receive(Message) Event
+	// Status tells a job's state. Its messages are idempotent by Rev.
+	Status(Report) []Message
+	// Tell turns everything else that a device says into messages: Presence,
+	// Facts, Health, Alert, LogLine, Data or Forgotten.
+	Tell(any) []Message
+}
+
+// Topics are filters to subscribe to.
+type Topics struct{ Jobs, Own, ReadBack []string }
+
+// Event is what a message means: Offer, Cancel, Cleared, Told or Presence.
+type Event any
+
+// Offer is a job that somebody wants done. Err says why its envelope or text
+// cannot be read; then the rest but ID may be empty.
+type Offer struct {
+	ID        string // the topic's id
+	Scope     string // device, group or all
+	Text      []byte // the document's exact text
+	Signature string // minisign signature, or empty
+	Percent   *float64
+	Origin    json.RawMessage // for Record.Origin
+	Err       error
+}
+
+// Cancel asks for the end of a job. Text is the signed text, if it was signed.
+type Cancel struct {
+	ID        string
+	Text      []byte
+	Signature string
+}
+
+// Cleared says that an offer was taken away; nothing is cancelled by it.
+type Cleared struct{ ID string }
+
+// Told is what this device itself told of a job earlier, read back from the broker.
+type Told struct{ Status JobStatus }
+
+// Presence is the device's own retained state.
+type Presence struct {
+	Online bool          `json:"online"`
+	Since  executor.Time `json:"since,omitzero"`
+	Agent  string        `json:"agent,omitempty"`
+}
+
+// Report is what is to be told of one job: its Record, and what RAM knows beyond it.
+type Report struct {
+	Record   executor.Record
+	Waiting  string  // why it waits; empty when it does not
+	Progress float64 // of the step under way, 0 to 1
+}
+
+// Facts are what target sees; Health one sample or several that waited.
+type (
+	Facts  json.RawMessage
+	Health []json.RawMessage
+)
+
+// Forgotten says that the device no longer knows the id: its retained status goes.
+type Forgotten struct{ ID string }
+
+// Alert is one raised or cleared alert.
+type Alert struct {
+	Name     string          `json:"name"`
+	Device   string          `json:"device"`
+	Severity string          `json:"severity"`
+	State    string          `json:"state"` // raised or cleared
+	Since    executor.Time   `json:"since,omitzero"`
+	Cleared  executor.Time   `json:"cleared,omitzero"`
+	Value    json.RawMessage `json:"value,omitempty"`
+	Rule     string          `json:"rule"`
+}
+
+// LogLine is a piece of a step's live output.
+type LogLine struct {
+	Job     string `json:"-"`
+	Step    string `json:"step"`
+	Attempt int    `json:"attempt"`
+	Seq     int    `json:"seq"`
+	Stream  string `json:"stream"` // stdout or stderr
+	Text    string `json:"text"`
+}
+
+// Data is a part of what a data step publishes: JSON lines, at most 64 KiB.
+type Data struct {
+	Job   string
+	Seq   int
+	Lines []byte
+}

@@ -1,0 +1,47 @@
+package executor
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+)
+
+// A Kind is the code for one sort of step.
+//
+// Check holds the parameters against the rules when the job is accepted; it
+// reads nothing but them and must not act.
+//
+// Run does the work and blocks until it is done. After a crash, a reboot or a
+// stop it is called again for the same step with Task.Attempt raised and what
+// was saved last in Task.Load, so it must be able to go on or to begin anew.
+// When ctx ends it must return soon, with the whole process group gone; the
+// cause of ctx says why. A nil error counts even when ctx has ended.
+type Kind interface {
+	Check(with json.RawMessage) error
+	Run(ctx context.Context, t *Task) error
+}
+
+// An Undoer can take its change back: at any time after Run was first called,
+// cut at any moment itself, and twice. What it needs for that was saved before
+// the change was made. ctx is not ended by a cancel.
+type Undoer interface {
+	Undo(ctx context.Context, t *Task) error
+}
+
+// Kinds are the kinds that this device can run, by name.
+type Kinds map[string]Kind
+
+// Check holds every step of the job against its kind. The error names the step.
+func (k Kinds) Check(j Job) error {
+	for i := range j.Total() {
+		s, where := j.StepAt(i), stepPath(i, len(j.Steps))
+		kind, ok := k[s.Kind]
+		if !ok {
+			return fmt.Errorf("%s.%s: no such kind or field", where, s.Kind)
+		}
+		if err := kind.Check(s.With); err != nil {
+			return fmt.Errorf("%s.%s: %w", where, s.Kind, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,113 @@
+package executor
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// State is where a job or a step is. The words are those of the wire.
+type State string
+
+// Job states. The last four are final.
+const (
+	Queued    State = "queued"
+	Waiting   State = "waiting" // told from RAM: on disk such a job is queued or running
+	Running   State = "running"
+	Undoing   State = "undoing"
+	Succeeded State = "succeeded"
+	Failed    State = "failed"
+	Cancelled State = "cancelled"
+	Rejected  State = "rejected"
+)
+
+// Step states, besides Running, Succeeded and Failed.
+const (
+	Pending State = "pending"
+	Skipped State = "skipped"
+	Undone  State = "undone"
+	Stopped State = "stopped" // the agent was stopped in it; told as running
+)
+
+// Final tells whether a job in this state stays so.
+func (s State) Final() bool {
+	return s == Succeeded || s == Failed || s == Cancelled || s == Rejected
+}
+
+// A Record is all that the device durably knows about one job. It is a value:
+// Accept writes the first, running turns one into the next, reporting is a
+// function of it. Text is written once and every step's Output and Result
+// once, under keys of their own; the rest is the small state of each commit.
+type Record struct {
+	Key    string          `json:"key"`              // identity in the journal; the plain dialect's is the job id
+	Seq    uint64          `json:"seq"`              // order of acceptance, given by the store
+	Origin json.RawMessage `json:"origin,omitempty"` // who to answer, in the dialect's own words
+	Text   []byte          `json:"-"`                // the document's exact bytes
+	Job    Job             `json:"-"`                // Text, parsed; the store fills it in
+	ID     string          `json:"id"`
+	Digest string          `json:"digest"`       // sha256 of Text, lower-case hex
+	By     string          `json:"by,omitempty"` // id of the key that signed
+	Alert  json.RawMessage `json:"alert,omitempty"`
+
+	Rev      uint64       `json:"rev"` // counts the commits of this Record, from 1
+	State    State        `json:"state"`
+	Reason   string       `json:"reason,omitempty"`
+	Warnings []string     `json:"warnings,omitempty"`
+	Accepted Time         `json:"accepted,omitzero"`
+	Started  Time         `json:"started,omitzero"`
+	Ended    Time         `json:"ended,omitzero"`
+	Ran      Duration     `json:"ran,omitzero"` // running time since the first begin
+	At       Cursor       `json:"at"`
+	Verdict  State        `json:"verdict,omitempty"` // while undoing: how the job will end
+	Steps    []StepRecord `json:"steps"`             // steps, then those of onFailure
+}
+
+// Phase is which of a job's three walks it is on.
+type Phase string
+
+// The walks: forward over steps, back over the done ones, forward over onFailure.
+const (
+	Forward   Phase = ""
+	Back      Phase = "undo"
+	OnFailure Phase = "onFailure"
+)
+
+// Cursor is the step that is next or under way; Undo says that what is under
+// way there is its Undo.
+type Cursor struct {
+	Phase Phase `json:"phase,omitempty"`
+	Step  int   `json:"step"`
+	Undo  bool  `json:"undo,omitempty"`
+}
+
+// StepRecord is what the device durably knows about one step.
+type StepRecord struct {
+	State       State           `json:"state,omitempty"` // empty: pending
+	Attempts    int             `json:"attempts,omitempty"`
+	Interrupted int             `json:"interrupted,omitempty"`
+	Failures    int             `json:"failures,omitempty"` // attempts that retry counts
+	Millis      int64           `json:"millis,omitempty"`
+	Reason      string          `json:"reason,omitempty"`
+	Resumed     string          `json:"resumed,omitempty"` // how the last interruption was settled
+	Boot        string          `json:"boot,omitempty"`    // the boot in which it was last begun
+	Saved       json.RawMessage `json:"saved,omitempty"`   // the kind's own checkpoint
+	CutExpected bool            `json:"cutExpected,omitempty"`
+	Undo        *UndoRecord     `json:"undo,omitempty"`
+	Output      string          `json:"-"` // tail of the last attempt
+	Result      json.RawMessage `json:"-"`
+}
+
+// UndoRecord counts what an Undo has cost so far.
+type UndoRecord struct {
+	Attempts    int  `json:"attempts"`
+	Interrupted int  `json:"interrupted,omitempty"`
+	Failures    int  `json:"failures,omitempty"`
+	Stopped     bool `json:"stopped,omitempty"`
+	GivenUp     bool `json:"givenUp,omitempty"`
+}
+
+// NewRecord is the Record of a job that was just accepted. The store gives it
+// its Seq.
+func NewRecord(j Job, text []byte, now time.Time) Record {
+	return Record{Key: j.ID, ID: j.ID, Job: j, Text: text, Digest: Digest(text),
+		Rev: 1, State: Queued, Accepted: stamp(now), Steps: make([]StepRecord, j.Total())}
+}

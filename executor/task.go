@@ -1,0 +1,74 @@
+package executor
+
+import (
+	"encoding/json"
+	"io"
+	"log/slog"
+)
+
+// A Task is one attempt at one step, handed to a Kind.
+type Task struct {
+	Job     string          // the job's id
+	Step    string          // the step's name
+	With    json.RawMessage // the parameters
+	Attempt int             // from 1; counts every start of Run, or of Undo
+	Boot    string          // id of this boot
+	Begun   string          // id of the boot in which the step was begun before this attempt; empty at the first
+	Timeout Duration        // of the step; 0 leaves the kind's default to the kind
+	Stream  bool            // live output is wanted
+
+	// Dir is the task's own directory below the state directory, for undo
+	// data. It is made on first use by the kind and removed when the job ends.
+	Dir string
+	// Output takes what the step has to say; a bounded tail of it is kept. It
+	// is safe for concurrent use and never blocks. Err is the same for stderr.
+	Output, Err io.Writer
+	// Result is what the step has to say in JSON, at most 4 KiB.
+	Result json.RawMessage
+	// Stopping is closed when the agent is asked to end: a step that only
+	// waits returns at once, one that works has 20 seconds left.
+	Stopping <-chan struct{}
+	Log      *slog.Logger
+
+	saved    json.RawMessage
+	save     func(state json.RawMessage, cutExpected bool) error
+	progress func(fraction float64)
+}
+
+// NewTask returns a Task with the given saved state, which calls save and
+// progress; for the executor and for tests of kinds.
+func NewTask(t Task, saved json.RawMessage, save func(json.RawMessage, bool) error, progress func(float64)) *Task {
+	t.saved, t.save, t.progress = saved, save, progress
+	return &t
+}
+
+// Load reads what was saved last for this step into v and tells whether there
+// was anything.
+func (t *Task) Load(v any) (bool, error) {
+	if len(t.saved) == 0 {
+		return false, nil
+	}
+	return true, json.Unmarshal(t.saved, v)
+}
+
+// Save makes v the step's checkpoint. It is durable when Save returns.
+func (t *Task) Save(v any) error { return t.checkpoint(v, false) }
+
+// SaveBeforeReboot is Save for a step that is about to reboot the device: if
+// the next start is in another boot, that was no interruption.
+func (t *Task) SaveBeforeReboot(v any) error { return t.checkpoint(v, true) }
+
+func (t *Task) checkpoint(v any, cutExpected bool) error {
+	state, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	if err := t.save(state, cutExpected); err != nil {
+		return err
+	}
+	t.saved = state
+	return nil
+}
+
+// Progress tells how far the attempt is, 0 to 1. It is cheap and not journaled.
+func (t *Task) Progress(fraction float64) { t.progress(fraction) }

@@ -1,0 +1,3 @@
+module github.com/ratchetd/ratchet
+
+go 1.26.3
