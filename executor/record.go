@@ -87,10 +87,11 @@ type StepRecord struct {
 	Failures    int             `json:"failures,omitempty"` // attempts that retry counts
 	Millis      int64           `json:"millis,omitempty"`
 	Reason      string          `json:"reason,omitempty"`
-	Resumed     string          `json:"resumed,omitempty"` // how the last interruption was settled
-	Boot        string          `json:"boot,omitempty"`    // the boot in which it was last begun
-	Saved       json.RawMessage `json:"saved,omitempty"`   // the kind's own checkpoint
-	CutExpected bool            `json:"cutExpected,omitempty"`
+	Resumed     string          `json:"resumed,omitempty"`     // how the last interruption was settled
+	Boot        string          `json:"boot,omitempty"`        // the boot in which it was last begun
+	Saved       json.RawMessage `json:"saved,omitempty"`       // the kind's own checkpoint
+	CutExpected bool            `json:"cutExpected,omitempty"` // it was about to reboot the device
+	Trial       bool            `json:"trial,omitempty"`       // its change is made and waits to be confirmed
 	Undo        *UndoRecord     `json:"undo,omitempty"`
 	Output      string          `json:"-"` // tail of the last attempt
 	Result      json.RawMessage `json:"-"`
@@ -98,11 +99,11 @@ type StepRecord struct {
 
 // UndoRecord counts what an Undo has cost so far.
 type UndoRecord struct {
+	Running     bool `json:"running,omitempty"` // it has begun and not ended: a cut shows here
 	Attempts    int  `json:"attempts"`
 	Interrupted int  `json:"interrupted,omitempty"`
 	Failures    int  `json:"failures,omitempty"`
-	Stopped     bool `json:"stopped,omitempty"`
-	GivenUp     bool `json:"givenUp,omitempty"`
+	GivenUp     bool `json:"givenUp,omitempty"` // it is never tried again
 }
 
 // NewRecord is the Record of a job that was just accepted. The store gives it

@@ -1,0 +1,228 @@
+package executor
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// The methods below are the whole state machine. Each returns the next Record
+// and touches nothing else; which of them apply is the walk's business.
+
+const (
+	maxInterruptions = 3 // of a step, unless it says otherwise, and of an Undo
+	maxUndoFailures  = 3
+)
+
+// own returns r with step records that can be changed.
+func (r Record) own() (Record, *StepRecord) {
+	r.Steps = slices.Clone(r.Steps)
+	s := &r.Steps[r.At.Step]
+	if s.Undo != nil {
+		u := *s.Undo
+		s.Undo = &u
+	}
+	return r, s
+}
+
+// begin starts the step under the cursor, once more or for the first time.
+func (r Record) begin(boot string, now Time) Record {
+	r, s := r.own()
+	if r.Started.IsZero() {
+		r.Started = now
+	}
+	r.State = Undoing
+	if r.At.Phase == Forward {
+		r.State = Running
+	}
+	s.State, s.Boot, s.CutExpected, s.Reason = Running, boot, false, ""
+	s.Attempts++
+	return r
+}
+
+// interrupt counts that the step under the cursor was cut.
+func (r Record) interrupt() Record {
+	r, s := r.own()
+	s.State = Running
+	s.Interrupted++
+	return r
+}
+
+// resume notes how an interruption was settled.
+func (r Record) resume(choice string) Record {
+	r, s := r.own()
+	s.Resumed = choice
+	return r
+}
+
+// stop notes that the agent was stopped in the step or undo under the cursor.
+func (r Record) stop() Record {
+	r, s := r.own()
+	if r.At.Undo {
+		s.Undo.Running = false
+	} else {
+		s.State = Stopped
+	}
+	return r
+}
+
+// An ending is how an attempt at a step went.
+type ending struct {
+	state   State // Succeeded, Skipped or Failed
+	reason  string
+	last    bool  // there is no retry
+	verdict State // not empty: the job ends so, whatever the step tolerates
+}
+
+// end closes the attempt at the step under the cursor and moves the cursor to
+// what comes next. can tells whether the i-th step's kind is an Undoer.
+func (r Record) end(e ending, can func(i int) bool) Record {
+	r, s := r.own()
+	s.State, s.Reason, s.Trial = e.state, bounded(e.reason), false
+	if e.state != Failed {
+		return r.onward()
+	}
+	if !e.last && s.Failures+1 < r.Job.StepAt(r.At.Step).Retry.Attempts {
+		s.Failures++
+		s.State = Pending
+		return r
+	}
+	if e.verdict != "" && r.At.Phase == Forward {
+		r.Verdict = e.verdict
+	}
+	if s.Attempts > 0 && can(r.At.Step) {
+		r.At.Undo = true
+		r.State = Undoing
+		return r
+	}
+	return r.afterFailure(can)
+}
+
+// onward moves to the next step, or ends the job behind the last one.
+func (r Record) onward() Record {
+	r.At.Step++
+	switch {
+	case r.At.Phase == Forward && r.At.Step == len(r.Job.Steps):
+		return r.close(Succeeded, "")
+	case r.At.Phase == OnFailure && r.At.Step == r.Job.Total():
+		return r.close(r.Verdict, r.Reason)
+	}
+	return r
+}
+
+// afterFailure decides what a failed step means for its job.
+func (r Record) afterFailure(can func(i int) bool) Record {
+	step, s := r.Job.StepAt(r.At.Step), r.Steps[r.At.Step]
+	gaveUp := s.Undo != nil && s.Undo.GivenUp
+	switch {
+	case r.At.Phase == OnFailure: // the rest may still help
+		return r.onward()
+	case step.ContinueOnFailure && r.Verdict == "" && !gaveUp:
+		return r.onward()
+	case r.Verdict == "":
+		r.Verdict = Failed
+	}
+	if r.Verdict == Failed {
+		r.Reason = fmt.Sprintf("step %s: %s", step.Name, s.Reason)
+	}
+	return r.back(can)
+}
+
+// back moves to the newest done step before the cursor that is to be undone.
+// Behind the oldest come the onFailure steps, which a cancel does not run.
+func (r Record) back(can func(i int) bool) Record {
+	r.State = Undoing
+	for i := r.At.Step - 1; r.Job.UndoOnFailure && i >= 0; i-- {
+		if r.Steps[i].State == Succeeded && can(i) {
+			r.At = Cursor{Phase: Back, Step: i, Undo: true}
+			return r
+		}
+	}
+	if r.Verdict == Failed && len(r.Job.OnFailure) > 0 {
+		r.At = Cursor{Phase: OnFailure, Step: len(r.Job.Steps)}
+		return r
+	}
+	return r.close(r.Verdict, r.Reason)
+}
+
+// close makes the Record final. An undo that was given up makes it failed.
+func (r Record) close(state State, reason string) Record {
+	r.State, r.Reason, r.Verdict, r.At = state, reason, "", Cursor{}
+	for i, s := range r.Steps {
+		if s.Undo != nil && s.Undo.GivenUp {
+			r.State = Failed
+			r.Reason = fmt.Sprintf("undo failed: step %s: %s", r.Job.StepAt(i).Name, s.Reason)
+		}
+	}
+	return r
+}
+
+// beginUndo starts the Undo under the cursor.
+func (r Record) beginUndo() Record {
+	r, s := r.own()
+	if s.Undo == nil {
+		s.Undo = &UndoRecord{}
+	}
+	s.Undo.Running = true
+	s.Undo.Attempts++
+	r.State = Undoing
+	return r
+}
+
+// interruptUndo counts that the Undo under the cursor was cut.
+func (r Record) interruptUndo() Record {
+	r, s := r.own()
+	s.Undo.Running = false
+	s.Undo.Interrupted++
+	return r
+}
+
+// endUndo closes the Undo under the cursor and moves on; an Undo that failed
+// stays under the cursor until it has failed or was cut too often.
+func (r Record) endUndo(err error, can func(i int) bool) Record {
+	r, s := r.own()
+	s.Undo.Running = false
+	switch {
+	case err == nil && r.At.Phase == Back:
+		s.State = Undone
+	case err == nil && s.Reason != Cancel{}.Error():
+		s.Reason += "; undone"
+	case err != nil:
+		s.Undo.Failures++
+		if s.Undo.Failures < maxUndoFailures && s.Undo.Interrupted < maxInterruptions {
+			return r
+		}
+		s.Undo.GivenUp = true
+		s.Reason = bounded(err.Error())
+	}
+	r.At.Undo = false
+	if r.At.Phase == Back {
+		return r.back(can)
+	}
+	return r.afterFailure(can)
+}
+
+// bounded keeps a reason to a few lines.
+func bounded(reason string) string {
+	if len(reason) <= 512 {
+		return reason
+	}
+	return strings.ToValidUTF8(reason[:512], "") + "..."
+}
+
+// Digest is the sha256 of a document's exact text, in lower-case hex.
+func Digest(text []byte) string {
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
+}
+
+// stamp cuts a moment to what documents and reports hold; a zero one stays so.
+func stamp(t time.Time) Time {
+	if t.IsZero() {
+		return Time{}
+	}
+	return Time{t.UTC().Truncate(time.Second)}
+}

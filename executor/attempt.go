@@ -1,0 +1,239 @@
+package executor
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"runtime/debug"
+	"strconv"
+	"time"
+)
+
+const (
+	grace       = 20 * time.Second // what a step gets when the agent is stopped
+	undoTimeout = 10 * time.Minute // of one attempt at an Undo
+)
+
+// timeout is the cause with which a context ends an attempt that took too long.
+type timeout struct {
+	whose string
+	after time.Duration
+}
+
+func (t timeout) Error() string { return fmt.Sprintf("%stimed out after %s", t.whose, t.after) }
+
+// attempt runs the step under the cursor once and closes the attempt. begun is
+// the boot in which it was begun before.
+func (w *walk) attempt(ctx context.Context, begun string) error {
+	ctx, cancel := w.limits(ctx)
+	defer cancel()
+	out, start := &tail{}, time.Now()
+	t := w.task(out)
+	t.Begun = begun
+	var err error
+	if !w.rec().Trial {
+		err = w.guard(func() error { return w.run(ctx, t) })
+	}
+	if err == nil && w.step().Confirm != nil {
+		err = w.trial(ctx)
+	}
+	w.keep(t, out, time.Since(start))
+	return w.judge(context.Cause(ctx), err)
+}
+
+// judge closes an attempt that ended with err. A success counts whatever the
+// cause; an error counts as the cause's if there is one.
+func (w *walk) judge(cause, err error) error {
+	var c Cancel
+	var late timeout
+	switch {
+	case err == nil:
+		w.change(w.r.end(ending{state: Succeeded}, w.can))
+	case errors.As(cause, &c):
+		w.change(w.r.cancel(c, w.can))
+	case w.stopping(), cause != nil && !errors.As(cause, &late):
+		w.change(w.r.stop())
+		return w.leave(ErrStopped)
+	case late.whose != "":
+		w.change(w.r.end(ending{state: Failed, reason: late.Error(), last: true, verdict: Failed}, w.can))
+	case cause != nil:
+		w.fail(late)
+	default:
+		w.fail(err)
+	}
+	return nil
+}
+
+// fail ends the attempt under the cursor; with a retry left, after a pause.
+func (w *walk) fail(err error) {
+	last := errors.As(err, new(unconfirmed))
+	w.change(w.r.end(ending{state: Failed, reason: err.Error(), last: last}, w.can))
+	if !w.r.State.Final() && w.rec().State == Pending {
+		w.pause = time.Duration(w.step().Retry.Delay)
+	}
+}
+
+// undo runs the Undo under the cursor once. It is not ended by a cancel.
+func (w *walk) undo(ctx context.Context) error {
+	ctx = context.WithoutCancel(ctx)
+	if u := w.rec().Undo; u != nil && u.Running { // it was cut
+		if u.Interrupted > 0 && w.Settle != nil {
+			w.Settle(ctx)
+		}
+		w.change(w.r.interruptUndo())
+		if n := w.rec().Undo.Interrupted; n >= maxInterruptions {
+			w.change(w.r.endUndo(fmt.Errorf("interrupted %d times", n), w.can))
+			return nil
+		}
+	}
+	w.change(w.r.beginUndo())
+	if err := w.put(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, undoTimeout, timeout{after: undoTimeout})
+	defer cancel()
+	ctx, unstop := w.untilStopped(ctx)
+	defer unstop()
+	t := w.task(&tail{})
+	t.Attempt = w.rec().Undo.Attempts
+	err := w.guard(func() error { return w.Kinds[w.step().Kind].(Undoer).Undo(ctx, t) })
+	if err != nil && w.stopping() {
+		w.change(w.r.stop())
+		return w.leave(ErrStopped)
+	}
+	step := w.r.At
+	w.change(w.r.endUndo(err, w.can))
+	if w.r.At == step {
+		w.pause = time.Second
+	}
+	return nil
+}
+
+// limits gives the attempt its deadlines and the grace of a stopping agent.
+func (w *walk) limits(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, unstop := w.untilStopped(ctx)
+	undo := []context.CancelFunc{unstop}
+	if d := time.Duration(w.step().Timeout); d > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, d, timeout{after: d})
+		undo = append(undo, cancel)
+	}
+	if d := time.Duration(w.r.Job.Timeout); d > 0 && w.r.At.Phase == Forward {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, d-time.Duration(w.r.Ran), timeout{whose: "the job ", after: d})
+		undo = append(undo, cancel)
+	}
+	return ctx, func() {
+		for _, f := range undo {
+			f()
+		}
+	}
+}
+
+// untilStopped is ctx that also ends when the grace of a stopping agent is over.
+func (w *walk) untilStopped(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-w.Stopping:
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(grace):
+			cancel(ErrStopped)
+		}
+	}()
+	return ctx, func() { cancel(nil) }
+}
+
+// run calls the kind. One that this agent lacks can only come from a Record of
+// another version.
+func (w *walk) run(ctx context.Context, t *Task) error {
+	k := w.Kinds[w.step().Kind]
+	if k == nil {
+		return errors.New("this agent does not have this kind of step")
+	}
+	return k.Run(ctx, t)
+}
+
+// guard turns a panic into an error: a bug in one kind must not stop the agent.
+func (w *walk) guard(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v (a bug in the agent)", p)
+			if w.Log != nil {
+				w.Log.Error("a step panicked", "job", w.r.ID, "kind", w.step().Kind, "err", p, "stack", string(debug.Stack()))
+			}
+		}
+	}()
+	return f()
+}
+
+// task is the attempt under the cursor as its kind sees it.
+func (w *walk) task(out *tail) *Task {
+	step, rec := w.step(), w.rec()
+	t := &Task{
+		Job: w.r.ID, Step: step.Name, With: step.With, Attempt: rec.Attempts,
+		Boot: w.Boot, Timeout: step.Timeout, Stream: step.Stream, Stopping: w.Stopping,
+		Dir:    filepath.Join(w.dir(), strconv.Itoa(w.r.At.Step)),
+		Output: out, Err: out, Log: w.Log, saved: rec.Saved, save: w.save,
+	}
+	if w.Dir == "" {
+		t.Dir = ""
+	}
+	t.progress = func(fraction float64) {
+		w.tell(t, Live{Progress: min(max(fraction, 0), 1)})
+	}
+	if step.Stream {
+		t.Output = io.MultiWriter(out, stream{w, t, "stdout"})
+		t.Err = io.MultiWriter(out, stream{w, t, "stderr"})
+	}
+	return t
+}
+
+// stream passes on what a step says while it runs.
+type stream struct {
+	w    *walk
+	t    *Task
+	name string
+}
+
+func (s stream) Write(p []byte) (int, error) {
+	s.w.tell(s.t, Live{Stream: s.name, Text: string(p)})
+	return len(p), nil
+}
+
+// tell is called from any goroutine of a kind, so it reads nothing of the walk
+// that changes.
+func (w *walk) tell(t *Task, l Live) {
+	if w.Live != nil {
+		l.Key, l.Job, l.Step, l.Attempt = w.key, t.Job, t.Step, t.Attempt
+		w.Live(l)
+	}
+}
+
+// save commits a kind's checkpoint.
+func (w *walk) save(state json.RawMessage, cutExpected bool) error {
+	r, rec := w.r.own()
+	rec.Saved, rec.CutExpected = state, cutExpected
+	w.change(r)
+	return w.put()
+}
+
+// keep notes what the attempt left behind.
+func (w *walk) keep(t *Task, out *tail, took time.Duration) {
+	r, rec := w.r.own()
+	rec.Millis += took.Milliseconds()
+	rec.Output = out.String()
+	rec.Result = t.Result
+	if len(t.Result) > MaxOutput {
+		rec.Result = nil
+		r.Warnings = append(r.Warnings, fmt.Sprintf("step %s: its result of %d bytes was dropped: at most %d are kept", t.Step, len(t.Result), MaxOutput))
+	}
+	w.change(r)
+}

@@ -1,0 +1,51 @@
+package executor
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+)
+
+// when judges the when of the step under the cursor; without one it is wanted.
+func (w *walk) when(ctx context.Context) (bool, error) {
+	e, err := compileIf(w.step().When)
+	if e == nil || err != nil {
+		return e == nil && err == nil, err
+	}
+	input, err := Input(w.env())
+	if err != nil {
+		return false, err
+	}
+	return e.Bool(ctx, input)
+}
+
+// env is what expressions of this job see.
+func (w *walk) env() map[string]any {
+	env := map[string]any{"facts": nil, "health": nil, "vars": nil, "alert": w.r.Alert}
+	if w.Env != nil {
+		maps.Copy(env, w.Env())
+	}
+	steps := map[string]any{}
+	for i, s := range w.r.Steps {
+		state := s.State
+		if state == "" {
+			state = Pending
+		}
+		steps[w.r.Job.StepAt(i).Name] = map[string]any{
+			"state": state, "attempts": s.Attempts, "output": s.Output, "result": s.Result,
+		}
+	}
+	env["steps"] = steps
+	return env
+}
+
+// check runs one diagnostic check; an agent that has none cannot vouch for anything.
+func (w *walk) check(ctx context.Context, c json.RawMessage) error {
+	if w.Check == nil {
+		return errors.New("this agent runs no checks")
+	}
+	ctx, cancel := w.limits(ctx)
+	defer cancel()
+	return w.Check(ctx, c)
+}

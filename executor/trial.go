@@ -1,0 +1,59 @@
+package executor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// trial holds the change of the step under the cursor on trial: within its time
+// the agent must be connected anew and the check must pass. That it is on trial
+// is on disk first, so a power cut begins the trial again, not the change.
+func (w *walk) trial(ctx context.Context) error {
+	r, rec := w.r.own()
+	if !rec.Trial {
+		rec.Trial = true
+		w.change(r)
+		if err := w.put(); err != nil {
+			return err
+		}
+	}
+	c := w.step().Confirm
+	within := time.Duration(c.Within)
+	ctx, cancel := context.WithTimeoutCause(ctx, within, timeout{after: within})
+	defer cancel()
+	if err := w.reach(ctx); err != nil {
+		return unconfirmed{within, err}
+	}
+	for c.Check != nil {
+		err := w.Check(ctx, c.Check)
+		if err == nil {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return unconfirmed{within, err}
+		case <-time.After(time.Second):
+		}
+	}
+	return nil
+}
+
+// unconfirmed is the end of a trial: it is undone, not retried.
+type unconfirmed struct {
+	within time.Duration
+	err    error
+}
+
+func (u unconfirmed) Error() string { return fmt.Sprintf("not confirmed within %s: %v", u.within, u.err) }
+
+func (w *walk) reach(ctx context.Context) error {
+	if w.Reach == nil || w.Check == nil {
+		return errors.New("this agent cannot hold a trial")
+	}
+	if err := w.Reach(ctx); err != nil {
+		return fmt.Errorf("no connection to the broker: %w", err)
+	}
+	return nil
+}
