@@ -53,11 +53,13 @@ type Offer struct {
 	Err       error
 }
 
-// Cancel asks for the end of a job. Text is the signed text, if it was signed.
+// Cancel asks for the end of a job. Text is its exact text, which the
+// signature, if there is one, is for.
 type Cancel struct {
 	ID        string
 	Text      []byte
 	Signature string
+	Expires   executor.Time // zero unless it was given
 }
 
 // Cleared says that an offer was taken away; nothing is cancelled by it.
@@ -94,12 +96,18 @@ type Alert struct {
 	Name     string          `json:"name"`
 	Device   string          `json:"device"`
 	Severity string          `json:"severity"`
-	State    string          `json:"state"` // raised or cleared
+	State    string          `json:"state"`
 	Since    executor.Time   `json:"since,omitzero"`
 	Cleared  executor.Time   `json:"cleared,omitzero"`
 	Value    json.RawMessage `json:"value,omitempty"`
 	Rule     string          `json:"rule"`
 }
+
+// States of an alert.
+const (
+	AlertRaised  = "raised"
+	AlertCleared = "cleared"
+)
 
 // LogLine is a piece of a step's live output.
 type LogLine struct {
@@ -111,7 +119,11 @@ type LogLine struct {
 	Text    string `json:"text"`
 }
 
-// Data is a part of what a data step publishes: JSON lines, at most 64 KiB.
+// MaxLines bounds the lines of one Data, so that with its first line a message
+// stays within 64 KiB.
+const MaxLines = 64<<10 - 256
+
+// Data is a part of what a data step publishes: JSON lines, at most MaxLines bytes.
 type Data struct {
 	Job   string
 	Seq   int

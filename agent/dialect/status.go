@@ -2,6 +2,8 @@ package dialect
 
 import (
 	"encoding/json"
+	"fmt"
+	"math"
 
 	"github.com/ratchetd/ratchet/executor"
 )
@@ -45,4 +47,80 @@ type StepStatus struct {
 	Resumed     string          `json:"resumed,omitempty"` // rerun, verify or fail
 	Output      string          `json:"output,omitempty"`
 	Result      json.RawMessage `json:"result,omitempty"`
+}
+
+// NewStatus says about a job what its Record and RAM know.
+func NewStatus(device string, r Report) JobStatus {
+	rec := r.Record
+	s := JobStatus{
+		Job: rec.ID, Device: device, State: rec.State, Rev: rec.Rev, Reason: rec.Reason, Warnings: rec.Warnings,
+		Steps: stepStatuses(rec), AcceptedAt: rec.Accepted, StartedAt: rec.Started, EndedAt: rec.Ended,
+		Digest: rec.Digest, By: rec.By,
+	}
+	if r.Waiting != "" && (rec.State == executor.Queued || rec.State == executor.Running) {
+		s.State, s.Reason = executor.Waiting, r.Waiting
+	}
+	if !rec.State.Final() {
+		s.Step = currentStep(rec, r.Progress)
+	}
+	return s
+}
+
+// stepStatuses is empty for a Record whose document is pruned or was never read.
+func stepStatuses(rec executor.Record) []StepStatus {
+	var list []StepStatus
+	for i := range min(len(rec.Steps), rec.Job.Total()) {
+		list = append(list, stepStatus(rec, i))
+	}
+	return list
+}
+
+func stepStatus(rec executor.Record, i int) StepStatus {
+	sr := rec.Steps[i]
+	s := StepStatus{
+		Name: rec.Job.StepAt(i).Name, State: sr.State, Attempts: sr.Attempts, Interrupted: sr.Interrupted,
+		Millis: sr.Millis, Reason: sr.Reason, Resumed: sr.Resumed, Output: sr.Output, Result: compact(sr.Result),
+	}
+	switch sr.State {
+	case "":
+		s.State = executor.Pending
+	case executor.Stopped:
+		s.State = executor.Running
+	}
+	if i >= len(rec.Job.Steps) {
+		s.Phase = executor.OnFailure
+	}
+	return s
+}
+
+func currentStep(rec executor.Record, progress float64) *CurrentStep {
+	i := rec.At.Step
+	if i < 0 || i >= min(len(rec.Steps), rec.Job.Total()) {
+		return nil
+	}
+	step := rec.Job.StepAt(i)
+	c := &CurrentStep{Index: i, Of: rec.Job.Total(), Name: step.Name, Kind: step.Kind,
+		Attempt: rec.Steps[i].Attempts, Progress: fraction(progress)}
+	if rec.At.Undo && rec.Steps[i].Undo != nil {
+		c.Attempt = rec.Steps[i].Undo.Attempts
+	}
+	return c
+}
+
+// fraction keeps what a bar can show, and what JSON can hold.
+func fraction(f float64) float64 {
+	if !(f > 0) { // NaN too
+		return 0
+	}
+	return math.Round(min(f, 1)*1000) / 1000
+}
+
+// ParseStatus reads a status that any version of the agent may have written:
+// what it does not know it leaves out.
+func ParseStatus(payload []byte) (JobStatus, error) {
+	var s JobStatus
+	if err := json.Unmarshal(payload, &s); err != nil {
+		return JobStatus{}, fmt.Errorf("reading the status: %w", err)
+	}
+	return s, nil
 }
