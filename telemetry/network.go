@@ -1,0 +1,86 @@
+package telemetry
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/shirou/gopsutil/v3/net"
+)
+
+// Interface is one network interface that is not virtual. Its counters begin
+// anew when it does; rates are bytes per second since the previous sample.
+type Interface struct {
+	Name     string   `json:"name"`
+	Up       bool     `json:"up"`
+	RxBytes  uint64   `json:"rxBytes"`
+	TxBytes  uint64   `json:"txBytes"`
+	RxErrors uint64   `json:"rxErrors"`
+	TxErrors uint64   `json:"txErrors"`
+	RxRate   *float64 `json:"rxRate,omitempty"`
+	TxRate   *float64 `json:"txRate,omitempty"`
+}
+
+// traffic remembers the previous sample.
+type traffic struct {
+	at   time.Time
+	last []Interface
+}
+
+func (n *traffic) sample(ctx context.Context, t tree) ([]Interface, error) {
+	counters, err := net.IOCountersWithContext(ctx, true)
+	if err != nil {
+		return nil, fmt.Errorf("reading network counters: %w", err)
+	}
+	var names []string
+	for _, c := range counters {
+		names = append(names, c.Name)
+	}
+	real := realInterfaces(t, names)
+	now := time.Now() // carries the monotonic clock: a jump of the wall clock bends no rate
+	var all []Interface
+	for _, c := range counters {
+		if slices.Contains(real, c.Name) {
+			i := Interface{Name: c.Name, Up: isUp(t, c.Name), RxBytes: c.BytesRecv, TxBytes: c.BytesSent, RxErrors: c.Errin, TxErrors: c.Errout}
+			all = append(all, n.rated(i, now))
+		}
+	}
+	slices.SortFunc(all, func(a, b Interface) int { return strings.Compare(a.Name, b.Name) })
+	n.at, n.last = now, all
+	return all, nil
+}
+
+func (n *traffic) rated(i Interface, now time.Time) Interface {
+	k := slices.IndexFunc(n.last, func(old Interface) bool { return old.Name == i.Name })
+	if seconds := now.Sub(n.at).Seconds(); k >= 0 && seconds > 0 {
+		i.RxRate = rate(n.last[k].RxBytes, i.RxBytes, seconds)
+		i.TxRate = rate(n.last[k].TxBytes, i.TxBytes, seconds)
+	}
+	return i
+}
+
+// rate is absent where the counter began anew.
+func rate(before, after uint64, seconds float64) *float64 {
+	if after < before {
+		return nil
+	}
+	r := math.Round(float64(after-before) / seconds)
+	return &r
+}
+
+// isUp asks for a carrier. Links that have none to speak of, such as ppp, say
+// "unknown" for as long as they exist, so there the administrator's word counts.
+func isUp(t tree, name string) bool {
+	switch word(t.sys, "class/net", name, "operstate") {
+	case "up":
+		return true
+	case "unknown":
+		flags, err := strconv.ParseUint(word(t.sys, "class/net", name, "flags"), 0, 32)
+		return err == nil && flags&1 != 0
+	}
+	return false
+}

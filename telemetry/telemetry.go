@@ -1,0 +1,86 @@
+// Package telemetry tells what the board is and how it feels: Host gives the
+// facts that hardly change, a Sampler gives one Sample after another, and
+// ClockSane tells whether the wall clock can be believed.
+//
+// It reads the kernel's and the system's own files and nothing else. It knows
+// no jobs, sends nothing, keeps nothing across a restart and starts no
+// goroutine: when to sample, and what to do with it, is the agent's business.
+package telemetry
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// A Sampler takes Samples. Rates and the CPU's percent are those since its
+// previous Sample, so its first one has neither. It may be used by several
+// goroutines.
+type Sampler struct {
+	Device string
+	Log    *slog.Logger // nil is silent
+
+	mu      sync.Mutex
+	cpu     cpuTimes
+	network traffic
+	named   map[string]bool // collectors whose failure is already in the log
+}
+
+// A Sample is how the device feels at one moment. What could not be read is
+// left out. The agent fills in Broker.
+type Sample struct {
+	Device  string      `json:"device"`
+	Time    time.Time   `json:"time,omitzero"`
+	Uptime  int64       `json:"uptime,omitzero"` // seconds
+	CPU     *CPU        `json:"cpu,omitempty"`
+	Load    *Load       `json:"load,omitempty"`
+	Memory  *Memory     `json:"memory,omitempty"`
+	Disk    []Disk      `json:"disk,omitempty"`
+	Network []Interface `json:"network,omitempty"`
+	Broker  *Broker     `json:"broker,omitempty"`
+	Agent   *Agent      `json:"agent,omitempty"`
+}
+
+// Broker is how the link feels.
+type Broker struct {
+	ConnectedFor int64 `json:"connectedFor"` // seconds
+	RTTMillis    int64 `json:"rttMillis"`
+}
+
+// Sample takes one. It reads a few small files and takes about a millisecond.
+// Time is the wall clock's word: whoever knows the clock to be wrong clears it.
+func (s *Sampler) Sample(ctx context.Context) Sample {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := treeOf(ctx)
+	return Sample{
+		Device:  s.Device,
+		Time:    time.Now().UTC().Truncate(time.Second),
+		Uptime:  collect(s, "uptime", func() (int64, error) { return uptime(t) }),
+		CPU:     collect(s, "cpu", func() (*CPU, error) { return s.cpu.sample(ctx, t) }),
+		Load:    collect(s, "load", func() (*Load, error) { return sampleLoad(ctx) }),
+		Memory:  collect(s, "memory", func() (*Memory, error) { return sampleMemory(ctx) }),
+		Disk:    collect(s, "disk", func() ([]Disk, error) { return sampleDisks(ctx, t) }),
+		Network: collect(s, "network", func() ([]Interface, error) { return s.network.sample(ctx, t) }),
+		Agent:   collect(s, "agent", func() (*Agent, error) { return sampleAgent(t) }),
+	}
+}
+
+// collect calls one collector. On a board where it fails it fails every time,
+// so the log hears of it once.
+func collect[T any](s *Sampler, name string, read func() (T, error)) T {
+	v, err := read()
+	if err == nil {
+		return v
+	}
+	if !s.named[name] && s.Log != nil {
+		s.Log.Warn("health is reported without "+name, "err", err)
+	}
+	if s.named == nil {
+		s.named = map[string]bool{}
+	}
+	s.named[name] = true
+	var none T
+	return none
+}
