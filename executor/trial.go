@@ -46,7 +46,9 @@ type unconfirmed struct {
 	err    error
 }
 
-func (u unconfirmed) Error() string { return fmt.Sprintf("not confirmed within %s: %v", u.within, u.err) }
+func (u unconfirmed) Error() string {
+	return fmt.Sprintf("not confirmed within %s: %v", u.within, u.err)
+}
 
 func (w *walk) reach(ctx context.Context) error {
 	if w.Reach == nil || w.Check == nil {
