@@ -1,0 +1,61 @@
+package dialect
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/ratchetd/ratchet/executor"
+)
+
+func TestAnEnvelopeKeepsTheTextToTheByte(t *testing.T) {
+	share := &executor.Rollout{Percent: 0}
+	for _, text := range []string{"{}", "{\n  \"id\" : \"a\"\r\n}\t", `{"id":"<&>\u2028"}`, "{\"a\":\"\u2028 🔧 \\\"\"}", "no JSON at all"} {
+		for _, e := range []Envelope{{Job: text}, {Job: text, Signature: "comment\nRUQ\n"}, {Job: text, Rollout: share}} {
+			got, err := OpenEnvelope(e.Payload())
+			if err != nil || got.Job != text || got.Signature != e.Signature || (got.Rollout == nil) != (e.Rollout == nil) {
+				t.Errorf("%q: got %+v (%v), want %+v", text, got, err, e)
+			}
+		}
+	}
+}
+
+func TestOnlyTextsBeyondTheLimitAreRefusedForTheirSize(t *testing.T) {
+	document := func(n int, fill string) string {
+		frame := `{"id":"wifi","description":"","steps":[{"name":"a","reboot":{}}]}`
+		return strings.Replace(frame, `""`, `"`+strings.Repeat(fill, (n-len(frame))/len(fill))+`"`, 1)
+	}
+	signed := func(text string) []byte { return Envelope{Job: text, Signature: "RUQ"}.Payload() }
+	quotes := document(executor.MaxDocument, `\"`)
+	for _, c := range []struct {
+		name    string
+		payload []byte
+		want    string
+	}{
+		{"bare", []byte(document(executor.MaxDocument, "x")), ""},
+		{"bare and too long", []byte(document(executor.MaxDocument+1, "x")), "the document has 131073 bytes: at most 131072 are taken"},
+		{"signed", signed(document(executor.MaxDocument, "x")), ""},
+		{"signed and every byte escaped", signed(quotes), ""},
+		{"signed and too long", signed(document(executor.MaxDocument+1, "x")), "the document has 131073 bytes: at most 131072 are taken"},
+		{"beyond any payload", signed(strings.Repeat("x", MaxPayload)), "the payload has "},
+	} {
+		o, ok := Plain{Root: "r", Device: "gw-1"}.Receive(Message{Topic: "r/jobs/all/wifi", Payload: c.payload}).(Offer)
+		if !ok || o.ID != "wifi" {
+			t.Fatalf("%s: got %+v, want an offer of wifi", c.name, o)
+		}
+		if c.want == "" && o.Err == nil {
+			_, o.Err = executor.Parse(o.Text)
+		}
+		if got := strings.TrimPrefix(errorText(o.Err), " refused: "); !strings.HasPrefix(got, c.want) || (c.want == "") != (got == "") {
+			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+func TestIDsTooLongToAnswerAreNothing(t *testing.T) {
+	for n, want := range map[int]bool{maxName: true, maxName + 1: false} {
+		got := Plain{Root: "r", Device: "gw-1"}.Receive(Message{Topic: "r/jobs/all/" + strings.Repeat("a", n), Payload: []byte("{}")})
+		if (got != nil) != want {
+			t.Errorf("an id of %d bytes: got %+v", n, got)
+		}
+	}
+}
