@@ -1,6 +1,156 @@
 package executor
 
-// placeholder, see jq.go
-type Expr struct{}
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
 
-func Compile(src string) (*Expr, error) { return &Expr{}, nil }
+	"github.com/itchyny/gojq"
+)
+
+// Limits of an expression.
+const (
+	MaxExpr = 4096        // bytes of source
+	MaxEval = time.Second // of one evaluation
+)
+
+// An Expr is a compiled jq expression. It may be used by several goroutines,
+// one after another.
+type Expr struct {
+	code  *gojq.Code
+	mu    sync.Mutex // guards meter, which the functions in code charge
+	meter meter
+}
+
+// A Func is a function that an expression may call besides those of jq. Impl
+// gets the input and the arguments as Input makes them.
+type Func struct {
+	Name  string
+	Arity int
+	Impl  func(input any, args []any) (any, error)
+}
+
+// Compile reads an expression of the subset that is safe on a small device.
+// The subset is the table of functions in jqsubset.go and what rewriter lets
+// pass; none of it can run or grow without bound.
+func Compile(src string, funcs ...Func) (e *Expr, err error) {
+	defer engineFault(&err)
+	if len(src) > MaxExpr {
+		return nil, fmt.Errorf("the expression has %d bytes: at most %d are taken", len(src), MaxExpr)
+	}
+	query, err := gojq.Parse(src)
+	if err != nil {
+		return nil, syntaxError(err)
+	}
+	if err := restrict(query, funcs); err != nil {
+		return nil, err
+	}
+	e = &Expr{}
+	if e.code, err = gojq.Compile(query, e.meter.functions(funcs)...); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+func syntaxError(err error) error {
+	var parse *gojq.ParseError
+	if errors.As(err, &parse) {
+		return fmt.Errorf("not jq at byte %d: %w", parse.Offset, err)
+	}
+	return err
+}
+
+var (
+	errNoValue = errors.New("it gives no value")
+	errTooLong = errors.New("took longer than 1s")
+)
+
+// Eval returns the expression's first output; none is an error. input is what
+// Input returned. The output may share parts with the input.
+func (e *Expr) Eval(ctx context.Context, input any) (v any, err error) {
+	defer engineFault(&err)
+	ctx, cancel := context.WithTimeoutCause(ctx, MaxEval, errTooLong)
+	defer cancel()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.meter.left = maxWork
+	v, ok := e.code.RunWithContext(ctx, input).Next()
+	failure, failed := v.(error)
+	switch {
+	case e.meter.left < 0: // also when a ? in the expression caught it
+		return nil, errTooMuch
+	case !ok:
+		return nil, errNoValue
+	case failed && ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case failed:
+		return nil, briefly(failure)
+	}
+	return v, nil
+}
+
+// Bool evaluates a condition as jq sees truth: null, false and no output are
+// false, all else is true.
+func (e *Expr) Bool(ctx context.Context, input any) (bool, error) {
+	v, err := e.Eval(ctx, input)
+	if errors.Is(err, errNoValue) {
+		return false, nil
+	}
+	return err == nil && v != nil && v != false, err
+}
+
+// engineFault makes an error of a panic. The engine is not ours and what it
+// runs comes over the network: it must not take the agent down.
+func engineFault(err *error) {
+	if r := recover(); r != nil {
+		*err = fmt.Errorf("the jq engine gave up: %v", r)
+	}
+}
+
+// briefly keeps an error, which may quote the input, short enough to report.
+func briefly(err error) error {
+	const most = 256
+	text := err.Error()
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + "..."
+	}
+	return errors.New(text)
+}
+
+// Input turns a value into what Eval takes, by way of its JSON. Integers stay
+// exact.
+func Input(v any) (any, error) {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	dec := json.NewDecoder(strings.NewReader(string(text)))
+	dec.UseNumber()
+	var out any
+	if err := dec.Decode(&out); err != nil {
+		return nil, err
+	}
+	return plainNumbers(out), nil
+}
+
+// plainNumbers replaces json.Number, which the engine would parse anew at
+// every use, in place.
+func plainNumbers(v any) any {
+	switch v := v.(type) {
+	case json.Number:
+		return parseNumber(v.String())
+	case []any:
+		for i := range v {
+			v[i] = plainNumbers(v[i])
+		}
+	case map[string]any:
+		for k := range v {
+			v[k] = plainNumbers(v[k])
+		}
+	}
+	return v
+}
