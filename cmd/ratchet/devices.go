@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/executor"
+	"github.com/spf13/cobra"
+)
+
+func (s *session) devicesCommand() *cobra.Command {
+	var where string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "devices",
+		Short: "List the devices",
+		Long: `Devices lists every device that the broker knows of: whether it is online, its
+agent's version, its board, groups and tags. --where takes jq over a device's
+facts, as a job's target does.`,
+		Example: `  ratchet devices --where '.tags.site == "berlin"'
+  ratchet devices --json | jq '.[].facts.board'`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			keep, err := filterOf(where)
+			if err != nil {
+				return usageError{err}
+			}
+			c, err := s.dial(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer c.close()
+			return s.devices(cmd.Context(), c, keep, asJSON)
+		},
+	}
+	cmd.Flags().StringVar(&where, "where", "", "only devices for whose facts this `jq` is true")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON array")
+	s.link.flags(cmd.Flags())
+	return cmd
+}
+
+// filterOf makes a filter of jq over facts. A device on whose facts it fails is
+// not kept, as with a job's target.
+func filterOf(where string) (func(*device) bool, error) {
+	if where == "" {
+		return func(*device) bool { return true }, nil
+	}
+	e, err := executor.Compile(where)
+	if err != nil {
+		return nil, fmt.Errorf("--where: %w", err)
+	}
+	return func(d *device) bool {
+		yes, err := holds(e, d.facts)
+		return err == nil && yes
+	}, nil
+}
+
+// A deviceLine is one device in the list.
+type deviceLine struct {
+	Device string          `json:"device"`
+	Online bool            `json:"online"`
+	Since  executor.Time   `json:"since,omitzero"`
+	Agent  string          `json:"agent,omitempty"`
+	Facts  json.RawMessage `json:"facts,omitempty"`
+	known  knownFacts
+}
+
+func (s *session) devices(ctx context.Context, c *client, keep func(*device) bool, asJSON bool) error {
+	r := newRoster()
+	filters := []string{dialect.Topic{Device: "+", Part: "state"}.Below(c.root), dialect.Topic{Device: "+", Part: "facts"}.Below(c.root)}
+	if err := c.settle(ctx, func(m message) { r.take(m) }, filters...); err != nil {
+		return err
+	}
+	var list []deviceLine
+	for _, d := range r.sorted() {
+		if keep(d) {
+			list = append(list, d.line())
+		}
+	}
+	if asJSON {
+		return printJSON(s.out, list)
+	}
+	t := newTable(s.out, "DEVICE", "STATE", "SINCE", "AGENT", "ARCH", "GROUPS", "TAGS")
+	for _, l := range list {
+		t.row(l.Device, l.state(), when(l.Since), l.Agent, l.known.Board.Arch,
+			strings.Join(l.known.Groups, ","), tagsInWords(l.known.Tags))
+	}
+	return t.Flush()
+}
+
+func (d *device) line() deviceLine {
+	l := deviceLine{Device: d.id, Online: d.presence.Online, Since: d.presence.Since, Agent: d.presence.Agent, known: d.known}
+	if l.Agent == "" {
+		l.Agent = d.known.Agent
+	}
+	if json.Valid(d.facts) {
+		l.Facts = d.facts
+	}
+	return l
+}
+
+func (l deviceLine) state() string {
+	if l.Online {
+		return "online"
+	}
+	return "offline"
+}
+
+func tagsInWords(tags map[string]string) string {
+	var words []string
+	for _, name := range slices.Sorted(maps.Keys(tags)) {
+		words = append(words, name+"="+tags[name])
+	}
+	return strings.Join(words, ",")
+}

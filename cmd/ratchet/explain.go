@@ -1,0 +1,205 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ratchetd/ratchet/executor"
+)
+
+// Explain says in words what a job would do on a device, step by step, and what
+// a power cut in each step would mean. It is a function of the document alone.
+func Explain(j executor.Job) []string {
+	out := explainJob(j)
+	for i := range j.Total() {
+		s := j.StepAt(i)
+		title := fmt.Sprintf("Step %d of %d: %s (%s)", i+1, len(j.Steps), s.Name, s.Kind)
+		if i >= len(j.Steps) {
+			title = fmt.Sprintf("On failure %d of %d: %s (%s)", i+1-len(j.Steps), len(j.OnFailure), s.Name, s.Kind)
+		}
+		out = append(out, "", title)
+		out = append(out, explainStep(j, i)...)
+	}
+	return append(out, warnings(j)...)
+}
+
+// said collects lines of a label and a sentence.
+type said []string
+
+func (s *said) add(label, format string, args ...any) {
+	*s = append(*s, fmt.Sprintf("  %-9s %s", label, fmt.Sprintf(format, args...)))
+}
+
+func explainJob(j executor.Job) said {
+	out := said{strings.TrimSuffix("Job "+j.ID+": "+j.Description, ": ")}
+	if j.Target != "" {
+		out.add("for", "devices where %s", j.Target)
+	}
+	if j.Rollout != nil {
+		out.add("for", "at most %g %% of the devices, always the same ones", j.Rollout.Percent)
+	}
+	if len(j.Audience) > 0 {
+		out.add("for", "%s; any other device rejects it", strings.Join(j.Audience, ", "))
+	}
+	explainBegin(j, &out)
+	if j.Timeout > 0 {
+		out.add("limit", "%s of running time; waiting and power cuts do not count", span(j.Timeout))
+	}
+	if !j.Expires.IsZero() {
+		out.add("expires", "%s; a job that has not begun by then is rejected", j.Expires.Format(time.RFC3339))
+	}
+	out.add("power cut", "between two steps costs nothing: the next step begins when the device is back")
+	out.add("failure", "%s", failureOf(j))
+	return out
+}
+
+func explainBegin(j executor.Job, out *said) {
+	if j.Schedule != "" {
+		out.add("begins", "at every firing of %q; each firing is a job of its own", j.Schedule)
+	}
+	if !j.NotBefore.IsZero() {
+		out.add("begins", "not before %s", j.NotBefore.Format(time.RFC3339))
+	}
+	if j.Spread > 0 {
+		out.add("begins", "after a delay of up to %s, different for each device", span(j.Spread))
+	}
+	if w := j.Window; w != nil {
+		zone := cmp.Or(w.TZ, "the device's time zone")
+		out.add("begins", "steps only within %s after %q (%s)", span(w.Duration), w.Cron, zone)
+	}
+	if j.Require != "" {
+		out.add("begins", "when %s", j.Require)
+	}
+	if j.Force {
+		out.add("begins", "even when an application on the device says \"not now\"")
+	}
+}
+
+// failureOf says what a failed step means for the job.
+func failureOf(j executor.Job) string {
+	words := "the first step that fails ends the job"
+	if j.UndoOnFailure {
+		words += "; the done steps that can be taken back are, newest first"
+	}
+	if len(j.OnFailure) > 0 {
+		words += "; then the on-failure steps run"
+	}
+	return words
+}
+
+func explainStep(j executor.Job, i int) said {
+	s := j.StepAt(i)
+	k, known := kindTexts[s.Kind]
+	if !known {
+		k = kindText{does: func(parameters) string { return "is a kind that this program does not know" }}
+	}
+	var out said
+	out.add("does", "%s", k.does(readParameters(s.With)))
+	if s.When != "" {
+		out.add("only if", "%s; else it is skipped", s.When)
+	}
+	out.add("tries", "%s", triesOf(s, k))
+	out.add("power cut", "%s", cutOf(s, k))
+	if s.Confirm != nil {
+		out.add("on trial", "%s", trialOf(s, k))
+	}
+	out.add("failure", "%s", endOf(j, i, k))
+	return out
+}
+
+func triesOf(s executor.Step, k kindText) string {
+	words := "once"
+	if n := s.Retry.Attempts; n > 1 {
+		words = fmt.Sprintf("up to %d times", n)
+		if s.Retry.Delay > 0 {
+			words += fmt.Sprintf(", %s apart", span(s.Retry.Delay))
+		}
+	}
+	switch {
+	case s.Timeout > 0:
+		words += fmt.Sprintf(", at most %s each", span(s.Timeout))
+	case k.limit != "":
+		words += ", " + k.limit
+	}
+	return words
+}
+
+// cutOf says what happens when the power goes while the step runs.
+func cutOf(s executor.Step, k kindText) string {
+	most := cmp.Or(s.MaxInterruptions, 3)
+	givenUp := fmt.Sprintf("; given up when it was cut %d times", most)
+	if most == 1 {
+		givenUp = "; but maxInterruptions is 1, so the first cut ends it"
+	}
+	switch s.IfInterrupted {
+	case executor.Fail:
+		return "the step fails: it is never begun twice"
+	case executor.Verify:
+		return "the check decides: if it passes the step was done, else it is run again" + givenUp
+	}
+	return cmp.Or(k.cut, "it is run again") + givenUp
+}
+
+func trialOf(s executor.Step, k kindText) string {
+	words := fmt.Sprintf("within %s the device must be connected anew", span(s.Confirm.Within))
+	if len(s.Confirm.Check) > 0 {
+		words += " and the check must pass"
+	}
+	if k.undo == "" {
+		return words + ", else the step fails; this kind cannot be taken back"
+	}
+	return words + ", else it is taken back; a power cut begins the trial anew"
+}
+
+// endOf says what a failure of this step means.
+func endOf(j executor.Job, i int, k kindText) string {
+	words := "nothing to take back"
+	if k.undo != "" {
+		words = "taken back: " + k.undo
+	}
+	s := j.StepAt(i)
+	switch {
+	case i >= len(j.Steps):
+		return words + "; the next one runs all the same"
+	case s.ContinueOnFailure:
+		return words + "; the job goes on"
+	}
+	return words + "; the job fails"
+}
+
+// warnings are what an author may not have meant.
+func warnings(j executor.Job) []string {
+	var out []string
+	warn := func(s executor.Step, text string) { out = append(out, fmt.Sprintf("Warning: %s: %s", s.Name, text)) }
+	reboots := func(s executor.Step) bool { return s.Kind == "reboot" }
+	for i, s := range j.Steps {
+		later := j.Steps[i+1:]
+		switch {
+		case s.Kind == "config" && s.Confirm == nil && slices.ContainsFunc(later, reboots):
+			warn(s, "a reboot follows and it is not on trial: if it cuts the device off nothing takes it back; add confirm")
+		case s.Kind == "firmware":
+			warn(s, "on a board with one firmware slot there is no way back")
+		case s.Kind == "command" && s.Confirm != nil:
+			warn(s, "a command cannot be taken back: confirm can only make it fail")
+		}
+	}
+	if len(out) > 0 {
+		out = append([]string{""}, out...)
+	}
+	return out
+}
+
+// span is a duration without needless zeros.
+func span(d executor.Duration) string {
+	text := time.Duration(d).String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/ratchetd/ratchet/executor"
+	"github.com/spf13/cobra"
+)
+
+func (s *session) explainCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "explain FILE",
+		Short: "Say what a job would do, and what a power cut in each step would mean",
+		Long: `Explain says in words what a job (YAML or JSON, - reads standard input) would do
+on a device: each step, how often it is tried, what a power cut in it would mean
+and what is taken back when it fails. No broker is needed and nothing is sent.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			src, err := s.read(args[0])
+			if err != nil {
+				return err
+			}
+			if found := src.problems(); len(found) > 0 {
+				return errors.New(strings.Join(found, "\n"))
+			}
+			job, err := executor.Parse(src.text)
+			if err != nil {
+				return err
+			}
+			for _, line := range Explain(job) {
+				fmt.Fprintln(s.out, printable(line))
+			}
+			return nil
+		},
+	}
+}

@@ -1,0 +1,226 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// A kindText is what there is to say about a kind of step.
+type kindText struct {
+	does  func(parameters) string
+	cut   string // what a power cut in it means when it is run again
+	undo  string // how it is taken back; empty when it cannot be
+	limit string // its own timeout
+}
+
+const atMostAnHour = "at most 1h each"
+
+var kindTexts = map[string]kindText{
+	"command": {
+		does:  doesCommand,
+		cut:   "it is run again from its beginning, and told which attempt it is",
+		limit: atMostAnHour,
+	},
+	"download": {
+		does: func(p parameters) string {
+			return fmt.Sprintf("fetches %s to %s; kept only if its sha256 is right", p.text("url"), p.text("to"))
+		},
+		cut:   "it goes on at the byte where it was; what lies there is never half",
+		undo:  "what was there before is put back, or the file is removed",
+		limit: "given up after 5m without a byte",
+	},
+	"file": {
+		does: doesFile,
+		cut:  "it is written again; the file is the old one or the new one, never half of it",
+		undo: "what was there before is put back",
+	},
+	"config": {
+		does: doesConfig,
+		cut:  "it is applied again from what was saved; no file is ever half",
+		undo: "the old settings are put back and applied",
+	},
+	"package": {
+		does: doesPackage,
+		cut:  "it is run again; what is installed already is skipped",
+		undo: "reversed where the package manager can",
+	},
+	"service": {
+		does: func(p parameters) string { return fmt.Sprintf("%ss the service %s", p.text("action"), p.text("name")) },
+		cut:  "it is run again, which changes nothing",
+		undo: "the service is put back into its earlier state",
+	},
+	"diagnostic": {
+		does: func(p parameters) string {
+			return fmt.Sprintf("looks at %d things and repairs what it is told to", len(p.list("checks")))
+		},
+		cut: "it looks again",
+	},
+	"data": {
+		does: func(p parameters) string {
+			return fmt.Sprintf("puts %s through jq", strings.Join(p.list("inputs"), ", "))
+		},
+		cut:  "it begins again; nothing half is left",
+		undo: "its output is removed",
+	},
+	"upload": {
+		does: func(p parameters) string {
+			return fmt.Sprintf("sends %s to %s", strings.Join(p.list("paths"), ", "), p.text("url"))
+		},
+		cut: "it is sent again from its beginning",
+	},
+	"certificate": {
+		does: func(p parameters) string {
+			if p["request"] != nil {
+				return "makes a new key on the device and a request for its certificate"
+			}
+			return "installs a signed certificate"
+		},
+		cut:  "it goes on; the old certificate stays until the new one is whole",
+		undo: "the old certificate is put back",
+	},
+	"firmware": {
+		does: func(p parameters) string {
+			return "writes the firmware " + p.either("version", "url", "image") + " and boots it"
+		},
+		cut:  "it goes on at the phase it was in; a new system that does not confirm itself is left again, where the board can",
+		undo: "the old system is booted again, where the board has two",
+	},
+	"update": {
+		does: func(p parameters) string { return "replaces the agent with " + p.either("version", "url") },
+		cut:  "it goes on at the phase it was in; there is a whole agent at every moment",
+		undo: "the old agent is put back",
+	},
+	"settings": {
+		does: func(p parameters) string { return "changes the agent's own settings " + p.text("name") + ", on trial" },
+		cut:  "the trial begins anew",
+		undo: "the old settings are put back",
+	},
+	"keys": {
+		does: func(p parameters) string {
+			return fmt.Sprintf("sets the %d keys that may sign jobs, on trial", len(p.list("set")))
+		},
+		cut:  "the trial begins anew",
+		undo: "the old keys are put back",
+	},
+	"reboot": {
+		does:  func(parameters) string { return "reboots the device; done when it is up again" },
+		cut:   "the cut is the reboot: the step is done",
+		limit: "fails when the device has not gone down after 10m",
+	},
+	"plugin": {
+		does: func(p parameters) string { return "runs the owner's plugin " + p.text("name") },
+		cut:  "the plugin is run again with what it saved",
+		undo: "by the plugin, if it can",
+	},
+}
+
+func doesCommand(p parameters) string {
+	words := "runs " + strings.Join(p.list("argv"), " ")
+	if p["shell"] != nil {
+		words = "runs in a shell: " + firstLine(p.text("shell"))
+	}
+	if p["user"] != nil {
+		words += " as " + p.text("user")
+	}
+	return words
+}
+
+func doesFile(p parameters) string {
+	switch {
+	case p["absent"] == true:
+		return "removes " + p.text("path")
+	case p["from"] != nil:
+		return fmt.Sprintf("copies %s to %s", p.text("from"), p.text("path"))
+	}
+	return "writes " + p.text("path")
+}
+
+func doesConfig(p parameters) string {
+	var parts []string
+	if files, ok := p["files"].([]any); ok {
+		parts = append(parts, fmt.Sprintf("writes %d files", len(files)))
+	}
+	if uci, ok := p["uci"].(map[string]any); ok {
+		parts = append(parts, "sets "+strings.Join(slices.Sorted(maps.Keys(uci)), ", "))
+	}
+	if argv := p.list("validate"); len(argv) > 0 {
+		parts = append(parts, "checks with "+strings.Join(argv, " "))
+	}
+	if argv := p.list("apply"); len(argv) > 0 {
+		parts = append(parts, "applies with "+strings.Join(argv, " "))
+	}
+	return strings.Join(parts, "; ")
+}
+
+func doesPackage(p parameters) string {
+	var parts []string
+	for _, verb := range []string{"install", "remove", "upgrade"} {
+		switch names := p.list(verb); {
+		case len(names) > 0:
+			parts = append(parts, verb+"s "+strings.Join(names, ", "))
+		case p[verb] == true:
+			parts = append(parts, verb+"s all packages")
+		}
+	}
+	return strings.Join(parts, "; ")
+}
+
+// parameters are a step's, read without its kind's rules.
+type parameters map[string]any
+
+func readParameters(with json.RawMessage) parameters {
+	var p parameters
+	if json.Unmarshal(with, &p) != nil {
+		return parameters{}
+	}
+	return p
+}
+
+// text is a parameter as people would say it; what the device fills in is named.
+func (p parameters) text(name string) string { return spoken(p[name]) }
+
+func spoken(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "(not given)"
+	case string:
+		return v
+	case map[string]any:
+		for _, source := range []string{"jq", "secret"} {
+			if s, ok := v[source].(string); ok {
+				return fmt.Sprintf("(%s: %s)", source, s)
+			}
+		}
+	}
+	return fmt.Sprint(v)
+}
+
+func (p parameters) list(name string) []string {
+	values, _ := p[name].([]any)
+	var out []string
+	for _, v := range values {
+		out = append(out, spoken(v))
+	}
+	return out
+}
+
+// either is the first of the parameters that is given.
+func (p parameters) either(names ...string) string {
+	for _, name := range names {
+		if p[name] != nil {
+			return p.text(name)
+		}
+	}
+	return spoken(nil)
+}
+
+func firstLine(text string) string {
+	line, more, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	if more != "" {
+		line += " ..."
+	}
+	return line
+}

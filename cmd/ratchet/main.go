@@ -1,0 +1,111 @@
+// Command ratchet is the operator's tool: it sends jobs to devices over an MQTT
+// broker, watches them run, and shows the fleet. Everything it knows it reads
+// from retained messages, so it can be started anywhere, many times, and ended
+// at any moment.
+//
+// It runs no step itself and keeps no state of its own.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+)
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// Exit codes.
+const (
+	exitDone = iota
+	exitError
+	exitUsage
+	exitJobFailed
+)
+
+// usageError is a command line that cannot be meant; it ends with exit code 2.
+type usageError struct{ error }
+
+// errJobFailed says that the tool did its work but the job did not succeed
+// everywhere; what there is to say has been printed.
+var errJobFailed = errors.New("the job did not succeed everywhere")
+
+// A session is one run of the tool.
+type session struct {
+	in       io.Reader
+	out, err io.Writer
+	link     linkOptions
+	begun    bool // the command line was understood
+}
+
+func run(args []string, in io.Reader, out, errs io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the tool at once
+	s := &session{in: in, out: out, err: errs}
+	root := s.rootCommand()
+	root.SetArgs(args)
+	return s.exitCode(root.ExecuteContext(ctx))
+}
+
+func (s *session) exitCode(err error) int {
+	var usage usageError
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.Is(err, errJobFailed):
+		return exitJobFailed
+	case errors.As(err, &usage) || !s.begun:
+		fmt.Fprintf(s.err, "ratchet: %v\nRun 'ratchet help' for what it takes.\n", err)
+		return exitUsage
+	case errors.Is(err, context.Canceled):
+		fmt.Fprintln(s.err, "ratchet: stopped")
+		return exitError
+	}
+	fmt.Fprintf(s.err, "ratchet: %v\n", err)
+	return exitError
+}
+
+func (s *session) rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "ratchet",
+		Short: "Send jobs to devices and watch them run",
+		Long: `Ratchet sends jobs to devices over an MQTT broker, watches them run and shows
+the fleet. Devices that are away, or that do not exist yet, get their jobs when
+they come: offers are retained by the broker.
+
+Say which broker with --broker or RATCHET_BROKER (tcp:// tls:// ws:// wss://).
+Every flag of the connection has a variable: RATCHET_USERNAME,
+RATCHET_PASSWORD_FILE, RATCHET_CA, RATCHET_CERT, RATCHET_KEY, RATCHET_ROOT.
+
+No broker at hand? 'ratchet demo' brings its own, and three devices.
+
+Exit codes: 0 done, 1 error, 2 usage, 3 the job failed somewhere.`,
+		SilenceErrors:    true,
+		SilenceUsage:     true,
+		PersistentPreRun: func(*cobra.Command, []string) { s.begun = true },
+	}
+	root.SetIn(s.in)
+	root.SetOut(s.out)
+	root.SetErr(s.err)
+	root.AddCommand(s.submitCommand(), s.watchCommand(), s.jobsCommand(), s.cancelCommand(),
+		s.devicesCommand(), s.validateCommand(), s.explainCommand(), s.demoCommand(), s.versionCommand())
+	return root
+}
+
+// isTerminal tells whether out is a terminal that can be drawn on.
+func isTerminal(out io.Writer) (fd int, ok bool) {
+	f, isFile := out.(*os.File)
+	if !isFile || os.Getenv("TERM") == "dumb" {
+		return 0, false
+	}
+	return int(f.Fd()), term.IsTerminal(int(f.Fd()))
+}

@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// tick is how often the display is brought up to date.
+const tick = 100 * time.Millisecond
+
+type watching struct {
+	waitOffline bool
+	timeout     time.Duration
+	json        bool
+}
+
+func (w *watching) flags(f *pflag.FlagSet) {
+	f.BoolVar(&w.waitOffline, "wait-offline", false, "wait for devices that are offline too")
+	f.DurationVar(&w.timeout, "timeout", 0, "give up watching after this `time`")
+	f.BoolVar(&w.json, "json", false, "print each status as one JSON object a line")
+}
+
+func (s *session) watchCommand() *cobra.Command {
+	var w watching
+	cmd := &cobra.Command{
+		Use:   "watch JOB",
+		Short: "Watch a job run, a bar per device",
+		Long: `Watch shows a job's progress on each device that it reaches: bars on a terminal,
+a line for each change elsewhere. It ends when all of these devices that are
+online are done, and lists the others. Ending it stops nothing but the watching.
+
+Each firing of a recurring job is a job of its own: 'ratchet jobs' names them.
+
+The exit code is 3 when the job failed, was rejected or was cancelled somewhere.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkJobID(args[0]); err != nil {
+				return usageError{err}
+			}
+			c, err := s.dial(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer c.close()
+			return s.watch(cmd.Context(), c, args[0], w)
+		},
+	}
+	w.flags(cmd.Flags())
+	s.link.flags(cmd.Flags())
+	return cmd
+}
+
+// checkJobID takes what can stand in a topic, the ids of firings included.
+func checkJobID(id string) error {
+	if id == "" || len(id) > 128 || strings.ContainsAny(id, "/+#\x00") {
+		return fmt.Errorf("%q is no job id", id)
+	}
+	return nil
+}
+
+// watch shows the job until it is done and says how it ended.
+func (s *session) watch(ctx context.Context, c *client, job string, w watching) error {
+	if w.timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, w.timeout, fmt.Errorf("job %s is not done after %v", job, w.timeout))
+		defer cancel()
+	}
+	v := newView(job, w.waitOffline)
+	d := s.display(w.json)
+	err := v.follow(ctx, c, d)
+	if err != nil && !v.settled {
+		return err
+	}
+	rows := v.rows(time.Now())
+	if !w.json {
+		summarize(s.out, rows)
+	}
+	if err == nil && anyBad(rows) {
+		return errJobFailed
+	}
+	return err
+}
+
+// follow keeps the view and the display up to date until nothing is to be
+// waited for.
+func (v *view) follow(ctx context.Context, c *client, d display) error {
+	if err := c.settle(ctx, func(m message) { v.take(m) }, v.filters(c.root)...); err != nil {
+		return err
+	}
+	v.settled = true
+	if len(v.offers[v.job]) == 0 && len(v.rows(time.Now())) == 0 {
+		return fmt.Errorf("no job %s: nothing is offered or reported under that id; 'ratchet jobs' lists all", v.job)
+	}
+	for _, r := range v.rows(time.Now()) {
+		if r.answered {
+			d.tell(r.status)
+		}
+	}
+	beat := time.NewTicker(tick)
+	defer beat.Stop()
+	for {
+		rows := v.rows(time.Now())
+		d.draw(rows)
+		if !v.waits(rows) {
+			return nil
+		}
+		if err := v.listen(ctx, c, d, beat.C); err != nil {
+			return err
+		}
+	}
+}
+
+// listen takes what comes until the next beat.
+func (v *view) listen(ctx context.Context, c *client, d display, beat <-chan time.Time) error {
+	for {
+		select {
+		case m := <-c.feed:
+			if news, ok := v.take(m); ok {
+				d.tell(news)
+			}
+		case err := <-c.lost:
+			d.note(fmt.Sprintf("lost the broker (%v), connecting again", err))
+		case text := <-v.notes:
+			d.note(text)
+		case <-beat:
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func (v *view) filters(root string) []string {
+	return append(dialect.OfferFilters(root, v.job),
+		dialect.Topic{Device: "+", Part: "state"}.Below(root),
+		dialect.Topic{Device: "+", Part: "facts"}.Below(root),
+		dialect.Topic{Device: "+", Part: "jobs", Name: v.job}.Below(root))
+}
+
+// summarize says how the job stands, and where it needs somebody's eye.
+func summarize(out io.Writer, rows []row) {
+	var counts stateCounts
+	for _, r := range rows {
+		if r.answered {
+			counts.add(r.status.State)
+		}
+	}
+	if len(rows) == 0 {
+		fmt.Fprintln(out, "No device is known that this job reaches. The offer waits at the broker.")
+		return
+	}
+	for _, r := range rows {
+		switch {
+		case r.bad():
+			fmt.Fprintf(out, "%s: %s\n", r.device, headline(r.status))
+		case !r.online && !r.final():
+			fmt.Fprintf(out, "%s: offline, %s\n", r.device, r.lastWord())
+		}
+	}
+	if s := counts.String(); s != "" {
+		fmt.Fprintln(out, s)
+	}
+}
