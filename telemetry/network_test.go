@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"net"
 	"net/netip"
 	"slices"
 	"testing"
@@ -77,6 +78,9 @@ func TestTemporaryAddressesAreLeftOut(t *testing.T) {
 }
 
 func TestLoopbackOfThisMachineHasItsAddress(t *testing.T) {
+	if _, err := net.Interfaces(); err != nil {
+		t.Skip("the kernel's answer cannot be read, as under qemu-user for big-endian processors:", err)
+	}
 	if got := addresses("lo"); !slices.Contains(got, netip.MustParseAddr("127.0.0.1")) {
 		t.Errorf("got %v, want 127.0.0.1 among them", got)
 	}

@@ -1,0 +1,97 @@
+# The targets that people use; `make` alone builds both programs into build/.
+
+GO         ?= go
+FUZZTIME   ?= 20s
+STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+DEBS        = mosquitto mosquitto-clients qemu-user-static xz-utils shellcheck
+SUDO        = $(if $(filter 0,$(shell id -u)),,sudo)
+
+# Without VERSION a program tells the version that Go noted in it.
+LDFLAGS = -s -w$(if $(VERSION), -X github.com/ratchetd/ratchet/agent.version=$(VERSION))
+BUILD   = $(GO) build -trimpath -ldflags "$(LDFLAGS)"
+
+build:
+	$(BUILD) -o build/ ./cmd/ratchetd ./cmd/ratchet
+
+demo: build
+	build/ratchet demo
+
+test:
+	$(GO) test ./...
+
+# What this asks for, every commit keeps.
+check: budget
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || \
+		{ echo "run gofmt -w on: $$unformatted"; exit 1; }
+	$(GO) vet ./...
+	$(STATICCHECK) ./...
+	@if command -v shellcheck >/dev/null; then shellcheck $(SHELL_SCRIPTS); \
+		else echo "shellcheck is not installed: make deps"; fi
+
+SHELL_SCRIPTS = .ci/run $(shell git ls-files '*.sh')
+
+budget:
+	$(GO) run ./scripts/budget
+
+# Routers have 8 to 16 MB of flash: without inlining and HTTP/2 a program for
+# them is an eighth smaller. Their processors have no floating point unit.
+ARCHES     = amd64 386 armv5 armv6 armv7 arm64 mips mipsle mips64le riscv64
+FOR_armv5  = GOARCH=arm GOARM=5
+FOR_armv6  = GOARCH=arm GOARM=6
+FOR_armv7  = GOARCH=arm GOARM=7
+FOR_mips   = GOARCH=mips GOMIPS=softfloat
+FOR_mipsle = GOARCH=mipsle GOMIPS=softfloat
+FOR_mips64le = GOARCH=mips64le GOMIPS64=softfloat
+ROUTER     = -gcflags=all=-l -tags nethttpomithttp2
+FLAGS_mips   = $(ROUTER)
+FLAGS_mipsle = $(ROUTER)
+
+cross: $(ARCHES:%=dist/ratchetd-linux-%)
+
+dist/ratchetd-linux-%: FORCE
+	CGO_ENABLED=0 GOOS=linux $(or $(FOR_$*),GOARCH=$*) $(BUILD) $(FLAGS_$*) -o $@ ./cmd/ratchetd
+
+size: cross
+	scripts/size.sh dist/ratchetd-linux-*
+
+bench: build
+	$(GO) test -run '^$$' -bench . -benchmem ./store ./telemetry
+	$(GO) run ./scripts/bench
+	$(MAKE) --no-print-directory size
+
+# Sessions with mosquitto, and the same code on other processors: big-endian
+# 32 bit, little-endian 32 bit, and the one that most boards have.
+e2e: e2e-mips e2e-mipsle e2e-armv7
+	RATCHET_E2E=1 $(GO) test ./cmd/ratchetd ./scripts/mosquitto -run E2E -count=1 -timeout 20m
+
+QEMU_mips   = qemu-mips-static
+QEMU_mipsle = qemu-mipsel-static
+QEMU_armv7  = qemu-arm-static
+
+e2e-mips e2e-mipsle e2e-armv7: e2e-%:
+	CGO_ENABLED=0 $(FOR_$*) $(GO) test -exec $(QEMU_$*) -count=1 -timeout 20m ./store ./executor ./telemetry
+
+# Every fuzz target for FUZZTIME.
+fuzz:
+	@set -e; for pkg in $$($(GO) list ./...); do \
+		list=$$($(GO) test -list '^Fuzz' $$pkg); \
+		for name in $$(echo "$$list" | grep '^Fuzz' || true); do \
+			echo "$$pkg $$name"; \
+			$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) $$pkg; \
+		done; \
+	done
+
+# What e2e needs beyond Go, on Debian and its children.
+deps:
+	@missing=; for p in $(DEBS); do \
+		dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; \
+	done; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if ! command -v apt-get >/dev/null; then echo "no apt-get here: install$$missing by hand"; exit 1; fi; \
+	$(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$missing
+
+clean:
+	rm -rf build dist
+
+.DEFAULT_GOAL = build
+.PHONY: build demo test check budget cross size bench e2e e2e-mips e2e-mipsle e2e-armv7 fuzz deps clean FORCE
