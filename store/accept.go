@@ -1,0 +1,108 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+	"golang.org/x/sys/unix"
+
+	"github.com/ratchetd/ratchet/executor"
+)
+
+// maxIDs bounds the set of ids that are known.
+const maxIDs = 4096
+
+// Verdict is what Accept made of an offer.
+type Verdict int
+
+// The verdicts. Only Accepted wrote anything.
+const (
+	NoRoom   Verdict = iota // the database is too full, or knows too many ids
+	Accepted                // the first Record is on disk
+	Known                   // this document was accepted before
+	Reused                  // another document was accepted under this id before
+)
+
+// Accept writes a job's first Record and gives it its Seq; the same job offered
+// again is Known. A job whose cancel came before it is accepted as cancelled:
+// read its Record to see. Where the disk has no room the verdict is NoRoom,
+// without an error.
+func (db *DB) Accept(r executor.Record) (Verdict, error) {
+	if r.Key == "" || strings.Contains(r.Key, "\x00") {
+		return NoRoom, fmt.Errorf("accepting a job: %q cannot be its key", r.Key)
+	}
+	db.write.Lock()
+	defer db.write.Unlock()
+	switch digest, known, err := db.digest(r.Key); {
+	case err != nil:
+		return NoRoom, fmt.Errorf("accepting job %s: %w", r.Key, err)
+	case known && digest != "" && digest != r.Digest:
+		return Reused, nil
+	case known:
+		return Known, nil
+	case !db.roomFor(r.ID):
+		return NoRoom, nil
+	}
+	switch err := db.accept(r); {
+	case isFull(err):
+		return NoRoom, nil
+	case err != nil:
+		return NoRoom, fmt.Errorf("accepting job %s: %w", r.Key, err)
+	}
+	return Accepted, nil
+}
+
+func (db *DB) accept(r executor.Record) error {
+	if db.Cancelled(r.Key) {
+		r.State, r.Reason, r.Ended = executor.Cancelled, "cancelled before it came", r.Accepted
+	}
+	e := entry{Record: r, Expires: r.Job.Expires}
+	err := db.update(func(tx *bolt.Tx) error {
+		var err error
+		if e.Seq, err = tx.Bucket(bucketJobs).NextSequence(); err != nil {
+			return err
+		}
+		if err := tx.Bucket(bucketTexts).Put([]byte(r.Key), r.Text); err != nil {
+			return err
+		}
+		return putEntry(tx, e, false)
+	})
+	if err == nil {
+		db.learn(e)
+	}
+	return err
+}
+
+// digest returns the digest under which the key is known. It is empty where a
+// read-back status did not tell it.
+func (db *DB) digest(key string) (digest string, known bool, err error) {
+	err = db.bolt.View(func(tx *bolt.Tx) error {
+		if v := tx.Bucket(bucketJobs).Get([]byte(key)); v != nil {
+			e, err := decodeEntry([]byte(key), v)
+			digest, known = e.Digest, true
+			return err
+		}
+		if v := tx.Bucket(bucketIDs).Get([]byte(key)); v != nil {
+			l, err := decodeLine([]byte(key), v)
+			digest, known = l.Digest, true
+			return err
+		}
+		return nil
+	})
+	return digest, known, err
+}
+
+// roomFor keeps a quarter of the database for the jobs that are already in it.
+func (db *DB) roomFor(id string) bool {
+	used, bound := db.Room()
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	return used < bound/4*3 && db.ids+held(id) <= maxIDs
+}
+
+func isFull(err error) bool {
+	return errors.Is(err, bolterrors.ErrMaxSizeReached) || errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT)
+}

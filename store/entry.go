@@ -1,0 +1,204 @@
+package store
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/ratchetd/ratchet/executor"
+)
+
+// level is the schema level this version knows.
+const level = 1
+
+var (
+	bucketMeta    = []byte("meta")
+	bucketJobs    = []byte("jobs")
+	bucketTexts   = []byte("texts")
+	bucketSteps   = []byte("steps")
+	bucketIDs     = []byte("ids")
+	bucketCancels = []byte("cancels")
+	bucketMarks   = []byte("marks")
+	bucketSamples = []byte("samples")
+
+	buckets = [][]byte{bucketMeta, bucketJobs, bucketTexts, bucketSteps, bucketIDs, bucketCancels, bucketMarks, bucketSamples}
+
+	keyLevel = []byte("level")
+	keyNew   = []byte("new")
+	keyFloor = []byte("floor")
+)
+
+// entry is a value of the bucket jobs. Told stands in front of the JSON, so
+// that a mark is set without reading the rest, and without losing fields that a
+// newer agent wrote.
+type entry struct {
+	executor.Record
+	Expires executor.Time `json:"expires,omitzero"` // known when the text no longer is
+	Told    uint64        `json:"-"`
+}
+
+func (e entry) encode() ([]byte, error) {
+	data, err := json.Marshal(e)
+	if err != nil {
+		return nil, fmt.Errorf("encoding job %s: %w", e.Key, err)
+	}
+	return append(number(e.Told), data...), nil
+}
+
+func decodeEntry(key, value []byte) (entry, error) {
+	var e entry
+	if len(value) < 8 {
+		return e, fmt.Errorf("job %q: it ends too early", key)
+	}
+	if err := json.Unmarshal(value[8:], &e); err != nil {
+		return e, fmt.Errorf("job %q: %w", key, err)
+	}
+	if e.Key != string(key) {
+		return e, fmt.Errorf("job %q: it is kept under the key %q", e.Key, key)
+	}
+	e.Told = binary.BigEndian.Uint64(value)
+	return e, nil
+}
+
+// line is what is left of a pruned Record: enough to know the id again and to
+// tell how it ended. Up to 4,096 are kept, so it is written short.
+type line struct {
+	ID      string         `json:"i,omitempty"` // empty: the key
+	Seq     uint64         `json:"s"`
+	Digest  string         `json:"d,omitempty"`
+	State   executor.State `json:"t"`
+	Reason  string         `json:"w,omitempty"`
+	Rev     uint64         `json:"r"`
+	Ended   int64          `json:"e,omitempty"` // unix seconds, as are:
+	Expires int64          `json:"x,omitempty"`
+	Since   int64          `json:"k,omitempty"` // when it became a line
+}
+
+func (e entry) line() line {
+	return line{ID: e.ID, Seq: e.Seq, Digest: e.Digest, State: e.State, Reason: clip(e.Reason, 120), Rev: e.Rev,
+		Ended: seconds(e.Ended.Time), Expires: seconds(e.Expires.Time)}
+}
+
+// since is the moment from which the days of an id without expires count.
+func (l line) since() int64 { return cmp.Or(l.Ended, l.Since) }
+
+func decodeLine(key, value []byte) (line, error) {
+	var l line
+	if err := json.Unmarshal(value, &l); err != nil {
+		return l, fmt.Errorf("id %q: %w", key, err)
+	}
+	if l.ID == "" {
+		l.ID = string(key)
+	}
+	return l, nil
+}
+
+// record is the line as a Record without text and steps.
+func (l line) record(key string) executor.Record {
+	return executor.Record{Key: key, ID: l.ID, Seq: l.Seq, Digest: l.Digest, State: l.State,
+		Reason: l.Reason, Rev: l.Rev, Ended: executor.Time{Time: moment(l.Ended)}}
+}
+
+// read puts a Record together from all that is kept of it. The Job stays empty
+// if its text cannot be read, which matters to unfinished ones only.
+func read(tx *bolt.Tx, key []byte) (entry, error) {
+	value := tx.Bucket(bucketJobs).Get(key)
+	if value == nil {
+		return entry{}, errGone
+	}
+	e, err := decodeEntry(key, value)
+	if err != nil {
+		return e, err
+	}
+	e.Text = bytes.Clone(tx.Bucket(bucketTexts).Get(key))
+	e.Job, _ = parse(e)
+	eachPart(tx, key, func(k, v []byte) { e.setPart(k[len(key)+1:], v) })
+	return e, nil
+}
+
+// eachPart calls fn for the outputs and results of the Record's steps.
+func eachPart(tx *bolt.Tx, key []byte, fn func(k, v []byte)) {
+	prefix := partPrefix(key)
+	c := tx.Bucket(bucketSteps).Cursor()
+	for k, v := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, v = c.Next() {
+		fn(k, v)
+	}
+}
+
+// errGone says that the Record was pruned in the meantime.
+var errGone = errors.New("no such job")
+
+// parse reads the document, if it is the one that was accepted. Its id may be
+// another than the Record's: a schedule's firings share their file.
+func parse(e entry) (executor.Job, error) {
+	if executor.Digest(e.Text) != e.Digest {
+		return executor.Job{}, errors.New("its text was damaged on the disk")
+	}
+	j, err := executor.Parse(e.Text)
+	if err != nil {
+		return executor.Job{}, fmt.Errorf("this version of the agent cannot read it: %w", err)
+	}
+	j.ID = e.ID
+	return j, nil
+}
+
+func partPrefix(key []byte) []byte { return append(bytes.Clone(key), 0) }
+
+func partKey(prefix []byte, step int, part byte) []byte {
+	return append(binary.BigEndian.AppendUint16(bytes.Clone(prefix), uint16(step)), part)
+}
+
+func (e *entry) setPart(k, v []byte) {
+	if len(k) != 3 {
+		return
+	}
+	i := int(binary.BigEndian.Uint16(k))
+	switch {
+	case i >= len(e.Steps):
+	case k[2] == 'o':
+		e.Steps[i].Output = string(v)
+	case k[2] == 'r':
+		e.Steps[i].Result = bytes.Clone(v)
+	}
+}
+
+func number(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
+
+func seconds(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.Unix()
+}
+
+func moment(sec int64) time.Time {
+	if sec == 0 {
+		return time.Time{}
+	}
+	return time.Unix(sec, 0).UTC()
+}
+
+func clip(s string, n int) string { return strings.ToValidUTF8(s[:min(n, len(s))], "") }
+
+// firing tells whether the id was made by the device for a schedule or an
+// alert, and by which.
+func firing(id string) (name string, ok bool) {
+	name, _, ok = strings.Cut(id, "@")
+	return name, ok
+}
+
+// held is how much an id counts in the set of those that are known: firings are
+// not part of it.
+func held(id string) int {
+	if _, ok := firing(id); ok {
+		return 0
+	}
+	return 1
+}

@@ -1,0 +1,144 @@
+package store
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	"golang.org/x/sys/unix"
+)
+
+// growth is by how much the file grows at a time.
+const growth = 32 << 10
+
+// openMapped opens the file so that it is mapped once, from a descriptor that
+// can only read. JFFS2 refuses a shared map of a descriptor that can write, with
+// "invalid argument", which is how stock bbolt opens its file. The same way is
+// taken on every file system: what the tests see is what a router does.
+//
+// For that bbolt is handed a read-only descriptor, and after Open has mapped it,
+// one that can write takes over its number. Four things make it hold:
+//   - the writing one is opened first: on an overlay that copies the file up, and
+//     the map must be of the copy;
+//   - Open must not write: NoFreelistSync keeps it from doing so;
+//   - the map has room for all that MaxSize allows, so it is never made again;
+//   - with bbolt's own AllocSize of 16 MiB a full file passes the check of
+//     MaxSize and is mapped again, which fails on JFFS2 and leaves no map at all.
+//
+// NoFreelistSync also saves a page in every commit; the price is that Open looks
+// at all pages, which inspect did a moment ago.
+func openMapped(path string, g geometry) (*bolt.DB, error) {
+	writing, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer writing.Close()
+	var reading *os.File
+	b, err := bolt.Open(path, 0o600, &bolt.Options{
+		Timeout:         time.Second, // a tool that looks at the file must not stop the agent for ever
+		NoFreelistSync:  true,
+		InitialMmapSize: int(g.maxSize),
+		MaxSize:         int(g.maxSize),
+		OpenFile: func(name string, _ int, mode os.FileMode) (*os.File, error) {
+			reading, err = os.OpenFile(name, os.O_RDONLY, mode)
+			return reading, err
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	b.AllocSize = growth
+	if err := unix.Dup3(int(writing.Fd()), int(reading.Fd()), unix.O_CLOEXEC); err != nil {
+		_ = b.Close()
+		return nil, err
+	}
+	return b, nil
+}
+
+// seed makes a journal with nothing in it.
+func seed(path string, g geometry) error {
+	return build(path, g, func(b *bolt.DB) error {
+		return b.Update(func(tx *bolt.Tx) error {
+			for _, name := range buckets {
+				if _, err := tx.CreateBucket(name); err != nil {
+					return err
+				}
+			}
+			meta := tx.Bucket(bucketMeta)
+			if err := meta.Put(keyNew, []byte("1")); err != nil {
+				return err
+			}
+			return meta.Put(keyLevel, fmt.Append(nil, level))
+		})
+	})
+}
+
+// compact writes the file anew without its free pages.
+func compact(path string, g geometry) error {
+	// Reading only, bbolt opens its file on JFFS2 without help.
+	old, err := bolt.Open(path, 0, &bolt.Options{ReadOnly: true, Timeout: time.Second})
+	if err != nil {
+		return err
+	}
+	defer old.Close()
+	return build(path, g, func(b *bolt.DB) error { return bolt.Compact(b, old, 0) })
+}
+
+// build makes a database in memory, has fill write into it, and puts it at path
+// in one move: there is never half a journal.
+func build(path string, g geometry, fill func(*bolt.DB) error) error {
+	b, err := bolt.Open("journal", 0o600, &bolt.Options{
+		PageSize:       g.pageSize,
+		NoFreelistSync: true,
+		NoSync:         true,
+		OpenFile: func(name string, _ int, _ os.FileMode) (*os.File, error) {
+			fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
+			return os.NewFile(uintptr(fd), name), err
+		},
+	})
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	if err := fill(b); err != nil {
+		return err
+	}
+	return b.View(func(tx *bolt.Tx) error { return replace(path, tx) })
+}
+
+// replace puts what w writes at path; the old file or the new one is there at
+// any moment.
+func replace(path string, w io.WriterTo) error {
+	tmp := path + ".tmp"
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = w.WriteTo(f)
+	if err == nil {
+		err = f.Sync()
+	}
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err == nil {
+		err = os.Rename(tmp, path)
+	}
+	if err != nil {
+		_ = os.Remove(tmp)
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}

@@ -1,0 +1,123 @@
+package store
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strconv"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/ratchetd/ratchet/executor"
+)
+
+// levelError says that the file is of this level, which is not ours.
+type levelError int
+
+func (l levelError) Error() string {
+	return fmt.Sprintf("it was written by a newer agent (schema level %d, this one knows %d)", int(l), level)
+}
+
+// load builds RAM's picture of the file and finds what does not decode.
+func (db *DB) load() error {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	return db.bolt.View(func(tx *bolt.Tx) error {
+		if err := checkLevel(tx); err != nil {
+			return unusable("%w", err)
+		}
+		meta := tx.Bucket(bucketMeta)
+		db.fresh = meta.Get(keyNew) != nil
+		if v := meta.Get(keyFloor); len(v) == 8 {
+			db.floor = int64(binary.BigEndian.Uint64(v))
+		}
+		for name, each := range map[string]func(k, v []byte) error{
+			string(bucketJobs): db.loadJob, string(bucketIDs): db.loadID, string(bucketCancels): db.loadCancel,
+		} {
+			if err := tx.Bucket([]byte(name)).ForEach(each); err != nil {
+				return unusable("%w", err)
+			}
+		}
+		return nil
+	})
+}
+
+func checkLevel(tx *bolt.Tx) error {
+	meta := tx.Bucket(bucketMeta)
+	if meta == nil {
+		return errors.New("it is another program's database")
+	}
+	n, err := strconv.Atoi(string(meta.Get(keyLevel)))
+	if err != nil || n < 1 {
+		return errors.New("its schema level cannot be read")
+	}
+	if n > level {
+		return levelError(n)
+	}
+	for _, name := range buckets {
+		if tx.Bucket(name) == nil {
+			return fmt.Errorf("its bucket %s is missing", name)
+		}
+	}
+	return nil
+}
+
+func (db *DB) loadJob(k, v []byte) error {
+	e, err := decodeEntry(k, v)
+	if err != nil {
+		return err
+	}
+	db.know(e)
+	return nil
+}
+
+func (db *DB) loadID(k, v []byte) error {
+	l, err := decodeLine(k, v)
+	db.ids += held(l.ID)
+	return err
+}
+
+func (db *DB) loadCancel(k, v []byte) error {
+	if len(v) != 8 {
+		return fmt.Errorf("cancel of %q: damaged", k)
+	}
+	db.cancels[string(k)] = int64(binary.BigEndian.Uint64(v))
+	return nil
+}
+
+// know enters a Record that is on disk into RAM's picture; mu is held.
+func (db *DB) know(e entry) {
+	was, known := db.jobs[e.Key]
+	if !known {
+		db.ids += held(e.ID)
+	}
+	// What was told while this was on its way to the disk counts.
+	db.jobs[e.Key] = standing{seq: e.Seq, rev: e.Rev, told: max(e.Told, was.told), final: e.State.Final()}
+}
+
+// endUnreadable ends the jobs whose document is damaged, or was taken by a newer
+// agent and means nothing to this one: they could not go on, and must not stay
+// without a final state.
+func (db *DB) endUnreadable() error {
+	var ended []entry
+	for _, key := range db.keys(func(s standing) bool { return !s.final }) {
+		err := db.bolt.View(func(tx *bolt.Tx) error {
+			e, err := read(tx, []byte(key))
+			if err != nil {
+				return err
+			}
+			if _, err := parse(e); err != nil {
+				e.State, e.Reason, e.Rev = executor.Failed, "journal: "+err.Error(), e.Rev+1
+				ended = append(ended, e)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if ended == nil {
+		return nil
+	}
+	return db.putAll(ended)
+}

@@ -1,0 +1,183 @@
+package store
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+const (
+	forgetAfter = 90 * 24 * time.Hour // an id without expires is kept at least so long
+	keptFirings = 3                   // of a schedule, or of an alert's repair
+)
+
+// History says how much of what is over is kept.
+type History struct {
+	Count int             // Records kept whole; 0: 100
+	Bytes int64           // what those may weigh; 0: a quarter of the database
+	Seen  map[string]bool // ids that a full subscribe brought; nil: there was none
+}
+
+// over is a Record that is final, whole or already cut down to its line.
+type over struct {
+	line
+	key         string
+	whole, told bool
+	bytes       int64
+}
+
+// Prune bounds the history, in one commit, or none when there is nothing to do.
+// Beyond the bounds the oldest Records are cut down to their last line, but none
+// that is unfinished or untold. An id is forgotten past its expires, or, without
+// one, when its job is over for 90 days and h.Seen does not hold it; a firing,
+// when there are three newer ones. It returns the ids that are forgotten: their
+// retained status is to be cleared. It reads all that is over, so call it when a
+// job ended, not in a loop. now is a time that can be trusted, or zero.
+func (db *DB) Prune(now time.Time, h History) ([]string, error) {
+	db.write.Lock()
+	defer db.write.Unlock()
+	h.Count, h.Bytes = cmp.Or(h.Count, 100), cmp.Or(h.Bytes, db.max/4)
+	all, err := db.over()
+	if err != nil {
+		return nil, fmt.Errorf("pruning the journal: %w", err)
+	}
+	cut, forget := h.plan(all, now)
+	if len(cut)+len(forget) == 0 {
+		return nil, nil
+	}
+	err = db.update(func(tx *bolt.Tx) error { return prune(tx, cut, forget) })
+	if err != nil {
+		return nil, fmt.Errorf("pruning the journal: %w", err)
+	}
+	return db.unlearn(cut, forget), nil
+}
+
+// over lists what is final, newest first.
+func (db *DB) over() ([]over, error) {
+	var all []over
+	err := db.bolt.View(func(tx *bolt.Tx) error {
+		for _, key := range db.keys(func(s standing) bool { return s.final }) {
+			o, err := db.whole(tx, []byte(key))
+			if err != nil {
+				return err
+			}
+			all = append(all, o)
+		}
+		return tx.Bucket(bucketIDs).ForEach(func(k, v []byte) error {
+			l, err := decodeLine(k, v)
+			all = append(all, over{line: l, key: string(k)})
+			return err
+		})
+	})
+	slices.SortFunc(all, func(a, b over) int { return cmp.Compare(b.Seq, a.Seq) })
+	return all, err
+}
+
+func (db *DB) whole(tx *bolt.Tx, key []byte) (over, error) {
+	value := tx.Bucket(bucketJobs).Get(key)
+	e, err := decodeEntry(key, value)
+	s, _ := db.standing(e.Key)
+	o := over{line: e.line(), key: e.Key, whole: true, told: s.told >= s.rev}
+	o.bytes = int64(len(value) + len(tx.Bucket(bucketTexts).Get(key)))
+	eachPart(tx, key, func(_, v []byte) { o.bytes += int64(len(v)) })
+	return o, err
+}
+
+// plan says what is cut down and what is forgotten of all, newest first.
+func (h History) plan(all []over, now time.Time) (cut, forget []over) {
+	newer := map[string]int{}
+	count, bytes := 0, int64(0)
+	for _, o := range all {
+		keep := false
+		if o.whole {
+			count, bytes = count+1, bytes+o.bytes
+			keep = !o.told || count <= h.Count && bytes <= h.Bytes
+		}
+		if name, ok := firing(o.ID); ok {
+			newer[name]++
+			keep = keep && newer[name] <= keptFirings
+		}
+		switch {
+		case keep:
+		case h.mayForget(o, newer, now):
+			forget = append(forget, o)
+		case o.whole || o.since() == 0 && !now.IsZero():
+			// Ended is unknown where the clock was not sane: then its days count from now.
+			o.Since = seconds(now)
+			cut = append(cut, o)
+		}
+	}
+	return cut, forget
+}
+
+func (h History) mayForget(o over, newer map[string]int, now time.Time) bool {
+	if name, ok := firing(o.ID); ok {
+		return newer[name] > keptFirings
+	}
+	if o.Expires != 0 {
+		return now.After(moment(o.Expires))
+	}
+	return h.Seen != nil && !h.Seen[o.ID] && o.since() != 0 && now.Sub(moment(o.since())) > forgetAfter
+}
+
+func prune(tx *bolt.Tx, cut, forget []over) error {
+	for _, o := range slices.Concat(cut, forget) {
+		if err := drop(tx, []byte(o.key)); err != nil {
+			return err
+		}
+	}
+	for _, o := range cut {
+		if err := putLine(tx, o.key, o.line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// drop removes all that is kept of a Record.
+func drop(tx *bolt.Tx, key []byte) error {
+	var parts [][]byte
+	eachPart(tx, key, func(k, _ []byte) { parts = append(parts, bytes.Clone(k)) })
+	for _, k := range parts {
+		if err := tx.Bucket(bucketSteps).Delete(k); err != nil {
+			return err
+		}
+	}
+	for _, bucket := range [][]byte{bucketJobs, bucketTexts, bucketIDs} {
+		if err := tx.Bucket(bucket).Delete(key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func putLine(tx *bolt.Tx, key string, l line) error {
+	if l.ID == key {
+		l.ID = ""
+	}
+	value, err := json.Marshal(l)
+	if err != nil {
+		return err
+	}
+	return put(tx, bucketIDs, []byte(key), value)
+}
+
+func (db *DB) unlearn(cut, forget []over) []string {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	for _, o := range slices.Concat(cut, forget) {
+		delete(db.jobs, o.key)
+		delete(db.marks, o.key)
+	}
+	var ids []string
+	for _, o := range forget {
+		db.ids -= held(o.ID)
+		ids = append(ids, o.ID)
+	}
+	return ids
+}

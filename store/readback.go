@@ -1,0 +1,92 @@
+package store
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/ratchetd/ratchet/executor"
+)
+
+// Past is what this device once told of a job, read back from the broker.
+type Past struct {
+	ID      string
+	State   executor.State
+	Rev     uint64
+	Digest  string
+	Expires executor.Time
+}
+
+// New tells whether this journal knows nothing of the device's past yet: no job
+// may be taken from the link before ReadBack. It stays so over restarts.
+func (db *DB) New() bool {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	return db.fresh
+}
+
+// ReadBack gives a new journal its past, in one commit: final jobs are known
+// with their state, unfinished ones have failed and are untold. Rejected ones
+// are left out: those may be judged anew. A journal that is not New knows better
+// and changes nothing.
+func (db *DB) ReadBack(past []Past) error {
+	db.write.Lock()
+	defer db.write.Unlock()
+	if !db.New() {
+		return nil
+	}
+	past = db.unknown(past)
+	var lost []entry
+	ids := 0
+	err := db.update(func(tx *bolt.Tx) error {
+		for _, p := range past {
+			seq, err := tx.Bucket(bucketJobs).NextSequence()
+			if err != nil {
+				return err
+			}
+			switch e := p.entry(seq); {
+			case !p.State.Final():
+				lost = append(lost, e)
+				err = putEntry(tx, e, true)
+			default:
+				ids += held(p.ID)
+				err = putLine(tx, e.Key, e.line())
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return tx.Bucket(bucketMeta).Delete(keyNew)
+	})
+	if err != nil {
+		return fmt.Errorf("reading back the past: %w", err)
+	}
+	db.learn(lost...)
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	db.fresh = false
+	db.ids += ids
+	return nil
+}
+
+// unknown leaves out what is not to be entered, and puts the rest in order.
+func (db *DB) unknown(past []Past) []Past {
+	past = slices.DeleteFunc(slices.Clone(past), func(p Past) bool {
+		_, known := db.standing(p.ID)
+		return known || p.ID == "" || p.State == executor.Rejected
+	})
+	byID := func(a, b Past) int { return cmp.Compare(a.ID, b.ID) }
+	slices.SortStableFunc(past, byID)
+	return slices.CompactFunc(past, func(a, b Past) bool { return byID(a, b) == 0 })
+}
+
+func (p Past) entry(seq uint64) entry {
+	e := entry{Expires: p.Expires, Record: executor.Record{Key: p.ID, ID: p.ID, Seq: seq,
+		Digest: p.Digest, Rev: p.Rev, State: p.State}}
+	if !p.State.Final() {
+		e.State, e.Reason, e.Rev = executor.Failed, "journal lost", p.Rev+1
+	}
+	return e
+}

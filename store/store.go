@@ -1,0 +1,201 @@
+// Package store is the journal: what the device durably knows about its jobs,
+// in one bbolt file. It is the only package that knows bbolt. It takes no
+// decision about a job: it keeps Records, says which ids are known, and
+// forgets what may be forgotten. It reads no clock for that but the one given.
+//
+// The file is <dir>/ratchet.db; <dir>/lock keeps other agents out. Buckets:
+//
+//	meta     level    schema level, "1"
+//	         new      present until ReadBack was called
+//	         floor    the time floor, unix seconds
+//	jobs     KEY      rev that was told (8 bytes), then the Record's small state as JSON
+//	texts    KEY      the document's exact text
+//	steps    KEY 00 step(2) o|r    a step's output or result
+//	ids      KEY      what is left of a pruned Record, as JSON
+//	cancels  KEY      when the cancel came, unix seconds
+//	marks    NAME     small values of the agent's: when a schedule was last due
+//	samples  SEQ      telemetry that waits to be sent
+//
+// Numbers are big-endian. A step boundary touches jobs, and steps when the step
+// had something to say; meta is so small that bbolt keeps it in its root page,
+// which every commit writes anyway. Texts lie apart because bbolt writes whole
+// leaves: a neighbour of a long text would pay for it in every commit. Within a
+// schema level only optional JSON fields are added, so that the old agent can
+// read the file after a new one was taken back.
+package store
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+const fileName = "ratchet.db"
+
+// Options are for Open; the zero value is useful.
+type Options struct {
+	// MaxSize bounds the database file; it is rounded up to a power of two, at
+	// least 64 KiB. 0: what suits the file system, see mount.go.
+	MaxSize int64
+	Now     func() time.Time // nil: time.Now
+	Log     *slog.Logger     // nil: silent
+
+	pageSize int // for tests; 0: what suits the file system
+}
+
+// DB is an open journal. All methods may be called from several goroutines;
+// those that write return when it is on disk.
+type DB struct {
+	bolt   *bolt.DB
+	lock   *os.File
+	max    int64
+	now    func() time.Time
+	broken string
+
+	write sync.Mutex // held by who judges and then commits, so that one sees the other's outcome
+
+	mu      sync.Mutex          // guards the rest; never held during I/O
+	jobs    map[string]standing // of the bucket jobs, by key
+	ids     int                 // keys in jobs and ids, those of firings aside
+	marks   map[string]uint64   // told marks that wait for a commit
+	cancels map[string]int64    // of the bucket cancels
+	floor   int64               // the time floor, which waits for a commit too
+	fresh   bool                // New
+	commits uint64
+}
+
+// standing is what RAM knows of a Record in the bucket jobs.
+type standing struct {
+	seq, rev, told uint64
+	final          bool
+}
+
+// Open opens the journal in dir, which it makes if need be. A file that cannot
+// be used is set aside and a new journal begun, see Broken. Open waits up to
+// ten seconds for another agent to let go of the directory.
+func Open(dir string, o Options) (*DB, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("making the state directory: %w", err)
+	}
+	lock, err := takeLock(filepath.Join(dir, "lock"))
+	if err != nil {
+		return nil, err
+	}
+	db := &DB{lock: lock, now: o.Now, jobs: map[string]standing{}, marks: map[string]uint64{}, cancels: map[string]int64{}}
+	if db.now == nil {
+		db.now = time.Now
+	}
+	if err := db.open(dir, o); err != nil {
+		_ = db.Close()
+		return nil, err
+	}
+	return db, nil
+}
+
+func (db *DB) open(dir string, o Options) error {
+	log := o.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	g := geometryOf(dir)
+	g.pageSize = cmp.Or(o.pageSize, g.pageSize)
+	g.maxSize = powerOfTwo(cmp.Or(o.MaxSize, g.maxSize))
+	db.max = g.maxSize
+	path := filepath.Join(dir, fileName)
+	err := db.use(path, g, log)
+	if errors.Is(err, errUnusable) {
+		err = db.setAside(path, err)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return db.begin(path, g)
+	}
+	return err
+}
+
+// use opens the file that is there. An error that is errUnusable says that no
+// agent of this version ever can; any other, such as no memory, may pass.
+func (db *DB) use(path string, g geometry, log *slog.Logger) error {
+	found, err := inspect(path)
+	if err != nil {
+		return err
+	}
+	if found.mostlyFree() {
+		if err := compact(path, g); err != nil {
+			log.Warn("compacting the journal did not work; it stays as it is", "err", err)
+		}
+	}
+	if db.bolt, err = openMapped(path, g); err != nil {
+		return fmt.Errorf("opening the journal: %w", err)
+	}
+	if err := db.load(); err != nil {
+		return err
+	}
+	return db.endUnreadable()
+}
+
+// setAside moves an unusable file out of the way; one is kept of each sort.
+// It returns fs.ErrNotExist, for now there is none.
+func (db *DB) setAside(path string, why error) error {
+	if db.bolt != nil {
+		_ = db.bolt.Close()
+	}
+	aside := path + ".broken"
+	if l := levelError(0); errors.As(why, &l) {
+		aside = fmt.Sprintf("%s.level%d", path, l)
+	}
+	if err := os.Rename(path, aside); err != nil {
+		return fmt.Errorf("setting the unusable journal aside: %w", err)
+	}
+	db.broken = fmt.Sprintf("%v: the file is now %s, and a new journal was begun", why, filepath.Base(aside))
+	return fs.ErrNotExist
+}
+
+func (db *DB) begin(path string, g geometry) error {
+	if err := seed(path, g); err != nil {
+		return fmt.Errorf("making a new journal: %w", err)
+	}
+	var err error
+	if db.bolt, err = openMapped(path, g); err != nil {
+		return fmt.Errorf("opening the new journal: %w", err)
+	}
+	return db.load()
+}
+
+// Close ends the journal's use; what waits for a commit is lost. It may be
+// called twice.
+func (db *DB) Close() error {
+	var err error
+	if db.bolt != nil {
+		err = db.bolt.Close()
+	}
+	_ = db.lock.Close()
+	return err
+}
+
+// Broken tells why the file that Open found was set aside; empty if it was not.
+func (db *DB) Broken() string { return db.broken }
+
+// Commits counts the commits since Open, for those who watch the flash.
+func (db *DB) Commits() uint64 {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	return db.commits
+}
+
+// Room tells how many bytes of the database's bound are in use.
+func (db *DB) Room() (used, bound int64) {
+	_ = db.bolt.View(func(tx *bolt.Tx) error {
+		s := db.bolt.Stats()
+		used = tx.Size() - int64(s.FreePageN+s.PendingPageN)*int64(tx.DB().Info().PageSize)
+		return nil
+	})
+	return used, db.max
+}

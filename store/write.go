@@ -1,0 +1,166 @@
+package store
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"slices"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/ratchetd/ratchet/executor"
+)
+
+// update makes one commit of what fn writes and what waits in RAM for a commit.
+// The caller holds db.write.
+func (db *DB) update(fn func(*bolt.Tx) error) error {
+	db.mu.Lock()
+	marks, floor := maps.Clone(db.marks), db.floor
+	db.mu.Unlock()
+	err := db.bolt.Update(func(tx *bolt.Tx) error {
+		if err := fn(tx); err != nil {
+			return err
+		}
+		for key, rev := range marks {
+			if err := putTold(tx, key, rev); err != nil {
+				return err
+			}
+		}
+		return put(tx, bucketMeta, keyFloor, number(uint64(floor)))
+	})
+	if err != nil {
+		return err
+	}
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	db.commits++
+	maps.DeleteFunc(db.marks, func(key string, rev uint64) bool { return marks[key] == rev })
+	return nil
+}
+
+// put writes a value unless it is there already: what is not written dirties no page.
+func put(tx *bolt.Tx, bucket, key, value []byte) error {
+	b := tx.Bucket(bucket)
+	if old := b.Get(key); old != nil && bytes.Equal(old, value) {
+		return nil
+	}
+	return b.Put(key, value)
+}
+
+func putTold(tx *bolt.Tx, key string, rev uint64) error {
+	old := tx.Bucket(bucketJobs).Get([]byte(key))
+	if len(old) < 8 || binary.BigEndian.Uint64(old) >= rev {
+		return nil
+	}
+	return put(tx, bucketJobs, []byte(key), append(number(rev), old[8:]...))
+}
+
+// Put makes r durable, in one commit. It implements executor.Journal: if it
+// fails nothing has changed and it may be tried again. The Record must have been
+// accepted and not be final; its Seq is the one it was accepted with.
+func (db *DB) Put(r executor.Record) error {
+	db.write.Lock()
+	defer db.write.Unlock()
+	was, ok := db.standing(r.Key)
+	switch {
+	case !ok:
+		return fmt.Errorf("putting job %s: it was never accepted", r.Key)
+	case was.final:
+		return fmt.Errorf("putting job %s: it has its final state already", r.Key)
+	}
+	r.Seq = was.seq
+	if err := db.putAll([]entry{{Record: r, Expires: r.Job.Expires, Told: was.told}}); err != nil {
+		return fmt.Errorf("putting job %s: %w", r.Key, err)
+	}
+	return nil
+}
+
+func (db *DB) putAll(entries []entry) error {
+	used, bound := db.Room()
+	err := db.update(func(tx *bolt.Tx) error {
+		for _, e := range entries {
+			if err := putEntry(tx, e, used > bound/8*7); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	db.learn(entries...)
+	return nil
+}
+
+// learn enters what is on disk now into RAM's picture.
+func (db *DB) learn(entries ...entry) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	for _, e := range entries {
+		db.know(e)
+		if e.State.Final() {
+			delete(db.cancels, e.Key)
+		}
+	}
+}
+
+// putEntry writes what changed of a Record. In the last eighth of the file the
+// steps' outputs and results are left out: a job must be able to reach its end.
+func putEntry(tx *bolt.Tx, e entry, narrow bool) error {
+	key := []byte(e.Key)
+	value, err := e.encode()
+	if err != nil {
+		return err
+	}
+	if err := put(tx, bucketJobs, key, value); err != nil {
+		return err
+	}
+	if e.State.Final() {
+		if err := tx.Bucket(bucketCancels).Delete(key); err != nil {
+			return err
+		}
+	}
+	if narrow {
+		return nil
+	}
+	prefix := partPrefix(key)
+	for i, s := range e.Steps {
+		if err := putPart(tx, partKey(prefix, i, 'o'), []byte(s.Output)); err != nil {
+			return err
+		}
+		if err := putPart(tx, partKey(prefix, i, 'r'), s.Result); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func putPart(tx *bolt.Tx, key, value []byte) error {
+	if len(value) == 0 {
+		return tx.Bucket(bucketSteps).Delete(key)
+	}
+	return put(tx, bucketSteps, key, value)
+}
+
+func (db *DB) standing(key string) (standing, bool) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	s, ok := db.jobs[key]
+	return s, ok
+}
+
+// keys lists the Records that want accepts, in order of their Seq.
+func (db *DB) keys(want func(standing) bool) []string {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	var keys []string
+	for key, s := range db.jobs {
+		if want(s) {
+			keys = append(keys, key)
+		}
+	}
+	slices.SortFunc(keys, func(a, b string) int { return cmp.Compare(db.jobs[a].seq, db.jobs[b].seq) })
+	return keys
+}
