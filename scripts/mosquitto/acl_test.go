@@ -35,8 +35,12 @@ func broker(t *testing.T) string {
 			t.Fatalf("%v: %s", err, out)
 		}
 	}
-	acl, err := filepath.Abs("acl")
+	rules, err := os.ReadFile("acl") // read here, so that a change of it undoes a cached result
 	if err != nil {
+		t.Fatal(err)
+	}
+	acl := filepath.Join(dir, "acl")
+	if err := os.WriteFile(acl, rules, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	port := freePort(t)
@@ -103,10 +107,16 @@ func TestE2EDevicesAreKeptApart(t *testing.T) {
 		"ratchet/v1/jobs/device/gw-1/j", "ratchet/v1/jobs/device/gw-2/j", "ratchet/v1/jobs/group/g/j", "ratchet/v1/jobs/all/j",
 		"ratchet/v1/device/gw-1/state", "ratchet/v1/device/gw-2/jobs/j",
 	}
-	for _, user := range []string{"operator", "gw-1"} {
-		retain(t, port, user, topics...)
-	}
+	retain(t, port, "operator", topics[:4]...)
+	retain(t, port, "gw-1", topics[4])
 	retain(t, port, "gw-2", topics[5])
+	for _, intruder := range []string{"operator", "gw-1", "gw-2"} { // each tries to overwrite what the owners wrote
+		for _, topic := range topics {
+			if !owns(intruder, topic) {
+				retain(t, port, intruder, topic)
+			}
+		}
+	}
 	for user, want := range map[string][]string{
 		"operator": {"device/gw-1/state=gw-1", "device/gw-2/jobs/j=gw-2", "jobs/all/j=operator", "jobs/device/gw-1/j=operator", "jobs/device/gw-2/j=operator", "jobs/group/g/j=operator"},
 		"gw-1":     {"device/gw-1/state=gw-1", "jobs/all/j=operator", "jobs/device/gw-1/j=operator", "jobs/group/g/j=operator"},
@@ -115,4 +125,11 @@ func TestE2EDevicesAreKeptApart(t *testing.T) {
 			t.Errorf("%s: got  %q\nwant %q", user, got, want)
 		}
 	}
+}
+
+func owns(user, topic string) bool {
+	if user == "operator" {
+		return strings.HasPrefix(topic, "ratchet/v1/jobs/")
+	}
+	return strings.HasPrefix(topic, "ratchet/v1/device/"+user+"/")
 }
