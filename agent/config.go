@@ -1,0 +1,201 @@
+package agent
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/BurntSushi/toml"
+
+	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/telemetry"
+)
+
+// Config is what the owner of the device says in ratchet.toml and conf.d. The
+// zero value of a list or text means that it was not set.
+type Config struct {
+	Device    string    `toml:"device"`
+	Groups    []string  `toml:"groups,omitempty"`
+	State     string    `toml:"state"` // directory of the journal and undo data
+	Tags      Values    `toml:"tags,omitempty"`
+	Vars      Values    `toml:"vars,omitempty"`
+	Link      Link      `toml:"link"`
+	Policy    Policy    `toml:"policy"`
+	Telemetry Telemetry `toml:"telemetry"`
+
+	dir string // of ratchet.toml
+}
+
+// Link is how the device reaches its broker.
+type Link struct {
+	Dialect      string   `toml:"dialect"`
+	Broker       string   `toml:"broker"`
+	Root         string   `toml:"root"`
+	Spread       Duration `toml:"spread"` // longest delay of the first connect
+	CA           string   `toml:"ca,omitempty"`
+	Cert         string   `toml:"cert,omitempty"`
+	Key          string   `toml:"key,omitempty"`
+	Username     string   `toml:"username,omitempty"`
+	PasswordFile string   `toml:"passwordFile,omitempty"`
+}
+
+// Policy is what jobs may do on this device.
+type Policy struct {
+	Keys     []string `toml:"keys,omitempty"` // minisign public keys
+	Allow    []string `toml:"allow"`          // kinds of steps
+	Commands []string `toml:"commands,omitempty"`
+	Paths    []string `toml:"paths,omitempty"`
+	URLs     []string `toml:"urls,omitempty"`
+	Users    []string `toml:"users,omitempty"`
+	MaxTime  Duration `toml:"maxTime,omitzero"`
+	MaxSize  Size     `toml:"maxSize,omitzero"`
+	Reboot   []string `toml:"reboot"` // the command that reboots the device
+}
+
+// Telemetry is how often the board is felt, and told about.
+type Telemetry struct {
+	Every   Duration `toml:"every"`
+	Publish Duration `toml:"publish"`
+	QoS     int      `toml:"qos"`
+}
+
+// Load reads the configuration file at path and what lies in conf.d beside it,
+// later files over earlier ones. All that is wrong is in the error. A device
+// without an id in them gets one, which is kept beside them.
+func Load(path string) (*Config, error) { return load(path, telemetry.PermanentMAC) }
+
+func load(path string, mac func() (string, error)) (*Config, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	c := defaults(filepath.Dir(path))
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the configuration: %w", err)
+	}
+	errs := []error{c.read(path, text)}
+	parts, err := filepath.Glob(filepath.Join(c.dir, "conf.d", "*.toml"))
+	errs = append(errs, err)
+	for _, part := range parts {
+		if text, err = os.ReadFile(part); err == nil {
+			err = c.read(part, text, "policy")
+		}
+		errs = append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	c.absolute()
+	if err := c.validate(); err != nil {
+		return nil, err
+	}
+	return c, c.identify(mac)
+}
+
+func defaults(dir string) *Config {
+	return &Config{
+		State:     defaultState(dir),
+		Link:      Link{Dialect: "plain", Root: "ratchet/v1", Spread: Duration(5 * time.Second)},
+		Policy:    Policy{Allow: []string{"*"}, Reboot: []string{"reboot"}},
+		Telemetry: Telemetry{Every: Duration(30 * time.Second), Publish: Duration(5 * time.Minute), QoS: 1},
+		dir:       dir,
+	}
+}
+
+// defaultState keeps the journal on flash on OpenWrt too, where /var is RAM.
+func defaultState(dir string) string {
+	if _, err := os.Stat("/etc/openwrt_release"); err == nil {
+		return filepath.Join(dir, "state")
+	}
+	return "/var/lib/ratchet"
+}
+
+// absolute lets paths be given relative to the configuration file.
+func (c *Config) absolute() {
+	for _, p := range []*string{&c.State, &c.Link.CA, &c.Link.Cert, &c.Link.Key, &c.Link.PasswordFile} {
+		if *p != "" && !filepath.IsAbs(*p) {
+			*p = filepath.Join(c.dir, *p)
+		}
+	}
+}
+
+// Effective is the configuration as TOML, with defaults and conf.d. It holds
+// no secrets: those are files, of which only the paths are known here.
+func (c *Config) Effective() string {
+	var text bytes.Buffer
+	encoder := toml.NewEncoder(&text)
+	encoder.Indent = ""
+	if err := encoder.Encode(c); err != nil {
+		return err.Error() // cannot be: every field has a form in TOML
+	}
+	return text.String()
+}
+
+// Duration is a time span, in TOML a string such as "90s".
+type Duration time.Duration
+
+// UnmarshalTOML reads "1h30m". A number is an error: it does not say of what.
+func (d *Duration) UnmarshalTOML(v any) error {
+	s, _ := v.(string)
+	span, err := time.ParseDuration(s)
+	if err != nil || span < 0 {
+		return fmt.Errorf(`%v is no duration: want a string such as "90s" or "1h30m"`, v)
+	}
+	*d = Duration(span)
+	return nil
+}
+
+// MarshalText writes what UnmarshalTOML reads, without needless zeros.
+func (d Duration) MarshalText() ([]byte, error) {
+	s := time.Duration(d).String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return []byte(s), nil
+}
+
+// Size is a number of bytes, in TOML a number or a string such as "64MB".
+type Size executor.Size
+
+// UnmarshalTOML reads a number of bytes or a string for executor.ParseSize.
+func (z *Size) UnmarshalTOML(v any) error {
+	switch v.(type) {
+	case string, int64:
+	default:
+		return fmt.Errorf(`%v is no size: want bytes or a string such as "64MB"`, v)
+	}
+	size, err := executor.ParseSize(fmt.Sprint(v))
+	*z = Size(size)
+	return err
+}
+
+// Values are named texts, numbers and truths.
+type Values map[string]any
+
+// UnmarshalTOML adds a table of scalars to those that are there.
+func (v *Values) UnmarshalTOML(table any) error {
+	values, ok := table.(map[string]any)
+	if !ok {
+		return errors.New("want a table of names and values")
+	}
+	if *v == nil {
+		*v = Values{}
+	}
+	for name, value := range values {
+		switch value.(type) {
+		case string, int64, float64, bool:
+			(*v)[name] = value
+		default:
+			return fmt.Errorf("%s: want a text, a number, true or false", name)
+		}
+	}
+	return nil
+}

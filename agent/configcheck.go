@@ -1,0 +1,156 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ratchetd/ratchet/executor"
+)
+
+// maxGroups bounds the topics that one device subscribes to.
+const maxGroups = 32
+
+// validate holds the whole configuration against the rules; the error has one
+// line for each that is broken.
+func (c *Config) validate() error {
+	return errors.Join(c.validateNames(), c.Link.validate(), c.Policy.validate(), c.Telemetry.validate())
+}
+
+func (c *Config) validateNames() error {
+	const want = "want 1 to 64 of A-Z a-z 0-9 _ . -"
+	var errs []error
+	if c.Device != "" && !executor.ValidDevice(c.Device) {
+		errs = append(errs, fmt.Errorf("device: %q: %s", c.Device, want))
+	}
+	if len(c.Groups) > maxGroups {
+		errs = append(errs, fmt.Errorf("groups: there are %d: at most %d are taken", len(c.Groups), maxGroups))
+	}
+	for i, g := range c.Groups {
+		switch {
+		case !executor.ValidDevice(g):
+			errs = append(errs, fmt.Errorf("groups: %q: %s", g, want))
+		case slices.Contains(c.Groups[:i], g):
+			errs = append(errs, fmt.Errorf("groups: %q stands there twice", g))
+		}
+	}
+	if c.State == "" {
+		errs = append(errs, errors.New("state: want a directory"))
+	}
+	return errors.Join(errs...)
+}
+
+func (l *Link) validate() error {
+	errs := []error{checkBroker(l.Broker)}
+	if l.Dialect != "plain" {
+		errs = append(errs, fmt.Errorf("link.dialect: %q: want plain", l.Dialect))
+	}
+	if strings.Trim(l.Root, "/") != l.Root || l.Root == "" || len(l.Root) > 128 || strings.ContainsAny(l.Root, "#+\x00") {
+		errs = append(errs, fmt.Errorf("link.root: %q: want a topic such as ratchet/v1, without # or + or a slash at its ends", l.Root))
+	}
+	if (l.Cert == "") != (l.Key == "") {
+		errs = append(errs, errors.New("link.cert and link.key: want both or none"))
+	}
+	if l.PasswordFile != "" && l.Username == "" {
+		errs = append(errs, errors.New("link.username: link.passwordFile is set, so want a user name too"))
+	}
+	return errors.Join(append(errs,
+		readableFile("link.ca", l.CA), readableFile("link.cert", l.Cert),
+		secretFile("link.key", l.Key), secretFile("link.passwordFile", l.PasswordFile))...)
+}
+
+func checkBroker(broker string) error {
+	if broker == "" {
+		return errors.New(`link.broker: set it to the broker's address, such as "tls://broker:8883"`)
+	}
+	u, err := url.Parse(broker)
+	switch {
+	case err != nil || u.Hostname() == "" || !slices.Contains([]string{"tcp", "tls", "ws", "wss"}, u.Scheme):
+		return fmt.Errorf("link.broker: %q: want an address such as tls://broker:8883, with tcp, tls, ws or wss", withoutUser(broker))
+	case u.User != nil:
+		return errors.New("link.broker: user and password do not belong here: use link.username and link.passwordFile")
+	case u.Port() == "" && (u.Scheme == "tcp" || u.Scheme == "tls"):
+		return fmt.Errorf("link.broker: %q: want a port too, such as %s:8883", broker, broker)
+	}
+	return nil
+}
+
+// withoutUser keeps a password out of the error that quotes the address.
+func withoutUser(address string) string {
+	return address[strings.LastIndex(address, "@")+1:]
+}
+
+// readableFile tells what is wrong with a file that key names, if it does.
+func readableFile(key, path string) error {
+	_, err := stat(key, path)
+	return err
+}
+
+// secretFile also wants the file to be nobody else's to read.
+func secretFile(key, path string) error {
+	info, err := stat(key, path)
+	if err != nil || info == nil {
+		return err
+	}
+	if mode := info.Mode().Perm(); mode&0o077 != 0 {
+		return fmt.Errorf("%s: others can read %s (mode %04o): run chmod 600 %s", key, path, mode, path)
+	}
+	return nil
+}
+
+func stat(key, path string) (fs.FileInfo, error) {
+	if path == "" {
+		return nil, nil
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", key, err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: %s is no file", key, path)
+	}
+	return info, nil
+}
+
+func (p *Policy) validate() error {
+	var errs []error
+	for _, k := range p.Keys {
+		if keyID(k) == "" {
+			errs = append(errs, fmt.Errorf("policy.keys: %q is no minisign public key: want the second line of the .pub file", k))
+		}
+	}
+	if len(p.Reboot) == 0 || p.Reboot[0] == "" {
+		errs = append(errs, errors.New(`policy.reboot: want the command that reboots the device, such as ["reboot"]`))
+	}
+	for _, limit := range []struct {
+		key string
+		set bool
+	}{
+		{"commands", p.Commands != nil}, {"paths", p.Paths != nil}, {"urls", p.URLs != nil},
+		{"users", p.Users != nil}, {"maxTime", p.MaxTime != 0}, {"maxSize", p.MaxSize != 0},
+	} {
+		if limit.set { // a limit that nobody keeps is worse than none
+			errs = append(errs, fmt.Errorf("policy.%s: this version cannot enforce it: remove it, or use policy.allow", limit.key))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (t *Telemetry) validate() error {
+	var errs []error
+	if t.Every < Duration(time.Second) {
+		errs = append(errs, errors.New("telemetry.every: want 1s or more"))
+	}
+	if t.Publish < t.Every {
+		errs = append(errs, errors.New("telemetry.publish: want telemetry.every or more"))
+	}
+	if t.QoS != 0 && t.QoS != 1 {
+		errs = append(errs, fmt.Errorf("telemetry.qos: %d: want 0 or 1", t.QoS))
+	}
+	return errors.Join(errs...)
+}
