@@ -31,7 +31,7 @@ const (
 // read its Record to see. Where the disk has no room the verdict is NoRoom,
 // without an error.
 func (db *DB) Accept(r executor.Record) (Verdict, error) {
-	if r.Key == "" || strings.Contains(r.Key, "\x00") {
+	if r.Key == "" || strings.ContainsAny(r.Key, "\x00\x01") {
 		return NoRoom, fmt.Errorf("accepting a job: %q cannot be its key", r.Key)
 	}
 	db.write.Lock()
@@ -80,8 +80,8 @@ func (db *DB) accept(r executor.Record) error {
 // read-back status did not tell it.
 func (db *DB) digest(key string) (digest string, known bool, err error) {
 	err = db.bolt.View(func(tx *bolt.Tx) error {
-		if v := tx.Bucket(bucketJobs).Get([]byte(key)); v != nil {
-			e, err := decodeEntry([]byte(key), v)
+		if _, v := home(tx, key); v != nil {
+			e, err := decodeEntry(key, v)
 			digest, known = e.Digest, true
 			return err
 		}

@@ -38,7 +38,7 @@ func (db *DB) Cancel(id string) error {
 				return err
 			}
 		}
-		return put(tx, bucketCancels, []byte(id), number(uint64(now)))
+		return put(tx.Bucket(bucketCancels), []byte(id), number(uint64(now)))
 	})
 	if err != nil {
 		return fmt.Errorf("marking job %s as cancelled: %w", id, err)

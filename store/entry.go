@@ -21,21 +21,21 @@ const level = 1
 var (
 	bucketMeta    = []byte("meta")
 	bucketJobs    = []byte("jobs")
+	bucketPast    = []byte("past")
 	bucketTexts   = []byte("texts")
-	bucketSteps   = []byte("steps")
 	bucketIDs     = []byte("ids")
 	bucketCancels = []byte("cancels")
 	bucketMarks   = []byte("marks")
 	bucketSamples = []byte("samples")
 
-	buckets = [][]byte{bucketMeta, bucketJobs, bucketTexts, bucketSteps, bucketIDs, bucketCancels, bucketMarks, bucketSamples}
+	buckets = [][]byte{bucketMeta, bucketJobs, bucketPast, bucketTexts, bucketIDs, bucketCancels, bucketMarks, bucketSamples}
 
 	keyLevel = []byte("level")
 	keyNew   = []byte("new")
 	keyFloor = []byte("floor")
 )
 
-// entry is a value of the bucket jobs. Told stands in front of the JSON, so
+// entry is a Record's small state as it is kept. Told stands in front of the JSON, so
 // that a mark is set without reading the rest, and without losing fields that a
 // newer agent wrote.
 type entry struct {
@@ -52,7 +52,7 @@ func (e entry) encode() ([]byte, error) {
 	return append(number(e.Told), data...), nil
 }
 
-func decodeEntry(key, value []byte) (entry, error) {
+func decodeEntry(key string, value []byte) (entry, error) {
 	var e entry
 	if len(value) < 8 {
 		return e, fmt.Errorf("job %q: it ends too early", key)
@@ -60,7 +60,7 @@ func decodeEntry(key, value []byte) (entry, error) {
 	if err := json.Unmarshal(value[8:], &e); err != nil {
 		return e, fmt.Errorf("job %q: %w", key, err)
 	}
-	if e.Key != string(key) {
+	if e.Key != key {
 		return e, fmt.Errorf("job %q: it is kept under the key %q", e.Key, key)
 	}
 	e.Told = binary.BigEndian.Uint64(value)
@@ -106,27 +106,38 @@ func (l line) record(key string) executor.Record {
 		Reason: l.Reason, Rev: l.Rev, Ended: executor.Time{Time: moment(l.Ended)}}
 }
 
+// home returns the bucket that holds the Record: jobs or past.
+func home(tx *bolt.Tx, key string) (b *bolt.Bucket, state []byte) {
+	for _, name := range [][]byte{bucketJobs, bucketPast} {
+		b := tx.Bucket(name)
+		if v := b.Get(stateKey(key)); v != nil {
+			return b, v
+		}
+	}
+	return nil, nil
+}
+
 // read puts a Record together from all that is kept of it. The Job stays empty
 // if its text cannot be read, which matters to unfinished ones only.
-func read(tx *bolt.Tx, key []byte) (entry, error) {
-	value := tx.Bucket(bucketJobs).Get(key)
-	if value == nil {
+func read(tx *bolt.Tx, key string) (entry, error) {
+	b, value := home(tx, key)
+	if b == nil {
 		return entry{}, errGone
 	}
 	e, err := decodeEntry(key, value)
 	if err != nil {
 		return e, err
 	}
-	e.Text = bytes.Clone(tx.Bucket(bucketTexts).Get(key))
+	e.Text = bytes.Clone(tx.Bucket(bucketTexts).Get([]byte(key)))
 	e.Job, _ = parse(e)
-	eachPart(tx, key, func(k, v []byte) { e.setPart(k[len(key)+1:], v) })
+	prefix := partPrefix(key)
+	eachWith(b, prefix, func(k, v []byte) { e.setPart(k[len(prefix):], v) })
 	return e, nil
 }
 
-// eachPart calls fn for the outputs and results of the Record's steps.
-func eachPart(tx *bolt.Tx, key []byte, fn func(k, v []byte)) {
-	prefix := partPrefix(key)
-	c := tx.Bucket(bucketSteps).Cursor()
+// eachWith calls fn for what lies under the prefix.
+func eachWith(b *bolt.Bucket, prefix []byte, fn func(k, v []byte)) {
+	c := b.Cursor()
 	for k, v := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, v = c.Next() {
 		fn(k, v)
 	}
@@ -149,10 +160,18 @@ func parse(e entry) (executor.Job, error) {
 	return j, nil
 }
 
-func partPrefix(key []byte) []byte { return append(bytes.Clone(key), 0) }
+func stateKey(key string) []byte { return append([]byte(key), 1) }
 
-func partKey(prefix []byte, step int, part byte) []byte {
-	return append(binary.BigEndian.AppendUint16(bytes.Clone(prefix), uint16(step)), part)
+// keyOfState returns the Record's key, if k is the key of a state.
+func keyOfState(k []byte) (string, bool) {
+	key, ok := bytes.CutSuffix(k, []byte{1})
+	return string(key), ok
+}
+
+func partPrefix(key string) []byte { return append([]byte(key), 0) }
+
+func partKey(key string, step int, part byte) []byte {
+	return append(binary.BigEndian.AppendUint16(partPrefix(key), uint16(step)), part)
 }
 
 func (e *entry) setPart(k, v []byte) {

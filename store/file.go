@@ -28,8 +28,9 @@ const growth = 32 << 10
 //   - with bbolt's own AllocSize of 16 MiB a full file passes the check of
 //     MaxSize and is mapped again, which fails on JFFS2 and leaves no map at all.
 //
-// NoFreelistSync also saves a page in every commit; the price is that Open looks
-// at all pages, which inspect did a moment ago.
+// NoFreelistSync also saves a page in every commit: 10.7 KB at the device instead
+// of 14.8 for a step boundary. The price is that Open looks at all pages. The
+// type of the freelist made no difference.
 func openMapped(path string, g geometry) (*bolt.DB, error) {
 	writing, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {

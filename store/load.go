@@ -31,12 +31,13 @@ func (db *DB) load() error {
 		if v := meta.Get(keyFloor); len(v) == 8 {
 			db.floor = int64(binary.BigEndian.Uint64(v))
 		}
-		for name, each := range map[string]func(k, v []byte) error{
-			string(bucketJobs): db.loadJob, string(bucketIDs): db.loadID, string(bucketCancels): db.loadCancel,
-		} {
-			if err := tx.Bucket([]byte(name)).ForEach(each); err != nil {
-				return unusable("%w", err)
-			}
+		err := errors.Join(
+			tx.Bucket(bucketJobs).ForEach(db.loadState),
+			tx.Bucket(bucketPast).ForEach(db.loadState),
+			tx.Bucket(bucketIDs).ForEach(db.loadID),
+			tx.Bucket(bucketCancels).ForEach(db.loadCancel))
+		if err != nil {
+			return unusable("%w", err)
 		}
 		return nil
 	})
@@ -62,8 +63,12 @@ func checkLevel(tx *bolt.Tx) error {
 	return nil
 }
 
-func (db *DB) loadJob(k, v []byte) error {
-	e, err := decodeEntry(k, v)
+func (db *DB) loadState(k, v []byte) error {
+	key, ok := keyOfState(k)
+	if !ok {
+		return nil
+	}
+	e, err := decodeEntry(key, v)
 	if err != nil {
 		return err
 	}
@@ -102,7 +107,7 @@ func (db *DB) endUnreadable() error {
 	var ended []entry
 	for _, key := range db.keys(func(s standing) bool { return !s.final }) {
 		err := db.bolt.View(func(tx *bolt.Tx) error {
-			e, err := read(tx, []byte(key))
+			e, err := read(tx, key)
 			if err != nil {
 				return err
 			}

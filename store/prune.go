@@ -1,9 +1,9 @@
 package store
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -62,7 +62,7 @@ func (db *DB) over() ([]over, error) {
 	var all []over
 	err := db.bolt.View(func(tx *bolt.Tx) error {
 		for _, key := range db.keys(func(s standing) bool { return s.final }) {
-			o, err := db.whole(tx, []byte(key))
+			o, err := db.whole(tx, key)
 			if err != nil {
 				return err
 			}
@@ -78,13 +78,14 @@ func (db *DB) over() ([]over, error) {
 	return all, err
 }
 
-func (db *DB) whole(tx *bolt.Tx, key []byte) (over, error) {
-	value := tx.Bucket(bucketJobs).Get(key)
+func (db *DB) whole(tx *bolt.Tx, key string) (over, error) {
+	past := tx.Bucket(bucketPast)
+	value := past.Get(stateKey(key))
 	e, err := decodeEntry(key, value)
-	s, _ := db.standing(e.Key)
-	o := over{line: e.line(), key: e.Key, whole: true, told: s.told >= s.rev}
-	o.bytes = int64(len(value) + len(tx.Bucket(bucketTexts).Get(key)))
-	eachPart(tx, key, func(_, v []byte) { o.bytes += int64(len(v)) })
+	s, _ := db.standing(key)
+	o := over{line: e.line(), key: key, whole: true, told: s.told >= s.rev}
+	o.bytes = int64(len(value) + len(tx.Bucket(bucketTexts).Get([]byte(key))))
+	eachWith(past, partPrefix(key), func(_, v []byte) { o.bytes += int64(len(v)) })
 	return o, err
 }
 
@@ -127,29 +128,16 @@ func (h History) mayForget(o over, newer map[string]int, now time.Time) bool {
 
 func prune(tx *bolt.Tx, cut, forget []over) error {
 	for _, o := range slices.Concat(cut, forget) {
-		if err := drop(tx, []byte(o.key)); err != nil {
+		err := errors.Join(
+			drop(tx.Bucket(bucketPast), o.key),
+			tx.Bucket(bucketTexts).Delete([]byte(o.key)),
+			tx.Bucket(bucketIDs).Delete([]byte(o.key)))
+		if err != nil {
 			return err
 		}
 	}
 	for _, o := range cut {
 		if err := putLine(tx, o.key, o.line); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// drop removes all that is kept of a Record.
-func drop(tx *bolt.Tx, key []byte) error {
-	var parts [][]byte
-	eachPart(tx, key, func(k, _ []byte) { parts = append(parts, bytes.Clone(k)) })
-	for _, k := range parts {
-		if err := tx.Bucket(bucketSteps).Delete(k); err != nil {
-			return err
-		}
-	}
-	for _, bucket := range [][]byte{bucketJobs, bucketTexts, bucketIDs} {
-		if err := tx.Bucket(bucket).Delete(key); err != nil {
 			return err
 		}
 	}
@@ -164,7 +152,7 @@ func putLine(tx *bolt.Tx, key string, l line) error {
 	if err != nil {
 		return err
 	}
-	return put(tx, bucketIDs, []byte(key), value)
+	return put(tx.Bucket(bucketIDs), []byte(key), value)
 }
 
 func (db *DB) unlearn(cut, forget []over) []string {

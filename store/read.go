@@ -16,7 +16,7 @@ func (db *DB) Record(key string) (executor.Record, bool, error) {
 	var r executor.Record
 	found := true
 	err := db.bolt.View(func(tx *bolt.Tx) error {
-		e, err := read(tx, []byte(key))
+		e, err := read(tx, key)
 		if !errors.Is(err, errGone) {
 			r = e.Record
 			return err
@@ -48,7 +48,7 @@ func (db *DB) read(keys []string) ([]executor.Record, error) {
 	var records []executor.Record
 	err := db.bolt.View(func(tx *bolt.Tx) error {
 		for _, key := range keys {
-			e, err := read(tx, []byte(key))
+			e, err := read(tx, key)
 			if errors.Is(err, errGone) {
 				continue
 			}

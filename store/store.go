@@ -8,20 +8,22 @@
 //	meta     level    schema level, "1"
 //	         new      present until ReadBack was called
 //	         floor    the time floor, unix seconds
-//	jobs     KEY      rev that was told (8 bytes), then the Record's small state as JSON
+//	jobs     KEY 00 step(2) o|r    output or result of a step
+//	         KEY 01                rev that was told (8 bytes), then the Record's small state as JSON
+//	past     as jobs, for Records that are final
 //	texts    KEY      the document's exact text
-//	steps    KEY 00 step(2) o|r    a step's output or result
 //	ids      KEY      what is left of a pruned Record, as JSON
 //	cancels  KEY      when the cancel came, unix seconds
 //	marks    NAME     small values of the agent's: when a schedule was last due
 //	samples  SEQ      telemetry that waits to be sent
 //
-// Numbers are big-endian. A step boundary touches jobs, and steps when the step
-// had something to say; meta is so small that bbolt keeps it in its root page,
-// which every commit writes anyway. Texts lie apart because bbolt writes whole
-// leaves: a neighbour of a long text would pay for it in every commit. Within a
-// schema level only optional JSON fields are added, so that the old agent can
-// read the file after a new one was taken back.
+// Numbers are big-endian. bbolt writes whole leaves and all that is above them,
+// so a step boundary costs least where few keys lie: it touches jobs alone, whose
+// one leaf holds what is unfinished, and meta, which is so small that bbolt keeps
+// it in its root page. A long text beside them would be written in every commit.
+// Of a job's keys the state is the last, so it shares a leaf with the newest
+// outputs, not with the oldest. Within a schema level only optional JSON fields
+// are added: the old agent must read the file after a new one was taken back.
 package store
 
 import (
@@ -63,8 +65,8 @@ type DB struct {
 	write sync.Mutex // held by who judges and then commits, so that one sees the other's outcome
 
 	mu      sync.Mutex          // guards the rest; never held during I/O
-	jobs    map[string]standing // of the bucket jobs, by key
-	ids     int                 // keys in jobs and ids, those of firings aside
+	jobs    map[string]standing // of the buckets jobs and past, by key
+	ids     int                 // ids that are known, those of firings aside
 	marks   map[string]uint64   // told marks that wait for a commit
 	cancels map[string]int64    // of the bucket cancels
 	floor   int64               // the time floor, which waits for a commit too
@@ -72,7 +74,7 @@ type DB struct {
 	commits uint64
 }
 
-// standing is what RAM knows of a Record in the bucket jobs.
+// standing is what RAM knows of a Record.
 type standing struct {
 	seq, rev, told uint64
 	final          bool

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -28,7 +29,7 @@ func (db *DB) update(fn func(*bolt.Tx) error) error {
 				return err
 			}
 		}
-		return put(tx, bucketMeta, keyFloor, number(uint64(floor)))
+		return put(tx.Bucket(bucketMeta), keyFloor, number(uint64(floor)))
 	})
 	if err != nil {
 		return err
@@ -41,8 +42,7 @@ func (db *DB) update(fn func(*bolt.Tx) error) error {
 }
 
 // put writes a value unless it is there already: what is not written dirties no page.
-func put(tx *bolt.Tx, bucket, key, value []byte) error {
-	b := tx.Bucket(bucket)
+func put(b *bolt.Bucket, key, value []byte) error {
 	if old := b.Get(key); old != nil && bytes.Equal(old, value) {
 		return nil
 	}
@@ -50,11 +50,11 @@ func put(tx *bolt.Tx, bucket, key, value []byte) error {
 }
 
 func putTold(tx *bolt.Tx, key string, rev uint64) error {
-	old := tx.Bucket(bucketJobs).Get([]byte(key))
-	if len(old) < 8 || binary.BigEndian.Uint64(old) >= rev {
+	b, old := home(tx, key)
+	if b == nil || binary.BigEndian.Uint64(old) >= rev {
 		return nil
 	}
-	return put(tx, bucketJobs, []byte(key), append(number(rev), old[8:]...))
+	return b.Put(stateKey(key), append(number(rev), old[8:]...))
 }
 
 // Put makes r durable, in one commit. It implements executor.Journal: if it
@@ -106,42 +106,52 @@ func (db *DB) learn(entries ...entry) {
 	}
 }
 
-// putEntry writes what changed of a Record. In the last eighth of the file the
-// steps' outputs and results are left out: a job must be able to reach its end.
+// putEntry writes what changed of a Record, and moves one that is final to past.
+// In the last eighth of the file the steps' outputs and results are left out: a
+// job must be able to reach its end.
 func putEntry(tx *bolt.Tx, e entry, narrow bool) error {
-	key := []byte(e.Key)
+	b := tx.Bucket(bucketJobs)
+	if e.State.Final() {
+		if err := errors.Join(drop(b, e.Key), tx.Bucket(bucketCancels).Delete([]byte(e.Key))); err != nil {
+			return err
+		}
+		b = tx.Bucket(bucketPast)
+	}
 	value, err := e.encode()
 	if err != nil {
 		return err
 	}
-	if err := put(tx, bucketJobs, key, value); err != nil {
+	if err := put(b, stateKey(e.Key), value); err != nil || narrow {
 		return err
 	}
-	if e.State.Final() {
-		if err := tx.Bucket(bucketCancels).Delete(key); err != nil {
-			return err
-		}
-	}
-	if narrow {
-		return nil
-	}
-	prefix := partPrefix(key)
 	for i, s := range e.Steps {
-		if err := putPart(tx, partKey(prefix, i, 'o'), []byte(s.Output)); err != nil {
+		if err := putPart(b, partKey(e.Key, i, 'o'), []byte(s.Output)); err != nil {
 			return err
 		}
-		if err := putPart(tx, partKey(prefix, i, 'r'), s.Result); err != nil {
+		if err := putPart(b, partKey(e.Key, i, 'r'), s.Result); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func putPart(tx *bolt.Tx, key, value []byte) error {
+func putPart(b *bolt.Bucket, key, value []byte) error {
 	if len(value) == 0 {
-		return tx.Bucket(bucketSteps).Delete(key)
+		return b.Delete(key)
 	}
-	return put(tx, bucketSteps, key, value)
+	return put(b, key, value)
+}
+
+// drop removes a Record from jobs or past.
+func drop(b *bolt.Bucket, key string) error {
+	keys := [][]byte{stateKey(key)}
+	eachWith(b, partPrefix(key), func(k, _ []byte) { keys = append(keys, bytes.Clone(k)) })
+	for _, k := range keys {
+		if err := b.Delete(k); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (db *DB) standing(key string) (standing, bool) {
