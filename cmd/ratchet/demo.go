@@ -95,11 +95,14 @@ func (s *session) demo(ctx context.Context, binary string) error {
 		return err
 	}
 	fmt.Fprint(s.out, "A job of six steps goes to each. In step 3 the power of gw-2 goes.\n\n")
-	if err := st.offer(ctx); err != nil {
-		return err
-	}
 	v := newView("demo", true)
 	v.notes = make(chan string, 2)
+	if err := st.client.settle(ctx, func(m message) { v.take(m) }, v.filters(st.client.root)...); err != nil {
+		return err
+	}
+	if err := st.offer(ctx, v); err != nil {
+		return err
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return st.cutAndReturn(ctx, v.notes) })
 	g.Go(func() error { return v.follow(ctx, st.client, s.display(false)) })
@@ -182,21 +185,18 @@ func (st *stage) online(ctx context.Context) error {
 }
 
 // offer sends each device the job, with its own folder in it.
-func (st *stage) offer(ctx context.Context) error {
+func (st *stage) offer(ctx context.Context, v *view) error {
 	for _, d := range st.daemons {
 		filled := strings.NewReplacer("DIR", d.work(), "URL", st.depot.url+"/"+d.device, "SHA256", st.depot.sha256).Replace(demoJob)
 		text, _, err := fromYAML([]byte(filled))
 		if err != nil {
 			return err
 		}
-		doc, err := splitDocument(text)
-		if err != nil {
+		m := message{topic: dialect.Topic{To: "device/" + d.device, Name: v.job}, payload: text}
+		if err := st.client.publish(ctx, m.topic, m.payload); err != nil {
 			return err
 		}
-		to := dialect.Topic{To: "device/" + d.device, Name: "demo"}
-		if err := st.client.publish(ctx, to, doc.text()); err != nil {
-			return err
-		}
+		v.take(m)
 	}
 	return nil
 }

@@ -10,7 +10,10 @@ import (
 
 // A document is a job's text as its top-level members in their order, each with
 // its exact value: so a member can be added without changing the others.
-type document []member
+type document struct {
+	members []member
+	exact   []byte // as it was read, while nothing was changed
+}
 
 type member struct {
 	name  string
@@ -20,28 +23,31 @@ type member struct {
 func splitDocument(text []byte) (document, error) {
 	dec := json.NewDecoder(bytes.NewReader(text))
 	if tok, err := dec.Token(); err != nil || tok != json.Delim('{') {
-		return nil, errors.New("a job is an object with id and steps")
+		return document{}, errors.New("a job is an object with id and steps")
 	}
-	var d document
+	d := document{exact: text}
 	for dec.More() {
 		tok, err := dec.Token()
 		if err != nil {
-			return nil, err
+			return document{}, err
 		}
 		m := member{name: fmt.Sprint(tok)}
 		if err := dec.Decode(&m.value); err != nil {
-			return nil, err
+			return document{}, err
 		}
-		d = append(d, m)
+		d.members = append(d.members, m)
 	}
 	return d, nil
 }
 
-// text joins the members again.
+// text is what was read, or else the members joined again.
 func (d document) text() []byte {
+	if d.exact != nil {
+		return d.exact
+	}
 	var b bytes.Buffer
 	b.WriteByte('{')
-	for i, m := range d {
+	for i, m := range d.members {
 		if i > 0 {
 			b.WriteByte(',')
 		}
@@ -54,18 +60,18 @@ func (d document) text() []byte {
 }
 
 func (d document) index(name string) int {
-	return slices.IndexFunc(d, func(m member) bool { return m.name == name })
+	return slices.IndexFunc(d.members, func(m member) bool { return m.name == name })
 }
 
 // with returns the document with the member set to a string.
 func (d document) with(name, value string) document {
-	set := member{name, quoted(value)}
+	changed, set := slices.Clone(d.members), member{name, quoted(value)}
 	if i := d.index(name); i >= 0 {
-		d = slices.Clone(d)
-		d[i] = set
-		return d
+		changed[i] = set
+	} else {
+		changed = slices.Insert(changed, min(1, len(changed)), set) // behind the id, where people look
 	}
-	return slices.Insert(slices.Clone(d), min(1, len(d)), set) // behind the id, where people look
+	return document{members: changed}
 }
 
 // quoted is s as a JSON string.

@@ -30,7 +30,7 @@ func Explain(j executor.Job) []string {
 type said []string
 
 func (s *said) add(label, format string, args ...any) {
-	*s = append(*s, fmt.Sprintf("  %-9s %s", label, fmt.Sprintf(format, args...)))
+	*s = append(*s, fmt.Sprintf("  %-10s %s", label, fmt.Sprintf(format, args...)))
 }
 
 func explainJob(j executor.Job) said {
@@ -111,16 +111,16 @@ func explainStep(j executor.Job, i int) said {
 }
 
 func triesOf(s executor.Step, k kindText) string {
-	words := "once"
+	words, each := "once", ""
 	if n := s.Retry.Attempts; n > 1 {
-		words = fmt.Sprintf("up to %d times", n)
+		words, each = fmt.Sprintf("up to %d times", n), " each"
 		if s.Retry.Delay > 0 {
 			words += fmt.Sprintf(", %s apart", span(s.Retry.Delay))
 		}
 	}
 	switch {
 	case s.Timeout > 0:
-		words += fmt.Sprintf(", at most %s each", span(s.Timeout))
+		words += fmt.Sprintf(", at most %s%s", span(s.Timeout), each)
 	case k.limit != "":
 		words += ", " + k.limit
 	}
@@ -134,10 +134,12 @@ func cutOf(s executor.Step, k kindText) string {
 	if most == 1 {
 		givenUp = "; but maxInterruptions is 1, so the first cut ends it"
 	}
-	switch s.IfInterrupted {
-	case executor.Fail:
+	switch {
+	case s.Kind == "reboot":
+		return k.cut
+	case s.IfInterrupted == executor.Fail:
 		return "the step fails: it is never begun twice"
-	case executor.Verify:
+	case s.IfInterrupted == executor.Verify:
 		return "the check decides: if it passes the step was done, else it is run again" + givenUp
 	}
 	return cmp.Or(k.cut, "it is run again") + givenUp

@@ -1,11 +1,8 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"strings"
 
-	"github.com/ratchetd/ratchet/executor"
 	"github.com/spf13/cobra"
 )
 
@@ -22,10 +19,7 @@ and what is taken back when it fails. No broker is needed and nothing is sent.`,
 			if err != nil {
 				return err
 			}
-			if found := src.problems(); len(found) > 0 {
-				return errors.New(strings.Join(found, "\n"))
-			}
-			job, err := executor.Parse(src.text)
+			job, err := src.job()
 			if err != nil {
 				return err
 			}

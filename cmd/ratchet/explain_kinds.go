@@ -16,13 +16,11 @@ type kindText struct {
 	limit string // its own timeout
 }
 
-const atMostAnHour = "at most 1h each"
-
 var kindTexts = map[string]kindText{
 	"command": {
 		does:  doesCommand,
 		cut:   "it is run again from its beginning, and told which attempt it is",
-		limit: atMostAnHour,
+		limit: "at most 1h",
 	},
 	"download": {
 		does: func(p parameters) string {
@@ -141,7 +139,7 @@ func doesFile(p parameters) string {
 func doesConfig(p parameters) string {
 	var parts []string
 	if files, ok := p["files"].([]any); ok {
-		parts = append(parts, fmt.Sprintf("writes %d files", len(files)))
+		parts = append(parts, "writes "+strings.Join(pathsOf(files), ", "))
 	}
 	if uci, ok := p["uci"].(map[string]any); ok {
 		parts = append(parts, "sets "+strings.Join(slices.Sorted(maps.Keys(uci)), ", "))
@@ -153,6 +151,15 @@ func doesConfig(p parameters) string {
 		parts = append(parts, "applies with "+strings.Join(argv, " "))
 	}
 	return strings.Join(parts, "; ")
+}
+
+func pathsOf(files []any) []string {
+	var paths []string
+	for _, f := range files {
+		file, _ := f.(map[string]any)
+		paths = append(paths, parameters(file).text("path"))
+	}
+	return paths
 }
 
 func doesPackage(p parameters) string {

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step"
 )
 
 // kindNames are all the kinds there are. A device may run fewer: its facts say which.
@@ -12,7 +13,12 @@ var kindNames = []string{"certificate", "command", "config", "data", "diagnostic
 	"keys", "package", "plugin", "reboot", "service", "settings", "update", "upload"}
 
 // checked are the kinds whose parameters can be judged without a device.
-var checked = executor.Kinds{}
+var checked = executor.Kinds{
+	"command":  step.Command{},
+	"download": step.Download{},
+	"file":     step.File{},
+	"reboot":   step.Reboot{},
+}
 
 // checkKinds holds a job with one step against that step's kind.
 func checkKinds(j executor.Job) error {

@@ -13,8 +13,7 @@ import (
 )
 
 // expects tells whether some offer of the job reaches the device, so that it
-// will answer. The audience does not count here: whom it leaves out answers too,
-// with a rejection.
+// will answer, be it with a rejection.
 func (r *roster) expects(job string, d *device, now time.Time) bool {
 	for to, o := range r.offers[job] {
 		if !o.cancel && d.under(to) && o.concerns(to, d, now) {
@@ -36,23 +35,25 @@ func (d *device) under(to string) bool {
 	return true
 }
 
-// concerns tells whether a device under the topic takes the offer for its own.
+// concerns tells whether a device under the topic answers the offer. The rules
+// and their order are the device's: what comes first decides.
 func (o offer) concerns(to string, d *device, now time.Time) bool {
 	if o.err != nil {
 		return true
 	}
 	late := !o.job.Expires.IsZero() && now.After(o.job.Expires.Time)
-	if late && !strings.HasPrefix(to, "device/") {
+	switch {
+	case late:
+		return strings.HasPrefix(to, "device/")
+	case !dialect.Addressed(o.job.Audience, d.id, d.known.Groups):
+		return true // it rejects
+	case !dialect.InRollout(o.job.ID, d.id, o.share()):
 		return false
-	}
-	if !dialect.InRollout(o.job.ID, d.id, o.share()) {
-		return false
-	}
-	if o.target == nil {
+	case o.target == nil:
 		return true
 	}
 	yes, err := holds(o.target, d.facts)
-	return err == nil && yes
+	return yes || err != nil && len(d.facts) > 0 // it rejects what fails on its facts
 }
 
 // share is the percentage of the devices that take part: the document's is a

@@ -29,11 +29,11 @@ func findProblems(text []byte) []error {
 	}
 	var found []error
 	good := document{}
-	for _, m := range doc {
+	for _, m := range doc.members {
 		bad, rest := m.judge()
 		found = append(found, bad...)
 		if rest.value != nil {
-			good = append(good, rest)
+			good.members = append(good.members, rest)
 		}
 	}
 	if good.index("id") < 0 {
@@ -66,11 +66,14 @@ func (m member) judge() ([]error, member) {
 	if m.name == "steps" || m.name == "onFailure" {
 		return m.judgeSteps()
 	}
-	doc := document{{"id", json.RawMessage(`"x"`)}, m, {"steps", oneStep(harmless("steps", 0))}}
+	members := []member{{"id", json.RawMessage(`"x"`)}, m, {"steps", oneStep(harmless("steps", 0))}}
 	if m.name == "id" {
-		doc = doc[1:]
+		members = members[1:]
 	}
-	_, err := executor.Parse(doc.text())
+	_, err := executor.Parse(document{members: members}.text())
+	if err != nil && !strings.HasPrefix(err.Error(), m.name) { // a value that decodes itself does not know its name
+		err = fmt.Errorf("%s: %w", m.name, err)
+	}
 	switch {
 	case err == nil:
 		return nil, m
@@ -88,7 +91,7 @@ func (m member) judgeSteps() ([]error, member) {
 	}
 	var found []error
 	for i, raw := range steps {
-		doc := document{{"id", json.RawMessage(`"x"`)}, {"steps", oneStep(raw)}}
+		doc := document{members: []member{{"id", json.RawMessage(`"x"`)}, {"steps", oneStep(raw)}}}
 		job, err := executor.Parse(doc.text())
 		if err == nil {
 			err = checkKinds(job)

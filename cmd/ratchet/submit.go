@@ -87,8 +87,10 @@ func validTo(to string) bool {
 	return to == "all" || (scope == "device" || scope == "group") && executor.ValidDevice(name)
 }
 
+// submit offers the job. Whoever wants to watch it listens before it is sent,
+// so that nothing is missed.
 func (s *session) submit(ctx context.Context, file string, sub submission, follow bool, w watching) error {
-	doc, err := s.readJob(file, sub.id)
+	doc, job, err := s.readJob(file, sub.id)
 	if err != nil {
 		return err
 	}
@@ -97,15 +99,45 @@ func (s *session) submit(ctx context.Context, file string, sub submission, follo
 		return err
 	}
 	defer c.close()
-	job, err := c.offer(ctx, doc, sub)
+	v := newView(job.ID, w.waitOffline)
+	filters := dialect.OfferFilters(c.root, job.ID)
+	if follow {
+		filters = v.filters(c.root)
+	}
+	if err := c.settle(ctx, func(m message) { v.take(m) }, filters...); err != nil {
+		return err
+	}
+	text, err := settleText(doc, job, v.offers[job.ID], sub.force)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(s.out, "%s  offered to %s%s\ndigest %s\n", job.id, sub.to, sub.shareInWords(), job.digest)
-	if !follow {
+	m := message{topic: dialect.Topic{To: sub.to, Name: job.ID}, payload: sub.payload(text)}
+	if err := c.publish(ctx, m.topic, m.payload); err != nil {
+		return err
+	}
+	s.receipt(sub, job.ID, text, follow && w.json)
+	if v.take(m); !follow {
 		return nil
 	}
-	return s.watch(ctx, c, job.id, w)
+	return s.follow(ctx, c, v, w)
+}
+
+// receipt says what was sent; where JSON is to follow it keeps out of its way.
+func (s *session) receipt(sub submission, id string, text []byte, aside bool) {
+	out := s.out
+	if aside {
+		out = s.err
+	}
+	fmt.Fprintf(out, "%s  offered to %s%s\ndigest %s\n", id, sub.to, sub.shareInWords(), executor.Digest(text))
+}
+
+// payload is the document, in an envelope if it is for a share of the devices.
+func (sub submission) payload(text []byte) []byte {
+	e := dialect.Envelope{Job: string(text)}
+	if sub.partial {
+		e.Rollout = &executor.Rollout{Percent: sub.percent}
+	}
+	return e.Payload()
 }
 
 func (sub submission) shareInWords() string {
@@ -116,60 +148,36 @@ func (sub submission) shareInWords() string {
 }
 
 // readJob reads and checks a job file; what is wrong is one error, a line each.
-func (s *session) readJob(file, id string) (document, error) {
+func (s *session) readJob(file, id string) (document, executor.Job, error) {
 	src, err := s.read(file)
 	if err != nil {
-		return nil, err
+		return document{}, executor.Job{}, err
 	}
-	doc, err := splitDocument(src.text)
-	if err == nil && id != "" {
+	if doc, err := splitDocument(src.text); err == nil && id != "" {
 		src.text = doc.with("id", id).text()
 	}
-	if found := src.problems(); len(found) > 0 {
-		return nil, errors.New(strings.Join(found, "\n"))
-	}
-	return splitDocument(src.text)
-}
-
-type offered struct{ id, digest string }
-
-// offer publishes the job unless its id is taken.
-func (c *client) offer(ctx context.Context, doc document, sub submission) (offered, error) {
-	job, err := executor.Parse(doc.text())
+	job, err := src.job()
 	if err != nil {
-		return offered{}, err
+		return document{}, job, err
 	}
-	r := newRoster()
-	take := func(m message) { r.take(m) }
-	if err := c.settle(ctx, take, dialect.OfferFilters(c.root, job.ID)...); err != nil {
-		return offered{}, err
-	}
-	text, err := settleText(doc, job, r.offers[job.ID], sub.force)
-	if err != nil {
-		return offered{}, err
-	}
-	if len(text) > executor.MaxDocument {
-		return offered{}, fmt.Errorf("the document has %d bytes: at most %d are taken", len(text), executor.MaxDocument)
-	}
-	e := dialect.Envelope{Job: string(text)}
-	if sub.partial {
-		e.Rollout = &executor.Rollout{Percent: sub.percent}
-	}
-	to := dialect.Topic{To: sub.to, Name: job.ID}
-	return offered{job.ID, executor.Digest(text)}, c.publish(ctx, to, e.Payload())
+	doc, err := splitDocument(src.text)
+	return doc, job, err
 }
 
 // settleText decides what is sent: the text that is offered already where this
 // is the same job, else the document with created and expires.
 func settleText(doc document, job executor.Job, earlier map[string]offer, force bool) ([]byte, error) {
+	now := executor.Time{Time: time.Now().UTC().Truncate(time.Second)}
+	text := complete(doc, job, now, executor.Time{Time: now.Add(defaultLife)}).text()
+	if len(text) > executor.MaxDocument {
+		return nil, fmt.Errorf("the document has %d bytes: at most %d are taken", len(text), executor.MaxDocument)
+	}
 	for _, to := range slices.Sorted(maps.Keys(earlier)) {
 		o := earlier[to]
-		text := complete(doc, job, o.job.Created, o.job.Expires).text()
+		same := complete(doc, job, o.job.Created, o.job.Expires).text()
 		switch {
-		case bytes.Equal(text, o.text):
-			return o.text, nil
-		case bytes.Equal(doc.text(), o.text):
-			return o.text, nil
+		case bytes.Equal(same, o.text):
+			return same, nil
 		case force:
 		case o.cancel:
 			return nil, fmt.Errorf("job %s was cancelled (%s): the devices will not run it again; take another id with --id", job.ID, to)
@@ -178,8 +186,7 @@ func settleText(doc document, job executor.Job, earlier map[string]offer, force 
 				"take another id with --id, or replace it with --force", job.ID, to)
 		}
 	}
-	now := executor.Time{Time: time.Now().UTC().Truncate(time.Second)}
-	return complete(doc, job, now, executor.Time{Time: now.Add(defaultLife)}).text(), nil
+	return text, nil
 }
 
 // complete writes created and expires where the author left them out. A

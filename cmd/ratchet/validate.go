@@ -97,6 +97,14 @@ func isYAML(file string, text []byte) bool {
 	return !bytes.HasPrefix(bytes.TrimSpace(text), []byte("{"))
 }
 
+// job is the job, or an error that names all problems, a line each.
+func (s source) job() (executor.Job, error) {
+	if found := s.problems(); len(found) > 0 {
+		return executor.Job{}, errors.New(strings.Join(found, "\n"))
+	}
+	return executor.Parse(s.text)
+}
+
 // problems lists all that is wrong, each with its place.
 func (s source) problems() []string {
 	var placed []string

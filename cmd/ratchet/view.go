@@ -16,7 +16,6 @@ type view struct {
 	*roster
 	job         string
 	waitOffline bool
-	settled     bool            // what was retained has come
 	notes       chan string     // what else there is to say while it is watched; may be nil
 	expected    map[string]bool // expects by device, until its facts or the offers change
 }
@@ -74,8 +73,6 @@ func (v *view) waits(rows []row) bool {
 func (r row) final() bool { return r.answered && r.status.State.Final() }
 
 func (r row) bad() bool { return r.final() && r.status.State != executor.Succeeded }
-
-func anyBad(rows []row) bool { return slices.ContainsFunc(rows, row.bad) }
 
 // lastWord is what a device said before it went away.
 func (r row) lastWord() string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -65,24 +66,31 @@ func checkJobID(id string) error {
 	return nil
 }
 
-// watch shows the job until it is done and says how it ended.
 func (s *session) watch(ctx context.Context, c *client, job string, w watching) error {
-	if w.timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, w.timeout, fmt.Errorf("job %s is not done after %v", job, w.timeout))
-		defer cancel()
-	}
 	v := newView(job, w.waitOffline)
-	d := s.display(w.json)
-	err := v.follow(ctx, c, d)
-	if err != nil && !v.settled {
+	if err := c.settle(ctx, func(m message) { v.take(m) }, v.filters(c.root)...); err != nil {
 		return err
 	}
+	if len(v.offers[job]) == 0 && len(v.rows(time.Now())) == 0 {
+		return fmt.Errorf("no job %s: nothing is offered or reported under that id; 'ratchet jobs' lists all", job)
+	}
+	return s.follow(ctx, c, v, w)
+}
+
+// follow shows a view that has settled until the job is done, and says how it
+// ended.
+func (s *session) follow(ctx context.Context, c *client, v *view, w watching) error {
+	if w.timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, w.timeout, fmt.Errorf("job %s is not done after %v", v.job, w.timeout))
+		defer cancel()
+	}
+	err := v.follow(ctx, c, s.display(w.json))
 	rows := v.rows(time.Now())
 	if !w.json {
 		summarize(s.out, rows)
 	}
-	if err == nil && anyBad(rows) {
+	if err == nil && slices.ContainsFunc(rows, row.bad) {
 		return errJobFailed
 	}
 	return err
@@ -91,13 +99,6 @@ func (s *session) watch(ctx context.Context, c *client, job string, w watching) 
 // follow keeps the view and the display up to date until nothing is to be
 // waited for.
 func (v *view) follow(ctx context.Context, c *client, d display) error {
-	if err := c.settle(ctx, func(m message) { v.take(m) }, v.filters(c.root)...); err != nil {
-		return err
-	}
-	v.settled = true
-	if len(v.offers[v.job]) == 0 && len(v.rows(time.Now())) == 0 {
-		return fmt.Errorf("no job %s: nothing is offered or reported under that id; 'ratchet jobs' lists all", v.job)
-	}
 	for _, r := range v.rows(time.Now()) {
 		if r.answered {
 			d.tell(r.status)

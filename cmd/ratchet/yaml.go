@@ -69,7 +69,7 @@ func (c *yamlConverter) node(n *yaml.Node, path string, depth int) error {
 	case yaml.AliasNode:
 		return c.node(n.Alias, path, depth+1)
 	}
-	return c.scalar(n)
+	return c.scalar(n, path)
 }
 
 func (c *yamlConverter) mapping(n *yaml.Node, path string, depth int) error {
@@ -113,7 +113,7 @@ func (c *yamlConverter) sequence(n *yaml.Node, path string, depth int) error {
 	return nil
 }
 
-func (c *yamlConverter) scalar(n *yaml.Node) error {
+func (c *yamlConverter) scalar(n *yaml.Node, path string) error {
 	switch tag := n.ShortTag(); tag {
 	case "!!str", "!!timestamp": // times are strings in a job
 		c.text(n.Value)
@@ -123,11 +123,11 @@ func (c *yamlConverter) scalar(n *yaml.Node) error {
 		c.out.WriteString(strings.ToLower(n.Value))
 	case "!!int", "!!float":
 		if !json.Valid([]byte(n.Value)) {
-			return problem{n.Line, fmt.Sprintf("%s is no plain decimal number: put it in quotes if it is text", n.Value)}
+			return problem{n.Line, fmt.Sprintf("%s: %s is no plain decimal number: put it in quotes if it is text", path, n.Value)}
 		}
 		c.out.WriteString(n.Value)
 	default:
-		return problem{n.Line, fmt.Sprintf("the tag %s means nothing in a job", tag)}
+		return problem{n.Line, fmt.Sprintf("%s: the tag %s means nothing in a job", path, tag)}
 	}
 	return nil
 }

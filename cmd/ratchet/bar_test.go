@@ -1,0 +1,96 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/executor"
+)
+
+func runningRow(device string, index, of int, progress float64) row {
+	return row{device: device, online: true, answered: true, status: dialect.JobStatus{Device: device, State: executor.Running,
+		Step: &dialect.CurrentStep{Index: index, Of: of, Name: "fetch", Kind: "download", Attempt: 1, Progress: progress}}}
+}
+
+func TestABarIsAsFullAsTheJobIsFar(t *testing.T) {
+	done := row{device: "d", online: true, answered: true, status: dialect.JobStatus{State: executor.Succeeded}}
+	for _, c := range []struct {
+		row  row
+		want int // of 24
+	}{
+		{row{device: "d"}, 0},
+		{runningRow("d", 0, 4, 0), 0},
+		{runningRow("d", 1, 4, 0), 6},
+		{runningRow("d", 1, 4, 0.5), 9},
+		{runningRow("d", 3, 4, 1), 24},
+		{runningRow("d", 9, 4, 7), 24},
+		{runningRow("d", -9, 4, -7), 0},
+		{runningRow("d", 1, 0, 1), 0},
+		{done, 24},
+	} {
+		got := strings.Count(c.row.paint(1, 200), "█")
+		if got != c.want {
+			t.Errorf("%s: %d full, want %d", c.row.paint(1, 200), got, c.want)
+		}
+	}
+}
+
+func TestThePictureFitsTheTerminal(t *testing.T) {
+	t.Setenv("NO_COLOR", "1")
+	var rows []row
+	for i := range 100 {
+		r := runningRow(fmt.Sprintf("gw-%d", i), 1, 4, 0)
+		if i < 90 {
+			r.status.State, r.status.Step = executor.Succeeded, nil
+		}
+		r.status.Reason = strings.Repeat("ü", 200)
+		rows = append(rows, r)
+	}
+	picture := paint(rows, 60, 12)
+	if len(picture) != 12 {
+		t.Errorf("%d lines, want 12", len(picture))
+	}
+	for _, line := range picture {
+		if n := utf8.RuneCountInString(line); n > 60 {
+			t.Errorf("%d characters, want at most 60: %s", n, line)
+		}
+	}
+	if !strings.HasPrefix(picture[0], "gw-90") {
+		t.Errorf("first line %q, want a device that still runs", picture[0])
+	}
+	if got, want := picture[11], "and 89 more; in all: 10 running, 90 succeeded"; got != want {
+		t.Errorf("last line %q, want %q", got, want)
+	}
+}
+
+func TestBarsAreRedrawnInPlaceAndOnlyWhenTheyChange(t *testing.T) {
+	t.Setenv("NO_COLOR", "1")
+	var out bytes.Buffer
+	b := &bars{out: &out, fd: -1}
+	rows := []row{runningRow("gw-1", 0, 2, 0), runningRow("gw-2", 0, 2, 0)}
+	b.draw(rows)
+	first := out.String()
+	if strings.Contains(first, "\x1b") || strings.Count(first, "\n") != 2 {
+		t.Errorf("first picture %q, want two plain lines", first)
+	}
+	out.Reset()
+	b.draw(rows)
+	if out.Len() > 0 {
+		t.Errorf("the same picture was drawn again: %q", out.String())
+	}
+	rows[0] = runningRow("gw-1", 1, 2, 0)
+	b.draw(rows)
+	if got := out.String(); !strings.HasPrefix(got, "\x1b[2A\r\x1b[J") || !strings.Contains(got, "2/2 fetch") {
+		t.Errorf("second picture %q, want it over the first", got)
+	}
+	out.Reset()
+	b.note("hello")
+	b.draw(rows)
+	if got := out.String(); !strings.HasPrefix(got, "\x1b[2A\r\x1b[Jhello\n") || strings.Count(got, "\x1b") != 2 {
+		t.Errorf("after a note %q, want the note above a fresh picture", got)
+	}
+}

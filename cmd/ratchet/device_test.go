@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"sync"
+
+	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/executor"
+)
+
+// A fakeDevice is a device as far as an operator can tell: it tells what it is
+// and answers every job in the same way.
+type fakeDevice struct {
+	id, does string
+	groups   []string
+	facts    map[string]any
+	link     *client
+	once     sync.Once
+}
+
+func (d *fakeDevice) start(broker string) error {
+	ctx := context.Background()
+	var err error
+	if d.link, err = connect(ctx, linkOptions{Broker: broker, Root: "ratchet/v1"}); err != nil {
+		return err
+	}
+	if err := d.say("facts", "", d.facts); err != nil {
+		return err
+	}
+	if err := d.say("state", "", dialect.Presence{Online: true, Agent: "v1.2.3"}); err != nil {
+		return err
+	}
+	filters := []string{"ratchet/v1/jobs/all/+", "ratchet/v1/jobs/device/" + d.id + "/+"}
+	for _, g := range d.groups {
+		filters = append(filters, "ratchet/v1/jobs/group/"+g+"/+")
+	}
+	if err := d.link.subscribe(ctx, filters...); err != nil {
+		return err
+	}
+	go d.work()
+	return nil
+}
+
+func (d *fakeDevice) stop() { d.once.Do(d.link.close) }
+
+func (d *fakeDevice) say(part, name string, v any) error {
+	payload, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return d.link.publish(context.Background(), dialect.Topic{Device: d.id, Part: part, Name: name}, payload)
+}
+
+// work answers offers until the device is stopped. A publish that fails then
+// is the stop's.
+func (d *fakeDevice) work() {
+	accepted := map[string]bool{}
+	for {
+		select {
+		case m := <-d.link.feed:
+			o := readOffer(m.payload)
+			switch {
+			case len(m.payload) == 0:
+			case o.cancel && accepted[m.topic.Name]:
+				_ = d.say("jobs", m.topic.Name, dialect.JobStatus{State: executor.Cancelled, Rev: 9})
+			case !o.cancel && o.concernsNow(m.topic.To, d):
+				accepted[m.topic.Name] = true
+				d.answer(o)
+			}
+		case <-d.link.done:
+			return
+		}
+	}
+}
+
+func (o offer) concernsNow(to string, d *fakeDevice) bool {
+	facts, _ := json.Marshal(d.facts)
+	asSeen := &device{id: d.id}
+	asSeen.takeFacts(facts)
+	return o.concerns(to, asSeen, executor.Time{}.Time)
+}
+
+func (d *fakeDevice) answer(o offer) {
+	s := dialect.JobStatus{State: executor.Running, Rev: 1, Digest: executor.Digest(o.text)}
+	for _, step := range o.job.Steps {
+		s.Steps = append(s.Steps, dialect.StepStatus{Name: step.Name, State: executor.Pending})
+	}
+	if d.does == "reject" {
+		s.State, s.Rev, s.Reason = executor.Rejected, 0, "policy: allow"
+		_ = d.say("jobs", o.job.ID, s)
+		return
+	}
+	for i, step := range o.job.Steps {
+		s.Step = &dialect.CurrentStep{Index: i, Of: len(o.job.Steps), Name: step.Name, Kind: step.Kind, Attempt: 1}
+		s.Steps = slices.Clone(s.Steps)
+		s.Steps[i].State = executor.Running
+		s.Rev++
+		_ = d.say("jobs", o.job.ID, s)
+		switch d.does {
+		case "hang":
+			return
+		case "fail":
+			s.State, s.Reason, s.Step = executor.Failed, "step "+step.Name+": exit code 1", nil
+			_ = d.say("jobs", o.job.ID, s)
+			return
+		}
+		s.Steps[i].State = executor.Succeeded
+	}
+	s.State, s.Step = executor.Succeeded, nil
+	_ = d.say("jobs", o.job.ID, s)
+}

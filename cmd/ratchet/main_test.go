@@ -1,0 +1,113 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"ratchet": main})
+}
+
+// TestSessions runs testdata/*.txtar, each with a broker of its own. Beside the
+// usual commands they have:
+//
+//	device NAME [group=G]... [site=S] [does=succeed|fail|reject|hang]
+//	                      a device comes online and does so with every job
+//	offline NAME          it goes offline
+//	told DEVICE JOB FILE  it tells the status in FILE
+//	retained TOPIC FILE   what lies at TOPIC, below the root, goes to FILE
+//	publish TOPIC FILE    the other way round
+func TestSessions(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		RequireExplicitExec: true,
+		UpdateScripts:       os.Getenv("UPDATE") != "",
+		Setup: func(env *testscript.Env) error {
+			url, stop, err := startBroker()
+			if err != nil {
+				return err
+			}
+			env.Defer(stop)
+			env.Setenv("RATCHET_BROKER", url)
+			c, err := connect(context.Background(), linkOptions{Broker: url, Root: "ratchet/v1"})
+			if err != nil {
+				return err
+			}
+			env.Defer(c.close)
+			env.Values["client"] = c
+			env.Values["devices"] = map[string]*fakeDevice{}
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"device":   cmdDevice,
+			"offline":  cmdOffline,
+			"told":     cmdTold,
+			"retained": cmdRetained,
+			"publish":  cmdPublish,
+		},
+	})
+}
+
+func clientOf(ts *testscript.TestScript) *client { return ts.Value("client").(*client) }
+
+func cmdDevice(ts *testscript.TestScript, _ bool, args []string) {
+	d := &fakeDevice{id: args[0], does: "succeed", facts: map[string]any{
+		"device": args[0], "agent": "v1.2.3", "board": map[string]any{"arch": "mipsle"}}}
+	for _, arg := range args[1:] {
+		switch key, value, _ := strings.Cut(arg, "="); key {
+		case "group":
+			d.groups = append(d.groups, value)
+			d.facts["groups"] = d.groups
+		case "site":
+			d.facts["tags"] = map[string]string{"site": value}
+		case "does":
+			d.does = value
+		}
+	}
+	ts.Check(d.start(ts.Getenv("RATCHET_BROKER")))
+	ts.Value("devices").(map[string]*fakeDevice)[d.id] = d
+	ts.Defer(d.stop)
+}
+
+func cmdOffline(ts *testscript.TestScript, _ bool, args []string) {
+	d := ts.Value("devices").(map[string]*fakeDevice)[args[0]]
+	ts.Check(d.say("state", "", dialect.Presence{}))
+	d.stop()
+}
+
+func cmdTold(ts *testscript.TestScript, _ bool, args []string) {
+	to := dialect.Topic{Device: args[0], Part: "jobs", Name: args[1]}
+	ts.Check(clientOf(ts).publish(context.Background(), to, []byte(ts.ReadFile(args[2]))))
+}
+
+func cmdPublish(ts *testscript.TestScript, _ bool, args []string) {
+	to, ok := dialect.ParseTopic("ratchet/v1", "ratchet/v1/"+args[0])
+	if !ok {
+		ts.Fatalf("%s is no topic of ours", args[0])
+	}
+	ts.Check(clientOf(ts).publish(context.Background(), to, []byte(strings.TrimSpace(ts.ReadFile(args[1])))))
+}
+
+func cmdRetained(ts *testscript.TestScript, neg bool, args []string) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	reader, err := connect(ctx, linkOptions{Broker: ts.Getenv("RATCHET_BROKER"), Root: "ratchet/v1"})
+	ts.Check(err)
+	defer reader.close()
+	var found []byte
+	ts.Check(reader.settle(ctx, func(m message) { found = m.payload }, "ratchet/v1/"+args[0]))
+	if neg != (found == nil) {
+		ts.Fatalf("retained at %s: %q", args[0], found)
+	}
+	if found != nil {
+		ts.Check(os.WriteFile(ts.MkAbs(args[1]), append(bytes.TrimRight(found, "\n"), '\n'), 0o600))
+	}
+}
