@@ -1,0 +1,124 @@
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// DNS tells how long it takes to find a name's addresses, in milliseconds.
+func (p Prober) DNS(ctx context.Context, name string) (Reading, error) {
+	start := time.Now()
+	found, err := p.resolver(ctx).LookupHost(ctx, name)
+	if err != nil {
+		return Reading{}, err
+	}
+	return inMillis(time.Since(start), strings.Join(found[:min(len(found), 4)], " ")), nil
+}
+
+// TCP tells how long it takes to connect to "host:port", in milliseconds.
+func (p Prober) TCP(ctx context.Context, address string) (Reading, error) {
+	start := time.Now()
+	conn, err := p.dialer(ctx).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return Reading{}, err
+	}
+	took := time.Since(start)
+	return inMillis(took, "connected to "+conn.RemoteAddr().String()), conn.Close()
+}
+
+// HTTP tells how long it takes until an answer begins, in milliseconds. The
+// answer must have the wanted status, or with 0 any below 400. Redirects are
+// followed unless one is what is wanted.
+func (p Prober) HTTP(ctx context.Context, address string, status int) (Reading, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return Reading{}, withoutURL(err)
+	}
+	client := p.client(ctx)
+	defer client.CloseIdleConnections()
+	if status/100 == 3 {
+		client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	}
+	start := time.Now()
+	resp, err := client.Do(req)
+	if err != nil {
+		return Reading{}, withoutURL(err)
+	}
+	defer resp.Body.Close()
+	r := inMillis(time.Since(start), fmt.Sprintf("status %d%s", resp.StatusCode, certificate(resp)))
+	switch {
+	case status == 0 && resp.StatusCode >= 400:
+		return r, fmt.Errorf("status %d, want one below 400", resp.StatusCode)
+	case status != 0 && resp.StatusCode != status:
+		return r, fmt.Errorf("status %d, want %d", resp.StatusCode, status)
+	}
+	return r, nil
+}
+
+func certificate(resp *http.Response) string {
+	if resp.TLS == nil || len(resp.TLS.PeerCertificates) == 0 {
+		return ""
+	}
+	left := time.Until(resp.TLS.PeerCertificates[0].NotAfter)
+	return fmt.Sprintf(", certificate valid for %d days", int(left.Hours()/24))
+}
+
+// client shares nothing with other probes: a connection that is still open
+// from the last one would prove nothing.
+func (p Prober) client(ctx context.Context) *http.Client {
+	return &http.Client{Transport: &http.Transport{
+		Proxy:           http.ProxyFromEnvironment,
+		DialContext:     p.dialer(ctx).DialContext,
+		TLSClientConfig: p.TLS.Clone(),
+	}}
+}
+
+// withoutURL leaves out the address, which may hold a password or a token.
+func withoutURL(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
+}
+
+func (p Prober) dialer(ctx context.Context) *net.Dialer {
+	return &net.Dialer{Resolver: p.resolver(ctx)}
+}
+
+// resolver asks the servers that resolv.conf names now. Go reads that file at
+// most every five seconds, so right after a repair it would ask the old ones.
+func (p Prober) resolver(ctx context.Context) *net.Resolver {
+	if p.Resolver != nil {
+		return p.Resolver
+	}
+	servers := nameservers(treeOf(ctx))
+	var next atomic.Uint32
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, server string) (net.Conn, error) {
+		if len(servers) > 0 && !slices.Contains(servers, server) {
+			server = servers[int(next.Add(1)-1)%len(servers)]
+		}
+		return new(net.Dialer).DialContext(ctx, network, server)
+	}}
+}
+
+func nameservers(t tree) []string {
+	var list []string
+	text, _ := os.ReadFile(filepath.Join(t.etc, "resolv.conf"))
+	for row := range strings.Lines(string(text)) {
+		if f := strings.Fields(row); len(f) >= 2 && f[0] == "nameserver" {
+			list = append(list, net.JoinHostPort(f[1], "53"))
+		}
+	}
+	return list
+}

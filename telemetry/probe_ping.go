@@ -1,0 +1,134 @@
+package telemetry
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+	"time"
+)
+
+const (
+	pings     = 3
+	pingEvery = 300 * time.Millisecond
+	pingLate  = time.Second     // for the last answer
+	pingAny   = 5 * time.Second // for any answer at all; a modem that sleeps takes its time
+)
+
+var errNoAnswer = errors.New("no answer")
+
+// Ping tells how long a host takes to answer, in milliseconds: the best of a
+// few echoes. It needs the kernel's leave to send them, or else a program ping.
+func (p Prober) Ping(ctx context.Context, host string) (Reading, error) {
+	found, err := p.resolver(ctx).LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return Reading{}, err
+	}
+	return ping(ctx, found[0].Unmap())
+}
+
+func ping(ctx context.Context, to netip.Addr) (Reading, error) {
+	conn, err := dialICMP(to)
+	if isDenied(err) {
+		return pingProgram(ctx, to)
+	}
+	if err != nil {
+		return Reading{}, err
+	}
+	e := echoes{conn: conn}
+	_, _ = rand.Read(e.token[:])
+	e.run(ctx)
+	if e.answered == 0 {
+		return Reading{}, fmt.Errorf("%w, after %d echoes to %s", e.why(), len(e.sent), to)
+	}
+	return inMillis(e.best, fmt.Sprintf("%s, %d of %d lost", to, len(e.sent)-e.answered, len(e.sent))), nil
+}
+
+// isDenied tells whether the kernel lets this program send no echoes.
+func isDenied(err error) bool {
+	return errors.Is(err, syscall.EACCES) || errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EPROTONOSUPPORT)
+}
+
+// echoes are the requests of one ping and what came back.
+type echoes struct {
+	conn     icmpConn
+	token    [8]byte // tells our answers from those to other programs
+	sent     []time.Time
+	heard    [256]bool
+	answered int
+	best     time.Duration
+	err      error // the last one the network told
+}
+
+// run sends a few, and as long as none is answered some more. It closes conn.
+func (e *echoes) run(ctx context.Context) {
+	defer e.conn.Close()
+	defer context.AfterFunc(ctx, func() { _ = e.conn.Close() })()
+	start := time.Now()
+	for ctx.Err() == nil {
+		wait := pingEvery
+		if len(e.sent) >= pings-1 {
+			wait = pingLate
+		}
+		e.send()
+		e.listen(time.Now().Add(wait))
+		if len(e.sent) >= pings && (e.answered > 0 || time.Since(start) > pingAny) {
+			return
+		}
+	}
+}
+
+func (e *echoes) send() {
+	m := e.conn.request(byte(len(e.sent)), e.token)
+	e.sent = append(e.sent, time.Now())
+	if _, err := e.conn.Write(m); err != nil {
+		e.err = err
+	}
+}
+
+// listen returns when all are answered, or at the end. What the network tells,
+// such as that there is no route, may pass.
+func (e *echoes) listen(end time.Time) {
+	buf := make([]byte, 512)
+	_ = e.conn.SetReadDeadline(end)
+	for e.answered < len(e.sent) {
+		n, err := e.conn.Read(buf)
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, net.ErrClosed):
+			return
+		case err != nil:
+			e.err = err
+			continue
+		}
+		if seq, ok := e.conn.answer(buf[:n], e.token); ok {
+			e.note(seq)
+		}
+	}
+}
+
+func (e *echoes) note(seq byte) {
+	if int(seq) >= len(e.sent) || e.heard[seq] {
+		return
+	}
+	took := time.Since(e.sent[seq])
+	if e.answered == 0 || took < e.best {
+		e.best = took
+	}
+	e.heard[seq] = true
+	e.answered++
+}
+
+func (e *echoes) why() error {
+	if e.err == nil {
+		return errNoAnswer
+	}
+	var op *net.OpError
+	if errors.As(e.err, &op) {
+		return op.Err
+	}
+	return e.err
+}
