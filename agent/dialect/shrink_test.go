@@ -91,6 +91,30 @@ func TestStatusThatFitsIsNotCut(t *testing.T) {
 	}
 }
 
+func TestEncodingLeavesTheStatusAsItIs(t *testing.T) {
+	s := JobStatus{Steps: []StepStatus{{Name: "a", Output: strings.Repeat("x", 2*MaxStatus)}}}
+	s.Encode()
+	if got, want := len(s.Steps[0].Output), 2*MaxStatus; got != want {
+		t.Errorf("got %d bytes of output left, want %d", got, want)
+	}
+}
+
+// TestTheLongestNamesAndReasonsFit takes names that JSON doubles, so that even
+// without outputs and reasons the bare list of steps is too long.
+func TestTheLongestNamesAndReasonsFit(t *testing.T) {
+	s := JobStatus{Job: strings.Repeat("\x01", maxName), State: executor.Failed, Reason: strings.Repeat("r", 5000)}
+	for i := range executor.MaxSteps {
+		s.Warnings = append(s.Warnings, strings.Repeat("w", 1000))
+		s.Steps = append(s.Steps, StepStatus{Name: strings.Repeat(`"`, 64), State: executor.Failed, Phase: executor.OnFailure,
+			Attempts: 1000 + i, Interrupted: 100, Millis: 1e12, Resumed: executor.Verify, Reason: strings.Repeat("r", 500)})
+	}
+	payload := s.Encode()
+	got, err := ParseStatus(payload)
+	if err != nil || len(payload) > MaxStatus || len(got.Steps) != len(s.Steps) || !strings.HasPrefix(s.Reason, got.Reason) || got.Reason == "" {
+		t.Errorf("got %d bytes (%v), %d steps, reason %q", len(payload), err, len(got.Steps), got.Reason)
+	}
+}
+
 // TestOldestSucceededOutputGoesFirstAndFailedLast names, per step, how it
 // ended; want is how much of its 4 KiB of output is still told.
 func TestOldestSucceededOutputGoesFirstAndFailedLast(t *testing.T) {

@@ -33,7 +33,7 @@ func TestForeignTopicsAreNotOurs(t *testing.T) {
 	for _, topic := range []string{
 		"", "r", "r/", "x/jobs/all/a", "r/jobs", "r/jobs/all", "r/jobs/all/", "r/jobs/all/a/b", "r/jobs/device/a",
 		"r/jobs/device//a", "r/jobs/site/x/a", "r/device/a", "r/device/a/state/x", "r/device/a/jobs", "r/device/a/jobs/b/c",
-		"r/device/a/other", "r/devices/a/state", "r/device//state",
+		"r/device/a/other", "r/device/a/state/x/y", "r/devices/a/state", "r/device//state",
 	} {
 		if got, ok := ParseTopic("r", topic); ok {
 			t.Errorf("%q: got %+v, want nothing", topic, got)
