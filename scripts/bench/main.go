@@ -1,0 +1,76 @@
+// Command bench measures a built ratchetd from outside: what it costs while
+// idle, how fast jobs go through it, and what a step costs the disk. Every
+// figure stands beside the floor that the same machine gave in the same run.
+// It prints tables and judges nothing: times on a busy machine prove nothing.
+//
+//	make build && go run ./scripts/bench [-idle 2m] [idle] [jobs] [resume] [disk]
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"time"
+)
+
+// A bench is what all measurements share.
+type bench struct {
+	daemon string        // ratchetd's path
+	idle   time.Duration // how long an idle daemon is watched
+	dir    string
+	broker *broker
+}
+
+var sections = []struct {
+	name string
+	run  func(*bench, context.Context) error
+}{
+	{"idle", (*bench).measureIdle},
+	{"jobs", (*bench).measureJobs},
+	{"resume", (*bench).measureResume},
+	{"disk", (*bench).measureDisk},
+}
+
+func main() {
+	b := &bench{}
+	flag.StringVar(&b.daemon, "daemon", "build/ratchetd", "the program to measure")
+	flag.DurationVar(&b.idle, "idle", time.Minute, "how long to watch an idle one, after half of it to settle")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := b.run(ctx, flag.Args()); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func (b *bench) run(ctx context.Context, only []string) (err error) {
+	if b.daemon, err = filepath.Abs(b.daemon); err != nil {
+		return err
+	}
+	if _, err := os.Stat(b.daemon); err != nil {
+		return fmt.Errorf("%w: make build first, or name the program with -daemon", err)
+	}
+	if b.dir, err = os.MkdirTemp("", "ratchet-bench"); err != nil {
+		return err
+	}
+	defer os.RemoveAll(b.dir)
+	if b.broker, err = startBroker(b.dir); err != nil {
+		return fmt.Errorf("starting the broker: %w", err)
+	}
+	defer b.broker.Close()
+	for _, s := range sections {
+		if len(only) > 0 && !slices.Contains(only, s.name) {
+			continue
+		}
+		if err := s.run(b, ctx); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+	}
+	return nil
+}
