@@ -1,0 +1,147 @@
+package step
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// attrs are the permission bits as chmod takes them, and the owner. An id of
+// -1 is left as it is.
+type attrs struct {
+	Mode uint32 `json:"mode,omitempty"`
+	UID  int    `json:"uid,omitempty"`
+	GID  int    `json:"gid,omitempty"`
+}
+
+// setAttrs durably gives a file its owner and mode. The owner comes first: a
+// change of owner clears the set-user-id bit.
+func (f Files) setAttrs(path string, a attrs) error {
+	err := f.do("attrs", func() error {
+		if a.UID != -1 || a.GID != -1 {
+			if err := os.Chown(path, a.UID, a.GID); err != nil {
+				return err
+			}
+		}
+		if err := syscall.Chmod(path, a.Mode); err != nil {
+			return &fs.PathError{Op: "chmod", Path: path, Err: err}
+		}
+		return nil
+	}, path)
+	if err != nil {
+		return err
+	}
+	return f.sync(path)
+}
+
+// covers tells whether a file that has b needs no change to have a.
+func (a attrs) covers(b attrs) bool {
+	return a.Mode == b.Mode && (a.UID == -1 || a.UID == b.UID) && (a.GID == -1 || a.GID == b.GID)
+}
+
+// wantAttrs is what mode and owner ask for; what they leave out stays as it
+// was, and a new file gets 0644.
+func wantAttrs(mode, owner string, old was) (attrs, error) {
+	a := old.attrs
+	if old.Absent {
+		a = attrs{Mode: 0o644, UID: -1, GID: -1}
+	}
+	if mode != "" {
+		m, err := parseMode(mode)
+		if err != nil {
+			return a, err
+		}
+		a.Mode = m
+	}
+	if owner == "" {
+		return a, nil
+	}
+	uid, gid, err := lookupOwner(owner)
+	if gid == -1 {
+		gid = a.GID
+	}
+	a.UID, a.GID = uid, gid
+	return a, err
+}
+
+func parseMode(s string) (uint32, error) {
+	m, err := strconv.ParseUint(s, 8, 32)
+	if err != nil || m > 0o7777 {
+		return 0, fmt.Errorf("mode: %q: want octal digits such as \"0644\"", s)
+	}
+	return uint32(m), nil
+}
+
+// checkAttrs holds mode and owner against their form.
+func checkAttrs(mode, owner string) error {
+	if mode != "" {
+		if _, err := parseMode(mode); err != nil {
+			return err
+		}
+	}
+	name, group, colon := strings.Cut(owner, ":")
+	if owner != "" && name == "" || colon && group == "" || strings.Contains(group, ":") {
+		return fmt.Errorf("owner: %q: want \"user\" or \"user:group\"", owner)
+	}
+	return nil
+}
+
+// lookupOwner turns "user" or "user:group" into ids; without a group gid is -1.
+func lookupOwner(owner string) (uid, gid int, err error) {
+	name, group, _ := strings.Cut(owner, ":")
+	if uid, err = strconv.Atoi(name); err != nil {
+		u, err := lookupUser(name)
+		if err != nil {
+			return 0, 0, fmt.Errorf("owner: %w", err)
+		}
+		uid, _ = strconv.Atoi(u.Uid)
+	}
+	if group == "" {
+		return uid, -1, nil
+	}
+	if gid, err = strconv.Atoi(group); err != nil {
+		g, err := user.LookupGroup(group)
+		if err != nil {
+			return 0, 0, fmt.Errorf("owner: group %q does not exist on this device", group)
+		}
+		gid, _ = strconv.Atoi(g.Gid)
+	}
+	return uid, gid, nil
+}
+
+// lookupUser finds a user by name or by number.
+func lookupUser(name string) (*user.User, error) {
+	u, err := user.Lookup(name)
+	if err != nil {
+		u, err = user.LookupId(name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("user %q does not exist on this device", name)
+	}
+	return u, nil
+}
+
+// look tells what is at path, which is followed no further.
+func look(path string) (was, error) {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return was{Path: path, Absent: true}, nil
+	case err != nil:
+		return was{}, err
+	case info.Mode()&fs.ModeSymlink != 0:
+		to, err := os.Readlink(path)
+		return was{Path: path, Link: to}, err
+	case info.IsDir():
+		return was{}, fmt.Errorf("%s is a directory: want the path of a file", path)
+	case !info.Mode().IsRegular():
+		return was{}, fmt.Errorf("%s is no regular file", path)
+	}
+	sys := info.Sys().(*syscall.Stat_t)
+	return was{Path: path, attrs: attrs{Mode: uint32(sys.Mode) & 0o7777, UID: int(sys.Uid), GID: int(sys.Gid)}}, nil
+}

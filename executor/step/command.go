@@ -1,0 +1,120 @@
+package step
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/ratchetd/ratchet/executor"
+)
+
+// Command is the kind that runs a program, or a shell script when `shell` is
+// used, in a process group of its own. Nothing of the group outlives the step.
+// It has no undo and no memory: a rerun begins anew, and knows it from
+// RATCHET_ATTEMPT.
+type Command struct {
+	Groups Groups // where groups are noted; the zero value notes none
+}
+
+type commandWith struct {
+	Argv    []string          `json:"argv"`
+	Shell   string            `json:"shell"`
+	Env     map[string]string `json:"env"`
+	Dir     string            `json:"dir"`
+	User    string            `json:"user"`
+	Nice    int               `json:"nice"`
+	Stdin   string            `json:"stdin"`
+	OKCodes []int             `json:"okCodes"`
+}
+
+// Check implements executor.Kind.
+func (k Command) Check(with json.RawMessage) error {
+	_, err := parseCommand(with)
+	return err
+}
+
+func parseCommand(with json.RawMessage) (w commandWith, err error) {
+	if err := executor.Decode(with, &w); err != nil {
+		return w, err
+	}
+	switch {
+	case (len(w.Argv) == 0) == (w.Shell == ""):
+		return w, errors.New("want exactly one of argv and shell")
+	case w.Shell != "":
+		w.Argv = []string{"/bin/sh", "-c", w.Shell}
+	case w.Argv[0] == "":
+		return w, errors.New("argv[0]: want the name of a program")
+	}
+	if w.Dir != "" && w.Dir != "/" {
+		if err := checkPath(w.Dir); err != nil {
+			return w, fmt.Errorf("dir: %w", err)
+		}
+	}
+	if w.Nice < -20 || w.Nice > 19 {
+		return w, fmt.Errorf("nice: %d: want -20 to 19", w.Nice)
+	}
+	for i, code := range w.OKCodes {
+		if code < 0 || code > 255 {
+			return w, fmt.Errorf("okCodes[%d]: %d: want 0 to 255", i, code)
+		}
+	}
+	if w.OKCodes == nil {
+		w.OKCodes = []int{0}
+	}
+	return w, w.checkText()
+}
+
+// checkText refuses what execve cannot carry.
+func (w *commandWith) checkText() error {
+	for i, arg := range w.Argv {
+		if strings.Contains(arg, "\x00") {
+			return fmt.Errorf("argv[%d]: holds a NUL byte", i)
+		}
+	}
+	for name, value := range w.Env {
+		if name == "" || strings.ContainsAny(name, "=\x00") || strings.Contains(value, "\x00") {
+			return fmt.Errorf("env: %q: want a name without = and a value without NUL", name)
+		}
+	}
+	return nil
+}
+
+// Run implements executor.Kind.
+func (k Command) Run(ctx context.Context, t *executor.Task) error {
+	w, err := parseCommand(t.With)
+	if err != nil {
+		return err
+	}
+	who, err := identify(w.User)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := limit(ctx, t, time.Hour)
+	defer cancel()
+	p := process{
+		argv: w.Argv, env: environ(t, who, w.Env), dir: w.Dir, nice: w.Nice, stdin: w.Stdin,
+		as: who.credential, stdout: t.Output, stderr: t.Err, groups: k.Groups, log: t.Log,
+	}
+	status, err := p.run(ctx)
+	if err != nil {
+		return err
+	}
+	return judge(status, w.OKCodes)
+}
+
+// judge says what a process's end means. Death by a signal is a failure
+// whatever the codes that are fine.
+func judge(status syscall.WaitStatus, ok []int) error {
+	switch {
+	case status.Signaled():
+		return fmt.Errorf("killed by %s", signalName(status.Signal()))
+	case !slices.Contains(ok, status.ExitStatus()):
+		return fmt.Errorf("exit status %d", status.ExitStatus())
+	}
+	return nil
+}

@@ -1,0 +1,119 @@
+package step_test
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"flag"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/steptest"
+)
+
+var update = flag.Bool("update", false, "write testdata/matrix.txt anew")
+
+// TestEveryCutEndsInTheSamePlace is tier 3: every kind, cut and failed at
+// every Save and every file operation.
+func TestEveryCutEndsInTheSamePlace(t *testing.T) {
+	var rows []string
+	for _, c := range cases(t) {
+		t.Run(c.Name, func(t *testing.T) { rows = append(rows, steptest.Run(t, c)...) })
+	}
+	if t.Failed() || testing.Short() {
+		return
+	}
+	got := strings.Join(rows, "\n") + "\n"
+	const golden = "testdata/matrix.txt"
+	if *update {
+		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("the matrix changed: got\n%s\nwant\n%s\nrun the test with -update if that is meant", got, want)
+	}
+}
+
+func cases(t *testing.T) []steptest.Case {
+	url, sum := serveBytes(t, pattern(200<<10))
+	file := func(f step.Files) executor.Kind { return step.File{Files: f} }
+	download := func(f step.Files) executor.Kind { return step.Download{Files: f} }
+	fetch := func(dir, name string) string {
+		return fmt.Sprintf(`{"url":%q,"sha256":%q,"to":%q,"mode":"0755"}`, url, sum, filepath.Join(dir, name))
+	}
+	with := func(format, name string) func(string) string {
+		return func(dir string) string { return fmt.Sprintf(format, filepath.Join(dir, name)) }
+	}
+	return []steptest.Case{
+		{Name: "file, new", Kind: file, With: with(`{"path":%q,"content":"new\n"}`, "f")},
+		{Name: "file, new in a new folder", Kind: file, With: with(`{"path":%q,"content":"new\n"}`, "a/b/f")},
+		{Name: "file, replaced", Kind: file, Setup: old("f"), With: with(`{"path":%q,"base64":"bmV3","mode":"0640"}`, "f")},
+		{Name: "file, mode only", Kind: file, Setup: old("f"), With: with(`{"path":%q,"content":"old\n","mode":"0755"}`, "f")},
+		{Name: "file, through a link", Kind: file, Setup: linked, With: with(`{"path":%q,"content":"new\n"}`, "link")},
+		{Name: "file, from another", Kind: file, Setup: old("g"), With: func(dir string) string {
+			return fmt.Sprintf(`{"path":%q,"from":%q}`, filepath.Join(dir, "f"), filepath.Join(dir, "g"))
+		}},
+		{Name: "file, absent", Kind: file, Setup: old("f"), With: with(`{"path":%q,"absent":true}`, "f")},
+		{Name: "file, absent link", Kind: file, Setup: linked, With: with(`{"path":%q,"absent":true}`, "link")},
+		{Name: "file, nothing to do", Kind: file, Setup: old("f"), With: with(`{"path":%q,"content":"old\n"}`, "f")},
+		{Name: "download, new", Kind: download, With: func(dir string) string { return fetch(dir, "f") }},
+		{Name: "download, checkpoints", Kind: func(f step.Files) executor.Kind { return step.Download{Files: f, Every: 64 << 10} },
+			With: func(dir string) string { return fetch(dir, "f") }},
+		{Name: "download, replaces", Kind: download, Setup: old("f"), With: func(dir string) string { return fetch(dir, "f") }},
+		{Name: "command", Kind: func(step.Files) executor.Kind { return step.Command{} },
+			With: with(`{"argv":["/bin/sh","-c","echo done > $0",%q]}`, "f")},
+		{Name: "reboot", Kind: func(step.Files) executor.Kind { return step.Reboot{Command: []string{"true"}} },
+			With: func(string) string { return `{"delay":"1ms"}` }},
+	}
+}
+
+func old(name string) func(string) error {
+	return func(dir string) error { return os.WriteFile(filepath.Join(dir, name), []byte("old\n"), 0o600) }
+}
+
+func linked(dir string) error {
+	if err := old("f")(dir); err != nil {
+		return err
+	}
+	return os.Symlink("f", filepath.Join(dir, "link"))
+}
+
+// pattern is n bytes that do not repeat within a chunk.
+func pattern(n int) []byte {
+	b := make([]byte, n)
+	x := uint32(1)
+	for i := range b {
+		x = x*1664525 + 1013904223
+		b[i] = byte(x >> 24)
+	}
+	return b
+}
+
+func digest(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+// serveBytes serves content as a good server does, and returns its URL and sha256.
+func serveBytes(t *testing.T, content []byte) (url, sum string) {
+	t.Helper()
+	sum = digest(content)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("ETag", `"`+sum[:8]+`"`)
+		http.ServeContent(w, r, "", time.Time{}, strings.NewReader(string(content)))
+	}))
+	t.Cleanup(srv.Close)
+	return srv.URL, sum
+}

@@ -1,0 +1,229 @@
+package step
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/ratchetd/ratchet/executor"
+)
+
+// Download is the kind that brings a file from a URL. What has come stays
+// beside the target across cuts, until the whole of it has the right sha256
+// and takes the target's place. Undo removes it and restores what was.
+type Download struct {
+	Policy Policy
+	Client *http.Client // nil is one of its own, with the proxy of the environment
+	Every  int64        // bytes between two checkpoints, at least; 0 is 4 MiB
+	Files  Files
+}
+
+type downloadWith struct {
+	URL     string            `json:"url"`
+	SHA256  string            `json:"sha256"`
+	To      string            `json:"to"`
+	Mode    string            `json:"mode"`
+	Owner   string            `json:"owner"`
+	Rate    executor.Size     `json:"rate"`
+	Headers map[string]string `json:"headers"`
+}
+
+// Check implements executor.Kind.
+func (k Download) Check(with json.RawMessage) error {
+	_, err := parseDownload(with)
+	return err
+}
+
+var sha256Pattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+func parseDownload(with json.RawMessage) (w downloadWith, err error) {
+	if err := executor.Decode(with, &w); err != nil {
+		return w, err
+	}
+	u, err := url.Parse(w.URL)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
+		return w, errors.New("url: want http://... or https://...")
+	case !sha256Pattern.MatchString(w.SHA256):
+		return w, fmt.Errorf("sha256: %q: want 64 lower-case hex digits", w.SHA256)
+	}
+	if err := checkPath(w.To); err != nil {
+		return w, fmt.Errorf("to: %w", err)
+	}
+	if err := checkHeaders(w.Headers); err != nil {
+		return w, err
+	}
+	return w, checkAttrs(w.Mode, w.Owner)
+}
+
+var (
+	headerName = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
+	ownHeaders = []string{"range", "if-range", "accept-encoding", "host", "connection", "content-length", "transfer-encoding"}
+)
+
+func checkHeaders(h map[string]string) error {
+	for name, value := range h {
+		switch {
+		case !headerName.MatchString(name) || strings.ContainsAny(value, "\r\n\x00"):
+			return fmt.Errorf("headers: %q: no HTTP header", name)
+		case slices.Contains(ownHeaders, strings.ToLower(name)):
+			return fmt.Errorf("headers: %q: the agent sets this one itself", name)
+		}
+	}
+	return nil
+}
+
+// downloadState is a download's checkpoint.
+type downloadState struct {
+	Fetch Checkpoint `json:"fetch"`
+	Undo  undo       `json:"undo"`
+}
+
+// downloading is one attempt at a download step.
+type downloading struct {
+	Download
+	t     *executor.Task
+	with  downloadWith
+	path  string // with.To, its links followed
+	state downloadState
+}
+
+// begin reads what the step is to do and where it was. When only the target
+// cannot be found, it returns the downloading without a path, and an error.
+func (k Download) begin(t *executor.Task) (*downloading, error) {
+	with, err := parseDownload(t.With)
+	if err != nil {
+		return nil, err
+	}
+	s := &downloading{Download: k, t: t, with: with}
+	if _, err := t.Load(&s.state); err != nil {
+		return nil, err
+	}
+	s.path, err = resolve(with.To)
+	return s, err
+}
+
+func (s *downloading) save() error { return s.t.Save(&s.state) }
+
+// Run implements executor.Kind.
+func (k Download) Run(ctx context.Context, t *executor.Task) error {
+	if t.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = limit(ctx, t, 0)
+		defer cancel()
+	}
+	s, err := k.begin(t)
+	if err != nil {
+		return err
+	}
+	if err := k.Policy.Writable(s.with.To); err != nil {
+		return err
+	}
+	now, err := look(s.path)
+	if err != nil {
+		return err
+	}
+	want, err := wantAttrs(s.with.Mode, s.with.Owner, now)
+	if err != nil {
+		return err
+	}
+	here, err := s.isHere(ctx, now)
+	switch {
+	case err != nil:
+		return err
+	case here:
+		return s.adopt(now, want)
+	}
+	return s.bring(ctx, want)
+}
+
+// isHere tells whether the target has the wanted content already.
+func (s *downloading) isHere(ctx context.Context, now was) (bool, error) {
+	if now.Absent {
+		return false, nil
+	}
+	file, err := os.Open(s.path)
+	if err != nil {
+		return false, err
+	}
+	defer file.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, untilDone{ctx, file}); err != nil {
+		return false, err
+	}
+	return hex.EncodeToString(sum.Sum(nil)) == s.with.SHA256, nil
+}
+
+// adopt makes do with the content that is there.
+func (s *downloading) adopt(now was, want attrs) error {
+	if err := s.Files.removeForGood(s.part()); err != nil {
+		return err
+	}
+	if want.covers(now.attrs) {
+		fmt.Fprintln(s.t.Output, "the file is there already")
+		return s.Files.settle(s.path)
+	}
+	if err := s.state.Undo.keep(s.Files, s.t, s.path, s.save); err != nil {
+		return err
+	}
+	return s.Files.setAttrs(s.path, want)
+}
+
+func (s *downloading) part() string { return beside(s.path, "part") }
+
+func (s *downloading) bring(ctx context.Context, want attrs) error {
+	if err := s.state.Undo.room(s.Files, s.path, s.save); err != nil {
+		return err
+	}
+	at, err := s.fetch().Run(ctx)
+	if err != nil {
+		return err
+	}
+	s.state.Fetch = at
+	if err := s.state.Undo.keep(s.Files, s.t, s.path, s.save); err != nil {
+		return err
+	}
+	return s.Files.install(s.part(), s.path, want)
+}
+
+func (s *downloading) fetch() Fetch {
+	return Fetch{
+		URL: s.with.URL, SHA256: s.with.SHA256, Header: s.with.Headers, Part: s.part(), Rate: int64(s.with.Rate),
+		Every: s.Every, Boot: s.t.Boot, Client: s.Client, Files: s.Files, From: s.state.Fetch,
+		Save: func(c Checkpoint) error {
+			s.state.Fetch = c
+			return s.save()
+		},
+		Progress: s.t.Progress, Stopping: s.t.Stopping, Note: s.t.Output,
+	}
+}
+
+// Undo implements executor.Undoer.
+func (k Download) Undo(_ context.Context, t *executor.Task) error {
+	s, err := k.begin(t)
+	if s == nil {
+		return err
+	}
+	if s.state.Undo.Was != nil {
+		s.path = s.state.Undo.Was.Path
+	}
+	if s.path == "" { // it never got as far as to find the target
+		return nil
+	}
+	for _, left := range []string{"part", "new"} {
+		if err := k.Files.removeForGood(beside(s.path, left)); err != nil {
+			return err
+		}
+	}
+	return s.state.Undo.restore(k.Files, t.Dir)
+}

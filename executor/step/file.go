@@ -1,0 +1,246 @@
+package step
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/ratchetd/ratchet/executor"
+)
+
+// File is the kind that gives a file its content, mode and owner, or removes
+// it. A link is followed: what it points to is written; only absent takes the
+// link itself. Undo restores what was.
+type File struct {
+	Policy Policy
+	Files  Files
+}
+
+type fileWith struct {
+	Path    string  `json:"path"`
+	Content *string `json:"content"`
+	Base64  *string `json:"base64"`
+	From    string  `json:"from"`
+	Absent  bool    `json:"absent"`
+	Mode    string  `json:"mode"`
+	Owner   string  `json:"owner"`
+}
+
+// Check implements executor.Kind.
+func (k File) Check(with json.RawMessage) error {
+	_, err := parseFile(with)
+	return err
+}
+
+func parseFile(with json.RawMessage) (w fileWith, err error) {
+	if err := executor.Decode(with, &w); err != nil {
+		return w, err
+	}
+	if err := checkPath(w.Path); err != nil {
+		return w, fmt.Errorf("path: %w", err)
+	}
+	sources := 0
+	for _, given := range []bool{w.Content != nil, w.Base64 != nil, w.From != "", w.Absent} {
+		if given {
+			sources++
+		}
+	}
+	switch {
+	case sources != 1:
+		return w, errors.New("want exactly one of content, base64, from and absent")
+	case w.Absent && w.Mode+w.Owner != "":
+		return w, errors.New("absent: goes without mode and owner")
+	case w.Base64 != nil:
+		_, err = base64.StdEncoding.DecodeString(*w.Base64)
+	case w.From != "":
+		err = checkPath(w.From)
+	}
+	if err != nil {
+		return w, fmt.Errorf("%s: %w", w.source(), err)
+	}
+	return w, checkAttrs(w.Mode, w.Owner)
+}
+
+func (w *fileWith) source() string {
+	if w.Base64 != nil {
+		return "base64"
+	}
+	return "from"
+}
+
+// open opens the content that the file shall have.
+func (w *fileWith) open(p Policy) (io.ReadCloser, error) {
+	switch {
+	case w.Content != nil:
+		return io.NopCloser(strings.NewReader(*w.Content)), nil
+	case w.Base64 != nil:
+		return io.NopCloser(base64.NewDecoder(base64.StdEncoding, strings.NewReader(*w.Base64))), nil
+	}
+	if err := p.Readable(w.From); err != nil {
+		return nil, fmt.Errorf("from: %w", err)
+	}
+	from, err := resolve(w.From)
+	if err != nil {
+		return nil, fmt.Errorf("from: %w", err)
+	}
+	src, err := look(from)
+	if err == nil && src.Absent {
+		err = fmt.Errorf("%s does not exist", w.From)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("from: %w", err)
+	}
+	return os.Open(from)
+}
+
+// filing is one attempt at a file step.
+type filing struct {
+	File
+	t    *executor.Task
+	with fileWith
+	path string // with.Path, its links followed
+	undo undo
+}
+
+// begin reads what the step is to do and where it was. When only the file
+// cannot be found, it returns the filing without a path, and an error.
+func (k File) begin(t *executor.Task) (*filing, error) {
+	with, err := parseFile(t.With)
+	if err != nil {
+		return nil, err
+	}
+	s := &filing{File: k, t: t, with: with}
+	if _, err := t.Load(&s.undo); err != nil {
+		return nil, err
+	}
+	follow := resolve
+	if with.Absent {
+		follow = resolveParent
+	}
+	s.path, err = follow(with.Path)
+	return s, err
+}
+
+func (s *filing) save() error { return s.t.Save(&s.undo) }
+
+// Run implements executor.Kind.
+func (k File) Run(ctx context.Context, t *executor.Task) error {
+	s, err := k.begin(t)
+	if err != nil {
+		return err
+	}
+	if err := k.Policy.Writable(s.with.Path); err != nil {
+		return err
+	}
+	now, err := look(s.path)
+	if err != nil {
+		return err
+	}
+	if s.with.Absent {
+		return s.takeAway(now)
+	}
+	return s.put(ctx, now)
+}
+
+func (s *filing) takeAway(now was) error {
+	if !now.Absent {
+		if err := s.undo.keep(s.Files, s.t, s.path, s.save); err != nil {
+			return err
+		}
+	}
+	return s.Files.removeForGood(s.path)
+}
+
+func (s *filing) put(ctx context.Context, now was) error {
+	want, err := wantAttrs(s.with.Mode, s.with.Owner, now)
+	if err != nil {
+		return err
+	}
+	same, err := s.holds(ctx, now)
+	if err != nil {
+		return err
+	}
+	if same && want.covers(now.attrs) {
+		return s.Files.settle(s.path)
+	}
+	if err := s.undo.room(s.Files, s.path, s.save); err != nil {
+		return err
+	}
+	if err := s.undo.keep(s.Files, s.t, s.path, s.save); err != nil {
+		return err
+	}
+	if same {
+		return s.Files.setAttrs(s.path, want)
+	}
+	src, err := s.with.open(s.Policy)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	return s.Files.write(s.path, untilDone{ctx, src}, want)
+}
+
+// holds tells whether the file has the wanted content already.
+func (s *filing) holds(ctx context.Context, now was) (bool, error) {
+	src, err := s.with.open(s.Policy)
+	if err != nil {
+		return false, err
+	}
+	defer src.Close()
+	if now.Absent {
+		return false, nil
+	}
+	file, err := os.Open(s.path)
+	if err != nil {
+		return false, err
+	}
+	defer file.Close()
+	return equal(untilDone{ctx, src}, file)
+}
+
+// equal tells whether two streams hold the same bytes.
+func equal(a, b io.Reader) (bool, error) {
+	var bufA, bufB [16 << 10]byte
+	for {
+		n, errA := io.ReadFull(a, bufA[:])
+		m, errB := io.ReadFull(b, bufB[:])
+		if !bytes.Equal(bufA[:n], bufB[:m]) {
+			return false, nil
+		}
+		if errA == nil && errB == nil {
+			continue
+		}
+		return true, errors.Join(notEnd(errA), notEnd(errB))
+	}
+}
+
+func notEnd(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil
+	}
+	return err
+}
+
+// Undo implements executor.Undoer.
+func (k File) Undo(_ context.Context, t *executor.Task) error {
+	s, err := k.begin(t)
+	if s == nil {
+		return err
+	}
+	if s.undo.Was != nil {
+		s.path = s.undo.Was.Path
+	}
+	if s.path == "" { // it never got as far as to find the file
+		return nil
+	}
+	if err := k.Files.removeForGood(beside(s.path, "new")); err != nil {
+		return err
+	}
+	return s.undo.restore(k.Files, t.Dir)
+}

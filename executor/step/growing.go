@@ -1,0 +1,55 @@
+package step
+
+import (
+	"errors"
+	"os"
+	"syscall"
+)
+
+// growing is a file that is being written. It has no ReadFrom, so that io.Copy
+// goes through Write.
+type growing struct {
+	file  *os.File
+	files Files
+}
+
+// create opens a new empty file. What lay there is removed first: a link that
+// somebody put there is not followed.
+func (f Files) create(path string) (growing, error) {
+	if err := f.remove(path); err != nil {
+		return growing{}, err
+	}
+	return f.open(path, os.O_CREATE|os.O_EXCL)
+}
+
+// open opens a file to write on where it ends.
+func (f Files) open(path string, flags int) (growing, error) {
+	g := growing{files: f}
+	err := f.do("open", func() (err error) {
+		g.file, err = os.OpenFile(path, os.O_RDWR|syscall.O_NOFOLLOW|flags, 0o600)
+		return err
+	}, path)
+	return g, err
+}
+
+func (g growing) Write(p []byte) (n int, err error) {
+	err = g.files.do("write", func() error {
+		n, err = g.file.Write(p)
+		return err
+	}, g.file.Name())
+	return n, err
+}
+
+func (g growing) sync() error {
+	return g.files.do("sync", g.file.Sync, g.file.Name())
+}
+
+// truncate cuts the file to size and goes on writing there.
+func (g growing) truncate(size int64) error {
+	return g.files.do("truncate", func() error {
+		_, err := g.file.Seek(size, 0)
+		return errors.Join(g.file.Truncate(size), err)
+	}, g.file.Name())
+}
+
+func (g growing) close() error { return g.file.Close() }

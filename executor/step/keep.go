@@ -1,0 +1,149 @@
+package step
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+
+	"github.com/ratchetd/ratchet/executor"
+)
+
+// was is what stood at a path before a step changed it. A regular file's
+// content lies in the task's directory, as "old".
+type was struct {
+	Path   string `json:"path"`
+	Absent bool   `json:"absent,omitempty"`
+	Link   string `json:"link,omitempty"`
+	attrs
+}
+
+// undo is the undo data that a step has saved before it made its change.
+type undo struct {
+	Made []string `json:"made,omitempty"` // directories, outermost first
+	Was  *was     `json:"was,omitempty"`  // nil: nothing is changed yet
+}
+
+// room makes the directory for path, and has saved before what it makes.
+func (u *undo) room(f Files, path string, save func() error) error {
+	if len(u.Made) == 0 {
+		u.Made = missing(filepath.Dir(path))
+		if len(u.Made) == 0 {
+			return nil
+		}
+		if err := save(); err != nil {
+			return err
+		}
+	}
+	return f.makeDirs(u.Made, 0o755)
+}
+
+// keep puts what is at path into the task's directory and saves it, unless an
+// earlier attempt has done so: what is there now may be of its making.
+func (u *undo) keep(f Files, t *executor.Task, path string, save func() error) error {
+	if u.Was != nil {
+		return nil
+	}
+	old, err := look(path)
+	if err != nil {
+		return err
+	}
+	if !old.Absent && old.Link == "" {
+		if err := f.makeTree(t.Dir, 0o700); err != nil {
+			return fmt.Errorf("making room for undo data: %w", err)
+		}
+		if err := f.clone(path, filepath.Join(t.Dir, "old"), old.attrs); err != nil {
+			return fmt.Errorf("keeping the old %s: %w", path, err)
+		}
+	}
+	u.Was = &old
+	return save()
+}
+
+// clone durably makes to the same file as from: a second name of it, which
+// costs no flash, or else a copy.
+func (f Files) clone(from, to string, a attrs) error {
+	if err := f.remove(to); err != nil {
+		return err
+	}
+	err := f.do("link", func() error { return os.Link(from, to) }, from, to)
+	if err == nil {
+		return f.settle(to)
+	}
+	r, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	return f.write(to, r, a)
+}
+
+// restore brings back what was before, as often as it is called.
+func (u *undo) restore(f Files, dir string) error {
+	if u.Was == nil {
+		return f.removeDirs(u.Made)
+	}
+	var err error
+	switch w := u.Was; {
+	case w.Absent:
+		err = f.removeForGood(w.Path)
+	case w.Link != "":
+		err = f.relink(w.Link, w.Path)
+	default:
+		err = f.putBack(filepath.Join(dir, "old"), w.Path, w.attrs)
+	}
+	if err != nil {
+		return fmt.Errorf("restoring %s: %w", u.Was.Path, err)
+	}
+	return f.removeDirs(u.Made)
+}
+
+func (f Files) putBack(old, path string, a attrs) error {
+	before, err := os.Stat(old)
+	if err != nil {
+		return err
+	}
+	// Rename does nothing when both names are of one file.
+	if now, err := os.Lstat(path); err == nil && os.SameFile(before, now) {
+		if err := f.setAttrs(path, a); err != nil {
+			return err
+		}
+		return f.syncDir(filepath.Dir(path))
+	}
+	temp := beside(path, "new")
+	if err := f.clone(old, temp, a); err != nil {
+		return err
+	}
+	return f.install(temp, path, a)
+}
+
+func (f Files) relink(to, path string) error {
+	temp := beside(path, "new")
+	if err := f.remove(temp); err != nil {
+		return err
+	}
+	if err := f.do("symlink", func() error { return os.Symlink(to, temp) }, temp); err != nil {
+		return err
+	}
+	if err := f.do("rename", func() error { return os.Rename(temp, path) }, temp, path); err != nil {
+		return err
+	}
+	return f.syncDir(filepath.Dir(path))
+}
+
+// removeDirs takes away the directories that a step made, unless somebody
+// uses them by now.
+func (f Files) removeDirs(made []string) error {
+	for _, dir := range slices.Backward(made) {
+		err := f.removeForGood(dir)
+		if errors.Is(err, syscall.ENOTEMPTY) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,117 @@
+package step
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"os/exec"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	grace = 5 * time.Second        // between SIGTERM and SIGKILL
+	drain = 2 * time.Second        // for what left the group and holds a pipe open
+	poll  = 100 * time.Millisecond // while a group goes down
+)
+
+// process is a program to be run in a group of its own. It dies with the step
+// and, by parent-death signal and Groups, with the agent.
+type process struct {
+	argv, env      []string
+	dir, stdin     string
+	nice           int
+	as             *syscall.Credential
+	stdout, stderr io.Writer
+	groups         Groups
+	log            *slog.Logger
+}
+
+// run returns how the process ended, or the cause of ctx when that ended it.
+func (p *process) run(ctx context.Context) (syscall.WaitStatus, error) {
+	cmd, err := p.command()
+	if err != nil {
+		return 0, err
+	}
+	if ctx.Err() != nil {
+		return 0, context.Cause(ctx)
+	}
+	started, exited := make(chan error, 1), make(chan struct{})
+	go p.hold(cmd, started, exited)
+	if err := <-started; err != nil {
+		return 0, startError(cmd.Path, err)
+	}
+	group := cmd.Process.Pid
+	if err := p.groups.Add(group); err != nil {
+		p.log.Warn("the process group is not noted: if the agent is killed, its children may live on", "err", err)
+	}
+	err = p.await(ctx, group, exited)
+	// The leader is not yet reaped, so that its id is still this group's.
+	_ = syscall.Kill(-group, syscall.SIGKILL)
+	<-exited
+	p.groups.Remove(group)
+	_ = cmd.Wait() // its error is in ProcessState, or of a pipe somebody holds
+	return cmd.ProcessState.Sys().(syscall.WaitStatus), err
+}
+
+func (p *process) command() (*exec.Cmd, error) {
+	cmd, err := newCommand(p.argv, p.env, p.dir)
+	if err != nil {
+		return nil, err
+	}
+	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = p.stdout, p.stderr, drain
+	if p.stdin != "" {
+		cmd.Stdin = strings.NewReader(p.stdin)
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, Credential: p.as}
+	return cmd, nil
+}
+
+// hold starts the process and stays until it has exited. The parent-death
+// signal follows the thread that forked, and niceness is a thread's too: so
+// the thread is kept for as long, and not unlocked, which ends it.
+func (p *process) hold(cmd *exec.Cmd, started chan<- error, exited chan<- struct{}) {
+	runtime.LockOSThread()
+	if p.nice != 0 {
+		if err := syscall.Setpriority(syscall.PRIO_PROCESS, 0, p.nice); err != nil {
+			started <- err
+			return
+		}
+	}
+	err := cmd.Start()
+	started <- err
+	if err != nil {
+		return
+	}
+	for {
+		err := unix.Waitid(unix.P_PID, cmd.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
+		if err != unix.EINTR {
+			close(exited)
+			return
+		}
+	}
+}
+
+// await returns when the leader has exited, or else the cause of ctx, when it
+// has ended and the group had its time to go down.
+func (p *process) await(ctx context.Context, group int, exited <-chan struct{}) error {
+	select {
+	case <-exited:
+		return nil
+	case <-ctx.Done():
+	}
+	select {
+	case <-exited: // at the same moment: what is done is done
+		return nil
+	default:
+	}
+	_ = syscall.Kill(-group, syscall.SIGTERM)
+	for end := time.Now().Add(grace); time.Now().Before(end) && len(members(group)) > 0; {
+		time.Sleep(poll)
+	}
+	return context.Cause(ctx)
+}
