@@ -40,16 +40,25 @@ func fill(file string, meta *toml.MetaData, table map[string]toml.Primitive, to 
 		case !ok:
 			err = readable(file, refuse(meta, table[name], "unknown key"))
 		case field.Kind() == reflect.Struct:
-			var inner map[string]toml.Primitive
-			if err = readable(file, meta.PrimitiveDecode(table[name], &inner)); err == nil {
-				err = fill(file, meta, inner, field)
-			}
+			err = section(file, meta, table[name], field)
 		default:
 			err = readable(file, meta.PrimitiveDecode(table[name], field.Addr().Interface()))
 		}
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+func section(file string, meta *toml.MetaData, p toml.Primitive, to reflect.Value) error {
+	var table map[string]toml.Primitive
+	err := meta.PrimitiveDecode(p, &table)
+	if err == nil && table == nil { // the library overlooks what is no table
+		err = refuse(meta, p, "want a section")
+	}
+	if err != nil {
+		return readable(file, err)
+	}
+	return fill(file, meta, table, to)
 }
 
 func fieldOf(v reflect.Value, name string) (reflect.Value, bool) {

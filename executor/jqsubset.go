@@ -46,7 +46,7 @@ var subset = map[string]string{
 	"unique_by/1":      "_unique_by([.[] | [f]]) | _fits",
 }
 
-var parameters = []string{"f", "g"}
+var placeholders = []string{"f", "g"}
 
 // refusedTerms are the terms outside the subset, in the words of jq's manual.
 var refusedTerms = map[gojq.TermType]string{
@@ -125,7 +125,7 @@ func (r *rewriter) define(sig, name string, arity int, body string) error {
 	if err := own.query(q); err != nil {
 		return err
 	}
-	r.defs = append(r.defs, &gojq.FuncDef{Name: name, Args: parameters[:arity], Body: q})
+	r.defs = append(r.defs, &gojq.FuncDef{Name: name, Args: placeholders[:arity], Body: q})
 	return nil
 }
 
