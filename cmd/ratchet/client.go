@@ -59,7 +59,7 @@ func connect(ctx context.Context, o linkOptions) (*client, error) {
 		return nil, err
 	}
 	c := &client{root: o.Root, filters: map[string]byte{}, lost: make(chan error, 1),
-		feed: make(chan message, 1024), done: make(chan struct{})}
+		feed: make(chan message, 1<<14), done: make(chan struct{})}
 	c.mqtt = paho.NewClient(paho.NewClientOptions().AddBroker(o.Broker).
 		SetClientID("ratchet-" + strings.ToLower(rand.Text()[:12])).SetCleanSession(true).
 		SetUsername(o.Username).SetPassword(password).SetTLSConfig(config).
@@ -152,7 +152,7 @@ func refused(t paho.Token) error {
 		return nil
 	}
 	for filter, granted := range sub.Result() {
-		if granted == 0x80 {
+		if granted > 2 { // 0x80 says no; some brokers use the codes of MQTT 5
 			return fmt.Errorf("the broker refuses to let this user read %s: ask for read access to it", filter)
 		}
 	}

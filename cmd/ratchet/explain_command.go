@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"github.com/ratchetd/ratchet/executor"
 )
 
 func (s *session) explainCommand() *cobra.Command {
@@ -23,7 +25,7 @@ and what is taken back when it fails. No broker is needed and nothing is sent.`,
 			if err != nil {
 				return err
 			}
-			for _, line := range Explain(job) {
+			for _, line := range executor.Explain(job) {
 				fmt.Fprintln(s.out, printable(line))
 			}
 			return nil

@@ -69,7 +69,7 @@ func cases(t *testing.T) []steptest.Case {
 		{Name: "file, absent link", Kind: file, Setup: linked, With: with(`{"path":%q,"absent":true}`, "link")},
 		{Name: "file, nothing to do", Kind: file, Setup: old("f"), With: with(`{"path":%q,"content":"old\n"}`, "f")},
 		{Name: "download, new", Kind: download, With: func(dir string) string { return fetch(dir, "f") }},
-		{Name: "download, checkpoints", Kind: func(f step.Files) executor.Kind { return step.Download{Files: f, Every: 64 << 10} },
+		{Name: "download, checkpoints", Kind: func(f step.Files) executor.Kind { return step.Download{Files: f, Every: 100 << 10} },
 			With: func(dir string) string { return fetch(dir, "f") }},
 		{Name: "download, replaces", Kind: download, Setup: old("f"), With: func(dir string) string { return fetch(dir, "f") }},
 		{Name: "command", Kind: func(step.Files) executor.Kind { return step.Command{} },

@@ -1,4 +1,4 @@
-package main
+package executor
 
 import (
 	"encoding/json"
@@ -10,7 +10,7 @@ import (
 
 // A kindText is what there is to say about a kind of step.
 type kindText struct {
-	does  func(parameters) string
+	does  func(params) string
 	cut   string // what a power cut in it means when it is run again
 	undo  string // how it is taken back; empty when it cannot be
 	limit string // its own timeout
@@ -23,7 +23,7 @@ var kindTexts = map[string]kindText{
 		limit: "at most 1h",
 	},
 	"download": {
-		does: func(p parameters) string {
+		does: func(p params) string {
 			return fmt.Sprintf("fetches %s to %s; kept only if its sha256 is right", p.text("url"), p.text("to"))
 		},
 		cut:   "it goes on at the byte where it was; what lies there is never half",
@@ -46,31 +46,31 @@ var kindTexts = map[string]kindText{
 		undo: "reversed where the package manager can",
 	},
 	"service": {
-		does: func(p parameters) string { return fmt.Sprintf("%ss the service %s", p.text("action"), p.text("name")) },
+		does: func(p params) string { return fmt.Sprintf("%ss the service %s", p.text("action"), p.text("name")) },
 		cut:  "it is run again, which changes nothing",
 		undo: "the service is put back into its earlier state",
 	},
 	"diagnostic": {
-		does: func(p parameters) string {
+		does: func(p params) string {
 			return fmt.Sprintf("looks at %d things and repairs what it is told to", len(p.list("checks")))
 		},
 		cut: "it looks again",
 	},
 	"data": {
-		does: func(p parameters) string {
+		does: func(p params) string {
 			return fmt.Sprintf("puts %s through jq", strings.Join(p.list("inputs"), ", "))
 		},
 		cut:  "it begins again; nothing half is left",
 		undo: "its output is removed",
 	},
 	"upload": {
-		does: func(p parameters) string {
+		does: func(p params) string {
 			return fmt.Sprintf("sends %s to %s", strings.Join(p.list("paths"), ", "), p.text("url"))
 		},
 		cut: "it is sent again from its beginning",
 	},
 	"certificate": {
-		does: func(p parameters) string {
+		does: func(p params) string {
 			if p["request"] != nil {
 				return "makes a new key on the device and a request for its certificate"
 			}
@@ -80,42 +80,42 @@ var kindTexts = map[string]kindText{
 		undo: "the old certificate is put back",
 	},
 	"firmware": {
-		does: func(p parameters) string {
+		does: func(p params) string {
 			return "writes the firmware " + p.either("version", "url", "image") + " and boots it"
 		},
 		cut:  "it goes on at the phase it was in; a new system that does not confirm itself is left again, where the board can",
 		undo: "the old system is booted again, where the board has two",
 	},
 	"update": {
-		does: func(p parameters) string { return "replaces the agent with " + p.either("version", "url") },
+		does: func(p params) string { return "replaces the agent with " + p.either("version", "url") },
 		cut:  "it goes on at the phase it was in; there is a whole agent at every moment",
 		undo: "the old agent is put back",
 	},
 	"settings": {
-		does: func(p parameters) string { return "changes the agent's own settings " + p.text("name") + ", on trial" },
+		does: func(p params) string { return "changes the agent's own settings " + p.text("name") + ", on trial" },
 		cut:  "the trial begins anew",
 		undo: "the old settings are put back",
 	},
 	"keys": {
-		does: func(p parameters) string {
+		does: func(p params) string {
 			return fmt.Sprintf("sets the %d keys that may sign jobs, on trial", len(p.list("set")))
 		},
 		cut:  "the trial begins anew",
 		undo: "the old keys are put back",
 	},
 	"reboot": {
-		does:  func(parameters) string { return "reboots the device; done when it is up again" },
+		does:  func(params) string { return "reboots the device; done when it is up again" },
 		cut:   "the cut is the reboot: the step is done",
 		limit: "fails when the device has not gone down after 10m",
 	},
 	"plugin": {
-		does: func(p parameters) string { return "runs the owner's plugin " + p.text("name") },
+		does: func(p params) string { return "runs the owner's plugin " + p.text("name") },
 		cut:  "the plugin is run again with what it saved",
 		undo: "by the plugin, if it can",
 	},
 }
 
-func doesCommand(p parameters) string {
+func doesCommand(p params) string {
 	words := "runs " + strings.Join(p.list("argv"), " ")
 	if p["shell"] != nil {
 		words = "runs in a shell: " + firstLine(p.text("shell"))
@@ -126,7 +126,7 @@ func doesCommand(p parameters) string {
 	return words
 }
 
-func doesFile(p parameters) string {
+func doesFile(p params) string {
 	switch {
 	case p["absent"] == true:
 		return "removes " + p.text("path")
@@ -136,7 +136,7 @@ func doesFile(p parameters) string {
 	return "writes " + p.text("path")
 }
 
-func doesConfig(p parameters) string {
+func doesConfig(p params) string {
 	var parts []string
 	if files, ok := p["files"].([]any); ok {
 		parts = append(parts, "writes "+strings.Join(pathsOf(files), ", "))
@@ -157,12 +157,12 @@ func pathsOf(files []any) []string {
 	var paths []string
 	for _, f := range files {
 		file, _ := f.(map[string]any)
-		paths = append(paths, parameters(file).text("path"))
+		paths = append(paths, params(file).text("path"))
 	}
 	return paths
 }
 
-func doesPackage(p parameters) string {
+func doesPackage(p params) string {
 	var parts []string
 	for _, verb := range []string{"install", "remove", "upgrade"} {
 		switch names := p.list(verb); {
@@ -175,19 +175,19 @@ func doesPackage(p parameters) string {
 	return strings.Join(parts, "; ")
 }
 
-// parameters are a step's, read without its kind's rules.
-type parameters map[string]any
+// params are a step's parameters, read without its kind's rules.
+type params map[string]any
 
-func readParameters(with json.RawMessage) parameters {
-	var p parameters
+func readParams(with json.RawMessage) params {
+	var p params
 	if json.Unmarshal(with, &p) != nil {
-		return parameters{}
+		return params{}
 	}
 	return p
 }
 
 // text is a parameter as people would say it; what the device fills in is named.
-func (p parameters) text(name string) string { return spoken(p[name]) }
+func (p params) text(name string) string { return spoken(p[name]) }
 
 func spoken(v any) string {
 	switch v := v.(type) {
@@ -205,7 +205,7 @@ func spoken(v any) string {
 	return fmt.Sprint(v)
 }
 
-func (p parameters) list(name string) []string {
+func (p params) list(name string) []string {
 	values, _ := p[name].([]any)
 	var out []string
 	for _, v := range values {
@@ -215,7 +215,7 @@ func (p parameters) list(name string) []string {
 }
 
 // either is the first of the parameters that is given.
-func (p parameters) either(names ...string) string {
+func (p params) either(names ...string) string {
 	for _, name := range names {
 		if p[name] != nil {
 			return p.text(name)

@@ -1,4 +1,4 @@
-package main
+package executor
 
 import (
 	"cmp"
@@ -6,13 +6,11 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/ratchetd/ratchet/executor"
 )
 
 // Explain says in words what a job would do on a device, step by step, and what
 // a power cut in each step would mean. It is a function of the document alone.
-func Explain(j executor.Job) []string {
+func Explain(j Job) []string {
 	out := explainJob(j)
 	for i := range j.Total() {
 		s := j.StepAt(i)
@@ -33,7 +31,7 @@ func (s *said) add(label, format string, args ...any) {
 	*s = append(*s, fmt.Sprintf("  %-10s %s", label, fmt.Sprintf(format, args...)))
 }
 
-func explainJob(j executor.Job) said {
+func explainJob(j Job) said {
 	out := said{strings.TrimSuffix("Job "+j.ID+": "+j.Description, ": ")}
 	if j.Target != "" {
 		out.add("for", "devices where %s", j.Target)
@@ -56,7 +54,7 @@ func explainJob(j executor.Job) said {
 	return out
 }
 
-func explainBegin(j executor.Job, out *said) {
+func explainBegin(j Job, out *said) {
 	if j.Schedule != "" {
 		out.add("begins", "at every firing of %q; each firing is a job of its own", j.Schedule)
 	}
@@ -79,7 +77,7 @@ func explainBegin(j executor.Job, out *said) {
 }
 
 // failureOf says what a failed step means for the job.
-func failureOf(j executor.Job) string {
+func failureOf(j Job) string {
 	words := "the first step that fails ends the job"
 	if j.UndoOnFailure {
 		words += "; the done steps that can be taken back are, newest first"
@@ -90,14 +88,14 @@ func failureOf(j executor.Job) string {
 	return words
 }
 
-func explainStep(j executor.Job, i int) said {
+func explainStep(j Job, i int) said {
 	s := j.StepAt(i)
 	k, known := kindTexts[s.Kind]
 	if !known {
-		k = kindText{does: func(parameters) string { return "is a kind that this program does not know" }}
+		k = kindText{does: func(params) string { return "is a kind that this program does not know" }}
 	}
 	var out said
-	out.add("does", "%s", k.does(readParameters(s.With)))
+	out.add("does", "%s", k.does(readParams(s.With)))
 	if s.When != "" {
 		out.add("only if", "%s; else it is skipped", s.When)
 	}
@@ -110,7 +108,7 @@ func explainStep(j executor.Job, i int) said {
 	return out
 }
 
-func triesOf(s executor.Step, k kindText) string {
+func triesOf(s Step, k kindText) string {
 	words, each := "once", ""
 	if n := s.Retry.Attempts; n > 1 {
 		words, each = fmt.Sprintf("up to %d times", n), " each"
@@ -128,7 +126,7 @@ func triesOf(s executor.Step, k kindText) string {
 }
 
 // cutOf says what happens when the power goes while the step runs.
-func cutOf(s executor.Step, k kindText) string {
+func cutOf(s Step, k kindText) string {
 	most := cmp.Or(s.MaxInterruptions, 3)
 	givenUp := fmt.Sprintf("; given up when it was cut %d times", most)
 	if most == 1 {
@@ -137,15 +135,15 @@ func cutOf(s executor.Step, k kindText) string {
 	switch {
 	case s.Kind == "reboot":
 		return k.cut
-	case s.IfInterrupted == executor.Fail:
+	case s.IfInterrupted == Fail:
 		return "the step fails: it is never begun twice"
-	case s.IfInterrupted == executor.Verify:
+	case s.IfInterrupted == Verify:
 		return "the check decides: if it passes the step was done, else it is run again" + givenUp
 	}
 	return cmp.Or(k.cut, "it is run again") + givenUp
 }
 
-func trialOf(s executor.Step, k kindText) string {
+func trialOf(s Step, k kindText) string {
 	words := fmt.Sprintf("within %s the device must be connected anew", span(s.Confirm.Within))
 	if len(s.Confirm.Check) > 0 {
 		words += " and the check must pass"
@@ -157,7 +155,7 @@ func trialOf(s executor.Step, k kindText) string {
 }
 
 // endOf says what a failure of this step means.
-func endOf(j executor.Job, i int, k kindText) string {
+func endOf(j Job, i int, k kindText) string {
 	words := "nothing to take back"
 	if k.undo != "" {
 		words = "taken back: " + k.undo
@@ -173,10 +171,10 @@ func endOf(j executor.Job, i int, k kindText) string {
 }
 
 // warnings are what an author may not have meant.
-func warnings(j executor.Job) []string {
+func warnings(j Job) []string {
 	var out []string
-	warn := func(s executor.Step, text string) { out = append(out, fmt.Sprintf("Warning: %s: %s", s.Name, text)) }
-	reboots := func(s executor.Step) bool { return s.Kind == "reboot" }
+	warn := func(s Step, text string) { out = append(out, fmt.Sprintf("Warning: %s: %s", s.Name, text)) }
+	reboots := func(s Step) bool { return s.Kind == "reboot" }
 	for i, s := range j.Steps {
 		later := j.Steps[i+1:]
 		switch {
@@ -195,7 +193,7 @@ func warnings(j executor.Job) []string {
 }
 
 // span is a duration without needless zeros.
-func span(d executor.Duration) string {
+func span(d Duration) string {
 	text := time.Duration(d).String()
 	if strings.HasSuffix(text, "m0s") {
 		text = strings.TrimSuffix(text, "0s")

@@ -1,0 +1,179 @@
+// Package agent is the daemon as a library: the loops that connect the broker,
+// the journal, the executor and the board, and nothing else. What a message
+// means is the dialect's business, what a job means the executor's, and what a
+// step does the kind's.
+package agent
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/store"
+	"github.com/ratchetd/ratchet/telemetry"
+)
+
+// An Agent is one device's daemon. Make it with New.
+type Agent struct {
+	path    string // of the configuration file
+	log     *slog.Logger
+	started time.Time
+	boot    string
+	config  atomic.Pointer[Config]
+	db      *store.DB
+	wrap    func(Journal) Journal
+	journal Journal
+	groups  step.Groups
+	sampler *telemetry.Sampler
+	clock   clock
+	queue   *queue
+	running running
+	told    *reports
+	link    *link
+	alerts  *alerts
+	failing bool // the last commit failed; the work loop's own
+	health  atomic.Pointer[telemetry.Sample]
+}
+
+// A Journal is what of the store must be durable before anything follows from
+// it. It is an interface so that tests can cut the power there.
+type Journal interface {
+	executor.Journal
+	Accept(executor.Record) (store.Verdict, error)
+	Cancel(id string) error
+	ReadBack([]store.Past) error
+}
+
+// New is an agent with this configuration, read from path.
+func New(c *Config, path string, log *slog.Logger) (*Agent, error) {
+	boot, err := telemetry.BootID()
+	if err != nil {
+		return nil, fmt.Errorf("without the id of this boot a reboot cannot be told from a restart: %w", err)
+	}
+	a := &Agent{path: path, log: log, started: time.Now(), boot: boot,
+		queue: newQueue(), told: newReports(), link: newLink(), sampler: &telemetry.Sampler{Device: c.Device}}
+	a.config.Store(c)
+	a.groups = step.Groups{Dir: runtimeDir(c.State), Boot: a.boot}
+	a.alerts = &alerts{agent: a}
+	return a, nil
+}
+
+// Wrap puts what f makes between the agent and its journal. Call it before Run.
+func (a *Agent) Wrap(f func(Journal) Journal) { a.wrap = f }
+
+// Run opens the journal and works until ctx ends. A step that is running then
+// gets its grace, what is known by then is told, and the link is closed.
+// What hup brings makes it read its configuration again.
+func (a *Agent) Run(ctx context.Context, hup <-chan os.Signal) error {
+	if err := a.open(); err != nil {
+		return err
+	}
+	defer a.db.Close()
+	// The link outlives the work: how the last step ended is to be told.
+	linked, unlink := context.WithCancel(context.WithoutCancel(ctx))
+	defer unlink()
+	work, workCtx := errgroup.WithContext(ctx)
+	work.Go(func() error { return a.work(workCtx) })
+	work.Go(func() error { return a.watchHealth(workCtx) })
+	work.Go(func() error { return a.listen(workCtx) })
+	work.Go(func() error { return a.reload(workCtx, hup) })
+	talk, talkCtx := errgroup.WithContext(linked)
+	talk.Go(func() error { return a.connect(talkCtx) })
+	talk.Go(func() error { return a.report(talkCtx) })
+	err := work.Wait()
+	a.told.flush(2 * time.Second)
+	unlink()
+	if talkErr := talk.Wait(); err == nil {
+		err = talkErr
+	}
+	return err
+}
+
+// open takes the state directory into use: what an earlier agent left running
+// is ended, and unfinished jobs are queued.
+func (a *Agent) open() error {
+	c := a.config.Load()
+	if err := os.MkdirAll(c.State, 0o700); err != nil {
+		return fmt.Errorf("making the state directory: %w", err)
+	}
+	db, err := store.Open(c.State, store.Options{Log: a.log})
+	if err != nil {
+		return err
+	}
+	a.db, a.journal = db, floored{db, a}
+	if a.wrap != nil {
+		a.journal = a.wrap(a.journal)
+	}
+	if err := a.groups.KillLeftovers(); err != nil {
+		a.log.Warn("children of an earlier agent may still run", "err", err)
+	}
+	a.clock.start(db.Floor())
+	if err := a.alerts.load(); err != nil {
+		a.log.Warn("alerts of an earlier run are lost", "err", err)
+	}
+	if why := db.Broken(); why != "" {
+		a.log.Error("the journal could not be used and was set aside", "err", why)
+		a.alerts.raise("journal-broken", "critical", "the journal was set aside: "+why)
+	}
+	unfinished, err := db.Unfinished()
+	if err != nil {
+		return err
+	}
+	for _, r := range unfinished {
+		a.queue.add(r, false)
+	}
+	return a.sweep(unfinished)
+}
+
+// sweep removes the undo data of jobs that are over: a cut may have come
+// between their end and that.
+func (a *Agent) sweep(unfinished []executor.Record) error {
+	keep := map[string]bool{}
+	for _, r := range unfinished {
+		keep[executor.TaskDir(r)] = true
+	}
+	dirs, err := os.ReadDir(a.taskDir())
+	if err != nil && !os.IsNotExist(err) {
+		return err
+	}
+	for _, d := range dirs {
+		if !keep[d.Name()] {
+			if err := os.RemoveAll(filepath.Join(a.taskDir(), d.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (a *Agent) taskDir() string { return filepath.Join(a.config.Load().State, "tasks") }
+
+// dialect is how this device speaks, by its present configuration.
+func (a *Agent) dialect() dialect.Dialect {
+	c := a.config.Load()
+	return dialect.Plain{Root: c.Link.Root, Device: c.Device, Groups: c.Groups}
+}
+
+// floored carries the time floor along with every commit, and wakes the report.
+type floored struct {
+	*store.DB
+	a *Agent
+}
+
+func (f floored) Put(r executor.Record) error {
+	f.SetFloor(f.a.clock.floor())
+	if err := f.DB.Put(r); err != nil {
+		return err
+	}
+	f.a.told.wake()
+	return nil
+}

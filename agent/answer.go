@@ -1,0 +1,178 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/telemetry"
+)
+
+// Status is how the agent is, for the local socket.
+type Status struct {
+	Device  string              `json:"device"`
+	Agent   string              `json:"agent"`
+	Uptime  int64               `json:"uptime"` // of the agent, in seconds
+	Link    LinkStatus          `json:"link"`
+	Journal JournalStatus       `json:"journal"`
+	Clock   ClockStatus         `json:"clock"`
+	Jobs    []dialect.JobStatus `json:"jobs,omitempty"` // unfinished ones
+	Alerts  []dialect.Alert     `json:"alerts,omitempty"`
+	Health  *telemetry.Sample   `json:"health,omitempty"`
+}
+
+// LinkStatus is how the connection to the broker is.
+type LinkStatus struct {
+	Broker    string `json:"broker"`
+	Connected bool   `json:"connected"`
+	For       int64  `json:"for"` // seconds
+	Err       string `json:"error,omitempty"`
+}
+
+// JournalStatus is how full the journal is, in bytes.
+type JournalStatus struct {
+	Used   int64  `json:"used"`
+	Bound  int64  `json:"bound"`
+	Broken string `json:"broken,omitempty"` // why an earlier one was set aside
+}
+
+// ClockStatus is whether the clock can be believed.
+type ClockStatus struct {
+	Sane  bool          `json:"sane"`
+	Floor executor.Time `json:"floor"`
+}
+
+// listen answers programs on this device until ctx ends.
+func (a *Agent) listen(ctx context.Context) error {
+	l := &local{path: SocketPath(a.config.Load().State), handle: a.answer, log: a.log}
+	return l.run(ctx)
+}
+
+func (a *Agent) answer(ctx context.Context, r Request, say func(any) error) error {
+	switch r.Do {
+	case "status":
+		return say(a.status())
+	case "jobs":
+		return a.answerJobs(say)
+	case "job":
+		s, err := a.job(r.ID)
+		if err != nil {
+			return err
+		}
+		return say(s)
+	case "submit":
+		return a.answerSubmit(ctx, r, say)
+	case "cancel":
+		return a.cancel(dialect.Cancel{ID: r.ID, Text: []byte(r.Text)})
+	case "watch":
+		return a.answerWatch(ctx, r.ID, say)
+	}
+	return fmt.Errorf("do: %q: want status, jobs, job, submit, cancel or watch", r.Do)
+}
+
+func (a *Agent) status() Status {
+	c := a.config.Load()
+	used, bound := a.db.Room()
+	s := Status{
+		Device: c.Device, Agent: Version(), Uptime: int64(time.Since(a.started).Seconds()),
+		Link:    a.link.status(),
+		Journal: JournalStatus{Used: used, Bound: bound, Broken: a.db.Broken()},
+		Clock:   ClockStatus{Sane: a.clock.sane(), Floor: stampOf(a.clock.floor())},
+		Alerts:  a.alerts.list(), Health: a.health.Load(),
+	}
+	s.Link.Broker = c.Link.Broker
+	if records, err := a.db.Unfinished(); err == nil {
+		for _, r := range records {
+			s.Jobs = append(s.Jobs, dialect.NewStatus(c.Device, a.told.over(r)))
+		}
+	}
+	return s
+}
+
+func (l *link) status() LinkStatus {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := LinkStatus{Connected: l.conn != nil, For: int64(time.Since(l.since).Seconds())}
+	if l.conn == nil && l.err != nil {
+		s.Err = l.err.Error()
+	}
+	return s
+}
+
+func (a *Agent) answerJobs(say func(any) error) error {
+	records, err := a.db.Records()
+	if err != nil {
+		return err
+	}
+	for _, r := range records {
+		if err := say(dialect.NewStatus(a.config.Load().Device, a.told.over(r))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *Agent) job(id string) (dialect.JobStatus, error) {
+	r, ok, err := a.db.Record(id)
+	if err == nil && !ok {
+		err = fmt.Errorf("no job %s is known here", id)
+	}
+	return dialect.NewStatus(a.config.Load().Device, a.told.over(r)), err
+}
+
+// answerSubmit takes a job from this device's own operator, by the same rules
+// as over the link.
+func (a *Agent) answerSubmit(ctx context.Context, r Request, say func(any) error) error {
+	e, err := dialect.OpenEnvelope([]byte(r.Text))
+	if err != nil {
+		return err
+	}
+	job, err := executor.Parse([]byte(e.Job))
+	if err != nil {
+		return err
+	}
+	o := dialect.Offer{ID: job.ID, Scope: "device", Text: []byte(e.Job), Signature: e.Signature}
+	if e.Rollout != nil {
+		o.Percent = &e.Rollout.Percent
+	}
+	if err := a.offer(ctx, o); err != nil {
+		return err
+	}
+	s, err := a.job(job.ID)
+	if err != nil {
+		return err
+	}
+	return say(s)
+}
+
+// answerWatch says the job's status whenever it changed, until it is final.
+func (a *Agent) answerWatch(ctx context.Context, id string, say func(any) error) error {
+	last := ""
+	for {
+		s, err := a.job(id)
+		if err != nil {
+			return err
+		}
+		text, err := json.Marshal(s)
+		if err != nil {
+			return err
+		}
+		if string(text) != last {
+			if err := say(s); err != nil {
+				return err
+			}
+		}
+		if last = string(text); s.State.Final() {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return errors.New("stopped watching")
+		case <-time.After(500 * time.Millisecond):
+		}
+	}
+}

@@ -1,0 +1,84 @@
+package agent
+
+import (
+	"runtime/debug"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/ratchetd/ratchet/telemetry"
+)
+
+// version and built are stamped by the Makefile; a plain go build leaves them
+// to the build information.
+var version, built string
+
+// Version is this agent's version.
+func Version() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}
+
+// A clock knows a time that it cannot be before: when the agent was built, or
+// the newest floor in the journal, and the running time since. The wall clock
+// is never believed below it, and a jump forward does not move it.
+type clock struct {
+	mu   sync.Mutex
+	base time.Time // the floor at start
+	at   time.Time // when that was, monotonic
+}
+
+func (c *clock) start(saved time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.base, c.at = buildTime(), time.Now()
+	if saved.After(c.base) {
+		c.base = saved
+	}
+}
+
+func (c *clock) floor() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.base.Add(time.Since(c.at))
+}
+
+// now is the wall clock, or the floor where that is later.
+func (c *clock) now() time.Time {
+	now, floor := time.Now(), c.floor()
+	if now.Before(floor) {
+		return floor
+	}
+	return now
+}
+
+// sane tells whether the wall clock can be told to others and scheduled by.
+func (c *clock) sane() bool { return telemetry.ClockSane(time.Now(), c.floor()) }
+
+// stamp is the time for reports: zero while the clock is not sane, for a time
+// that is left out is better than a wrong one.
+func (c *clock) stamp() time.Time {
+	if !c.sane() {
+		return time.Time{}
+	}
+	return c.now()
+}
+
+func buildTime() time.Time {
+	if sec, err := strconv.ParseInt(built, 10, 64); err == nil {
+		return time.Unix(sec, 0)
+	}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if t, err := time.Parse(time.RFC3339, s.Value); s.Key == "vcs.time" && err == nil {
+				return t
+			}
+		}
+	}
+	return time.Time{}
+}

@@ -1,0 +1,150 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+
+	"github.com/ratchetd/ratchet/agent/dialect"
+)
+
+const (
+	connectTimeout = 30 * time.Second
+	replyTimeout   = 30 * time.Second // for the broker's answer to a subscribe or publish
+	keepAlive      = 60 * time.Second
+)
+
+// A conn is one connection to the broker. It is never reused: only the reply to
+// Connect tells whether the broker had kept the session, and paho hands that
+// out once for each client.
+type conn struct {
+	client  mqtt.Client
+	lost    chan error // gets one error when the connection breaks
+	resumed bool       // the broker had the session
+}
+
+// An inbound is a message that waits to be decided and then acknowledged.
+type inbound struct {
+	dialect.Message
+	ack func()
+}
+
+// dial connects. Messages go to inbox, in order and unacknowledged, also those
+// that a resumed session brings before dial returns.
+func dial(ctx context.Context, c *Config, will *dialect.Message, now func() time.Time, inbox chan<- inbound) (*conn, error) {
+	o, err := clientOptions(c, will, now)
+	if err != nil {
+		return nil, err
+	}
+	n := &conn{lost: make(chan error, 1)}
+	o.SetDefaultPublishHandler(func(_ mqtt.Client, m mqtt.Message) {
+		in := inbound{dialect.Message{Topic: m.Topic(), Payload: m.Payload(), Retain: m.Retained()}, m.Ack}
+		select {
+		case inbox <- in:
+		case <-ctx.Done():
+		}
+	})
+	o.SetConnectionLostHandler(func(_ mqtt.Client, err error) { n.lost <- err })
+	n.client = mqtt.NewClient(o)
+	token := n.client.Connect().(*mqtt.ConnectToken)
+	select {
+	case <-token.Done():
+	case <-ctx.Done():
+		n.client.Disconnect(0)
+		return nil, context.Cause(ctx)
+	}
+	if err := token.Error(); err != nil {
+		return nil, explainConnect(err)
+	}
+	n.resumed = token.SessionPresent()
+	return n, nil
+}
+
+func clientOptions(c *Config, will *dialect.Message, now func() time.Time) (*mqtt.ClientOptions, error) {
+	o := mqtt.NewClientOptions().AddBroker(c.Link.Broker).SetClientID(c.Device).
+		SetProtocolVersion(4).SetCleanSession(false).SetKeepAlive(keepAlive).
+		SetConnectTimeout(connectTimeout).SetWriteTimeout(replyTimeout).
+		SetAutoReconnect(false).SetConnectRetry(false).SetAutoAckDisabled(true).SetOrderMatters(true)
+	if will != nil {
+		o.SetBinaryWill(will.Topic, will.Payload, 1, will.Retain)
+	}
+	conf, err := c.tlsConfig(now)
+	if err != nil {
+		return nil, err
+	}
+	o.SetTLSConfig(conf)
+	password, err := c.password()
+	if err != nil {
+		return nil, err
+	}
+	return o.SetUsername(c.Link.Username).SetPassword(password), nil
+}
+
+// explainConnect says what to do about the refusals that a configuration can mend.
+func explainConnect(err error) error {
+	switch text := err.Error(); {
+	case strings.Contains(text, "not Authorized"), strings.Contains(text, "bad user name"):
+		return fmt.Errorf("the broker refuses these credentials: check link.username, link.passwordFile and link.cert: %w", err)
+	case strings.Contains(text, "certificate signed by unknown authority"):
+		return fmt.Errorf("link.ca does not vouch for this broker: %w", err)
+	}
+	return err
+}
+
+// publish sends m and returns at once; wait for the token.
+func (n *conn) publish(m dialect.Message) mqtt.Token {
+	qos := byte(1)
+	if m.Lossy {
+		qos = 0
+	}
+	return n.client.Publish(m.Topic, qos, m.Retain, m.Payload)
+}
+
+// subscribe asks for all filters and returns when the broker has answered:
+// which of them it denies.
+func (n *conn) subscribe(ctx context.Context, filters []string) (denied []string, err error) {
+	for chunk := range slices.Chunk(filters, 8) {
+		ask := map[string]byte{}
+		for _, f := range chunk {
+			ask[f] = 1
+		}
+		token := n.client.SubscribeMultiple(ask, nil)
+		if err := answered(ctx, token); err != nil {
+			return nil, fmt.Errorf("subscribing: %w", err)
+		}
+		granted := token.(*mqtt.SubscribeToken).Result()
+		for _, f := range chunk {
+			if granted[f] > 2 {
+				denied = append(denied, f)
+			}
+		}
+	}
+	return denied, nil
+}
+
+func (n *conn) unsubscribe(ctx context.Context, filters []string) error {
+	if len(filters) == 0 {
+		return nil
+	}
+	return answered(ctx, n.client.Unsubscribe(filters...))
+}
+
+// close ends the connection cleanly; the broker does not send the will.
+func (n *conn) close() { n.client.Disconnect(250) }
+
+// answered waits for the broker's answer.
+func answered(ctx context.Context, t mqtt.Token) error {
+	select {
+	case <-t.Done():
+		return t.Error()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(replyTimeout):
+		return errors.New("the broker does not answer")
+	}
+}

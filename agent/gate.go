@@ -1,0 +1,157 @@
+package agent
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/robfig/cron/v3"
+
+	"github.com/ratchetd/ratchet/executor"
+)
+
+// cronParser reads the five fields of cron, and no seconds.
+var cronParser = cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor)
+
+// gate says why the next step of a job may not begin now, or nothing.
+func (a *Agent) gate(r executor.Record) string {
+	if r.State == executor.Queued {
+		if reason := a.notYet(r); reason != "" {
+			return reason
+		}
+	}
+	if reason := a.outside(r.Job.Window); reason != "" {
+		return reason
+	}
+	if r.Job.Force {
+		return ""
+	}
+	return a.inhibited()
+}
+
+// notYet says why a job may not begin at all yet.
+func (a *Agent) notYet(r executor.Record) string {
+	now, j := a.clock.now(), r.Job
+	if !j.NotBefore.IsZero() {
+		if !a.clock.sane() {
+			return "notBefore: the clock is not set yet"
+		}
+		if now.Before(j.NotBefore.Time) {
+			return "notBefore " + j.NotBefore.Format(time.RFC3339)
+		}
+	}
+	if left := a.spreadLeft(r); left > 0 {
+		return fmt.Sprintf("spread: begins in %s", left.Round(time.Second))
+	}
+	if j.Require != "" {
+		return a.required(j.Require)
+	}
+	return ""
+}
+
+// spreadLeft is what is left of this device's share of the job's spread, from
+// its acceptance or, where the clock did not say when that was, from the start.
+func (a *Agent) spreadLeft(r executor.Record) time.Duration {
+	spread := time.Duration(r.Job.Spread)
+	if spread <= 0 {
+		return 0
+	}
+	from := r.Accepted.Time
+	if from.IsZero() {
+		from = a.started
+	}
+	delay := share(r.ID+"\n"+a.config.Load().Device, spread)
+	return delay - a.clock.now().Sub(from)
+}
+
+// share is a stable part of d for this name: the same at every call, evenly
+// spread over names.
+func share(name string, d time.Duration) time.Duration {
+	sum := sha256.Sum256([]byte(name))
+	return time.Duration(float64(d) * float64(binary.BigEndian.Uint32(sum[:4])) / (1 << 32))
+}
+
+// required holds the job's health gate.
+func (a *Agent) required(src string) string {
+	ctx, cancel := a.judging()
+	defer cancel()
+	e, err := executor.Compile(src)
+	if err != nil {
+		return "require: " + err.Error()
+	}
+	input, err := executor.Input(a.env())
+	if err != nil {
+		return "require: " + err.Error()
+	}
+	yes, err := e.Bool(ctx, input)
+	switch {
+	case err != nil:
+		return "require: " + err.Error()
+	case !yes:
+		return "require: the board is not in that state"
+	}
+	return ""
+}
+
+// checkWindow tells whether a window can be understood.
+func checkWindow(w *executor.Window) error {
+	if w == nil {
+		return nil
+	}
+	if _, err := cronParser.Parse(w.Cron); err != nil {
+		return fmt.Errorf("window.cron: %w", err)
+	}
+	if _, err := time.LoadLocation(w.TZ); err != nil {
+		return fmt.Errorf("window.tz: %w", err)
+	}
+	return nil
+}
+
+// outside says so when the window is closed. It is open for its duration after
+// each firing, so it is open now if it fired within that time.
+func (a *Agent) outside(w *executor.Window) string {
+	if w == nil {
+		return ""
+	}
+	if !a.clock.sane() {
+		return "window: the clock is not set yet"
+	}
+	schedule, err := cronParser.Parse(w.Cron)
+	if err != nil {
+		return "window.cron: " + err.Error()
+	}
+	zone := time.Local
+	if w.TZ != "" {
+		if zone, err = time.LoadLocation(w.TZ); err != nil {
+			return "window.tz: " + err.Error()
+		}
+	}
+	now := a.clock.now().In(zone)
+	if opened := schedule.Next(now.Add(-time.Duration(w.Duration))); !opened.IsZero() && !opened.After(now) {
+		return ""
+	}
+	return "window: opens " + schedule.Next(now).Format(time.RFC3339)
+}
+
+// inhibited says why an application wants no job to run now: the text of the
+// first file below inhibit in the state directory.
+func (a *Agent) inhibited() string {
+	dir := filepath.Join(a.config.Load().State, "inhibit")
+	files, err := os.ReadDir(dir)
+	if err != nil || len(files) == 0 {
+		return ""
+	}
+	name := files[0].Name()
+	f, err := os.Open(filepath.Join(dir, name))
+	if err != nil {
+		return "inhibited by " + name
+	}
+	defer f.Close()
+	text := make([]byte, 200)
+	n, _ := f.Read(text)
+	return strings.TrimSpace("inhibited by " + name + ": " + strings.TrimSpace(strings.ToValidUTF8(string(text[:n]), "")))
+}

@@ -1,0 +1,128 @@
+package agent
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ratchetd/ratchet/executor"
+)
+
+// A queue holds the unfinished jobs in the order in which they are to run: what
+// has begun first, then batch by batch, and within a batch by (created, id).
+// Everything that comes between a connect and the quiet behind it is one batch,
+// since a broker hands retained offers out in no order; later each offer is a
+// batch of its own.
+type queue struct {
+	mu    sync.Mutex
+	jobs  []queued
+	batch int
+	open  bool // the batch takes more: what is in it does not begin yet
+	wake  chan struct{}
+}
+
+type queued struct {
+	key, id string
+	created time.Time
+	batch   int
+	begun   bool
+}
+
+func newQueue() *queue { return &queue{wake: make(chan struct{}, 1)} }
+
+// add takes a job in. fresh says that it was just offered: it waits for quiet.
+func (q *queue) add(r executor.Record, fresh bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if fresh && !q.open {
+		q.batch++
+	}
+	e := queued{r.Key, r.ID, r.Job.Created.Time, q.batch, r.State != executor.Queued}
+	if e.begun {
+		e.batch = 0
+	}
+	at, _ := slices.BinarySearchFunc(q.jobs, e, order)
+	q.jobs = slices.Insert(q.jobs, at, e)
+	q.signal()
+}
+
+func order(a, b queued) int {
+	if a.begun != b.begun {
+		if a.begun {
+			return -1
+		}
+		return 1
+	}
+	return cmp.Or(cmp.Compare(a.batch, b.batch), a.created.Compare(b.created), cmp.Compare(a.id, b.id))
+}
+
+// hold opens a batch: from now on nothing newly offered begins until release.
+func (q *queue) hold() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.open {
+		q.open = true
+		q.batch++
+	}
+}
+
+// release lets the open batch begin.
+func (q *queue) release() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.open = false
+	q.signal()
+}
+
+// remove drops a job that is final.
+func (q *queue) remove(key string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.jobs = slices.DeleteFunc(q.jobs, func(e queued) bool { return e.key == key })
+}
+
+// begun notes that a job has begun and now goes before those that have not.
+func (q *queue) begun(key string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if i := slices.IndexFunc(q.jobs, func(e queued) bool { return e.key == key }); i >= 0 {
+		q.jobs[i].begun, q.jobs[i].batch = true, 0
+		slices.SortStableFunc(q.jobs, order)
+	}
+}
+
+// ready lists the jobs that may run now, first things first.
+func (q *queue) ready() []string {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var keys []string
+	for _, e := range q.jobs {
+		if e.batch < q.batch || !q.open {
+			keys = append(keys, e.key)
+		}
+	}
+	return keys
+}
+
+// poke wakes whoever waits for work: something that it judges by has changed.
+func (q *queue) poke() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.signal()
+}
+
+// empty tells that no job is unfinished.
+func (q *queue) empty() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.jobs) == 0
+}
+
+// signal wakes whoever waits for work; the lock is held.
+func (q *queue) signal() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,229 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/store"
+)
+
+// errNotForUs is a job that this device has no part in, and says nothing of.
+var errNotForUs = errors.New("not for this device")
+
+// receive decides what a message asks for; when it returns, what was decided
+// is durable or is decided again when the retained message comes again. So the
+// message can be acknowledged, whatever it was.
+func (a *Agent) receive(ctx context.Context, m dialect.Message) {
+	switch e := a.dialect().Receive(m).(type) {
+	case dialect.Offer:
+		a.link.touch(e.ID)
+		a.offer(ctx, e)
+	case dialect.Cancel:
+		a.link.touch(e.ID)
+		if err := a.cancel(e); err != nil {
+			a.log.Warn("a cancel was refused", "job", e.ID, "err", err)
+		}
+	case dialect.Cleared:
+		a.link.touch("")
+	case dialect.Presence:
+		a.link.correct(a, e)
+	case dialect.Told:
+		a.link.readBack(e.Status)
+	}
+}
+
+// offer accepts a job, refuses it with a precise reason, or takes it for none
+// of this device's business. It returns the refusal.
+func (a *Agent) offer(ctx context.Context, o dialect.Offer) error {
+	digest := executor.Digest(o.Text)
+	known, used, err := a.db.Known(o.ID)
+	switch {
+	case err != nil:
+		return err
+	case used && o.Err == nil && (known == digest || known == ""):
+		return nil // once is enough
+	case used:
+		a.alerts.raise("id-reused", "warning", "another document came under the used id "+o.ID)
+		return fmt.Errorf("id: %q was used by another document: choose a new id", o.ID)
+	}
+	r, err := a.judge(ctx, o)
+	if err == nil {
+		err = a.accept(r)
+	}
+	if err != nil && !errors.Is(err, errNotForUs) {
+		a.refuse(o.ID, digest, err)
+	}
+	return err
+}
+
+// judge turns an offer into the first Record of its job.
+func (a *Agent) judge(ctx context.Context, o dialect.Offer) (executor.Record, error) {
+	if o.Err != nil {
+		return executor.Record{}, o.Err
+	}
+	by, err := a.verify(o.Text, o.Signature)
+	if err != nil {
+		return executor.Record{}, err
+	}
+	job, err := executor.Parse(o.Text)
+	if err != nil {
+		return executor.Record{}, err
+	}
+	if err := bounded(job, by); err != nil {
+		return executor.Record{}, err
+	}
+	if job.ID != o.ID {
+		return executor.Record{}, fmt.Errorf("id: is %q, but it was offered as %q", job.ID, o.ID)
+	}
+	if err := a.meant(ctx, job, o); err != nil {
+		return executor.Record{}, err
+	}
+	if err := a.able(job); err != nil {
+		return executor.Record{}, err
+	}
+	r := executor.NewRecord(job, o.Text, a.clock.stamp())
+	r.Origin, r.By = o.Origin, by
+	return r, nil
+}
+
+// meant tells whether the job is for this device, now.
+func (a *Agent) meant(ctx context.Context, job executor.Job, o dialect.Offer) error {
+	c := a.config.Load()
+	if late := a.expired(job); late != nil {
+		if o.Scope == "group" || o.Scope == "all" {
+			return errNotForUs // it was over before this device heard of it
+		}
+		return late
+	}
+	if !dialect.Addressed(job.Audience, c.Device, c.Groups) {
+		return fmt.Errorf("audience: this device, %s, is not among those the author meant", c.Device)
+	}
+	for _, percent := range []*float64{ceiling(job), o.Percent} {
+		if percent != nil && !dialect.InRollout(job.ID, c.Device, *percent) {
+			return errNotForUs
+		}
+	}
+	if job.Target == "" {
+		return nil
+	}
+	yes, err := a.matches(ctx, job.Target)
+	if err != nil {
+		return fmt.Errorf("target: %w", err)
+	}
+	if !yes {
+		return errNotForUs
+	}
+	return nil
+}
+
+func ceiling(job executor.Job) *float64 {
+	if job.Rollout == nil {
+		return nil
+	}
+	return &job.Rollout.Percent
+}
+
+func (a *Agent) matches(ctx context.Context, target string) (bool, error) {
+	e, err := executor.Compile(target)
+	if err != nil {
+		return false, err
+	}
+	input, err := executor.Input(json.RawMessage(a.facts()))
+	if err != nil {
+		return false, err
+	}
+	return e.Bool(ctx, input)
+}
+
+// expired says so when the job may no longer begin.
+func (a *Agent) expired(job executor.Job) error {
+	if job.Expires.IsZero() || a.clock.now().Before(job.Expires.Time) {
+		return nil
+	}
+	return fmt.Errorf("expires: it was to begin before %s", job.Expires.Format("2006-01-02T15:04:05Z"))
+}
+
+// able tells whether this device can and may run every step.
+func (a *Agent) able(job executor.Job) error {
+	if job.Schedule != "" {
+		return errors.New("schedule: this agent runs no recurring jobs")
+	}
+	if err := checkWindow(job.Window); err != nil {
+		return err
+	}
+	if err := a.kinds().Check(job); err != nil {
+		return err
+	}
+	for i := range job.Total() {
+		if err := a.permitted(job.StepAt(i)); err != nil {
+			return fmt.Errorf("step %s: %w", job.StepAt(i).Name, err)
+		}
+	}
+	return nil
+}
+
+// permitted holds a step against policy.allow, and its checks against the rules.
+func (a *Agent) permitted(s executor.Step) error {
+	allow := a.config.Load().Policy.Allow
+	if !slices.Contains(allow, "*") && !slices.Contains(allow, s.Kind) {
+		return fmt.Errorf("%s: policy.allow does not allow this kind", s.Kind)
+	}
+	checks := map[string]json.RawMessage{"check": s.Check}
+	if s.Confirm != nil {
+		checks["confirm.check"] = s.Confirm.Check
+	}
+	for field, c := range checks {
+		if c == nil {
+			continue
+		}
+		if err := checkCheck(c); err != nil {
+			return fmt.Errorf("%s: %w", field, err)
+		}
+	}
+	return nil
+}
+
+// accept writes the first Record. After that the job is this device's.
+func (a *Agent) accept(r executor.Record) error {
+	verdict, err := a.journal.Accept(r)
+	switch {
+	case err != nil:
+		a.alerts.raise("no-room", "critical", "a job could not be stored: "+err.Error())
+		return fmt.Errorf("no room: %w", err)
+	case verdict == store.NoRoom:
+		a.alerts.raise("no-room", "warning", "the journal is full: jobs are refused until finished ones are pruned")
+		return errors.New("no room: the journal is full")
+	case verdict == store.Reused, verdict == store.Known:
+		return nil // offer has asked before; the queue is one goroutine's
+	}
+	a.log.Debug("accepted", "job", r.ID)
+	a.alerts.clear("no-room")
+	a.queue.add(r, true)
+	a.told.wake()
+	return nil
+}
+
+// refuse tells a refusal from RAM: it costs no flash, and the offer, which is
+// retained, is judged again after a restart.
+func (a *Agent) refuse(id, digest string, why error) {
+	a.log.Debug("refused", "job", id, "err", why)
+	a.told.refuse(executor.Record{Key: id, ID: id, Digest: digest, State: executor.Rejected, Reason: why.Error()})
+}
+
+// cancel ends a job wherever it is, or remembers that it is not to begin.
+func (a *Agent) cancel(c dialect.Cancel) error {
+	if err := a.verifyCancel(c); err != nil {
+		return err
+	}
+	if err := a.journal.Cancel(c.ID); err != nil {
+		return err
+	}
+	a.running.cancel(c.ID, executor.Cancel{})
+	a.queue.poke()
+	return nil
+}

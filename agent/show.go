@@ -1,0 +1,145 @@
+package agent
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/executor"
+)
+
+// ShowStatus writes a Status for people.
+func ShowStatus(w io.Writer, v json.RawMessage) error {
+	var s Status
+	if err := json.Unmarshal(v, &s); err != nil {
+		return err
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "device\t%s\tratchetd %s, up %s\n", s.Device, s.Agent, ago(s.Uptime))
+	fmt.Fprintf(t, "link\t%s\t%s\n", s.Link.Broker, linkWords(s.Link))
+	fmt.Fprintf(t, "journal\t%s\t%d of %d KiB used\n", bar(float64(s.Journal.Used)/float64(max(s.Journal.Bound, 1))), s.Journal.Used>>10, s.Journal.Bound>>10)
+	fmt.Fprintf(t, "clock\t%s\t\n", map[bool]string{true: "sane", false: "not set yet"}[s.Clock.Sane])
+	showHealth(t, s)
+	for _, a := range s.Alerts {
+		fmt.Fprintf(t, "alert\t%s\t%s: %s\n", a.Name, a.Severity, a.Rule)
+	}
+	for _, j := range s.Jobs {
+		fmt.Fprintf(t, "job\t%s\t%s\n", j.Job, progressWords(j))
+	}
+	if len(s.Jobs) == 0 {
+		fmt.Fprintln(t, "job\tnone\t")
+	}
+	return t.Flush()
+}
+
+func linkWords(l LinkStatus) string {
+	if l.Connected {
+		return "connected for " + ago(l.For)
+	}
+	return strings.TrimSuffix("not connected for "+ago(l.For)+": "+l.Err, ": ")
+}
+
+func showHealth(w io.Writer, s Status) {
+	h := s.Health
+	if h == nil {
+		return
+	}
+	if h.CPU != nil {
+		showPercent(w, "cpu", h.CPU.Percent, fmt.Sprintf("on %d cores", h.CPU.Cores))
+	}
+	if h.Memory != nil {
+		showPercent(w, "memory", h.Memory.Percent, fmt.Sprintf("of %d MB", h.Memory.Total/1e6))
+	}
+	for _, d := range h.Disk {
+		showPercent(w, "disk", d.Percent, fmt.Sprintf("of %d MB, %s", d.Total/1e6, d.Path))
+	}
+}
+
+// showPercent writes a share with its bar; one that could not be read is left out.
+func showPercent(w io.Writer, name string, percent *float64, of string) {
+	if percent != nil {
+		fmt.Fprintf(w, "%s\t%s\t%.0f %% %s\n", name, bar(*percent/100), *percent, of)
+	}
+}
+
+// bar draws a fraction.
+func bar(fraction float64) string {
+	full := int(min(max(fraction, 0), 1)*10 + 0.5)
+	return "[" + strings.Repeat("#", full) + strings.Repeat(".", 10-full) + "]"
+}
+
+func ago(seconds int64) string { return (time.Duration(seconds) * time.Second).String() }
+
+// ShowJobs writes a table of job statuses.
+func ShowJobs(w io.Writer, list []json.RawMessage) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "JOB\tSTATE\tREV\tWHAT")
+	for _, v := range list {
+		var s dialect.JobStatus
+		if err := json.Unmarshal(v, &s); err != nil {
+			return err
+		}
+		fmt.Fprintf(t, "%s\t%s\t%d\t%s\n", s.Job, s.State, s.Rev, detail(s))
+	}
+	return t.Flush()
+}
+
+// ShowJob writes one job status with its steps.
+func ShowJob(w io.Writer, v json.RawMessage) error {
+	var s dialect.JobStatus
+	if err := json.Unmarshal(v, &s); err != nil {
+		return err
+	}
+	fmt.Fprintln(w, s.Job, progressWords(s))
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "STEP\tSTATE\tATTEMPTS\tINTERRUPTED\tTIME\tREASON")
+	for _, p := range s.Steps {
+		took := (time.Duration(p.Millis) * time.Millisecond).Round(time.Millisecond)
+		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%s\t%s\n", p.Name, p.State, p.Attempts, p.Interrupted, took, p.Reason)
+	}
+	return t.Flush()
+}
+
+// ShowProgress writes one line for a job that is watched.
+func ShowProgress(w io.Writer, v json.RawMessage) error {
+	var s dialect.JobStatus
+	if err := json.Unmarshal(v, &s); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(w, s.Job, progressWords(s))
+	return err
+}
+
+// JobID is the id in a job status.
+func JobID(v json.RawMessage) string {
+	var s dialect.JobStatus
+	_ = json.Unmarshal(v, &s) // the agent wrote it
+	return s.Job
+}
+
+// JobSucceeded tells whether a job status is that of a job that succeeded.
+func JobSucceeded(v json.RawMessage) bool {
+	var s dialect.JobStatus
+	return json.Unmarshal(v, &s) == nil && s.State == executor.Succeeded
+}
+
+func progressWords(s dialect.JobStatus) string {
+	return strings.TrimSpace(string(s.State) + " " + detail(s))
+}
+
+// detail is the reason, or the step under way.
+func detail(s dialect.JobStatus) string {
+	if s.Step == nil || s.Reason != "" {
+		return s.Reason
+	}
+	words := fmt.Sprintf("step %d of %d, %s", s.Step.Index+1, s.Step.Of, cmp.Or(s.Step.Name, s.Step.Kind))
+	if s.Step.Progress > 0 {
+		words += fmt.Sprintf(", %.0f %%", 100*s.Step.Progress)
+	}
+	return words
+}

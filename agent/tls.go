@@ -1,0 +1,48 @@
+package agent
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+)
+
+// tlsConfig is how the broker is verified, and how this device proves who it
+// is. now is never below the time floor, so a clock that lost its time does
+// not make every certificate look unborn.
+func (c *Config) tlsConfig(now func() time.Time) (*tls.Config, error) {
+	conf := &tls.Config{MinVersion: tls.VersionTLS12, Time: now}
+	if c.Link.CA != "" {
+		pem, err := os.ReadFile(c.Link.CA)
+		if err != nil {
+			return nil, fmt.Errorf("link.ca: %w", err)
+		}
+		conf.RootCAs = x509.NewCertPool()
+		if !conf.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("link.ca: %s holds no PEM certificate", c.Link.CA)
+		}
+	}
+	if c.Link.Cert == "" {
+		return conf, nil
+	}
+	pair, err := tls.LoadX509KeyPair(c.Link.Cert, c.Link.Key)
+	if err != nil {
+		return nil, fmt.Errorf("link.cert and link.key: %w", err)
+	}
+	conf.Certificates = []tls.Certificate{pair}
+	return conf, nil
+}
+
+// password is what link.passwordFile holds, without the newline behind it.
+func (c *Config) password() (string, error) {
+	if c.Link.PasswordFile == "" {
+		return "", nil
+	}
+	data, err := os.ReadFile(c.Link.PasswordFile)
+	if err != nil {
+		return "", fmt.Errorf("link.passwordFile: %w", err)
+	}
+	return strings.TrimRight(string(data), "\r\n"), nil
+}

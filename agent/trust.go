@@ -1,0 +1,84 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"aead.dev/minisign"
+
+	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/executor"
+)
+
+// verify tells which of the owner's keys signed text. Without keys in the
+// policy everybody is believed and nobody has signed.
+func (a *Agent) verify(text []byte, signature string) (by string, err error) {
+	keys := a.config.Load().Policy.Keys
+	if len(keys) == 0 {
+		return "", nil
+	}
+	if signature == "" {
+		return "", errors.New("signature: policy.keys is set, so only signed jobs are taken: sign it with one of those keys")
+	}
+	var s minisign.Signature
+	if err := s.UnmarshalText([]byte(signature)); err != nil {
+		return "", fmt.Errorf("signature: %w", err)
+	}
+	for _, k := range keys {
+		var key minisign.PublicKey
+		if err := key.UnmarshalText([]byte(k)); err != nil {
+			return "", fmt.Errorf("policy.keys: %w", err)
+		}
+		if key.ID() == s.KeyID && minisign.Verify(key, text, []byte(signature)) {
+			return fmt.Sprintf("%016X", s.KeyID), nil
+		}
+	}
+	return "", fmt.Errorf("signature: none of policy.keys made it (it names key %016X)", s.KeyID)
+}
+
+// bounded holds a signed job against what keeps a broker from replaying it or
+// handing it to somebody else.
+func bounded(job executor.Job, by string) error {
+	switch {
+	case by == "":
+		return nil
+	case job.Expires.IsZero():
+		return errors.New("expires: a signed job needs it")
+	case len(job.Audience) == 0:
+		return errors.New("audience: a signed job needs it: whom it is meant for")
+	}
+	return nil
+}
+
+// verifyCancel holds a cancel against the owner's keys.
+func (a *Agent) verifyCancel(c dialect.Cancel) error {
+	by, err := a.verify(c.Text, c.Signature)
+	switch {
+	case err != nil || by == "":
+		return err
+	case c.Expires.IsZero():
+		return errors.New("expires: a signed cancel needs it")
+	case !a.clock.now().Before(c.Expires.Time):
+		return errors.New("expires: it is over")
+	}
+	return nil
+}
+
+// trusted tells whether the key that signed an accepted job is still one of the
+// owner's.
+func (a *Agent) trusted(r executor.Record) error {
+	keys := a.config.Load().Policy.Keys
+	if len(keys) == 0 || slices.ContainsFunc(keys, func(k string) bool { return keyID(k) == r.By }) {
+		return nil
+	}
+	return errors.New("policy.keys: the key that signed this job is not in the policy any more")
+}
+
+func keyID(text string) string {
+	var key minisign.PublicKey
+	if key.UnmarshalText([]byte(text)) != nil {
+		return ""
+	}
+	return fmt.Sprintf("%016X", key.ID())
+}

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/ratchetd/ratchet/agent"
+)
+
+// ask puts one request to the daemon that runs.
+func (c *command) ask(ctx context.Context, r agent.Request, each func(json.RawMessage) error) error {
+	config, err := agent.Load(c.config)
+	if err != nil {
+		return err
+	}
+	return agent.Call(ctx, agent.SocketPath(config.State), r, each)
+}
+
+func (c *command) status(ctx context.Context, args []string) error {
+	f := c.flags("status")
+	asJSON := f.Bool("json", false, "as one JSON object")
+	watch := f.Bool("watch", false, "again every two seconds")
+	if _, err := c.parse(f, args, 0, 0); err != nil {
+		return err
+	}
+	for {
+		err := c.ask(ctx, agent.Request{Do: "status"}, func(v json.RawMessage) error {
+			if *asJSON {
+				return c.line(v)
+			}
+			if *watch {
+				fmt.Fprint(c.out, "\x1b[H\x1b[2J")
+			}
+			return agent.ShowStatus(c.out, v)
+		})
+		if err != nil || !*watch {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(2 * time.Second):
+		}
+	}
+}
+
+func (c *command) jobs(ctx context.Context, args []string) error {
+	f := c.flags("jobs")
+	asJSON := f.Bool("json", false, "as JSON: an array, or one job's object")
+	args, err := c.parse(f, args, 0, 1)
+	if err != nil {
+		return err
+	}
+	if len(args) == 1 {
+		return c.ask(ctx, agent.Request{Do: "job", ID: args[0]}, func(v json.RawMessage) error {
+			if *asJSON {
+				return c.line(v)
+			}
+			return agent.ShowJob(c.out, v)
+		})
+	}
+	list := []json.RawMessage{}
+	err = c.ask(ctx, agent.Request{Do: "jobs"}, func(v json.RawMessage) error {
+		list = append(list, v)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if !*asJSON {
+		return agent.ShowJobs(c.out, list)
+	}
+	text, err := json.Marshal(list)
+	if err != nil {
+		return err
+	}
+	return c.line(text)
+}
+
+func (c *command) submit(ctx context.Context, args []string) error {
+	f := c.flags("submit")
+	watch := f.Bool("watch", false, "follow it to its end")
+	args, err := c.parse(f, args, 1, 1)
+	if err != nil {
+		return err
+	}
+	text, err := c.read(args[0])
+	if err != nil {
+		return err
+	}
+	id := ""
+	err = c.ask(ctx, agent.Request{Do: "submit", Text: string(text)}, func(v json.RawMessage) error {
+		id = agent.JobID(v)
+		_, err := fmt.Fprintln(c.out, "accepted", id)
+		return err
+	})
+	if err != nil || !*watch {
+		return err
+	}
+	var last json.RawMessage
+	err = c.ask(ctx, agent.Request{Do: "watch", ID: id}, func(v json.RawMessage) error {
+		last = v
+		return agent.ShowProgress(c.out, v)
+	})
+	if err == nil && !agent.JobSucceeded(last) {
+		err = errJobFailed
+	}
+	return err
+}
+
+func (c *command) cancel(ctx context.Context, args []string) error {
+	args, err := c.parse(c.flags("cancel"), args, 1, 1)
+	if err != nil {
+		return err
+	}
+	return c.ask(ctx, agent.Request{Do: "cancel", ID: args[0]}, nil)
+}
+
+func (c *command) explain(_ context.Context, args []string) error {
+	args, err := c.parse(c.flags("explain"), args, 1, 1)
+	if err != nil {
+		return err
+	}
+	text, err := c.read(args[0])
+	if err != nil {
+		return err
+	}
+	lines, err := agent.Explain(bytes.TrimSpace(text))
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(c.out, strings.Join(lines, "\n"))
+	return err
+}
+
+// read reads a document, from stdin where it is called -.
+func (c *command) read(file string) ([]byte, error) {
+	if file == "-" {
+		return io.ReadAll(c.in)
+	}
+	return os.ReadFile(file)
+}
+
+func (c *command) line(v json.RawMessage) error {
+	_, err := fmt.Fprintf(c.out, "%s\n", v)
+	return err
+}

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/ratchetd/ratchet/agent"
+)
+
+// daemon is the command run: it works until it is asked to end.
+func (c *command) daemon(ctx context.Context, args []string) error {
+	f := c.flags("run")
+	verbose := f.Bool("verbose", false, "log what happens, not only what needs attention")
+	if _, err := c.parse(f, args, 0, 0); err != nil {
+		return err
+	}
+	config, err := agent.Load(c.config)
+	if err != nil {
+		return err
+	}
+	level := slog.LevelInfo
+	if *verbose {
+		level = slog.LevelDebug
+	}
+	log := slog.New(slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: level}))
+	a, err := agent.New(config, c.config, log)
+	if err != nil {
+		return err
+	}
+	if c.wrap != nil {
+		a.Wrap(c.wrap)
+	}
+	agent.Tune()
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	return a.Run(ctx, hup)
+}
+
+// check is the command that tells what is wrong before the daemon is started.
+func (c *command) check(ctx context.Context, args []string) error {
+	f := c.flags("check")
+	connect := f.Bool("connect", false, "try the broker")
+	if _, err := c.parse(f, args, 0, 0); err != nil {
+		return err
+	}
+	config, err := agent.Load(c.config)
+	if err != nil {
+		return err
+	}
+	fmt.Fprint(c.out, config.Effective())
+	if *connect {
+		report, err := agent.TryBroker(ctx, config)
+		for _, line := range report {
+			fmt.Fprintln(c.out, "#", line)
+		}
+		return err
+	}
+	return nil
+}
