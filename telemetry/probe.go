@@ -119,8 +119,8 @@ func (p Prober) Address(name string) (Reading, error) {
 	return Reading{Detail: strings.Join(global, " ")}, nil
 }
 
-// inMillis makes a reading of a time span, to a tenth of a millisecond.
+// inMillis makes a reading of a time span, to a hundredth of a millisecond.
 func inMillis(d time.Duration, detail string) Reading {
-	ms := math.Round(float64(d)/float64(100*time.Microsecond)) / 10
+	ms := math.Round(float64(d)/float64(10*time.Microsecond)) / 100
 	return Reading{&ms, "ms", detail}
 }

@@ -153,8 +153,8 @@ func TestPingProgramIsReadOrUnknown(t *testing.T) {
 		unknown bool
 		value   float64
 	}{
-		"busybox":  {"echo '64 bytes from 192.0.2.1: seq=0 ttl=64 time=12.345 ms'; echo '64 bytes: seq=1 time=9.912 ms'", false, 9.9},
-		"iputils":  {`[ "$*" = "-c 3 -w 5 192.0.2.1" ] && echo '64 bytes from 192.0.2.1: icmp_seq=1 ttl=64 time=0.25 ms'`, false, 0.3},
+		"busybox":  {"echo '64 bytes from 192.0.2.1: seq=0 ttl=64 time=12.345 ms'; echo '64 bytes: seq=1 time=9.918 ms'", false, 9.92},
+		"iputils":  {`[ "$*" = "-c 3 -w 5 192.0.2.1" ] && echo '64 bytes from 192.0.2.1: icmp_seq=1 ttl=64 time=0.25 ms'`, false, 0.25},
 		"silence":  {"exit 1", false, -1},
 		"no right": {"echo 'ping: permission denied (are you root?)'; exit 1", true, -1},
 	} {
