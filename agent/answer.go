@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
@@ -49,7 +50,10 @@ type ClockStatus struct {
 // listen answers programs on this device until ctx ends.
 func (a *Agent) listen(ctx context.Context) error {
 	l := &local{path: SocketPath(a.config.Load().State), handle: a.answer, log: a.log}
-	return l.run(ctx)
+	if err := l.run(ctx); err != nil {
+		a.log.Error("no local socket: jobs run, but nobody on this device can ask", "err", err)
+	}
+	return nil
 }
 
 func (a *Agent) answer(ctx context.Context, r Request, say func(any) error) error {
@@ -67,7 +71,7 @@ func (a *Agent) answer(ctx context.Context, r Request, say func(any) error) erro
 	case "submit":
 		return a.answerSubmit(ctx, r, say)
 	case "cancel":
-		return a.cancel(dialect.Cancel{ID: r.ID, Text: []byte(r.Text)})
+		return a.answerCancel(r)
 	case "watch":
 		return a.answerWatch(ctx, r.ID, say)
 	}
@@ -124,6 +128,22 @@ func (a *Agent) job(id string) (dialect.JobStatus, error) {
 	return dialect.NewStatus(a.config.Load().Device, a.told.over(r)), err
 }
 
+// answerCancel takes a cancel, which must be signed where jobs must.
+func (a *Agent) answerCancel(r Request) error {
+	c := dialect.Cancel{ID: r.ID}
+	if r.Text != "" {
+		e, ok := dialect.ReadOffer(r.ID, "device", []byte(r.Text)).(dialect.Cancel)
+		if !ok {
+			return errors.New("the text is no cancel of this job")
+		}
+		c = e
+	}
+	if !executor.ValidID(strings.ReplaceAll(c.ID, "@", "-")) {
+		return fmt.Errorf("id: %q: no job can have it", c.ID)
+	}
+	return a.cancel(c)
+}
+
 // answerSubmit takes a job from this device's own operator, by the same rules
 // as over the link.
 func (a *Agent) answerSubmit(ctx context.Context, r Request, say func(any) error) error {
@@ -135,9 +155,9 @@ func (a *Agent) answerSubmit(ctx context.Context, r Request, say func(any) error
 	if err != nil {
 		return err
 	}
-	o := dialect.Offer{ID: job.ID, Scope: "device", Text: []byte(e.Job), Signature: e.Signature}
-	if e.Rollout != nil {
-		o.Percent = &e.Rollout.Percent
+	o, ok := dialect.ReadOffer(job.ID, "device", []byte(r.Text)).(dialect.Offer)
+	if !ok {
+		return errors.New("the text is no job")
 	}
 	if err := a.offer(ctx, o); err != nil {
 		return err

@@ -48,7 +48,7 @@ func (a *Agent) offer(ctx context.Context, o dialect.Offer) error {
 	case used && o.Err == nil && (known == digest || known == ""):
 		return nil // once is enough
 	case used:
-		a.alerts.raise("id-reused", "warning", "another document came under the used id "+o.ID)
+		a.alerts.raise("id-reused", "warning", "another document came under the used id "+o.ID+reasonOf(o.Err))
 		return fmt.Errorf("id: %q was used by another document: choose a new id", o.ID)
 	}
 	r, err := a.judge(ctx, o)
@@ -59,6 +59,13 @@ func (a *Agent) offer(ctx context.Context, o dialect.Offer) error {
 		a.refuse(o.ID, digest, err)
 	}
 	return err
+}
+
+func reasonOf(err error) string {
+	if err == nil {
+		return ""
+	}
+	return " (" + err.Error() + ")"
 }
 
 // judge turns an offer into the first Record of its job.

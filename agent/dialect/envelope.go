@@ -63,10 +63,10 @@ type cancelText struct {
 	Expires executor.Time `json:"expires"`
 }
 
-// readOffer tells what a payload asks for under the given id: an Offer or a
+// ReadOffer tells what a payload asks for under the given id: an Offer or a
 // Cancel. What is wrong inside a document is left to executor.Parse, except
 // for an id that is another one.
-func readOffer(id, scope string, payload []byte) Event {
+func ReadOffer(id, scope string, payload []byte) Event {
 	e, err := OpenEnvelope(payload)
 	if err != nil {
 		return Offer{ID: id, Scope: scope, Err: err}

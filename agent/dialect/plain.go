@@ -66,7 +66,7 @@ func (p Plain) receiveOffer(t Topic, payload []byte) Event {
 	case len(payload) == 0:
 		return Cleared{ID: t.Name}
 	}
-	return readOffer(t.Name, scope, payload)
+	return ReadOffer(t.Name, scope, payload)
 }
 
 // readPresence takes what it cannot read for "offline": wrong either way, and

@@ -14,7 +14,7 @@ type JobStatus struct {
 	Device     string         `json:"device"`
 	State      executor.State `json:"state"`
 	Rev        uint64         `json:"rev"`
-	Reason     string         `json:"reason,omitempty"`
+	Reason     string         `json:"reason"`
 	Warnings   []string       `json:"warnings,omitempty"`
 	Step       *CurrentStep   `json:"step,omitempty"` // absent when final
 	Steps      []StepStatus   `json:"steps,omitempty"`
