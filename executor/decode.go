@@ -11,50 +11,81 @@ import (
 	"unicode/utf8"
 )
 
+// maxDepth bounds how deep a document is nested: each level costs stack, and
+// the path in a possible error.
+const maxDepth = 64
+
 // Decode reads the one JSON value in data into v. It refuses what encoding/json
 // lets pass: unknown fields, fields in another case, a field given twice,
-// invalid UTF-8 and anything behind the value. Errors name the field by its path.
+// invalid UTF-8, deep nesting and anything behind the value. Errors name the
+// field by its path.
 func Decode(data []byte, v any) error {
 	if !utf8.Valid(data) {
 		return errors.New("not valid UTF-8")
 	}
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.UseNumber()
-	if err := checkShape(dec, reflect.TypeOf(v).Elem(), ""); err != nil {
+	s := shape{data: data, dec: json.NewDecoder(bytes.NewReader(data))}
+	s.dec.UseNumber()
+	if err := s.check(reflect.TypeOf(v).Elem(), "", maxDepth); err != nil {
 		return err
 	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+	if _, err := s.dec.Token(); !errors.Is(err, io.EOF) {
 		return errors.New("more text behind the JSON value")
 	}
 	return plainError(json.Unmarshal(data, v))
 }
 
-// checkShape reads one value from dec and holds its names against t; a nil t
-// takes any names, but none twice.
-func checkShape(dec *json.Decoder, t reflect.Type, path string) error {
-	tok, err := dec.Token()
+// A shape reads a document for its names alone.
+type shape struct {
+	data []byte
+	dec  *json.Decoder
+}
+
+// check reads one value and holds its names against t; a nil t takes any
+// names, but none twice.
+func (s *shape) check(t reflect.Type, path string, depth int) error {
+	if depth == 0 {
+		return fmt.Errorf("%.64s: nested too deeply: at most %d levels are taken", path, maxDepth)
+	}
+	begin := s.dec.InputOffset()
+	tok, err := s.dec.Token()
 	if err != nil {
 		return plainError(err)
 	}
-	switch tok {
-	case json.Delim('{'):
-		err = checkObject(dec, t, path)
-	case json.Delim('['):
-		err = checkArray(dec, t, path)
-	default:
-		return nil
+	if open, ok := tok.(json.Delim); ok {
+		if open == '{' {
+			err = s.object(t, path, depth)
+		} else {
+			err = s.list(t, path, depth)
+		}
+		if err == nil {
+			_, err = s.dec.Token() // the closing delimiter
+		}
 	}
-	if err == nil {
-		_, err = dec.Token() // the closing delimiter
+	if err != nil {
+		return plainError(err)
 	}
-	return plainError(err)
+	return checkOwn(t, path, bytes.TrimLeft(s.data[begin:s.dec.InputOffset()], " \t\r\n:,"))
 }
 
-func checkObject(dec *json.Decoder, t reflect.Type, path string) error {
+// checkOwn lets a type that decodes itself do so, for an error with a path.
+func checkOwn(t reflect.Type, path string, value []byte) error {
+	for t != nil && t.Kind() == reflect.Pointer && string(value) != "null" {
+		t = t.Elem()
+	}
+	if t == nil || path == "" || !reflect.PointerTo(t).Implements(unmarshaler) {
+		return nil
+	}
+	if err := reflect.New(t).Interface().(json.Unmarshaler).UnmarshalJSON(value); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
+
+func (s *shape) object(t reflect.Type, path string, depth int) error {
 	fields, elem := shapeOf(t)
 	seen := map[string]bool{}
-	for dec.More() {
-		tok, err := dec.Token()
+	for s.dec.More() {
+		tok, err := s.dec.Token()
 		if err != nil {
 			return err
 		}
@@ -72,17 +103,17 @@ func checkObject(dec *json.Decoder, t reflect.Type, path string) error {
 			}
 			next = field
 		}
-		if err := checkShape(dec, next, at); err != nil {
+		if err := s.check(next, at, depth-1); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func checkArray(dec *json.Decoder, t reflect.Type, path string) error {
+func (s *shape) list(t reflect.Type, path string, depth int) error {
 	_, elem := shapeOf(t)
-	for i := 0; dec.More(); i++ {
-		if err := checkShape(dec, elem, fmt.Sprintf("%s[%d]", path, i)); err != nil {
+	for i := 0; s.dec.More(); i++ {
+		if err := s.check(elem, fmt.Sprintf("%s[%d]", path, i), depth-1); err != nil {
 			return err
 		}
 	}
@@ -143,6 +174,8 @@ func goName(t reflect.Type) string {
 		return "an object"
 	case reflect.Pointer:
 		return goName(t.Elem())
+	case reflect.Float64, reflect.Float32:
+		return "a number"
 	}
-	return "a number"
+	return "a whole number"
 }

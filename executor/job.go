@@ -112,10 +112,11 @@ func (j *Job) validate() error {
 			return fmt.Errorf("audience[%d]: %q: want device/ID, group/NAME or all", i, a)
 		}
 	}
-	for field, src := range map[string]string{"target": j.Target, "require": j.Require} {
-		if _, err := compileIf(src); err != nil {
-			return fmt.Errorf("%s: %w", field, err)
-		}
+	if _, err := compileIf(j.Target); err != nil {
+		return fmt.Errorf("target: %w", err)
+	}
+	if _, err := compileIf(j.Require); err != nil {
+		return fmt.Errorf("require: %w", err)
 	}
 	return j.validateSteps()
 }
