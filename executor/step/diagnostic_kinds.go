@@ -31,7 +31,7 @@ var checkKinds = map[string]checkKind{
 	"load":        {flag, true, 0, Checker.load},
 	"temperature": {flag, true, 0, Checker.temperature},
 	"service":     {text(plainName), false, 0, Checker.service},
-	"process":     {text(plainName), true, 0, Checker.process},
+	"process":     {text(processName), true, 0, Checker.process},
 	"file":        {text(filePath), false, 0, Checker.file},
 	"link":        {text(plainName), false, 1, Checker.link},
 	"address":     {text(plainName), false, 2, Checker.address},
@@ -82,6 +82,13 @@ func filePath(s string) error {
 func plainName(s string) error {
 	if s == "" || s[0] == '-' || s == "." || s == ".." || strings.ContainsAny(s, "/ ") {
 		return fmt.Errorf("%q: want a plain name", s)
+	}
+	return nil
+}
+
+func processName(s string) error {
+	if s == "" || strings.Contains(s, "/") {
+		return fmt.Errorf("%q: want the name of a program, without its directory", s)
 	}
 	return nil
 }

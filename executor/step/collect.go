@@ -1,0 +1,200 @@
+package step
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/ratchetd/ratchet/executor"
+)
+
+// collectWith asks for a bundle: a tar.gz of files and of what commands say.
+type collectWith struct {
+	Files    []string      `json:"files"`    // globs
+	Commands [][]string    `json:"commands"` // argv each; "dmesg" alone needs no program
+	To       string        `json:"to"`
+	MaxBytes executor.Size `json:"maxBytes"` // of the bundle, as it lies on the disk
+}
+
+const (
+	bundleSize     = 1 << 20 // unless the step says otherwise
+	minBundle      = 64 << 10
+	maxBundle      = 64 << 20
+	maxEntry       = 1 << 20 // what is kept of one file or output, and held in memory
+	maxGlobs       = 64
+	maxCommands    = 32
+	maxFiles       = 256
+	collectTimeout = 30 * time.Second // of one command
+)
+
+func (w collectWith) check() error {
+	if err := checkPath(w.To); err != nil {
+		return fmt.Errorf("to: %w", err)
+	}
+	switch {
+	case len(w.Files) > maxGlobs:
+		return fmt.Errorf("files: %d patterns, want at most %d", len(w.Files), maxGlobs)
+	case len(w.Commands) > maxCommands:
+		return fmt.Errorf("commands: %d of them, want at most %d", len(w.Commands), maxCommands)
+	case w.MaxBytes != 0 && (w.MaxBytes < minBundle || w.MaxBytes > maxBundle):
+		return fmt.Errorf("maxBytes: %d: want 64KiB to 64MiB", w.MaxBytes)
+	}
+	for i, pattern := range w.Files {
+		if _, err := filepath.Match(pattern, ""); err != nil || filePath(pattern) != nil {
+			return fmt.Errorf("files[%d]: %q: want an absolute path, with *, ? and [a-z] for many", i, pattern)
+		}
+	}
+	for i, argv := range w.Commands {
+		if err := checkArgv(argv); err != nil {
+			return fmt.Errorf("commands[%d]: %w", i, err)
+		}
+	}
+	return nil
+}
+
+// collect durably writes the bundle. What cannot be had is noted in the
+// bundle's index and fails nothing: a sick device must still give what it can.
+func (k Diagnostic) collect(ctx context.Context, w collectWith, results []Result) error {
+	err := k.Policy.Writable(w.To)
+	if err == nil {
+		_, err = look(w.To)
+	}
+	if err == nil {
+		err = k.Files.makeDirs(missing(filepath.Dir(w.To)), 0o755)
+	}
+	if err != nil {
+		return fmt.Errorf("collecting: %w", err)
+	}
+	temp := beside(w.To, "new")
+	err = k.fill(ctx, temp, w, results)
+	if err == nil {
+		err = k.Files.install(temp, w.To, attrs{Mode: 0o600, UID: -1, GID: -1})
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("collecting into %s: %w", w.To, err), k.Files.removeForGood(temp))
+	}
+	return nil
+}
+
+func (k Diagnostic) fill(ctx context.Context, temp string, w collectWith, results []Result) error {
+	file, err := k.Files.create(temp)
+	if err != nil {
+		return err
+	}
+	buffer := bufio.NewWriterSize(file, 64<<10)
+	b := newBundle(buffer, cmp.Or(int64(w.MaxBytes), bundleSize), k.Mask)
+	err = b.add("checks.json", time.Time{}, encodeWithin(results, 512, 64), false)
+	for i := 0; i < len(w.Commands) && err == nil; i++ {
+		err = k.addCommand(ctx, b, i, w.Commands[i])
+	}
+	if err == nil {
+		err = k.addFiles(ctx, b, w)
+	}
+	if err == nil {
+		err = b.close()
+	}
+	if err == nil {
+		err = buffer.Flush()
+	}
+	return errors.Join(err, file.close())
+}
+
+// addCommand adds what a command says. Its failure is part of the picture.
+func (k Diagnostic) addCommand(parent context.Context, b *bundle, i int, argv []string) error {
+	ctx, cancel := context.WithTimeoutCause(parent, collectTimeout, fmt.Errorf("took longer than %s", collectTimeout))
+	defer cancel()
+	name := fmt.Sprintf("commands/%02d-%s.txt", i+1, safeName(filepath.Base(argv[0])))
+	said := tail{most: maxEntry + maxSecret}
+	err := k.say(ctx, argv, &said)
+	if parent.Err() != nil {
+		return context.Cause(parent)
+	}
+	if err != nil {
+		b.note("%s: %v", name, err)
+	}
+	return b.add(name, time.Time{}, said.last(), said.cut)
+}
+
+func (k Diagnostic) say(ctx context.Context, argv []string, out *tail) error {
+	if len(argv) == 1 && argv[0] == "dmesg" {
+		return kernelLog(out)
+	}
+	status, err := k.Checker.execute(ctx, argv, out)
+	if err != nil {
+		return err
+	}
+	return judge(status, []int{0})
+}
+
+// kernelLog reads the kernel's ring buffer as dmesg does.
+func kernelLog(out *tail) error {
+	const readAll, size = 3, 10
+	n, err := syscall.Klogctl(size, nil)
+	if err != nil {
+		return os.NewSyscallError("reading the kernel's log", err)
+	}
+	buf := make([]byte, min(n, maxEntry))
+	if n, err = syscall.Klogctl(readAll, buf); err != nil {
+		return os.NewSyscallError("reading the kernel's log", err)
+	}
+	_, err = out.Write(buf[:n])
+	return err
+}
+
+// addFiles adds what matches the patterns, but for the bundle itself.
+func (k Diagnostic) addFiles(ctx context.Context, b *bundle, w collectWith) error {
+	for _, path := range b.matching(w.Files) {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if path == w.To || path == beside(w.To, "new") {
+			continue
+		}
+		if err := k.addFile(b, path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// matching lists what matches, each once, in the order of the patterns.
+func (b *bundle) matching(patterns []string) []string {
+	var paths []string
+	seen := map[string]bool{}
+	for _, pattern := range patterns {
+		found, all := matches(pattern, maxFiles-len(paths))
+		switch {
+		case !all:
+			b.note("%s: matches too much: %d files are here, at most %d in all", pattern, len(found), maxFiles)
+		case len(found) == 0:
+			b.note("%s: matches nothing", pattern)
+		}
+		for _, path := range found {
+			if !seen[path] {
+				paths = append(paths, path)
+			}
+			seen[path] = true
+		}
+	}
+	return paths
+}
+
+func (k Diagnostic) addFile(b *bundle, path string) error {
+	name := "files" + safePath(path)
+	if err := k.Policy.Readable(path); err != nil {
+		b.note("%s: %v", name, err)
+		return nil
+	}
+	text, changed, cut, err := readEnd(path, maxEntry+maxSecret)
+	if err != nil {
+		b.note("%s: %v", name, err)
+		return nil
+	}
+	return b.add(name, changed, text, cut)
+}

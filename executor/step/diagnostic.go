@@ -1,0 +1,186 @@
+package step
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/ratchetd/ratchet/executor"
+)
+
+// Diagnostic is the kind that finds out what ails a device. It makes every
+// check, those of the network in the order in which one depends on another,
+// repairs what it is told to, and can collect files and output into a bundle.
+// It has no undo. Cut, it begins anew: a repair must be fit to be run twice.
+type Diagnostic struct {
+	Checker Checker
+	Files   Files
+	Policy  Policy
+	Mask    func([]byte) []byte // takes secrets out of what is collected; nil takes none
+}
+
+type diagnosticWith struct {
+	Checks  []json.RawMessage `json:"checks"`
+	Collect *collectWith      `json:"collect"`
+	checks  []Check
+}
+
+const (
+	maxChecks     = 32
+	repairTimeout = 2 * time.Minute
+	recheckPause  = time.Second
+)
+
+// Check implements executor.Kind.
+func (k Diagnostic) Check(with json.RawMessage) error {
+	_, err := parseDiagnostic(with)
+	return err
+}
+
+func parseDiagnostic(with json.RawMessage) (w diagnosticWith, err error) {
+	if err := executor.Decode(with, &w); err != nil {
+		return w, err
+	}
+	if len(w.Checks) > maxChecks {
+		return w, fmt.Errorf("checks: %d of them, want at most %d", len(w.Checks), maxChecks)
+	}
+	if len(w.Checks) == 0 && w.Collect == nil {
+		return w, errors.New("want checks, collect or both")
+	}
+	for i, raw := range w.Checks {
+		c, err := ParseCheck(raw)
+		if err != nil {
+			return w, fmt.Errorf("checks[%d]: %w", i, err)
+		}
+		w.checks = append(w.checks, c)
+	}
+	if w.Collect != nil {
+		if err := w.Collect.check(); err != nil {
+			return w, fmt.Errorf("collect.%w", err)
+		}
+	}
+	return w, nil
+}
+
+// Run implements executor.Kind. What the checks found is the step's result and
+// output, also when it fails.
+func (k Diagnostic) Run(ctx context.Context, t *executor.Task) error {
+	w, err := parseDiagnostic(t.With)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := limit(ctx, t, time.Hour)
+	defer cancel()
+	r := round{Diagnostic: k, t: t, checks: w.checks, results: make([]Result, len(w.checks))}
+	err = r.all(ctx)
+	made := slices.DeleteFunc(r.results, func(r Result) bool { return r.State == "" })
+	t.Result = encode(made)
+	if err == nil && w.Collect != nil {
+		err = k.collect(ctx, *w.Collect, made)
+	}
+	table(t.Output, made)
+	if err != nil {
+		return err
+	}
+	return verdict(made)
+}
+
+// round is one run through all checks.
+type round struct {
+	Diagnostic
+	t       *executor.Task
+	checks  []Check
+	results []Result
+}
+
+func (r *round) all(ctx context.Context) error {
+	for done, i := range inOrder(r.checks) {
+		select {
+		case <-r.t.Stopping:
+			return errStopped
+		default:
+		}
+		r.results[i] = r.one(ctx, r.checks[i])
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		r.t.Progress(float64(done+1) / float64(len(r.checks)))
+	}
+	return nil
+}
+
+// one makes a check, unless what it depends on has failed. The broker is asked
+// in any case: that is cheap, and a link that stands proves more than a check
+// below it that failed.
+func (r *round) one(ctx context.Context, c Check) Result {
+	cause := r.blame(c)
+	if cause != "" && c.Kind != "broker" {
+		return skipped(c, cause)
+	}
+	result := r.Checker.Run(ctx, c)
+	switch {
+	case result.State != CheckFailed:
+		return result
+	case cause != "":
+		return skipped(c, cause)
+	case c.Repair != nil:
+		result = r.repair(ctx, c, result)
+	}
+	if result.State == CheckFailed {
+		result.cause = c.Name
+	}
+	return result
+}
+
+func skipped(c Check, cause string) Result {
+	reason := fmt.Sprintf("depends on %s, which failed", cause)
+	return Result{Name: c.Name, Kind: c.Kind, State: CheckSkipped, Reason: reason, cause: cause}
+}
+
+// repair runs a check's repair once and makes the check again.
+func (r *round) repair(ctx context.Context, c Check, was Result) Result {
+	fmt.Fprintf(r.t.Output, "%s: %s: running its repair\n", c.Name, was.Reason)
+	err := r.mend(ctx, c)
+	now := r.again(ctx, c)
+	switch {
+	case now.State == CheckOK:
+		now.Repaired = true
+		now.Reason = joined(now.Reason, "was: "+was.Reason)
+	case err != nil:
+		now.Reason = joined(now.Reason, fmt.Sprintf("its repair: %v", err))
+	default:
+		now.Reason = joined(now.Reason, "its repair changed nothing")
+	}
+	return now
+}
+
+func joined(a, b string) string {
+	if a == "" {
+		return b
+	}
+	return a + "; " + b
+}
+
+func (r *round) mend(ctx context.Context, c Check) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, repairTimeout, fmt.Errorf("took longer than %s", repairTimeout))
+	defer cancel()
+	status, err := r.Checker.execute(ctx, c.Repair, r.t.Output)
+	if err != nil {
+		return err
+	}
+	return judge(status, []int{0})
+}
+
+// again makes the check until it passes or its time is over: a service that
+// was started, or a link that was brought up, needs a moment.
+func (r *round) again(ctx context.Context, c Check) Result {
+	for end := time.Now().Add(c.within()); ; {
+		now := r.Checker.Run(ctx, c)
+		if now.State != CheckFailed || time.Until(end) < recheckPause || sleep(ctx, r.t.Stopping, recheckPause) != nil {
+			return now
+		}
+	}
+}
