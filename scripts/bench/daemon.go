@@ -30,6 +30,7 @@ type daemon struct {
 	config string
 	log    string // a file
 	cmd    *exec.Cmd
+	ended  chan struct{} // closed when the process has ended
 }
 
 // configure writes a configuration for a device of this name, which keeps its state in state.
@@ -38,11 +39,7 @@ func (b *bench) configure(device, state string) (*daemon, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	job := filepath.Join(dir, "nightly.json")
-	if err := os.WriteFile(job, []byte(`{"id":"nightly","steps":[`+named([]string{noop})[0]+`]}`), 0o600); err != nil {
-		return nil, err
-	}
-	text := strings.NewReplacer("DEVICE", device, "STATE", state, "ADDR", b.broker.addr, "CERTS", b.dir, "JOB", job).Replace(configText)
+	text := strings.NewReplacer("DEVICE", device, "STATE", state, "ADDR", b.broker.addr, "CERTS", b.dir).Replace(configText)
 	d := &daemon{b: b, device: device, config: filepath.Join(dir, "ratchet.toml"), log: filepath.Join(dir, "log")}
 	return d, os.WriteFile(d.config, []byte(text), 0o600)
 }
@@ -61,11 +58,6 @@ key    = "CERTS/device.key"
 [telemetry]
 every   = "30s"
 publish = "1m"
-
-[[schedule]]
-name = "nightly"
-cron = "0 3 * * *"
-job  = "JOB"
 `
 
 func (d *daemon) start() error {
@@ -76,7 +68,15 @@ func (d *daemon) start() error {
 	defer log.Close()
 	d.cmd = exec.Command(d.b.daemon, "run", "--config", d.config)
 	d.cmd.Stdout, d.cmd.Stderr = log, log
-	return d.cmd.Start()
+	if err := d.cmd.Start(); err != nil {
+		return err
+	}
+	d.ended = make(chan struct{})
+	go func() {
+		d.cmd.Wait()
+		close(d.ended)
+	}()
+	return nil
 }
 
 // late is the error of a daemon that did not do in time what was waited for.
@@ -85,17 +85,16 @@ func (d *daemon) late(what string) error {
 	if err != nil {
 		return err
 	}
-	return fmt.Errorf("%s; the daemon said:\n%s", what, log)
+	return fmt.Errorf("%s; it said:\n%s", what, log)
 }
 
 // end sends the signal and waits.
 func (d *daemon) end(sig syscall.Signal) {
-	if d.cmd == nil {
+	if d.ended == nil {
 		return
 	}
 	d.cmd.Process.Signal(sig)
-	d.cmd.Wait()
-	d.cmd = nil
+	<-d.ended
 }
 
 // ready starts the daemon and runs jobs of one step until one of them was begun
@@ -144,8 +143,10 @@ func (d *daemon) wait(ctx context.Context, statuses <-chan status, want func(sta
 			}
 		case <-ctx.Done():
 			return status{}, ctx.Err()
+		case <-d.ended:
+			return status{}, d.late("the daemon ended")
 		case <-limit:
-			return status{}, d.late("no such status within 2 minutes")
+			return status{}, d.late("no such status from the daemon within 2 minutes")
 		}
 	}
 }

@@ -29,7 +29,7 @@ func (b *bench) measureIdle(ctx context.Context) error {
 		return err
 	}
 	defer d.end(syscall.SIGTERM)
-	fmt.Printf("Idle: connected with mutual TLS, a schedule, health sampled every 30 s and sent every minute; watched for %s\n\n", b.idle)
+	fmt.Printf("Idle: connected with mutual TLS, health sampled every 30 s and sent every minute; watched for %s\n\n", b.idle)
 	if err := sleep(ctx, b.idle/2); err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ func (b *bench) measureResume(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer func() { d.end(syscall.SIGTERM) }()
+	defer d.end(syscall.SIGTERM)
 	if err := d.ready(ctx); err != nil {
 		return err
 	}
@@ -72,5 +72,5 @@ func (d *daemon) grown(ctx context.Context, file string, size int64) error {
 			return err
 		}
 	}
-	return d.late("the step did not begin within 30 seconds")
+	return d.late("the daemon did not begin the step within 30 seconds")
 }
