@@ -37,6 +37,7 @@ type client struct {
 
 	mu      sync.Mutex
 	filters map[string]byte
+	again   bool // it was connected before
 	feed    chan message
 	done    chan struct{}
 }
@@ -111,12 +112,15 @@ func (c *client) noteLoss(_ paho.Client, err error) {
 }
 
 // resubscribe is called after every connect; the broker keeps no session for us.
+// At the first it must not race with subscribe: of two SUBSCRIBEs in a row one
+// can be refused by a broker that takes its own packet ids for ours (mochi).
 func (c *client) resubscribe(m paho.Client) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.filters) > 0 {
+	if c.again && len(c.filters) > 0 {
 		m.SubscribeMultiple(c.filters, nil)
 	}
+	c.again = true
 }
 
 // publish sends a retained message and waits until the broker has taken it.

@@ -91,21 +91,18 @@ func (s *session) demo(ctx context.Context, binary string) error {
 	if err := st.set(ctx, binary); err != nil {
 		return err
 	}
-	if err := st.online(ctx); err != nil {
+	v := newView("demo", true)
+	v.notes = make(chan string, 2)
+	if err := st.online(ctx, v); err != nil {
 		return err
 	}
 	fmt.Fprint(s.out, "A job of six steps goes to each. In step 3 the power of gw-2 goes.\n\n")
-	v := newView("demo", true)
-	v.notes = make(chan string, 2)
-	if err := st.client.settle(ctx, func(m message) { v.take(m) }, v.filters(st.client.root)...); err != nil {
-		return err
-	}
 	if err := st.offer(ctx, v); err != nil {
 		return err
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return st.cutAndReturn(ctx, v.notes) })
-	g.Go(func() error { return v.follow(ctx, st.client, s.display(false)) })
+	g.Go(func() error { return v.follow(ctx, st.client, s.display(false, s.out)) })
 	if err := g.Wait(); err != nil {
 		return err
 	}
@@ -154,19 +151,18 @@ func (st *stage) set(ctx context.Context, binary string) error {
 }
 
 // online waits until every device has said that it is there.
-func (st *stage) online(ctx context.Context) error {
+func (st *stage) online(ctx context.Context, v *view) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, demoStart, fmt.Errorf("not all devices are online after %v", demoStart))
 	defer cancel()
-	if err := st.client.subscribe(ctx, dialect.Topic{Device: "+", Part: "state"}.Below(st.client.root)); err != nil {
+	if err := st.client.subscribe(ctx, v.filters(st.client.root)...); err != nil {
 		return err
 	}
-	r := newRoster()
 	beat := time.NewTicker(tick)
 	defer beat.Stop()
 	for there := 0; there < len(st.daemons); {
 		select {
 		case m := <-st.client.feed:
-			r.take(m)
+			v.take(m)
 		case <-beat.C:
 		case <-ctx.Done():
 			return context.Cause(ctx)
@@ -176,7 +172,7 @@ func (st *stage) online(ctx context.Context) error {
 			if err := d.gone(); err != nil {
 				return err
 			}
-			if r.device(d.device).presence.Online {
+			if v.device(d.device).presence.Online {
 				there++
 			}
 		}

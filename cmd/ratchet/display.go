@@ -16,28 +16,29 @@ type display interface {
 	note(string)
 }
 
-func (s *session) display(asJSON bool) display {
+// display is the one that suits where s.out leads. Notes beside a list go to notes.
+func (s *session) display(asJSON bool, notes io.Writer) display {
 	fd, terminal := isTerminal(s.out)
 	switch {
 	case asJSON:
-		return jsonLines{s.out, s.err}
+		return jsonLines{s.out, notes}
 	case terminal:
 		return &bars{out: s.out, fd: fd}
 	}
-	return &lines{out: s.out, err: s.err, last: map[string]string{}}
+	return &lines{out: s.out, notes: notes, last: map[string]string{}}
 }
 
 // jsonLines shows every status as it came.
-type jsonLines struct{ out, err io.Writer }
+type jsonLines struct{ out, notes io.Writer }
 
 func (j jsonLines) tell(s dialect.JobStatus) { _ = json.NewEncoder(j.out).Encode(s) }
 func (j jsonLines) draw([]row)               {}
-func (j jsonLines) note(text string)         { fmt.Fprintln(j.err, "ratchet: "+text) }
+func (j jsonLines) note(text string)         { fmt.Fprintln(j.notes, text) }
 
 // lines shows a line for every change that is more than progress.
 type lines struct {
-	out, err io.Writer
-	last     map[string]string // by device
+	out, notes io.Writer
+	last       map[string]string // by device
 }
 
 func (l *lines) tell(s dialect.JobStatus) {
@@ -48,4 +49,4 @@ func (l *lines) tell(s dialect.JobStatus) {
 }
 
 func (l *lines) draw([]row)       {}
-func (l *lines) note(text string) { fmt.Fprintln(l.err, "ratchet: "+text) }
+func (l *lines) note(text string) { fmt.Fprintln(l.notes, text) }

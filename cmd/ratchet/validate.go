@@ -131,7 +131,10 @@ func (s source) line(err error) int {
 	case errors.As(err, &syntax):
 		return 1 + bytes.Count(s.text[:min(len(s.text), int(syntax.Offset))], []byte("\n"))
 	}
-	path, _, _ := strings.Cut(err.Error(), ": ")
+	path, rest, _ := strings.Cut(err.Error(), ": ")
+	if field, _, _ := strings.Cut(rest, ": "); s.lines[path+"."+field] > 0 {
+		return s.lines[path+"."+field]
+	}
 	for path != "" && s.lines[path] == 0 { // the field itself may be what is missing
 		path = path[:max(0, strings.LastIndexAny(path, ".["))]
 	}

@@ -85,7 +85,7 @@ func (s *session) follow(ctx context.Context, c *client, v *view, w watching) er
 		ctx, cancel = context.WithTimeoutCause(ctx, w.timeout, fmt.Errorf("job %s is not done after %v", v.job, w.timeout))
 		defer cancel()
 	}
-	err := v.follow(ctx, c, s.display(w.json))
+	err := v.follow(ctx, c, s.display(w.json, s.err))
 	rows := v.rows(time.Now())
 	if !w.json {
 		summarize(s.out, rows)
@@ -127,7 +127,7 @@ func (v *view) listen(ctx context.Context, c *client, d display, beat <-chan tim
 				d.tell(news)
 			}
 		case err := <-c.lost:
-			d.note(fmt.Sprintf("lost the broker (%v), connecting again", err))
+			d.note(fmt.Sprintf("ratchet: lost the broker (%v), connecting again", err))
 		case text := <-v.notes:
 			d.note(text)
 		case <-beat:
