@@ -50,7 +50,7 @@ func (a *Agent) prune(seen map[string]bool) error {
 
 // checker runs checks as this device can.
 func (a *Agent) checker() step.Checker {
-	return step.Checker{Broker: a.link.alive}
+	return step.Checker{Broker: a.link.alive, Groups: a.groups, Log: a.log}
 }
 
 // policy is what the owner lets steps do; what is the agent's own is nobody's.

@@ -32,7 +32,9 @@ func (a *Agent) greet(ctx context.Context, n *conn) error {
 	d := a.dialect()
 	first := append(d.Hello(), d.Tell(dialect.Presence{Online: true, Since: stampOf(a.clock.stamp()), Agent: Version()})...)
 	if anew {
-		first = append(first, d.Tell(dialect.Facts(a.facts()))...)
+		facts := a.facts()
+		a.link.facts.Store(&facts)
+		first = append(first, d.Tell(dialect.Facts(facts))...)
 	}
 	for _, m := range first {
 		if err := answered(ctx, n.publish(m)); err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
@@ -30,6 +31,9 @@ type link struct {
 	past   []dialect.JobStatus // what a new journal reads back
 	redial chan chan<- error   // asks for a fresh connection
 	stale  bool                // topics or facts changed: fetch all offers anew
+
+	facts   atomic.Pointer[[]byte] // as they were told last
+	network atomic.Bool            // a target asked for the network
 }
 
 func newLink() *link {

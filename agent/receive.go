@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
@@ -139,6 +140,9 @@ func (a *Agent) matches(ctx context.Context, target string) (bool, error) {
 	e, err := executor.Compile(target)
 	if err != nil {
 		return false, err
+	}
+	if strings.Contains(target, "network") {
+		a.link.network.Store(true)
 	}
 	input, err := executor.Input(json.RawMessage(a.facts()))
 	if err != nil {
