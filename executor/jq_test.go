@@ -198,7 +198,7 @@ func TestOneExpressionServesManyGoroutines(t *testing.T) {
 }
 
 func TestInputKeepsIntegersExact(t *testing.T) {
-	for _, n := range []any{int64(1) << 62, uint64(1)<<63 - 1, -1 << 53, 1.5, "x", nil, true, json.RawMessage(`{"a":[1]}`)} {
+	for _, n := range []any{int64(1) << 62, uint64(1)<<63 - 1, int64(-1) << 53, 1.5, "x", nil, true, json.RawMessage(`{"a":[1]}`)} {
 		in, err := Input(n)
 		if err != nil {
 			t.Fatal(err)
