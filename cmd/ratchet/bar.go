@@ -13,7 +13,7 @@ import (
 	"golang.org/x/term"
 )
 
-const barWidth = 24
+const barWidth = 20 // leaves room for a whole line of words in 80 columns
 
 // bars shows a bar per device and redraws them in place.
 type bars struct {

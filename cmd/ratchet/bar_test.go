@@ -20,17 +20,17 @@ func TestABarIsAsFullAsTheJobIsFar(t *testing.T) {
 	done := row{device: "d", online: true, answered: true, status: dialect.JobStatus{State: executor.Succeeded}}
 	for _, c := range []struct {
 		row  row
-		want int // of 24
+		want int // of 20
 	}{
 		{row{device: "d"}, 0},
 		{runningRow("d", 0, 4, 0), 0},
-		{runningRow("d", 1, 4, 0), 6},
-		{runningRow("d", 1, 4, 0.5), 9},
-		{runningRow("d", 3, 4, 1), 24},
-		{runningRow("d", 9, 4, 7), 24},
+		{runningRow("d", 1, 4, 0), 5},
+		{runningRow("d", 1, 4, 0.5), 8},
+		{runningRow("d", 3, 4, 1), 20},
+		{runningRow("d", 9, 4, 7), 20},
 		{runningRow("d", -9, 4, -7), 0},
 		{runningRow("d", 1, 0, 1), 0},
-		{done, 24},
+		{done, 20},
 	} {
 		got := strings.Count(c.row.paint(1, 200), "█")
 		if got != c.want {

@@ -43,7 +43,16 @@ func guardedBroker(t *testing.T, l listeners.Listener) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = b.Close() })
-	return l.Address()
+	for range 500 { // a websocket listener begins to listen a little later
+		c, err := net.DialTimeout("tcp", l.Address(), time.Second)
+		if err == nil {
+			_ = c.Close()
+			return l.Address()
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatalf("nobody listens at %s", l.Address())
+	return ""
 }
 
 func file(t *testing.T, name string, content []byte) string {
@@ -90,12 +99,14 @@ func TestEveryWayToTheBroker(t *testing.T) {
 	known.AppendCertsFromPEM(text)
 	mutual := &tls.Config{Certificates: []tls.Certificate{pair}, ClientCAs: known, ClientAuth: tls.RequireAndVerifyClientCert}
 	at := func(id string, c *tls.Config) listeners.Config {
-		return listeners.Config{ID: id, Address: "127.0.0.1:0", TLSConfig: c}
+		return listeners.Config{ID: id, Address: freeAddress(t), TLSConfig: c}
 	}
 	good := linkOptions{Username: "ops", PasswordFile: file(t, "password", []byte("secret\n")), CA: cert, Cert: cert, Key: key, Root: "r"}
 	ways := map[string]string{
 		"tcp://": guardedBroker(t, listeners.NewTCP(at("tcp", nil))),
 		"tls://": guardedBroker(t, listeners.NewTCP(at("tls", mutual))),
+		"ws://":  guardedBroker(t, listeners.NewWebsocket(at("ws", nil))),
+		"wss://": guardedBroker(t, listeners.NewWebsocket(at("wss", mutual))),
 	}
 	for scheme, address := range ways {
 		o := good
@@ -121,6 +132,18 @@ func TestEveryWayToTheBroker(t *testing.T) {
 	if _, err := connect(t.Context(), unknown); err == nil || !strings.Contains(err.Error(), "certificate") {
 		t.Errorf("an unknown broker: %v, want an error about its certificate", err)
 	}
+}
+
+// freeAddress is an address that was free just now: a websocket listener does
+// not tell which port it got.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
 }
 
 func roundTrip(t *testing.T, c *client) {
