@@ -93,10 +93,19 @@ func (s *suite) reference() error {
 	if err := s.ends(d, s.after); err != nil {
 		return err
 	}
-	if err := d.run(never); err != nil {
+	return s.goesOn(d)
+}
+
+// goesOn runs a step that was cut, and asserts where it ends.
+func (s *suite) goesOn(d *device) error {
+	err := d.run(never)
+	if err == nil {
+		err = s.ends(d, s.after)
+	}
+	if err != nil {
 		return fmt.Errorf("run again: %w", err)
 	}
-	return s.ends(d, s.after)
+	return nil
 }
 
 // cutAt cuts at one point and asserts both ways out of it; going on is cut
@@ -111,11 +120,8 @@ func (s *suite) cutAt(at int, how way) error {
 		if again > 0 {
 			_ = d.run(plan{at: again, how: powerLosesNames})
 		}
-		if err := d.run(never); err != nil {
-			return fmt.Errorf("run again: %w", err)
-		}
-		if err := s.ends(d, s.after); err != nil {
-			return fmt.Errorf("run again: %w", err)
+		if err := s.goesOn(d); err != nil {
+			return err
 		}
 	}
 	d, err := s.device()
@@ -140,9 +146,7 @@ func (s *suite) failAt(at int) error {
 			case failed != nil && undo:
 				err = s.undone(d)
 			case failed != nil:
-				if err = d.run(never); err == nil {
-					err = s.ends(d, s.after)
-				}
+				err = s.goesOn(d)
 			default:
 				err = s.ends(d, s.after)
 			}
@@ -224,13 +228,17 @@ func (s *suite) ends(d *device, want tree) error {
 
 func (s *suite) name(at int) string { return "at " + s.points[at-1] }
 
-// row is what the matrix says of a cut before a point, once it is proven.
+// row is what the matrix says of a cut at a point, once it is proven.
 func (s *suite) row(point string) string {
+	point = "before " + point
+	if point == "before saved" {
+		point = "after save"
+	}
 	undo := "no undo"
 	if _, ok := s.Kind(step.Files{}).(executor.Undoer); ok {
 		undo = "undo: as before"
 	}
-	return fmt.Sprintf("%-26s | before %-50s | run again: same end | %s", s.Name, point, undo)
+	return fmt.Sprintf("%-26s | %-57s | run again: same end | %s", s.Name, point, undo)
 }
 
 // telling leaves out what stands between the second and the last of a series

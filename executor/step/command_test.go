@@ -1,0 +1,230 @@
+package step_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step"
+)
+
+func TestCommandEndsAsItSays(t *testing.T) {
+	for _, tt := range []struct {
+		name, with, out, err string
+	}{
+		{"argv is no shell", `{"argv":["echo","$HOME","*"]}`, "$HOME *\n", ""},
+		{"a shell script", `{"shell":"echo a; echo b"}`, "a\nb\n", ""},
+		{"exit status", `{"shell":"exit 3"}`, "", "exit status 3"},
+		{"a code that is fine", `{"shell":"exit 3","okCodes":[0,3]}`, "", ""},
+		{"zero is not fine when only 3 is", `{"shell":"exit 0","okCodes":[3]}`, "", "exit status 0"},
+		{"death by a signal", `{"shell":"kill -KILL $$"}`, "", "killed by SIGKILL"},
+		{"death by a signal is no exit code", `{"shell":"kill -SEGV $$","okCodes":[0,11,139]}`, "", "killed by SIGSEGV"},
+		{"stdin", `{"argv":["cat"],"stdin":"typed"}`, "typed", ""},
+		{"no stdin is an empty one", `{"argv":["cat"]}`, "", ""},
+		{"stdin that nobody reads", `{"argv":["true"],"stdin":"` + strings.Repeat("x", 100_000) + `"}`, "", ""},
+		{"env", `{"shell":"echo $A","env":{"A":"1 2"}}`, "1 2\n", ""},
+		{"dir", `{"argv":["pwd"],"dir":"/usr"}`, "/usr\n", ""},
+		{"no such dir", `{"argv":["pwd"],"dir":"/nowhere"}`, "", "dir: /nowhere is no directory on this device"},
+		{"no such program", `{"argv":["no-such-program"]}`, "", "starting no-such-program: not found in /usr/local/sbin"},
+		{"no such path", `{"argv":["/no/such"]}`, "", "starting /no/such: no such file or directory"},
+		{"no such user", `{"argv":["true"],"user":"nobody-here"}`, "", `user "nobody-here" does not exist on this device`},
+		{"attempt, step and job", `{"shell":"echo $RATCHET_JOB,$RATCHET_STEP,$RATCHET_ATTEMPT"}`, "job-1,the step,1\n", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			a := newAttempt(t, "%s", tt.with)
+			err := a.run(t.Context(), step.Command{})
+			if tt.err == "" && err != nil {
+				t.Errorf("got %v, want success", err)
+			}
+			if tt.err != "" {
+				wantError(t, err, tt.err)
+			}
+			if got := a.out.String(); got != tt.out {
+				t.Errorf("got output %q, want %q", got, tt.out)
+			}
+		})
+	}
+}
+
+func TestCommandInheritsNothingOfTheAgent(t *testing.T) {
+	t.Setenv("HTTPS_PROXY", "http://user:secret@proxy")
+	a := newAttempt(t, `{"argv":["env"]}`)
+	if err := a.run(t.Context(), step.Command{}); err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(a.out.String()) {
+		name, _, _ := strings.Cut(line, "=")
+		switch name {
+		case "PATH", "HOME", "LANG", "USER", "LOGNAME", "SHELL", "RATCHET_JOB", "RATCHET_STEP", "RATCHET_ATTEMPT":
+		default:
+			t.Errorf("got %q, want only what is listed", line)
+		}
+	}
+}
+
+func TestCommandRunsAsUser(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can become another user")
+	}
+	a := newAttempt(t, `{"shell":"id -un; id -G; echo $HOME","user":"nobody"}`)
+	if err := a.run(t.Context(), step.Command{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := a.out.String(); !strings.HasPrefix(got, "nobody\n") || strings.Contains(got, "\n0\n") {
+		t.Errorf("got %q, want nobody, and not in root's group", got)
+	}
+}
+
+func TestCommandIsNice(t *testing.T) {
+	a := newAttempt(t, `{"argv":["nice"],"nice":7}`)
+	if err := a.run(t.Context(), step.Command{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.TrimSpace(a.out.String()); got != "7" {
+		t.Errorf("got niceness %s, want 7", got)
+	}
+	if own, err := syscall.Getpriority(syscall.PRIO_PROCESS, 0); err != nil || own != 20 {
+		t.Errorf("the agent's own priority: got %d, %v, want 20 (niceness 0)", own, err)
+	}
+}
+
+// TestBothPipesAreDrained: a reader that took one after the other would hang
+// at 64 KiB.
+func TestBothPipesAreDrained(t *testing.T) {
+	a := newAttempt(t, `{"shell":"head -c 1000000 /dev/zero >&2; head -c 2000000 /dev/zero"}`)
+	if err := a.run(t.Context(), step.Command{}); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := [2]int{len(a.out.String()), len(a.err.String())}, [2]int{2000000, 1000000}; got != want {
+		t.Errorf("got %d bytes, want %d", got, want)
+	}
+}
+
+func TestTimeoutKillsTheWholeGroup(t *testing.T) {
+	for _, tt := range []struct {
+		name, script string
+		min, max     time.Duration
+	}{
+		{"polite", `sleep 100 & echo $!; echo $$; wait`, 0, 4 * time.Second},
+		{"deaf", `trap '' TERM; sleep 100 & echo $!; echo $$; while :; do sleep 100; done`, 5 * time.Second, 9 * time.Second},
+		{"only the child is deaf", `(trap '' TERM; exec sleep 100) & echo $!; echo $$; wait`, 5 * time.Second, 9 * time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			a := newAttempt(t, `{"shell":%q}`, tt.script)
+			a.Timeout = executor.Duration(500 * time.Millisecond)
+			began := time.Now()
+			err := a.run(t.Context(), step.Command{})
+			wantError(t, err, "timed out after 500ms")
+			if took := time.Since(began) - 500*time.Millisecond; took < tt.min || took > tt.max {
+				t.Errorf("got an end %s after the timeout, want %s to %s", took, tt.min, tt.max)
+			}
+			wantDead(t, a.out.String())
+		})
+	}
+}
+
+// wantDead asserts that none of the processes lives whose ids are in text.
+func wantDead(t *testing.T, text string) {
+	t.Helper()
+	pids := strings.Fields(text)
+	if len(pids) == 0 {
+		t.Error("got no process id from the script, want some")
+	}
+	for _, field := range pids {
+		pid, err := strconv.Atoi(field)
+		if err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the end of process "+field, func() bool { return !alive(pid) })
+	}
+}
+
+// alive tells whether a process is there and no zombie.
+func alive(pid int) bool {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err == nil && !strings.Contains(string(data), ") Z ")
+}
+
+func TestCancelSaysWhy(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	why := errors.New("cancelled by the operator")
+	time.AfterFunc(300*time.Millisecond, func() { cancel(why) })
+	a := newAttempt(t, `{"shell":"echo $$; exec sleep 100"}`)
+	if err := a.run(ctx, step.Command{}); err != why {
+		t.Errorf("got %v, want %v", err, why)
+	}
+	wantDead(t, a.out.String())
+}
+
+func TestNothingIsStartedWhenItIsOver(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	file := filepath.Join(t.TempDir(), "f")
+	a := newAttempt(t, `{"argv":["touch",%q]}`, file)
+	if err := a.run(ctx, step.Command{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want %v", err, context.Canceled)
+	}
+	if _, err := os.Stat(file); err == nil {
+		t.Error("got a command that ran, want none")
+	}
+}
+
+// TestNothingOutlivesTheStep: a child in the background ends with the command.
+func TestNothingOutlivesTheStep(t *testing.T) {
+	a := newAttempt(t, `{"shell":"sleep 100 & echo $!"}`)
+	began := time.Now()
+	if err := a.run(t.Context(), step.Command{}); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("got an end after %s, want one at once", took)
+	}
+	wantDead(t, a.out.String())
+}
+
+// TestAnEscapedChildDoesNotHangTheStep: it left the group and holds the pipe.
+func TestAnEscapedChildDoesNotHangTheStep(t *testing.T) {
+	a := newAttempt(t, `{"shell":"setsid sh -c 'echo $$; exec sleep 100' & sleep 0.5; echo over"}`)
+	began := time.Now()
+	err := a.run(t.Context(), step.Command{})
+	for field := range strings.FieldsSeq(a.out.String()) {
+		if pid, err := strconv.Atoi(field); err == nil {
+			defer func() { _ = syscall.Kill(pid, syscall.SIGKILL) }()
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("got an end after %s, want one soon", took)
+	}
+	if !strings.Contains(a.out.String(), "over") {
+		t.Errorf("got %q, want the output from before", a.out.String())
+	}
+}
+
+func TestCommandRefuses(t *testing.T) {
+	for with, want := range map[string]string{
+		`{}`:                               "exactly one of argv and shell",
+		`{"argv":["a"],"shell":"b"}`:       "exactly one of argv and shell",
+		`{"argv":[""]}`:                    "argv[0]",
+		`{"argv":"ls -l"}`:                 "argv: want a list",
+		`{"argv":["a\u0000b"]}`:            "argv[0]: holds a NUL",
+		`{"argv":["a"],"env":{"A=B":"c"}}`: `env: "A=B"`,
+		`{"argv":["a"],"nice":30}`:         "nice: 30: want -20 to 19",
+		`{"argv":["a"],"okCodes":[256]}`:   "okCodes[0]: 256",
+		`{"argv":["a"],"dir":"relative"}`:  "dir: ",
+		`{"argv":["a"],"cwd":"/"}`:         "cwd: unknown field",
+	} {
+		wantError(t, step.Command{}.Check([]byte(with)), want)
+	}
+}

@@ -1,0 +1,402 @@
+package step_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step"
+)
+
+// fetching is a download of what the server has, into a directory of its own.
+func fetching(t *testing.T, s *server, more string) (a *attempt, to string) {
+	to = filepath.Join(t.TempDir(), "file")
+	return newAttempt(t, `{"url":%q,"sha256":%q,"to":%q%s}`, s.URL+"/a/file?token=secret", digest(s.content), to, more), to
+}
+
+func wantFile(t *testing.T, path string, want []byte) {
+	t.Helper()
+	got, err := os.ReadFile(path)
+	if err != nil || digest(got) != digest(want) {
+		t.Errorf("%s: got %d bytes, %v, want %d", path, len(got), err, len(want))
+	}
+	left, err := filepath.Glob(filepath.Join(filepath.Dir(path), ".*ratchet*"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("got %v left beside the file, want nothing", left)
+	}
+}
+
+var errKilled = errors.New("killed")
+
+// killAt runs a download and ends it in its tracks once so many bytes are in
+// the part, as SIGKILL does: nothing is synced or saved any more.
+func killAt(t *testing.T, a *attempt, bytes int64) {
+	t.Helper()
+	var got int64
+	err := a.run(t.Context(), step.Download{Files: step.Files{Before: func(op string, _ ...string) error {
+		if op == "write" {
+			got += 64 << 10
+		}
+		if got > bytes {
+			return errKilled
+		}
+		return nil
+	}}})
+	if !errors.Is(err, errKilled) {
+		t.Fatalf("got %v, want it killed at %d", err, bytes)
+	}
+}
+
+func TestADownloadOf50MBCutThriceSendsLittleTwice(t *testing.T) {
+	s := newServer(t, pattern(50_000_000))
+	a, to := fetching(t, s, "")
+	for _, at := range []int64{11 << 20, 10 << 20, 15 << 20} {
+		killAt(t, a, at)
+	}
+	if err := a.run(t.Context(), step.Download{}); err != nil {
+		t.Fatal(err)
+	}
+	wantFile(t, to, s.content)
+	want := []string{"", "bytes=11534336-", "bytes=22020096-", "bytes=37748736-"}
+	if got := s.requests(); !slices.Equal(got, want) {
+		t.Errorf("got ranges %q, want %q", got, want)
+	}
+	t.Logf("%d bytes sent, %d saves", s.bytesSent(), a.saves)
+	// On loopback the server's own socket buffers hold some 4 MB at each cut.
+	if got := s.bytesSent(); got > 66_000_000 {
+		t.Errorf("got %d bytes sent, want close to 50 MB", got)
+	}
+	if a.saves > 18 {
+		t.Errorf("got %d saves for 50 MB, want at most 18", a.saves)
+	}
+}
+
+// TestAPowerCutTakesNoMoreThanACheckpoint: in a new boot only what was synced
+// is trusted, even though more lies there.
+func TestAPowerCutTakesNoMoreThanACheckpoint(t *testing.T) {
+	s := newServer(t, pattern(20<<20))
+	a, to := fetching(t, s, "")
+	killAt(t, a, 11<<20)
+	part := filepath.Join(filepath.Dir(to), ".file.ratchet-part")
+	f, err := os.OpenFile(part, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt(make([]byte, 3<<20), 8<<20); err != nil {
+		t.Fatal(err)
+	}
+	_ = f.Close()
+	a.Boot = "boot-2"
+	if err := a.run(t.Context(), step.Download{}); err != nil {
+		t.Fatal(err)
+	}
+	wantFile(t, to, s.content)
+	if got, want := s.requests(), []string{"", "bytes=8388608-"}; !slices.Equal(got, want) {
+		t.Errorf("got ranges %q, want %q", got, want)
+	}
+}
+
+func TestAStopKeepsEveryByte(t *testing.T) {
+	s := newServer(t, pattern(3<<20))
+	s.fault = func(w http.ResponseWriter, r *http.Request, n int) bool {
+		if n > 1 {
+			return false
+		}
+		w.Header().Set("ETag", s.etag)
+		w.Header().Set("Content-Length", fmt.Sprint(len(s.content)))
+		_, _ = w.Write(s.content[:2<<20])
+		w.(*counting).ResponseWriter.(http.Flusher).Flush()
+		<-r.Context().Done()
+		return true
+	}
+	a, to := fetching(t, s, "")
+	part := filepath.Join(filepath.Dir(to), ".file.ratchet-part")
+	go func() {
+		for {
+			if info, err := os.Stat(part); err == nil && info.Size() == 2<<20 {
+				close(a.stop)
+				return
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	wantError(t, a.run(t.Context(), step.Download{}), "the agent is stopping")
+	a.Boot, a.Stopping = "boot-2", nil
+	if err := a.run(t.Context(), step.Download{}); err != nil {
+		t.Fatal(err)
+	}
+	wantFile(t, to, s.content)
+	if got, want := s.requests(), []string{"", "bytes=2097152-"}; !slices.Equal(got, want) {
+		t.Errorf("got ranges %q, want %q", got, want)
+	}
+}
+
+func TestWhatIsThereIsNotFetched(t *testing.T) {
+	s := newServer(t, pattern(1000))
+	a, to := fetching(t, s, `,"mode":"0755"`)
+	if err := os.WriteFile(to, s.content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.run(t.Context(), step.Download{}); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(to); err != nil || info.Mode() != 0o755 {
+		t.Errorf("got %v, %v, want mode 0755", info.Mode(), err)
+	}
+	if got := s.requests(); len(got) > 0 {
+		t.Errorf("got requests %q, want none", got)
+	}
+}
+
+func TestUndoBringsBackWhatTheDownloadReplaced(t *testing.T) {
+	s := newServer(t, pattern(1000))
+	a, to := fetching(t, s, "")
+	if err := os.WriteFile(to, []byte("before"), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.run(t.Context(), step.Download{}); err != nil {
+		t.Fatal(err)
+	}
+	wantFile(t, to, s.content)
+	for range 2 {
+		if err := a.undo(step.Download{}); err != nil {
+			t.Fatal(err)
+		}
+		wantFile(t, to, []byte("before"))
+	}
+	if info, err := os.Stat(to); err != nil || info.Mode() != 0o640 {
+		t.Errorf("got %v, %v, want mode 0640", info.Mode(), err)
+	}
+}
+
+func TestDownloadFailsClearly(t *testing.T) {
+	s := newServer(t, pattern(100_000))
+	for _, tt := range []struct {
+		name  string
+		fault func(w http.ResponseWriter, r *http.Request, n int) bool
+		want  string
+	}{
+		{"not there", status(404, nil), "/a/file: 404 Not Found"},
+		{"not allowed", status(403, nil), "/a/file: 403 Forbidden"},
+		{"other content", func(w http.ResponseWriter, _ *http.Request, _ int) bool {
+			_, _ = w.Write([]byte("other"))
+			return true
+		}, "sha256 is " + digest([]byte("other")) + ", want " + digest(s.content)},
+		{"more than fits", func(w http.ResponseWriter, _ *http.Request, _ int) bool {
+			w.Header().Set("Content-Length", "4000000000000000")
+			return true
+		}, "no room: 4000000000000000 bytes are to come"},
+		{"asks to wait too long", status(503, http.Header{"Retry-After": {"4000"}}), "503 Service Unavailable; it asks to wait"},
+		{"turns round", func(w http.ResponseWriter, r *http.Request, _ int) bool {
+			http.Redirect(w, r, "/again", http.StatusFound)
+			return true
+		}, "more than 10 redirects"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s.fault = tt.fault
+			a, to := fetching(t, s, "")
+			err := a.run(t.Context(), step.Download{})
+			wantError(t, err, tt.want)
+			if strings.Contains(fmt.Sprint(err), "secret") {
+				t.Errorf("got %q, want no query in it", err)
+			}
+			if _, err := os.Stat(to); err == nil {
+				t.Error("got a target, want none")
+			}
+			if err := a.undo(step.Download{}); err != nil {
+				t.Fatal(err)
+			}
+			wantEmpty(t, filepath.Dir(to))
+		})
+	}
+}
+
+func status(code int, header http.Header) func(http.ResponseWriter, *http.Request, int) bool {
+	return func(w http.ResponseWriter, _ *http.Request, _ int) bool {
+		for name, values := range header {
+			w.Header()[name] = values
+		}
+		w.WriteHeader(code)
+		return true
+	}
+}
+
+// TestTheServerMayMisbehave: whatever it does once, the file ends as it should.
+func TestTheServerMayMisbehave(t *testing.T) {
+	content := pattern(300_000)
+	for name, fault := range map[string]func(s *server) func(http.ResponseWriter, *http.Request, int) bool{
+		"closes early, four times": func(s *server) func(http.ResponseWriter, *http.Request, int) bool { return s.cutAfter(66_000, 4) },
+		"ignores Range":            after(1, func(w http.ResponseWriter, s *server) { _, _ = w.Write(s.content) }),
+		"lies about the range": after(1, func(w http.ResponseWriter, s *server) {
+			w.Header().Set("Content-Range", fmt.Sprintf("bytes 0-%d/%d", len(s.content)-1, len(s.content)))
+			w.WriteHeader(http.StatusPartialContent)
+			_, _ = w.Write(s.content)
+		}),
+		"tells no range": after(1, func(w http.ResponseWriter, s *server) {
+			w.WriteHeader(http.StatusPartialContent)
+			_, _ = w.Write(s.content)
+		}),
+		"tells another total": after(1, func(w http.ResponseWriter, s *server) {
+			w.Header().Set("Content-Range", "bytes 66000-69999/70000")
+			w.WriteHeader(http.StatusPartialContent)
+			_, _ = w.Write(make([]byte, 4000))
+		}),
+		"sends another file's rest": after(1, func(w http.ResponseWriter, s *server) {
+			w.Header().Set("ETag", `"two"`)
+			w.Header().Set("Content-Range", fmt.Sprintf("bytes 66000-%d/%d", len(s.content)-1, len(s.content)))
+			w.WriteHeader(http.StatusPartialContent)
+			_, _ = w.Write(make([]byte, len(s.content)-66000))
+		}),
+		"refuses the range":     after(1, func(w http.ResponseWriter, _ *server) { w.WriteHeader(http.StatusRequestedRangeNotSatisfiable) }),
+		"refuses the condition": after(1, func(w http.ResponseWriter, _ *server) { w.WriteHeader(http.StatusPreconditionFailed) }),
+		"is broken for once":    after(1, func(w http.ResponseWriter, _ *server) { w.WriteHeader(http.StatusBadGateway) }),
+		"is busy for once": after(1, func(w http.ResponseWriter, _ *server) {
+			w.Header().Set("Retry-After", "1")
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newServer(t, content)
+			s.fault = fault(s)
+			a, to := fetching(t, s, "")
+			if err := a.run(t.Context(), step.Download{}); err != nil {
+				t.Fatalf("%v; requests %q", err, s.requests())
+			}
+			wantFile(t, to, content)
+		})
+	}
+}
+
+// after is a server that closes the first answers at byte 66,000 and then once
+// does something else.
+func after(cuts int, then func(http.ResponseWriter, *server)) func(s *server) func(http.ResponseWriter, *http.Request, int) bool {
+	return func(s *server) func(http.ResponseWriter, *http.Request, int) bool {
+		cut := s.cutAfter(66_000, cuts)
+		return func(w http.ResponseWriter, r *http.Request, n int) bool {
+			if cut(w, r, n) || n > cuts+1 {
+				return n <= cuts
+			}
+			then(w, s)
+			return true
+		}
+	}
+}
+
+// TestAChangedFileIsFetchedAnew: what was fetched is no beginning of it.
+func TestAChangedFileIsFetchedAnew(t *testing.T) {
+	s := newServer(t, make([]byte, 300_000))
+	a, to := fetching(t, s, "")
+	killAt(t, a, 128<<10)
+	s.change(pattern(300_000), `"two"`)
+	a.With = json.RawMessage(fmt.Sprintf(`{"url":%q,"sha256":%q,"to":%q}`, s.URL, digest(s.content), to))
+	if err := a.run(t.Context(), step.Download{}); err != nil {
+		t.Fatal(err)
+	}
+	wantFile(t, to, s.content)
+	if got := a.out.String(); !strings.Contains(got, "beginning anew") {
+		t.Errorf("got output %q, want it to say so", got)
+	}
+}
+
+func TestASecretHeaderStaysWithItsHost(t *testing.T) {
+	content := pattern(10)
+	var other http.Header
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		other = r.Header
+		_, _ = w.Write(content)
+	}))
+	defer elsewhere.Close()
+	s := newServer(t, content)
+	var first http.Header
+	s.fault = func(w http.ResponseWriter, r *http.Request, _ int) bool {
+		first = r.Header.Clone()
+		http.Redirect(w, r, elsewhere.URL, http.StatusFound)
+		return true
+	}
+	a, to := fetching(t, s, `,"headers":{"X-Api-Key":"secret"}`)
+	if err := a.run(t.Context(), step.Download{}); err != nil {
+		t.Fatal(err)
+	}
+	wantFile(t, to, content)
+	if got := first.Get("X-Api-Key"); got != "secret" {
+		t.Errorf("got header %q at the job's host, want the secret", got)
+	}
+	if got := other.Get("X-Api-Key") + other.Get("Referer"); got != "" {
+		t.Errorf("got %q at the other host, want nothing", got)
+	}
+}
+
+func TestARedirectFromHTTPSToHTTPIsRefused(t *testing.T) {
+	plain := newServer(t, pattern(10))
+	tls := httptest.NewTLSServer(http.RedirectHandler(plain.URL, http.StatusFound))
+	defer tls.Close()
+	a, to := fetching(t, plain, "")
+	a.With = json.RawMessage(fmt.Sprintf(`{"url":%q,"sha256":%q,"to":%q}`, tls.URL, digest(plain.content), to))
+	wantError(t, a.run(t.Context(), step.Download{Client: tls.Client()}), "redirect from https to http: refused")
+	if got := plain.requests(); len(got) > 0 {
+		t.Errorf("got requests %q, want none", got)
+	}
+	wantError(t, a.run(t.Context(), step.Download{}), "certificate")
+}
+
+func TestTheRateIsKept(t *testing.T) {
+	s := newServer(t, pattern(300_000))
+	a, to := fetching(t, s, `,"rate":"200kB"`)
+	began := time.Now()
+	if err := a.run(t.Context(), step.Download{}); err != nil {
+		t.Fatal(err)
+	}
+	wantFile(t, to, s.content)
+	if took := time.Since(began); took < 1200*time.Millisecond {
+		t.Errorf("got 300 kB in %s, want about 1.5 s at 200 kB/s", took)
+	}
+}
+
+func TestATimeoutEndsADownload(t *testing.T) {
+	s := newServer(t, pattern(1_000_000))
+	a, _ := fetching(t, s, `,"rate":1000`)
+	a.Timeout = executor.Duration(200 * time.Millisecond)
+	wantError(t, a.run(t.Context(), step.Download{}), "timed out after 200ms")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	why := errors.New("cancelled")
+	time.AfterFunc(100*time.Millisecond, func() { cancel(why) })
+	a.Timeout = 0
+	if err := a.run(ctx, step.Download{}); !errors.Is(err, why) {
+		t.Errorf("got %v, want %v", err, why)
+	}
+}
+
+func TestDownloadRefuses(t *testing.T) {
+	sum := strings.Repeat("a", 64)
+	for with, want := range map[string]string{
+		`{"url":"ftp://h/f"}`:          "url: want http",
+		`{"url":"http://%zz:secret@"}`: "url: want http",
+		`{"url":"http://h/f"}`:         "sha256: ",
+		`{"url":"http://h/f","sha256":"` + strings.ToUpper(sum) + `"}`:                      "lower-case hex",
+		`{"url":"http://h/f","sha256":"` + sum + `"}`:                                       "to: want an absolute path",
+		`{"url":"http://h/f","sha256":"` + sum + `","to":"f"}`:                              "to: ",
+		`{"url":"http://h/f","sha256":"` + sum + `","to":"/a/../f"}`:                        "to: ",
+		`{"url":"http://h/f","sha256":"` + sum + `","to":"/f","mode":"rwx"}`:                "mode: ",
+		`{"url":"http://h/f","sha256":"` + sum + `","to":"/f","rate":"fast"}`:               "no size",
+		`{"url":"http://h/f","sha256":"` + sum + `","to":"/f","headers":{"range":"x"}}`:     "sets this one itself",
+		`{"url":"http://h/f","sha256":"` + sum + `","to":"/f","headers":{"X":"a\r\nB: c"}}`: "no HTTP header",
+		`{"url":"http://h/f","sha256":"` + sum + `","to":"/f","signature":"x"}`:             "signature: unknown field",
+	} {
+		err := step.Download{}.Check([]byte(with))
+		wantError(t, err, want)
+		if strings.Contains(fmt.Sprint(err), "secret") {
+			t.Errorf("got %q, want no password in it", err)
+		}
+	}
+}

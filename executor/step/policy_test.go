@@ -1,0 +1,92 @@
+package step_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/ratchetd/ratchet/executor/step"
+)
+
+// tree makes a directory with protected files and many a name for them.
+func tree(t *testing.T) (dir string, p step.Policy) {
+	dir = t.TempDir()
+	for _, sub := range []string{"state/jobs", "open"} {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for file, text := range map[string]string{"state/db": "db", "key": "secret", "open/f": "open"} {
+		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for link, to := range map[string]string{"open/dir": "../state", "open/key": "../key", "state/out": "../open/f", "alias": "state"} {
+		if err := os.Symlink(to, filepath.Join(dir, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Link(filepath.Join(dir, "key"), filepath.Join(dir, "open/hard")); err != nil {
+		t.Fatal(err)
+	}
+	return dir, step.Policy{Protected: []string{
+		filepath.Join(dir, "alias"), filepath.Join(dir, "key"), filepath.Join(dir, "open/later"),
+	}}
+}
+
+func TestNoNameLeadsToWhatIsProtected(t *testing.T) {
+	dir, p := tree(t)
+	for path, want := range map[string]string{
+		"state":            "is protected",
+		"state/db":         "is protected",
+		"state/jobs/new":   "is protected",
+		"state/no/such/a":  "is protected",
+		"state/out":        "is protected", // the link itself lies there
+		"key":              "is protected",
+		"open/dir/db":      "is protected",
+		"open/dir/new":     "is protected",
+		"open/key":         "is protected",
+		"open/hard":        "is protected",
+		"open/later":       "is protected", // which does not exist yet
+		"open/f":           "",
+		"open/new":         "",
+		"state-of-affairs": "",
+	} {
+		path = filepath.Join(dir, path)
+		for verb, open := range map[string]func(string) error{"written": p.Writable, "read": p.Readable} {
+			err := open(path)
+			if want != "" {
+				wantError(t, err, want, verb)
+			} else if err != nil {
+				t.Errorf("%s: got %v, want it %s", path, err, verb)
+			}
+		}
+	}
+}
+
+func TestProcIsProtected(t *testing.T) {
+	dir, p := tree(t)
+	for _, path := range []string{"/proc/self/environ", "/proc/self/root" + filepath.Join(dir, "key")} {
+		wantError(t, p.Readable(path), "is protected")
+	}
+	wantError(t, step.Policy{}.Readable("/proc/1/environ"), "is protected")
+}
+
+// TestEveryKindAsksThePolicy: a job can neither read nor write what is not its.
+func TestEveryKindAsksThePolicy(t *testing.T) {
+	dir, p := tree(t)
+	s := newServer(t, pattern(10))
+	key := filepath.Join(dir, "key")
+	write := newAttempt(t, `{"path":%q,"content":"x"}`, key)
+	wantError(t, write.run(t.Context(), step.File{Policy: p}), "cannot be written by a job")
+	remove := newAttempt(t, `{"path":%q,"absent":true}`, key)
+	wantError(t, remove.run(t.Context(), step.File{Policy: p}), "cannot be written by a job")
+	read := newAttempt(t, `{"path":%q,"from":%q}`, filepath.Join(dir, "open/copy"), key)
+	wantError(t, read.run(t.Context(), step.File{Policy: p}), "cannot be read by a job")
+	get := newAttempt(t, `{"url":%q,"sha256":%q,"to":%q}`, s.URL, digest(s.content), key)
+	wantError(t, get.run(t.Context(), step.Download{Policy: p}), "cannot be written by a job")
+	wantFile(t, key, []byte("secret"))
+	if got := s.requests(); len(got) > 0 {
+		t.Errorf("got requests %q, want none", got)
+	}
+}
