@@ -81,7 +81,7 @@ var attacks = map[string]string{
 	"map after map":              chain(`.many`, `map(.)`),
 	"maps in maps":               nest(`map(`, `.`, `)`),
 	"nested if":                  nest(`if . then `, `1`, ` else 2 end`),
-	"nested any":                 nest(`any(.many[];`, `false`, `)`),
+	"nested any":                 `.many as $m|` + strings.Repeat(`any($m[];`, 300) + `false` + strings.Repeat(`)`, 300),
 	"nested sums":                strings.Repeat(`.long+`, 600) + `"x"`,
 	"nested variables":           strings.Repeat(`1 as $x|`, 500) + `$x`,
 	"paths":                      `.` + strings.Repeat(`a.`, 2000) + `a`,
