@@ -33,15 +33,29 @@ func (w *walk) attempt(ctx context.Context, begun string) error {
 	out, start := &tail{}, time.Now()
 	t := w.task(out)
 	t.Begun = begun
-	var err error
-	if !w.rec().Trial {
+	err := w.fill(ctx, t)
+	if err == nil && !w.rec().Trial {
 		err = w.guard(func() error { return w.run(ctx, t) })
 	}
 	if err == nil && w.step().Confirm != nil {
 		err = w.trial(ctx)
 	}
 	w.keep(t, out, time.Since(start))
+	if err != nil && len(t.secrets) > 0 {
+		err = hidden{err, t.secrets}
+	}
 	return w.judge(context.Cause(ctx), err)
+}
+
+// fill fills in what the step's parameters leave to the device.
+func (w *walk) fill(ctx context.Context, t *Task) error {
+	f := filler{ctx: ctx, env: w.env(), secret: w.Secret}
+	with, err := f.fill(t.With)
+	if err == nil {
+		t.With = with
+	}
+	t.secrets = f.secrets
+	return err
 }
 
 // judge closes an attempt that ended with err. A success counts whatever the
@@ -99,6 +113,7 @@ func (w *walk) undo(ctx context.Context) error {
 	defer unstop()
 	t := w.task(&tail{})
 	t.Attempt = w.rec().Undo.Attempts
+	_ = w.fill(ctx, t) // what cannot be filled in any more stays open: most undos need none of it
 	err := w.guard(func() error { return w.Kinds[w.step().Kind].(Undoer).Undo(ctx, t) })
 	if err != nil && w.stopping() {
 		w.change(w.r.stop())
@@ -204,7 +219,9 @@ type stream struct {
 }
 
 func (s stream) Write(p []byte) (int, error) {
-	s.w.tell(s.t, Live{Stream: s.name, Text: string(p)})
+	if len(s.t.secrets) == 0 { // one could lie across two pieces
+		s.w.tell(s.t, Live{Stream: s.name, Text: string(p)})
+	}
 	return len(p), nil
 }
 
@@ -229,8 +246,8 @@ func (w *walk) save(state json.RawMessage, cutExpected bool) error {
 func (w *walk) keep(t *Task, out *tail, took time.Duration) {
 	r, rec := w.r.own()
 	rec.Millis += took.Milliseconds()
-	rec.Output = out.String()
-	rec.Result = t.Result
+	rec.Output = out.text(t.secrets)
+	rec.Result = []byte(mask(string(t.Result), t.secrets))
 	if len(t.Result) > MaxOutput {
 		rec.Result = nil
 		r.Warnings = append(r.Warnings, fmt.Sprintf("step %s: its result of %d bytes was dropped: at most %d are kept", t.Step, len(t.Result), MaxOutput))

@@ -1,43 +1,47 @@
 package executor
 
 import (
-	"bytes"
 	"strings"
 	"sync"
+	"unicode/utf8"
 )
 
 // MaxOutput bounds what is kept of a step's output, and its result.
 const MaxOutput = 4 << 10
 
-// A tail keeps the last MaxOutput bytes written to it. It is safe for
+// A tail keeps the last bytes written to it: twice what is told, so that a
+// secret that is cut in two by its beginning is not told. It is safe for
 // concurrent use and never blocks.
 type tail struct {
 	mu  sync.Mutex
 	buf []byte
-	cut bool
 }
 
 func (t *tail) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	n := len(p)
-	if len(p) > MaxOutput {
-		p, t.cut = p[len(p)-MaxOutput:], true
+	if len(p) > 2*MaxOutput {
+		p = p[len(p)-2*MaxOutput:]
 	}
-	if over := len(t.buf) + len(p) - MaxOutput; over > 0 {
-		t.buf, t.cut = append(t.buf[:0], t.buf[over:]...), true
+	if over := len(t.buf) + len(p) - 2*MaxOutput; over > 0 {
+		t.buf = append(t.buf[:0], t.buf[over:]...)
 	}
 	t.buf = append(t.buf, p...)
 	return n, nil
 }
 
-// String is the tail as valid UTF-8; where it was cut it begins with a whole rune.
-func (t *tail) String() string {
+// text is the last MaxOutput bytes as valid UTF-8, with the secrets hidden.
+func (t *tail) text(secrets []string) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	b := t.buf
-	for i := 0; t.cut && i < 3 && len(b) > 0 && b[0]&0xC0 == 0x80; i++ {
-		b = b[1:]
+	text := mask(strings.ToValidUTF8(strings.ReplaceAll(string(t.buf), "\x00", "\uFFFD"), "\uFFFD"), secrets)
+	if len(text) <= MaxOutput {
+		return text
 	}
-	return strings.ToValidUTF8(string(bytes.ReplaceAll(b, []byte{0}, []byte("\uFFFD"))), "\uFFFD")
+	text = text[len(text)-MaxOutput:]
+	for len(text) > 0 && !utf8.RuneStart(text[0]) {
+		text = text[1:]
+	}
+	return text
 }

@@ -1,0 +1,201 @@
+package executor
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"math/big"
+	"slices"
+)
+
+// Text is a string among a step's parameters that may be left to the device to
+// fill in: {"jq": "..."} or {"secret": "name"}. Before Run it is filled in; at
+// Check it may still be open.
+type Text struct {
+	S    string
+	Open bool // still to be filled in; S is empty
+}
+
+// Word is a Text that cannot be a secret: it ends up where others can read it,
+// such as on a command line or in a URL.
+type Word struct{ Text }
+
+// source is where the value of an open Text comes from.
+type source struct {
+	JQ     string `json:"jq"`
+	Secret string `json:"secret"`
+}
+
+// UnmarshalJSON reads a string, or an object that says where it comes from.
+func (x *Text) UnmarshalJSON(data []byte) error {
+	if json.Unmarshal(data, &x.S) == nil && data[0] == '"' {
+		x.Open = false
+		return nil
+	}
+	_, err := readSource(data)
+	*x = Text{Open: err == nil}
+	return err
+}
+
+// UnmarshalJSON is Text's, without secrets.
+func (x *Word) UnmarshalJSON(data []byte) error {
+	if err := x.Text.UnmarshalJSON(data); err != nil || !x.Open {
+		return err
+	}
+	if s, err := readSource(data); err != nil || s.Secret != "" {
+		return errors.New("a secret must not stand here, where others can read it: want a string or {\"jq\": ...}")
+	}
+	return nil
+}
+
+func readSource(data []byte) (source, error) {
+	var s source
+	if err := Decode(data, &s); err != nil || (s.JQ == "") == (s.Secret == "") {
+		return s, errors.New("want a string, {\"jq\": \"...\"} or {\"secret\": \"name\"}")
+	}
+	if s.Secret != "" && !ValidID(s.Secret) {
+		return s, fmt.Errorf("secret: %q: want a name of A-Z a-z 0-9 _ -", s.Secret)
+	}
+	_, err := compileIf(s.JQ)
+	return s, err
+}
+
+// A filler fills in what a step's parameters leave to the device.
+type filler struct {
+	ctx     context.Context
+	env     map[string]any
+	input   any // env for the engine, made when first needed
+	secret  func(name string) (string, error)
+	secrets []string // that were filled in
+}
+
+// fill returns the parameters with every open Text filled in. Only content,
+// url, the words of argv and the values of env and uci can be open.
+func (f *filler) fill(with json.RawMessage) (json.RawMessage, error) {
+	if !bytes.Contains(with, []byte(`"jq"`)) && !bytes.Contains(with, []byte(`"secret"`)) {
+		return with, nil
+	}
+	dec := json.NewDecoder(bytes.NewReader(with))
+	dec.UseNumber()
+	var v any
+	if err := dec.Decode(&v); err != nil {
+		return nil, err
+	}
+	if err := f.walk(v); err != nil {
+		return nil, err
+	}
+	return json.Marshal(v)
+}
+
+func (f *filler) walk(v any) error {
+	switch v := v.(type) {
+	case []any:
+		for _, e := range v {
+			if err := f.walk(e); err != nil {
+				return err
+			}
+		}
+	case map[string]any:
+		for _, key := range slices.Sorted(maps.Keys(v)) {
+			if err := f.field(v, key); err != nil {
+				return fmt.Errorf("%s: %w", key, err)
+			}
+		}
+	}
+	return nil
+}
+
+// field fills in one parameter by what its name allows.
+func (f *filler) field(m map[string]any, key string) (err error) {
+	switch key {
+	case "content", "url":
+		m[key], err = f.text(m[key])
+	case "argv":
+		err = f.list(m[key])
+	case "env", "uci":
+		values, _ := m[key].(map[string]any)
+		for name := range values {
+			if _, several := values[name].([]any); several {
+				err = f.list(values[name])
+			} else {
+				values[name], err = f.text(values[name])
+			}
+			if err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+		}
+	default:
+		err = f.walk(m[key])
+	}
+	return err
+}
+
+func (f *filler) list(v any) error {
+	words, _ := v.([]any)
+	for i := range words {
+		word, err := f.text(words[i])
+		if err != nil {
+			return fmt.Errorf("[%d]: %w", i, err)
+		}
+		words[i] = word
+	}
+	return nil
+}
+
+// text is the value of one Text.
+func (f *filler) text(v any) (any, error) {
+	m, open := v.(map[string]any)
+	if !open {
+		return v, nil
+	}
+	if name, ok := m["secret"].(string); ok {
+		if f.secret == nil {
+			return nil, errors.New("this agent keeps no secrets")
+		}
+		value, err := f.secret(name)
+		if err == nil && len(value) > 0 {
+			f.secrets = append(f.secrets, value)
+		}
+		return value, err
+	}
+	src, _ := m["jq"].(string)
+	e, err := Compile(src)
+	if err != nil {
+		return nil, err
+	}
+	if f.input == nil {
+		if f.input, err = Input(f.env); err != nil {
+			return nil, err
+		}
+	}
+	value, err := e.Eval(f.ctx, f.input)
+	if err != nil {
+		return nil, err
+	}
+	return asText(value)
+}
+
+// asText writes a scalar; anything else is no value for a text.
+func asText(v any) (string, error) {
+	switch v := v.(type) {
+	case string:
+		return v, nil
+	case bool, int, float64, *big.Int:
+		text, err := json.Marshal(v)
+		return string(text), err
+	}
+	return "", fmt.Errorf("jq gives %s: want a string, a number, true or false", typeName(v))
+}
+
+func typeName(v any) string {
+	switch v.(type) {
+	case nil:
+		return "null"
+	case []any:
+		return "a list"
+	}
+	return "an object"
+}
