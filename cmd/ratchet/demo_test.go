@@ -12,8 +12,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// TestDemo runs the demo with the real daemon.
-func TestDemo(t *testing.T) {
+// TestRealDevices runs sessions, the demo among them, with the real daemon.
+func TestRealDevices(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes 20 seconds")
 	}
@@ -22,9 +22,15 @@ func TestDemo(t *testing.T) {
 		t.Fatalf("building ratchetd: %v\n%s", err, out)
 	}
 	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata/demo",
+		Dir:                 "testdata/real",
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
+			url, stop, err := startBroker()
+			if err != nil {
+				return err
+			}
+			env.Defer(stop)
+			env.Setenv("RATCHET_BROKER", url)
 			env.Setenv("RATCHETD", daemon)
 			env.Setenv("TMPDIR", filepath.Join(env.WorkDir, "tmp"))
 			return nil

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -44,7 +45,8 @@ func (d *daemon) config() string { return filepath.Join(d.dir, "etc", "ratchet.t
 func (d *daemon) work() string   { return filepath.Join(d.dir, "work") }
 func (d *daemon) log() string    { return filepath.Join(d.dir, "log") }
 
-// start starts the process in a group of its own, so that Ctrl-C is ours alone.
+// start starts the process in a group of its own, so that Ctrl-C is ours alone;
+// it dies with us.
 func (d *daemon) start() error {
 	log, err := os.OpenFile(d.log(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -53,22 +55,30 @@ func (d *daemon) start() error {
 	defer log.Close()
 	d.cmd = exec.Command(d.binary, "run", "--config", d.config())
 	d.cmd.Stdout, d.cmd.Stderr = log, log
-	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := d.cmd.Start(); err != nil {
+	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	begun := make(chan error)
+	d.exited = make(chan struct{})
+	go guard(d.cmd, begun, d.exited)
+	if err := <-begun; err != nil {
 		return fmt.Errorf("starting %s: %w", d.device, err)
 	}
-	cmd, exited := d.cmd, make(chan struct{})
-	d.exited = exited
-	go func() {
-		_ = cmd.Wait()
-		close(exited)
-	}()
 	return nil
+}
+
+// guard starts a process and waits for its end. It keeps the thread: the
+// process's Pdeathsig is about the thread that began it.
+func guard(cmd *exec.Cmd, begun chan<- error, exited chan<- struct{}) {
+	runtime.LockOSThread()
+	defer close(exited)
+	err := cmd.Start()
+	if begun <- err; err == nil {
+		_ = cmd.Wait()
+	}
 }
 
 // cutPower ends the process as a power cut does: without a word.
 func (d *daemon) cutPower() {
-	if d.cmd == nil {
+	if d.cmd == nil || d.cmd.Process == nil {
 		return
 	}
 	_ = d.cmd.Process.Kill()
@@ -77,7 +87,7 @@ func (d *daemon) cutPower() {
 
 // stop asks the process to end, and ends it when it does not within 3 seconds.
 func (d *daemon) stop() {
-	if d.cmd == nil {
+	if d.cmd == nil || d.cmd.Process == nil {
 		return
 	}
 	_ = d.cmd.Process.Signal(syscall.SIGTERM)

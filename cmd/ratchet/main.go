@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -49,7 +50,9 @@ type session struct {
 func run(args []string, in io.Reader, out, errs io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second signal ends the tool at once
+	// A second signal ends the tool at once, but not the same one sent twice, as
+	// timeout(1) does: the demo has processes to end.
+	context.AfterFunc(ctx, func() { time.AfterFunc(time.Second, stop) })
 	s := &session{in: in, out: out, err: errs}
 	root := s.rootCommand()
 	root.SetArgs(args)

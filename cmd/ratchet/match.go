@@ -42,9 +42,10 @@ func (o offer) concerns(to string, d *device, now time.Time) bool {
 		return true
 	}
 	late := !o.job.Expires.IsZero() && now.After(o.job.Expires.Time)
+	own := strings.HasPrefix(to, "device/")
 	switch {
 	case late:
-		return strings.HasPrefix(to, "device/")
+		return own
 	case !dialect.Addressed(o.job.Audience, d.id, d.known.Groups):
 		return true // it rejects
 	case !dialect.InRollout(o.job.ID, d.id, o.share()):
@@ -52,8 +53,11 @@ func (o offer) concerns(to string, d *device, now time.Time) bool {
 	case o.target == nil:
 		return true
 	}
+	if len(d.facts) == 0 {
+		return own // perhaps
+	}
 	yes, err := holds(o.target, d.facts)
-	return yes || err != nil && len(d.facts) > 0 // it rejects what fails on its facts
+	return yes || err != nil // it rejects what fails on its facts
 }
 
 // share is the percentage of the devices that take part: the document's is a

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
@@ -92,6 +93,9 @@ func (r *roster) takeOffer(t dialect.Topic, payload []byte) {
 		r.offers[t.Name] = map[string]offer{}
 	}
 	r.offers[t.Name][t.To] = readOffer(payload)
+	if id, ok := strings.CutPrefix(t.To, "device/"); ok {
+		r.device(id) // it may never have been there
+	}
 }
 
 func readOffer(payload []byte) offer {
