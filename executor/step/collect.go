@@ -61,18 +61,11 @@ func (w collectWith) check() error {
 // collect durably writes the bundle. What cannot be had is noted in the
 // bundle's index and fails nothing: a sick device must still give what it can.
 func (k Diagnostic) collect(ctx context.Context, w collectWith, results []Result) error {
-	err := k.Policy.Writable(w.To)
-	if err == nil {
-		_, err = look(w.To)
-	}
-	if err == nil {
-		err = k.Files.makeDirs(missing(filepath.Dir(w.To)), 0o755)
-	}
-	if err != nil {
+	if err := k.room(w.To); err != nil {
 		return fmt.Errorf("collecting: %w", err)
 	}
 	temp := beside(w.To, "new")
-	err = k.fill(ctx, temp, w, results)
+	err := k.fill(ctx, temp, w, results)
 	if err == nil {
 		err = k.Files.install(temp, w.To, attrs{Mode: 0o600, UID: -1, GID: -1})
 	}
@@ -80,6 +73,17 @@ func (k Diagnostic) collect(ctx context.Context, w collectWith, results []Result
 		return errors.Join(fmt.Errorf("collecting into %s: %w", w.To, err), k.Files.removeForGood(temp))
 	}
 	return nil
+}
+
+// room makes the bundle's directory.
+func (k Diagnostic) room(to string) error {
+	if err := k.Policy.Writable(to); err != nil {
+		return err
+	}
+	if _, err := look(to); err != nil {
+		return err
+	}
+	return k.Files.makeTree(filepath.Dir(to), 0o755)
 }
 
 func (k Diagnostic) fill(ctx context.Context, temp string, w collectWith, results []Result) error {

@@ -52,6 +52,7 @@ func newBundle(w io.Writer, most int64, mask func([]byte) []byte) *bundle {
 
 // add puts a text in; cut tells that its beginning is missing already.
 func (b *bundle) add(name string, changed time.Time, text []byte, cut bool) error {
+	name = string(b.masked([]byte(name)))
 	text, cut = b.clean(text, cut)
 	room := min(b.most-b.out.n-frame, maxEntry)
 	switch {
@@ -74,13 +75,18 @@ func (b *bundle) add(name string, changed time.Time, text []byte, cut bool) erro
 // clean masks secrets. Where a text was cut a secret may have lost its
 // beginning and not be known for one, so there the next bytes go too.
 func (b *bundle) clean(text []byte, cut bool) ([]byte, bool) {
-	if b.mask != nil {
-		text = b.mask(text)
-	}
+	text = b.masked(text)
 	if cut {
 		text = text[min(maxSecret, len(text)):]
 	}
 	return text, cut
+}
+
+func (b *bundle) masked(text []byte) []byte {
+	if b.mask == nil {
+		return text
+	}
+	return b.mask(text)
 }
 
 func (b *bundle) entry(name string, changed time.Time, text []byte) error {
@@ -99,7 +105,7 @@ func (b *bundle) entry(name string, changed time.Time, text []byte) error {
 
 // note adds a line to the index of what is not, or not wholly, there.
 func (b *bundle) note(format string, args ...any) {
-	line := strings.Map(printable, clip(fmt.Sprintf(format, args...), 512))
+	line := strings.Map(printable, clip(string(b.masked(fmt.Appendf(nil, format, args...))), 512))
 	if b.index.Len()+len(line) < maxIndex {
 		b.index.WriteString(line + "\n")
 	}
@@ -107,11 +113,7 @@ func (b *bundle) note(format string, args ...any) {
 
 // close writes the index and the end.
 func (b *bundle) close() error {
-	index := b.index.Bytes()
-	if b.mask != nil {
-		index = b.mask(index)
-	}
-	return errors.Join(b.entry("index.txt", time.Time{}, index), b.tar.Close(), b.gzip.Close())
+	return errors.Join(b.entry("index.txt", time.Time{}, b.index.Bytes()), b.tar.Close(), b.gzip.Close())
 }
 
 // readEnd reads a regular file, or the end of one that is longer than most.
