@@ -23,15 +23,17 @@ type collectWith struct {
 }
 
 const (
-	bundleSize     = 1 << 20 // unless the step says otherwise
-	minBundle      = 64 << 10
-	maxBundle      = 64 << 20
-	maxEntry       = 1 << 20 // what is kept of one file or output, and held in memory
-	maxGlobs       = 64
-	maxCommands    = 32
-	maxFiles       = 256
-	collectTimeout = 30 * time.Second // of one command
+	bundleSize  = 1 << 20 // unless the step says otherwise
+	minBundle   = 64 << 10
+	maxBundle   = 64 << 20
+	maxEntry    = 1 << 20 // what is kept of one file or output, and held in memory
+	maxGlobs    = 64
+	maxCommands = 32
+	maxFiles    = 256
 )
+
+// collectTimeout bounds one command. Only a test changes it.
+var collectTimeout = 30 * time.Second
 
 func (w collectWith) check() error {
 	if err := checkPath(w.To); err != nil {

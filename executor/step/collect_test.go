@@ -195,18 +195,11 @@ func TestNamesInABundleAreHarmless(t *testing.T) {
 }
 
 func TestACommandThatHangsCostsTheBundleNothingElse(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it takes half a minute")
-	}
-	t.Parallel()
-	start := time.Now()
+	defer step.SetCollectTimeout(500 * time.Millisecond)()
 	got, _ := bundled(t, step.Diagnostic{}, `"commands":[["sh","-c","echo begun; sleep 300"],["echo","next"]]`)
-	wantText(t, got, "index.txt", "01-sh.txt: took longer than 30s")
+	wantText(t, got, "index.txt", "01-sh.txt: took longer than 500ms")
 	wantText(t, got, "commands/01-sh.txt", "begun")
 	wantText(t, got, "commands/02-echo.txt", "next")
-	if took := time.Since(start); took > time.Minute {
-		t.Errorf("took %s, want about 30s", took)
-	}
 }
 
 func TestAFailedCheckStillGetsItsBundle(t *testing.T) {
