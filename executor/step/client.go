@@ -6,7 +6,7 @@ import (
 	"net/http"
 )
 
-var errRedirect = errors.New("refused")
+var errRefused = errors.New("refused")
 
 // withRules is client, or one of its own, which follows no redirect that would
 // show a secret: not from https to http, and without the job's headers and the
@@ -25,9 +25,9 @@ func withRules(client *http.Client, secret map[string]string) *http.Client {
 		last := via[len(via)-1].URL
 		switch {
 		case len(via) > 10:
-			return fmt.Errorf("more than 10 redirects: %w", errRedirect)
+			return fmt.Errorf("more than 10 redirects: %w", errRefused)
 		case last.Scheme == "https" && req.URL.Scheme != "https":
-			return fmt.Errorf("redirect from https to %s: %w", req.URL.Scheme, errRedirect)
+			return fmt.Errorf("redirect from https to %s: %w", req.URL.Scheme, errRefused)
 		}
 		req.Header.Del("Referer")
 		if req.URL.Host != via[0].URL.Host {

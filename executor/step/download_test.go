@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -307,47 +306,6 @@ func TestAChangedFileIsFetchedAnew(t *testing.T) {
 	if got := a.out.String(); !strings.Contains(got, "beginning anew") {
 		t.Errorf("got output %q, want it to say so", got)
 	}
-}
-
-func TestASecretHeaderStaysWithItsHost(t *testing.T) {
-	content := pattern(10)
-	var other http.Header
-	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		other = r.Header
-		_, _ = w.Write(content)
-	}))
-	defer elsewhere.Close()
-	s := newServer(t, content)
-	var first http.Header
-	s.fault = func(w http.ResponseWriter, r *http.Request, _ int) bool {
-		first = r.Header.Clone()
-		http.Redirect(w, r, elsewhere.URL, http.StatusFound)
-		return true
-	}
-	a, to := fetching(t, s, `,"headers":{"X-Api-Key":"secret"}`)
-	if err := a.run(t.Context(), step.Download{}); err != nil {
-		t.Fatal(err)
-	}
-	wantFile(t, to, content)
-	if got := first.Get("X-Api-Key"); got != "secret" {
-		t.Errorf("got header %q at the job's host, want the secret", got)
-	}
-	if got := other.Get("X-Api-Key") + other.Get("Referer"); got != "" {
-		t.Errorf("got %q at the other host, want nothing", got)
-	}
-}
-
-func TestARedirectFromHTTPSToHTTPIsRefused(t *testing.T) {
-	plain := newServer(t, pattern(10))
-	tls := httptest.NewTLSServer(http.RedirectHandler(plain.URL, http.StatusFound))
-	defer tls.Close()
-	a, to := fetching(t, plain, "")
-	a.With = json.RawMessage(fmt.Sprintf(`{"url":%q,"sha256":%q,"to":%q}`, tls.URL, digest(plain.content), to))
-	wantError(t, a.run(t.Context(), step.Download{Client: tls.Client()}), "redirect from https to http: refused")
-	if got := plain.requests(); len(got) > 0 {
-		t.Errorf("got requests %q, want none", got)
-	}
-	wantError(t, a.run(t.Context(), step.Download{}), "certificate")
 }
 
 func TestTheRateIsKept(t *testing.T) {

@@ -54,7 +54,10 @@ func (p *process) run(ctx context.Context) (syscall.WaitStatus, error) {
 	_ = syscall.Kill(-group, syscall.SIGKILL)
 	<-exited
 	p.groups.Remove(group)
-	_ = cmd.Wait() // its error is in ProcessState, or of a pipe somebody holds
+	waited := cmd.Wait() // its error is in ProcessState too, or of a pipe that somebody holds
+	if cmd.ProcessState == nil {
+		return 0, waited
+	}
 	return cmd.ProcessState.Sys().(syscall.WaitStatus), err
 }
 

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -204,7 +203,7 @@ func parseRetryAfter(resp *http.Response) time.Duration {
 // holds.
 func (x *transfer) plain(ctx context.Context, err error) error {
 	var broken *tls.CertificateVerificationError
-	isFinal := errors.As(err, new(final)) || errors.As(err, &broken) || errors.Is(err, errRedirect)
+	isFinal := errors.As(err, new(final)) || errors.As(err, &broken) || errors.Is(err, errRefused)
 	if u := new(url.Error); errors.As(err, &u) {
 		err = u.Err
 	}
@@ -226,25 +225,4 @@ func masked(raw string) string {
 		return "(not a URL)"
 	}
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
-}
-
-func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d) }
-
-// pacer holds a transfer to a rate.
-type pacer struct{ next time.Time }
-
-// wait waits until n bytes may have come since it was called last.
-func (p *pacer) wait(ctx context.Context, n int, rate int64) error {
-	if rate <= 0 {
-		return nil
-	}
-	now := time.Now()
-	if p.next.Before(now.Add(-time.Second)) {
-		p.next = now
-	}
-	p.next = p.next.Add(time.Duration(float64(n) / float64(rate) * float64(time.Second)))
-	if d := p.next.Sub(now); d > 0 {
-		return sleep(ctx, nil, d)
-	}
-	return nil
 }

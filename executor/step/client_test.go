@@ -1,0 +1,77 @@
+package step_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/ratchetd/ratchet/executor/step"
+)
+
+func TestASecretHeaderStaysWithItsHost(t *testing.T) {
+	content := pattern(10)
+	var other http.Header
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		other = r.Header
+		_, _ = w.Write(content)
+	}))
+	defer elsewhere.Close()
+	s := newServer(t, content)
+	var first http.Header
+	s.fault = func(w http.ResponseWriter, r *http.Request, _ int) bool {
+		first = r.Header.Clone()
+		http.Redirect(w, r, elsewhere.URL, http.StatusFound)
+		return true
+	}
+	a, to := fetching(t, s, `,"headers":{"X-Api-Key":"secret"}`)
+	if err := a.run(t.Context(), step.Download{}); err != nil {
+		t.Fatal(err)
+	}
+	wantFile(t, to, content)
+	if got := first.Get("X-Api-Key"); got != "secret" {
+		t.Errorf("got header %q at the job's host, want the secret", got)
+	}
+	if got := other.Get("X-Api-Key") + other.Get("Referer"); got != "" {
+		t.Errorf("got %q at the other host, want nothing", got)
+	}
+}
+
+func TestARedirectFromHTTPSToHTTPIsRefused(t *testing.T) {
+	plain := newServer(t, pattern(10))
+	tls := httptest.NewTLSServer(http.RedirectHandler(plain.URL, http.StatusFound))
+	defer tls.Close()
+	a, to := fetching(t, plain, "")
+	a.With = json.RawMessage(fmt.Sprintf(`{"url":%q,"sha256":%q,"to":%q}`, tls.URL, digest(plain.content), to))
+	wantError(t, a.run(t.Context(), step.Download{Client: tls.Client()}), "redirect from https to http: refused")
+	if got := plain.requests(); len(got) > 0 {
+		t.Errorf("got requests %q, want none", got)
+	}
+	wantError(t, a.run(t.Context(), step.Download{}), "certificate")
+}
+
+// TestAProxyOfTheEnvironmentIsUsed runs in a process of its own: the
+// environment is read once.
+func TestAProxyOfTheEnvironmentIsUsed(t *testing.T) {
+	const asAgent = "STEP_TEST_PROXIED"
+	s := newServer(t, pattern(10))
+	if os.Getenv(asAgent) != "" {
+		a, _ := fetching(t, s, "")
+		a.With = json.RawMessage(strings.Replace(string(a.With), s.URL, "http://far.example", 1))
+		fmt.Println("it ended with:", a.run(t.Context(), step.Download{}))
+		return
+	}
+	agent := exec.Command(os.Args[0], "-test.run=^TestAProxyOfTheEnvironmentIsUsed$")
+	agent.Env = append(os.Environ(), asAgent+"=1", "HTTP_PROXY="+s.URL)
+	out, err := agent.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "it ended with: <nil>") {
+		t.Errorf("got %q, %v, want success", out, err)
+	}
+	if got := s.requests(); len(got) != 1 {
+		t.Errorf("got requests %q at the proxy, want one", got)
+	}
+}

@@ -1,0 +1,28 @@
+package step
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+)
+
+func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d) }
+
+// pacer holds a transfer to a rate.
+type pacer struct{ next time.Time }
+
+// wait waits until n bytes may have come since it was called last.
+func (p *pacer) wait(ctx context.Context, n int, rate int64) error {
+	if rate <= 0 {
+		return nil
+	}
+	now := time.Now()
+	if p.next.Before(now.Add(-time.Second)) {
+		p.next = now
+	}
+	p.next = p.next.Add(time.Duration(float64(n) / float64(rate) * float64(time.Second)))
+	if d := p.next.Sub(now); d > 0 {
+		return sleep(ctx, nil, d)
+	}
+	return nil
+}
