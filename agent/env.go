@@ -2,21 +2,27 @@ package agent
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
 	"github.com/ratchetd/ratchet/store"
+	"github.com/ratchetd/ratchet/telemetry"
 )
 
 // env is what expressions see of this device.
 func (a *Agent) env() map[string]any {
-	return map[string]any{"facts": json.RawMessage(a.facts()), "health": a.health.Load()}
+	return map[string]any{"facts": json.RawMessage(a.facts()), "health": a.health.Load(), "vars": a.config.Load().Vars}
 }
 
 // judging bounds the time in which an expression is judged outside a step.
@@ -31,7 +37,10 @@ func (a *Agent) check(ctx context.Context, c json.RawMessage) error {
 
 // checkCheck tells whether a check can be understood.
 func checkCheck(c json.RawMessage) error {
-	_, err := step.ParseCheck(c)
+	parsed, err := step.ParseCheck(c)
+	if err == nil && parsed.Repair != nil {
+		return errors.New("repair: only a diagnostic repairs")
+	}
 	return err
 }
 
@@ -48,15 +57,46 @@ func (a *Agent) prune(seen map[string]bool) error {
 	return err
 }
 
-// checker runs checks as this device can.
+// checker runs checks as this device can: https is verified at a time that is
+// not below the floor, as the broker is.
 func (a *Agent) checker() step.Checker {
-	return step.Checker{Broker: a.link.alive, Groups: a.groups, Log: a.log}
+	return step.Checker{Broker: a.link.alive, Groups: a.groups, Log: a.log,
+		Probes: telemetry.Prober{TLS: &tls.Config{Time: a.clock.now}}}
+}
+
+// secret reads a secret of this device, for the step that names it.
+func (a *Agent) secret(name string) (string, error) {
+	text, err := os.ReadFile(filepath.Join(a.secrets(), name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("secret: there is no file %s in %s", name, a.secrets())
+	}
+	if len(text) > executor.MaxOutput {
+		return "", fmt.Errorf("secret: %s has %d bytes: at most %d are taken", name, len(text), executor.MaxOutput)
+	}
+	return strings.TrimRight(string(text), "\r\n"), err
+}
+
+func (a *Agent) secrets() string { return filepath.Join(filepath.Dir(a.path), "secrets") }
+
+// mask hides every secret of this device in what a step has collected.
+func (a *Agent) mask(text []byte) []byte {
+	files, _ := os.ReadDir(a.secrets()) // none: nothing to hide
+	var secrets []string
+	for _, f := range files {
+		if s, err := a.secret(f.Name()); err == nil {
+			secrets = append(secrets, s)
+		}
+	}
+	if password, err := a.config.Load().password(); err == nil {
+		secrets = append(secrets, password)
+	}
+	return []byte(executor.Mask(string(text), secrets))
 }
 
 // policy is what the owner lets steps do; what is the agent's own is nobody's.
 func (a *Agent) policy() step.Policy {
 	c := a.config.Load()
-	own := []string{c.State, a.path, filepath.Join(filepath.Dir(a.path), "secrets"), filepath.Join(filepath.Dir(a.path), "keys.json"),
+	own := []string{c.State, a.path, a.secrets(), filepath.Join(filepath.Dir(a.path), "keys.json"),
 		c.Link.Key, c.Link.PasswordFile}
 	if exe, err := os.Executable(); err == nil {
 		own = append(own, exe)

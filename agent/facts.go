@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/telemetry"
@@ -26,9 +27,29 @@ type facts struct {
 // contract is the version of the job document that this agent speaks.
 const contract = 1
 
-// facts reads them anew, as JSON.
+// factsKept is how long facts that were read are good for: hundreds of offers
+// may want them at once.
+const factsKept = 5 * time.Second
+
+// factsRead are facts and when they were read.
+type factsRead struct {
+	text []byte
+	of   *Config
+	at   time.Time
+}
+
+// facts is what they are now, as JSON.
 func (a *Agent) facts() []byte {
-	return encodeFacts(a.config.Load(), telemetry.Host(context.Background()), a.kinds())
+	c, last := a.config.Load(), a.lastFacts.Load()
+	if last == nil || last.of != c || time.Since(last.at) > factsKept {
+		last = &factsRead{a.readFacts(c), c, time.Now()}
+		a.lastFacts.Store(last)
+	}
+	return last.text
+}
+
+func (a *Agent) readFacts(c *Config) []byte {
+	return encodeFacts(c, telemetry.Host(context.Background()), a.kinds())
 }
 
 func encodeFacts(c *Config, host telemetry.Facts, kinds executor.Kinds) []byte {

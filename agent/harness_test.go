@@ -41,7 +41,7 @@ type spy struct {
 	b *broker
 }
 
-func (s *spy) ID() string          { return "spy" }
+func (s *spy) ID() string           { return "spy" }
 func (s *spy) Provides(b byte) bool { return b == mochi.OnPublished || b == mochi.OnPacketSent }
 
 func (s *spy) OnPublished(c *mochi.Client, p packets.Packet) {

@@ -10,9 +10,10 @@ import (
 func (a *Agent) kinds() executor.Kinds {
 	policy := a.policy()
 	return executor.Kinds{
-		"command":  step.Command{Groups: a.groups},
-		"download": step.Download{Policy: policy},
-		"file":     step.File{Policy: policy},
-		"reboot":   step.Reboot{Command: a.config.Load().Policy.Reboot},
+		"command":    step.Command{Groups: a.groups},
+		"diagnostic": step.Diagnostic{Checker: a.checker(), Policy: policy, Mask: a.mask},
+		"download":   step.Download{Policy: policy},
+		"file":       step.File{Policy: policy},
+		"reboot":     step.Reboot{Command: a.config.Load().Policy.Reboot},
 	}
 }

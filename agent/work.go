@@ -134,7 +134,7 @@ func (a *Agent) executor(ctx context.Context) *executor.Executor {
 		Journal: a.journal, Boot: a.boot, Dir: a.taskDir(),
 		Stopping: ctx.Done(), Log: a.log,
 		Now: a.clock.stamp, Env: a.env, Admit: a.admit, Gate: a.gate,
-		Check: a.check, Reach: a.link.fresh, Live: a.told.live,
+		Secret: a.secret, Check: a.check, Reach: a.link.fresh, Live: a.told.live,
 		Settle: func(jobCtx context.Context) { a.settle(ctx, jobCtx) },
 		Put:    a.committed,
 	}

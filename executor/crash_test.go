@@ -40,7 +40,7 @@ func cutEverywhere(t *testing.T, mix string, cancelAt int, cuts []cut) (runs int
 	w := newWorld(t, job(mix))
 	w.run(cuts, cancelAt)
 	if t.Failed() || !w.keeps(len(cuts)) {
-		t.Fatalf("after cuts %v, cancel at boot %d: %s; %s; effects %v", cuts, cancelAt, strings.Join(w.trace, " "), ended(w.disk), w.effects)
+		t.Fatalf("after cuts %v, cancel at boot %d: %s; %s; effects %v", cuts, cancelAt, strings.Join(w.trace, " "), howItEnded(w.disk), w.effects)
 	}
 	if len(cuts) == 3 {
 		return 1

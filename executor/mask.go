@@ -13,9 +13,9 @@ const masked = "********"
 // of every output, and guard nothing.
 const minSecret = 4
 
-// mask hides secrets in what leaves the device, line by line for those that
+// Mask hides secrets in what leaves the device, line by line for those that
 // have several.
-func mask(text string, secrets []string) string {
+func Mask(text string, secrets []string) string {
 	for _, s := range lines(secrets) {
 		text = strings.ReplaceAll(text, s, masked)
 	}
@@ -43,5 +43,5 @@ type hidden struct {
 	secrets []string
 }
 
-func (h hidden) Error() string { return mask(h.error.Error(), h.secrets) }
+func (h hidden) Error() string { return Mask(h.error.Error(), h.secrets) }
 func (h hidden) Unwrap() error { return h.error }

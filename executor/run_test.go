@@ -43,7 +43,7 @@ func TestRun(t *testing.T) {
 				if got := strings.Join(w.trace, " "); got != c.trace {
 					t.Errorf("trace: got %q, want %q", got, c.trace)
 				}
-				if got := ended(w.disk); got != c.end {
+				if got := howItEnded(w.disk); got != c.end {
 					t.Errorf("end: got %q, want %q", got, c.end)
 				}
 			})
@@ -51,7 +51,7 @@ func TestRun(t *testing.T) {
 	}
 }
 
-func ended(r Record) string {
+func howItEnded(r Record) string {
 	words := []string{strings.TrimSpace(string(r.State)+" "+r.Reason) + ":"}
 	for _, s := range r.Steps {
 		if s.State == "" {
@@ -118,7 +118,7 @@ func TestTimeouts(t *testing.T) {
 				j := job("a b")
 				c.edit(&j)
 				r, err := runSlow(t, j, slow{}, Executor{}, t.Context())
-				if got := ended(r); err != nil || got != c.want {
+				if got := howItEnded(r); err != nil || got != c.want {
 					t.Errorf("got %q, %v; want %q", got, err, c.want)
 				}
 			})
@@ -131,7 +131,7 @@ func TestCancelEndsARunningStep(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		time.AfterFunc(time.Second, func() { cancel(Cancel{}) })
 		r, err := runSlow(t, job("a:retry=3 b | c"), slow{}, Executor{}, ctx)
-		if got, want := ended(r), "cancelled: failed pending pending"; err != nil || got != want {
+		if got, want := howItEnded(r), "cancelled: failed pending pending"; err != nil || got != want {
 			t.Errorf("got %q, %v; want %q", got, err, want)
 		}
 		if r.Steps[0].Reason != "cancelled" {
@@ -162,7 +162,7 @@ func TestStopMarksTheStep(t *testing.T) {
 func TestAPanickingKindFailsItsStep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, err := runSlow(t, job("a b"), panics{}, Executor{}, t.Context())
-		if got := ended(r); err != nil || got != "failed step a: panic: boom (a bug in the agent): failed pending" {
+		if got := howItEnded(r); err != nil || got != "failed step a: panic: boom (a bug in the agent): failed pending" {
 			t.Errorf("got %q, %v", got, err)
 		}
 	})
@@ -199,7 +199,7 @@ func TestAFailedCommitIsTriedAgain(t *testing.T) {
 		if _, err := x.Run(t.Context(), w.disk); err != nil || told != 5 {
 			t.Errorf("got %v, told of %d failures", err, told)
 		}
-		if got := ended(w.disk); got != "succeeded: succeeded succeeded" {
+		if got := howItEnded(w.disk); got != "succeeded: succeeded succeeded" {
 			t.Errorf("got %q", got)
 		}
 	})
@@ -219,7 +219,7 @@ func TestAGatedJobWaitsBetweenSteps(t *testing.T) {
 		if want := (Wait{Reason: "outside its window"}); err != want {
 			t.Fatalf("got %v, want %v", err, want)
 		}
-		if got := ended(w.disk); got != "running: succeeded pending" {
+		if got := howItEnded(w.disk); got != "running: succeeded pending" {
 			t.Errorf("on disk: %q", got)
 		}
 	})

@@ -35,7 +35,7 @@ func (t *tail) Write(p []byte) (int, error) {
 func (t *tail) text(secrets []string) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	text := mask(strings.ToValidUTF8(strings.ReplaceAll(string(t.buf), "\x00", "\uFFFD"), "\uFFFD"), secrets)
+	text := Mask(strings.ToValidUTF8(strings.ReplaceAll(string(t.buf), "\x00", "\uFFFD"), "\uFFFD"), secrets)
 	if len(text) <= MaxOutput {
 		return text
 	}

@@ -61,7 +61,7 @@ func TestSecretsAreHiddenWhereverTheyEndUp(t *testing.T) {
 		t.Errorf("told %d bytes, beginning with %q", len(text), text[:20])
 	}
 	for _, leak := range []string{"a hunter2hunter2 b", `{"k":"line one\nline two\"quoted\""}`, "two\"quoted\""} {
-		if got := mask(leak, secrets); strings.Contains(got, "hunter2") || strings.Contains(got, "quoted") {
+		if got := Mask(leak, secrets); strings.Contains(got, "hunter2") || strings.Contains(got, "quoted") {
 			t.Errorf("%q became %q", leak, got)
 		}
 	}
