@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	bolt "go.etcd.io/bbolt"
@@ -65,15 +66,23 @@ func (db *DB) accept(r executor.Record) error {
 		if e.Seq, err = tx.Bucket(bucketJobs).NextSequence(); err != nil {
 			return err
 		}
-		if err := tx.Bucket(bucketTexts).Put([]byte(r.Key), r.Text); err != nil {
-			return err
-		}
-		return putEntry(tx, e, false)
+		return errors.Join(putText(tx, r), putEntry(tx, e, 0))
 	})
 	if err == nil {
 		db.learn(e)
 	}
 	return err
+}
+
+func putText(tx *bolt.Tx, r executor.Record) error {
+	texts, n := tx.Bucket(bucketTexts), 0
+	for piece := range slices.Chunk(r.Text, 4<<10) {
+		if err := texts.Put(partKey(r.Key, n), piece); err != nil {
+			return err
+		}
+		n++
+	}
+	return nil
 }
 
 // digest returns the digest under which the key is known. It is empty where a

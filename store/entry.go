@@ -128,7 +128,7 @@ func read(tx *bolt.Tx, key string) (entry, error) {
 	if err != nil {
 		return e, err
 	}
-	e.Text = bytes.Clone(tx.Bucket(bucketTexts).Get([]byte(key)))
+	eachWith(tx.Bucket(bucketTexts), partPrefix(key), func(_, v []byte) { e.Text = append(e.Text, v...) })
 	e.Job, _ = parse(e)
 	prefix := partPrefix(key)
 	eachWith(b, prefix, func(k, v []byte) { e.setPart(k[len(prefix):], v) })
@@ -170,8 +170,8 @@ func keyOfState(k []byte) (string, bool) {
 
 func partPrefix(key string) []byte { return append([]byte(key), 0) }
 
-func partKey(key string, step int, part byte) []byte {
-	return append(binary.BigEndian.AppendUint16(partPrefix(key), uint16(step)), part)
+func partKey(key string, step int, part ...byte) []byte {
+	return append(binary.BigEndian.AppendUint16(partPrefix(key), uint16(step)), part...)
 }
 
 func (e *entry) setPart(k, v []byte) {

@@ -153,11 +153,20 @@ func (in *inspection) page(id uint64) ([]byte, error) {
 	return p, nil
 }
 
-// bounds are what the keys below a branch lie between; nil is no bound.
-type bounds struct{ from, to []byte }
+// bounds are the first key of a page, which must be the one in its parent, for
+// bbolt finds it there by that; and the key that comes behind all of them. Nil is
+// no bound.
+type bounds struct{ first, end []byte }
 
-func (b bounds) hold(key []byte) bool {
-	return bytes.Compare(key, b.from) >= 0 && (b.to == nil || bytes.Compare(key, b.to) < 0)
+// hold tells whether the key may follow last, or be the first if that is nil.
+func (b bounds) hold(last, key []byte) bool {
+	if b.end != nil && bytes.Compare(key, b.end) >= 0 {
+		return false
+	}
+	if last == nil {
+		return b.first == nil || bytes.Equal(key, b.first)
+	}
+	return bytes.Compare(last, key) < 0
 }
 
 // leafFunc looks at one entry of a leaf.
@@ -186,7 +195,7 @@ func (in *inspection) tree(id uint64, b bounds, each leafFunc) error {
 func (in *inspection) branch(p []byte, b bounds, each leafFunc) error {
 	count := int(order.Uint16(p[10:]))
 	keys, children := make([][]byte, count+1), make([]uint64, count)
-	keys[count] = b.to
+	keys[count] = b.end
 	for i := range count {
 		at := headerSize + i*elementSize
 		e, ok := slice(p, uint64(at), elementSize)
@@ -201,10 +210,12 @@ func (in *inspection) branch(p []byte, b bounds, each leafFunc) error {
 	if count == 0 {
 		return errors.New("a branch without children")
 	}
+	var last []byte
 	for i, child := range children {
-		if !b.hold(keys[i]) {
+		if !b.hold(last, keys[i]) {
 			return errKeyOrder
 		}
+		last = keys[i]
 		if err := in.tree(child, bounds{keys[i], keys[i+1]}, each); err != nil {
 			return err
 		}
@@ -231,7 +242,7 @@ func leaf(p []byte, b bounds, each leafFunc) error {
 		if !ok || !ok2 || length == 0 {
 			return errDamagedEntry
 		}
-		if !b.hold(key) || last != nil && bytes.Compare(last, key) >= 0 {
+		if !b.hold(last, key) {
 			return errKeyOrder
 		}
 		last = key

@@ -18,10 +18,12 @@ func (l levelError) Error() string {
 	return fmt.Sprintf("it was written by a newer agent (schema level %d, this one knows %d)", int(l), level)
 }
 
-// load builds RAM's picture of the file and finds what does not decode.
+// load builds RAM's picture of the file, from nothing, and finds what does not
+// decode.
 func (db *DB) load() error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
+	db.jobs, db.marks, db.cancels, db.ids, db.floor = map[string]standing{}, map[string]uint64{}, map[string]int64{}, 0, 0
 	return db.bolt.View(func(tx *bolt.Tx) error {
 		if err := checkLevel(tx); err != nil {
 			return unusable("%w", err)
@@ -32,8 +34,8 @@ func (db *DB) load() error {
 			db.floor = int64(binary.BigEndian.Uint64(v))
 		}
 		err := errors.Join(
-			tx.Bucket(bucketJobs).ForEach(db.loadState),
-			tx.Bucket(bucketPast).ForEach(db.loadState),
+			tx.Bucket(bucketJobs).ForEach(db.loadStates(false)),
+			tx.Bucket(bucketPast).ForEach(db.loadStates(true)),
 			tx.Bucket(bucketIDs).ForEach(db.loadID),
 			tx.Bucket(bucketCancels).ForEach(db.loadCancel))
 		if err != nil {
@@ -63,21 +65,29 @@ func checkLevel(tx *bolt.Tx) error {
 	return nil
 }
 
-func (db *DB) loadState(k, v []byte) error {
-	key, ok := keyOfState(k)
-	if !ok {
-		return nil
-	}
-	e, err := decodeEntry(key, v)
-	if err != nil {
+// loadStates returns what reads the states among the values of jobs or past.
+func (db *DB) loadStates(final bool) func(k, v []byte) error {
+	return func(k, v []byte) error {
+		key, ok := keyOfState(k)
+		if !ok {
+			return nil
+		}
+		e, err := decodeEntry(key, v)
+		if err == nil && e.State.Final() != final {
+			err = fmt.Errorf("job %q: its state cannot be %q", key, e.State)
+		}
+		if err == nil {
+			db.know(e)
+		}
 		return err
 	}
-	db.know(e)
-	return nil
 }
 
 func (db *DB) loadID(k, v []byte) error {
 	l, err := decodeLine(k, v)
+	if err == nil && !l.State.Final() {
+		err = fmt.Errorf("id %q: its state cannot be %q", k, l.State)
+	}
 	db.ids += held(l.ID)
 	return err
 }

@@ -43,18 +43,47 @@ func (db *DB) Prune(now time.Time, h History) ([]string, error) {
 	defer db.write.Unlock()
 	h.Count, h.Bytes = cmp.Or(h.Count, 100), cmp.Or(h.Bytes, db.max/4)
 	all, err := db.over()
-	if err != nil {
-		return nil, fmt.Errorf("pruning the journal: %w", err)
-	}
 	cut, forget := h.plan(all, now)
-	if len(cut)+len(forget) == 0 {
-		return nil, nil
+	if err == nil {
+		err = db.prune(cut, forget)
 	}
-	err = db.update(func(tx *bolt.Tx) error { return prune(tx, cut, forget) })
 	if err != nil {
 		return nil, fmt.Errorf("pruning the journal: %w", err)
 	}
-	return db.unlearn(cut, forget), nil
+	var ids []string
+	for _, o := range forget {
+		ids = append(ids, o.ID)
+	}
+	return ids, nil
+}
+
+// cutAll cuts down whatever may be.
+func (db *DB) cutAll() error {
+	all, err := db.over()
+	if err != nil {
+		return err
+	}
+	cut, _ := History{}.plan(all, time.Time{})
+	return db.prune(cut, nil)
+}
+
+func (db *DB) prune(cut, forget []over) error {
+	if len(cut)+len(forget) == 0 {
+		return nil
+	}
+	if err := db.update(func(tx *bolt.Tx) error { return prune(tx, cut, forget) }); err != nil {
+		return err
+	}
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	for _, o := range slices.Concat(cut, forget) {
+		delete(db.jobs, o.key)
+		delete(db.marks, o.key)
+	}
+	for _, o := range forget {
+		db.ids -= held(o.ID)
+	}
+	return nil
 }
 
 // over lists what is final, newest first.
@@ -84,8 +113,10 @@ func (db *DB) whole(tx *bolt.Tx, key string) (over, error) {
 	e, err := decodeEntry(key, value)
 	s, _ := db.standing(key)
 	o := over{line: e.line(), key: key, whole: true, told: s.told >= s.rev}
-	o.bytes = int64(len(value) + len(tx.Bucket(bucketTexts).Get([]byte(key))))
-	eachWith(past, partPrefix(key), func(_, v []byte) { o.bytes += int64(len(v)) })
+	o.bytes = int64(len(value))
+	for _, b := range []*bolt.Bucket{past, tx.Bucket(bucketTexts)} {
+		eachWith(b, partPrefix(key), func(_, v []byte) { o.bytes += int64(len(v)) })
+	}
 	return o, err
 }
 
@@ -130,7 +161,7 @@ func prune(tx *bolt.Tx, cut, forget []over) error {
 	for _, o := range slices.Concat(cut, forget) {
 		err := errors.Join(
 			drop(tx.Bucket(bucketPast), o.key),
-			tx.Bucket(bucketTexts).Delete([]byte(o.key)),
+			drop(tx.Bucket(bucketTexts), o.key),
 			tx.Bucket(bucketIDs).Delete([]byte(o.key)))
 		if err != nil {
 			return err
@@ -153,19 +184,4 @@ func putLine(tx *bolt.Tx, key string, l line) error {
 		return err
 	}
 	return put(tx.Bucket(bucketIDs), []byte(key), value)
-}
-
-func (db *DB) unlearn(cut, forget []over) []string {
-	db.mu.Lock()
-	defer db.mu.Unlock()
-	for _, o := range slices.Concat(cut, forget) {
-		delete(db.jobs, o.key)
-		delete(db.marks, o.key)
-	}
-	var ids []string
-	for _, o := range forget {
-		db.ids -= held(o.ID)
-		ids = append(ids, o.ID)
-	}
-	return ids
 }

@@ -49,7 +49,7 @@ func (db *DB) ReadBack(past []Past) error {
 			switch e := p.entry(seq); {
 			case !p.State.Final():
 				lost = append(lost, e)
-				err = putEntry(tx, e, true)
+				err = putEntry(tx, e, 0)
 			default:
 				ids += held(p.ID)
 				err = putLine(tx, e.Key, e.line())

@@ -11,7 +11,7 @@
 //	jobs     KEY 00 step(2) o|r    output or result of a step
 //	         KEY 01                rev that was told (8 bytes), then the Record's small state as JSON
 //	past     as jobs, for Records that are final
-//	texts    KEY      the document's exact text
+//	texts    KEY 00 piece(2)       the document's exact text, in pieces
 //	ids      KEY      what is left of a pruned Record, as JSON
 //	cancels  KEY      when the cancel came, unix seconds
 //	marks    NAME     small values of the agent's: when a schedule was last due
@@ -20,7 +20,8 @@
 // Numbers are big-endian. bbolt writes whole leaves and all that is above them,
 // so a step boundary costs least where few keys lie: it touches jobs alone, whose
 // one leaf holds what is unfinished, and meta, which is so small that bbolt keeps
-// it in its root page. A long text beside them would be written in every commit.
+// it in its root page. A long text beside them would be written in every commit,
+// and as one value it would be written again with its neighbours in texts.
 // Of a job's keys the state is the last, so it shares a leaf with the newest
 // outputs, not with the oldest. Within a schema level only optional JSON fields
 // are added: the old agent must read the file after a new one was taken back.
@@ -91,7 +92,7 @@ func Open(dir string, o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{lock: lock, now: o.Now, jobs: map[string]standing{}, marks: map[string]uint64{}, cancels: map[string]int64{}}
+	db := &DB{lock: lock, now: o.Now}
 	if db.now == nil {
 		db.now = time.Now
 	}

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/ratchetd/ratchet/executor"
 )
@@ -79,19 +80,28 @@ func (db *DB) Put(r executor.Record) error {
 
 func (db *DB) putAll(entries []entry) error {
 	used, bound := db.Room()
-	err := db.update(func(tx *bolt.Tx) error {
+	room := bound/8*7 - used
+	write := func(tx *bolt.Tx) error {
 		for _, e := range entries {
-			if err := putEntry(tx, e, used > bound/8*7); err != nil {
+			if err := putEntry(tx, e, room); err != nil {
 				return err
 			}
 		}
 		return nil
-	})
-	if err != nil {
-		return err
 	}
-	db.learn(entries...)
-	return nil
+	err := db.update(write)
+	if errors.Is(err, bolterrors.ErrMaxSizeReached) {
+		// What is free lies in pieces that are too small. Ending this job is worth
+		// more than the details of those that are over, and than its own outputs.
+		room = 0
+		if err = db.cutAll(); err == nil {
+			err = db.update(write)
+		}
+	}
+	if err == nil {
+		db.learn(entries...)
+	}
+	return err
 }
 
 // learn enters what is on disk now into RAM's picture.
@@ -107,9 +117,9 @@ func (db *DB) learn(entries ...entry) {
 }
 
 // putEntry writes what changed of a Record, and moves one that is final to past.
-// In the last eighth of the file the steps' outputs and results are left out: a
-// job must be able to reach its end.
-func putEntry(tx *bolt.Tx, e entry, narrow bool) error {
+// Outputs and results that do not fit into room are left out: they must not fill
+// the last eighth of the database, for every job must be able to reach its end.
+func putEntry(tx *bolt.Tx, e entry, room int64) error {
 	b := tx.Bucket(bucketJobs)
 	if e.State.Final() {
 		if err := errors.Join(drop(b, e.Key), tx.Bucket(bucketCancels).Delete([]byte(e.Key))); err != nil {
@@ -121,28 +131,32 @@ func putEntry(tx *bolt.Tx, e entry, narrow bool) error {
 	if err != nil {
 		return err
 	}
-	if err := put(b, stateKey(e.Key), value); err != nil || narrow {
+	if err := put(b, stateKey(e.Key), value); err != nil {
 		return err
 	}
 	for i, s := range e.Steps {
-		if err := putPart(b, partKey(e.Key, i, 'o'), []byte(s.Output)); err != nil {
-			return err
-		}
-		if err := putPart(b, partKey(e.Key, i, 'r'), s.Result); err != nil {
+		err := errors.Join(
+			putPart(b, partKey(e.Key, i, 'o'), []byte(s.Output), &room),
+			putPart(b, partKey(e.Key, i, 'r'), s.Result, &room))
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func putPart(b *bolt.Bucket, key, value []byte) error {
-	if len(value) == 0 {
+func putPart(b *bolt.Bucket, key, value []byte, room *int64) error {
+	if old := b.Get(key); bytes.Equal(old, value) {
+		return nil
+	}
+	*room -= int64(len(key) + len(value))
+	if len(value) == 0 || *room < 0 {
 		return b.Delete(key)
 	}
-	return put(b, key, value)
+	return b.Put(key, value)
 }
 
-// drop removes a Record from jobs or past.
+// drop removes all that lies under the key in a bucket.
 func drop(b *bolt.Bucket, key string) error {
 	keys := [][]byte{stateKey(key)}
 	eachWith(b, partPrefix(key), func(k, _ []byte) { keys = append(keys, bytes.Clone(k)) })
