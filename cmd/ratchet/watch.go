@@ -104,8 +104,9 @@ func (v *view) follow(ctx context.Context, c *client, d display) error {
 			d.tell(r.status)
 		}
 	}
-	beat := time.NewTicker(tick)
+	beat, again := time.NewTicker(tick), time.NewTicker(refreshEvery)
 	defer beat.Stop()
+	defer again.Stop()
 	for {
 		rows := v.rows(time.Now())
 		d.draw(rows)
@@ -114,6 +115,11 @@ func (v *view) follow(ctx context.Context, c *client, d display) error {
 		}
 		if err := v.listen(ctx, c, d, beat.C); err != nil {
 			return err
+		}
+		select {
+		case <-again.C:
+			c.refresh()
+		default:
 		}
 	}
 }
