@@ -85,6 +85,7 @@ func checkHeaders(h map[string]string) error {
 
 // downloadState is a download's checkpoint.
 type downloadState struct {
+	Path  string     `json:"path"` // the target
 	Fetch Checkpoint `json:"fetch"`
 	Undo  undo       `json:"undo"`
 }
@@ -98,8 +99,6 @@ type downloading struct {
 	state downloadState
 }
 
-// begin reads what the step is to do and where it was. When only the target
-// cannot be found, it returns the downloading without a path, and an error.
 func (k Download) begin(t *executor.Task) (*downloading, error) {
 	with, err := parseDownload(t.With)
 	if err != nil {
@@ -110,6 +109,7 @@ func (k Download) begin(t *executor.Task) (*downloading, error) {
 		return nil, err
 	}
 	s.path, err = resolve(with.To)
+	s.state.Path = s.path
 	return s, err
 }
 
@@ -208,22 +208,17 @@ func (s *downloading) fetch() Fetch {
 	}
 }
 
-// Undo implements executor.Undoer.
+// Undo implements executor.Undoer. It needs no parameters: nothing was written
+// before it was saved where.
 func (k Download) Undo(_ context.Context, t *executor.Task) error {
-	s, err := k.begin(t)
-	if s == nil {
+	var s downloadState
+	if found, err := t.Load(&s); !found || err != nil {
 		return err
 	}
-	if s.state.Undo.Was != nil {
-		s.path = s.state.Undo.Was.Path
-	}
-	if s.path == "" { // it never got as far as to find the target
-		return nil
-	}
 	for _, left := range []string{"part", "new"} {
-		if err := k.Files.removeForGood(beside(s.path, left)); err != nil {
+		if err := k.Files.removeForGood(beside(s.Path, left)); err != nil {
 			return err
 		}
 	}
-	return s.state.Undo.restore(k.Files, t.Dir)
+	return s.Undo.restore(k.Files, t.Dir)
 }

@@ -108,8 +108,6 @@ type filing struct {
 	undo undo
 }
 
-// begin reads what the step is to do and where it was. When only the file
-// cannot be found, it returns the filing without a path, and an error.
 func (k File) begin(t *executor.Task) (*filing, error) {
 	with, err := parseFile(t.With)
 	if err != nil {
@@ -227,20 +225,17 @@ func notEnd(err error) error {
 	return err
 }
 
-// Undo implements executor.Undoer.
+// Undo implements executor.Undoer. It needs no parameters: nothing was written
+// before it was saved where.
 func (k File) Undo(_ context.Context, t *executor.Task) error {
-	s, err := k.begin(t)
-	if s == nil {
+	var u undo
+	if _, err := t.Load(&u); err != nil {
 		return err
 	}
-	if s.undo.Was != nil {
-		s.path = s.undo.Was.Path
+	if u.Was != nil {
+		if err := k.Files.removeForGood(beside(u.Was.Path, "new")); err != nil {
+			return err
+		}
 	}
-	if s.path == "" { // it never got as far as to find the file
-		return nil
-	}
-	if err := k.Files.removeForGood(beside(s.path, "new")); err != nil {
-		return err
-	}
-	return s.undo.restore(k.Files, t.Dir)
+	return u.restore(k.Files, t.Dir)
 }

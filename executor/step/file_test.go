@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
 )
 
@@ -197,4 +198,46 @@ func TestALongNameCanBeWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantFile(t, path, []byte("new"))
+}
+
+// TestUndoNeedsNoParameters: what the device filled in may be gone by then.
+func TestUndoNeedsNoParameters(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	if err := os.WriteFile(path, []byte("before"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := newServer(t, pattern(10))
+	for name, tt := range map[string]struct {
+		kind interface {
+			executor.Kind
+			executor.Undoer
+		}
+		with string
+	}{
+		"file":     {step.File{}, fmt.Sprintf(`{"path":%q,"content":"new"}`, path)},
+		"download": {step.Download{}, fmt.Sprintf(`{"url":%q,"sha256":%q,"to":%q}`, s.URL, digest(s.content), path)},
+	} {
+		a := newAttempt(t, "%s", tt.with)
+		if err := a.run(t.Context(), tt.kind); err != nil {
+			t.Fatal(err)
+		}
+		a.With = []byte(`{"url":{"jq":".vars.url"},"content":{"secret":"gone"}}`)
+		if err := a.undo(tt.kind); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		wantFile(t, path, []byte("before"))
+	}
+}
+
+func TestNothingIsReplacedThatCannotBeKept(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	if err := os.WriteFile(path, []byte("before"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a := newAttempt(t, `{"path":%q,"content":"new"}`, path)
+	a.Dir = "/proc/no-such-place"
+	wantError(t, a.run(t.Context(), step.File{}), "undo data")
+	a.Dir = ""
+	wantError(t, a.run(t.Context(), step.File{}), "keeping undo data: the task has no directory")
+	wantFile(t, path, []byte("before"))
 }

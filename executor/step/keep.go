@@ -51,6 +51,9 @@ func (u *undo) keep(f Files, t *executor.Task, path string, save func() error) e
 		return err
 	}
 	if !old.Absent && old.Link == "" {
+		if t.Dir == "" {
+			return errors.New("keeping undo data: the task has no directory")
+		}
 		if err := f.makeTree(t.Dir, 0o700); err != nil {
 			return fmt.Errorf("making room for undo data: %w", err)
 		}

@@ -14,8 +14,12 @@ import (
 // open opens the part and hashes what of it can be trusted: what was synced,
 // and in the same boot all of it, for the page cache outlives a killed agent.
 func (x *transfer) open(ctx context.Context) error {
-	if err := x.openPart(); err != nil {
-		return err
+	if x.at.Validator == "" {
+		return nil
+	}
+	var err error
+	if x.part, err = x.Files.open(x.Part, 0); err != nil {
+		return nil // it is begun anew
 	}
 	info, err := x.part.file.Stat()
 	if err != nil {
@@ -32,20 +36,22 @@ func (x *transfer) open(ctx context.Context) error {
 	if x.done > 0 {
 		fmt.Fprintf(x.Note, "going on at byte %d\n", x.done)
 	}
-	if x.done < info.Size() {
-		return x.part.truncate(x.done)
-	}
-	return nil
+	return x.part.truncate(x.done)
 }
 
-// openPart opens the part that the Checkpoint tells of, or else a new one.
-func (x *transfer) openPart() (err error) {
-	if x.at.Validator != "" {
-		if x.part, err = x.Files.open(x.Part, 0); err == nil {
-			return nil
-		}
+// begin makes an empty part for what at tells of, which is saved before.
+func (x *transfer) begin(at Checkpoint) error {
+	x.at, x.due = at, x.interval()
+	if err := x.room(); err != nil {
+		return err
 	}
-	x.at = Checkpoint{}
+	if err := x.Save(x.at); err != nil {
+		return err
+	}
+	if x.part.file != nil {
+		return nil // it is empty already
+	}
+	var err error
 	if x.part, err = x.Files.create(x.Part); err != nil {
 		return err
 	}

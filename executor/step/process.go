@@ -46,7 +46,7 @@ func (p *process) run(ctx context.Context) (syscall.WaitStatus, error) {
 		return 0, startError(cmd.Path, err)
 	}
 	group := cmd.Process.Pid
-	if err := p.groups.Add(group); err != nil {
+	if err := p.groups.Add(group); err != nil && p.log != nil {
 		p.log.Warn("the process group is not noted: if the agent is killed, its children may live on", "err", err)
 	}
 	err = p.await(ctx, group, exited)

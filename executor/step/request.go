@@ -96,9 +96,9 @@ func (x *transfer) answer(resp *http.Response) error {
 	status := fmt.Errorf("GET %s: %s", masked(x.URL), resp.Status)
 	switch code := resp.StatusCode; {
 	case code == http.StatusOK:
-		return x.begin(resp)
+		return orFinal(x.whole(resp))
 	case code == http.StatusPartialContent && x.done > 0 && x.goesOn(resp):
-		return x.enough()
+		return orFinal(x.room())
 	case x.done > 0 && (code == http.StatusPartialContent || code == http.StatusPreconditionFailed ||
 		code == http.StatusRequestedRangeNotSatisfiable):
 		if err := x.restart(); err != nil {
@@ -113,29 +113,21 @@ func (x *transfer) answer(resp *http.Response) error {
 	return final{status}
 }
 
-// begin takes an answer that holds the whole.
-func (x *transfer) begin(resp *http.Response) error {
-	if x.done > 0 {
-		if err := x.restart(); err != nil {
-			return final{err}
-		}
-	}
-	x.at = Checkpoint{Validator: validator(resp.Header), Size: max(resp.ContentLength, 0), Boot: x.Boot}
-	x.due = x.interval()
-	if err := x.enough(); err != nil {
-		return err
-	}
-	if err := x.Save(x.at); err != nil {
+func orFinal(err error) error {
+	if err != nil {
 		return final{err}
 	}
 	return nil
 }
 
-func (x *transfer) enough() error {
-	if err := x.room(); err != nil {
-		return final{err}
+// whole takes an answer that holds all of it.
+func (x *transfer) whole(resp *http.Response) error {
+	if x.done > 0 {
+		if err := x.restart(); err != nil {
+			return err
+		}
 	}
-	return nil
+	return x.begin(Checkpoint{Validator: validator(resp.Header), Size: max(resp.ContentLength, 0), Boot: x.Boot})
 }
 
 // goesOn tells whether a 206 holds what follows on the part, of the same file.
