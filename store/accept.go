@@ -37,7 +37,7 @@ func (db *DB) Accept(r executor.Record) (Verdict, error) {
 	}
 	db.write.Lock()
 	defer db.write.Unlock()
-	switch digest, known, err := db.digest(r.Key); {
+	switch digest, known, err := db.Known(r.Key); {
 	case err != nil:
 		return NoRoom, fmt.Errorf("accepting job %s: %w", r.Key, err)
 	case known && digest != "" && digest != r.Digest:
@@ -85,9 +85,9 @@ func putText(tx *bolt.Tx, r executor.Record) error {
 	return nil
 }
 
-// digest returns the digest under which the key is known. It is empty where a
-// read-back status did not tell it.
-func (db *DB) digest(key string) (digest string, known bool, err error) {
+// Known tells whether the key was used, and by the document with which digest. It
+// is empty where a read-back status did not tell it.
+func (db *DB) Known(key string) (digest string, known bool, err error) {
 	err = db.bolt.View(func(tx *bolt.Tx) error {
 		if _, v := home(tx, key); v != nil {
 			e, err := decodeEntry(key, v)

@@ -24,7 +24,7 @@ func (db *DB) Cancel(id string) error {
 		return nil
 	}
 	s, open := db.standing(id)
-	if _, known, err := db.digest(id); err != nil || s.final || known && !open {
+	if _, known, err := db.Known(id); err != nil || s.final || known && !open {
 		return err
 	}
 	now := db.now().Unix()

@@ -3,16 +3,13 @@ package store
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 
 	bolt "go.etcd.io/bbolt"
-	"golang.org/x/sys/unix"
 
 	"github.com/ratchetd/ratchet/executor"
 )
@@ -251,118 +248,4 @@ func FuzzDamagedFile(f *testing.F) {
 		data[int64(at2)%int64(len(data))] = b2
 		survives(t, data)
 	})
-}
-
-func TestANewerJournalIsKeptForTheNewerAgent(t *testing.T) {
-	db := open(t, Options{})
-	dir := filepath.Dir(db.lock.Name())
-	err := db.bolt.Update(func(tx *bolt.Tx) error { return tx.Bucket(bucketMeta).Put(keyLevel, []byte("2")) })
-	if err := errors.Join(err, db.Close()); err != nil {
-		t.Fatal(err)
-	}
-	db = openAt(t, dir, Options{})
-	if got := db.Broken(); !strings.Contains(got, "newer agent") || !strings.Contains(got, "ratchet.db.level2") {
-		t.Errorf("Broken() = %q, want it to say so", got)
-	}
-	if _, err := os.Stat(filepath.Join(dir, "ratchet.db.level2")); err != nil {
-		t.Error(err)
-	}
-}
-
-func TestFieldsOfANewerAgentAreTaken(t *testing.T) {
-	db := open(t, Options{})
-	accept(t, db, job(t, "j1", 1, ""))
-	err := db.bolt.Update(func(tx *bolt.Tx) error {
-		b, v := home(tx, "j1")
-		return b.Put(stateKey("j1"), append(v[:len(v)-1:len(v)-1], `,"later":{"a":1}}`...))
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, want := ids(reopen(t, db).Unfinished()), "j1"; got != want {
-		t.Errorf("got %q, want %q", got, want)
-	}
-}
-
-func TestAJobWhoseDocumentIsLostEndsAsFailed(t *testing.T) {
-	for name, text := range map[string]string{
-		"damaged": `{"id":"j1","steps":[{"name":"s0","command":{"argv":["rm"]}}]}`,
-		"newer":   `{"id":"j1","api":2,"steps":[{"name":"s0","command":{"argv":["true"]}}]}`,
-	} {
-		t.Run(name, func(t *testing.T) {
-			db := open(t, Options{})
-			r := job(t, "j1", 1, "")
-			if name == "newer" {
-				r.Digest = executor.Digest([]byte(text))
-			}
-			accept(t, db, r)
-			db.Told("j1", 1)
-			err := db.bolt.Update(func(tx *bolt.Tx) error { return tx.Bucket(bucketTexts).Put(partKey("j1", 0), []byte(text)) })
-			if err != nil {
-				t.Fatal(err)
-			}
-			db = reopen(t, db)
-			if got := ids(db.Unfinished()); got != "" {
-				t.Errorf("unfinished: got %q, want none", got)
-			}
-			got := record(t, db, "j1")
-			if got.State != executor.Failed || got.Rev != 2 || !strings.HasPrefix(got.Reason, "journal: ") {
-				t.Errorf("got %s, rev %d, %q", got.State, got.Rev, got.Reason)
-			}
-			if got, want := ids(db.Untold()), "j1"; got != want {
-				t.Errorf("untold: got %q, want %q", got, want)
-			}
-		})
-	}
-}
-
-func TestAFileThatMayNotBeReadIsAnErrorAndStays(t *testing.T) {
-	dir, path := lay(t, populated(t))
-	if err := os.Chmod(path, 0); err != nil {
-		t.Fatal(err)
-	}
-	asNobody(t, dir, path)
-	if _, err := Open(dir, Options{}); !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), path) {
-		t.Errorf("got %v, want a permission error that names the file", err)
-	}
-	if _, err := os.Stat(path + ".broken"); err == nil {
-		t.Error("it was set aside")
-	}
-}
-
-// asNobody gives the files to nobody and has this test go on as nobody, for to
-// root everything is allowed.
-func asNobody(t *testing.T, paths ...string) {
-	t.Helper()
-	if os.Getuid() != 0 {
-		return
-	}
-	const nobody = 65534
-	for _, p := range paths {
-		if err := os.Chown(p, nobody, nobody); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.Chmod(filepath.Dir(paths[0]), 0o711); err != nil {
-		t.Fatal(err)
-	}
-	runtime.LockOSThread()
-	if err := unix.Setfsuid(nobody); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := unix.Setfsuid(0); err == nil {
-			runtime.UnlockOSThread()
-		}
-	})
-}
-
-func TestADirectoryInPlaceOfTheFileIsAnError(t *testing.T) {
-	dir := t.TempDir()
-	if err := os.Mkdir(filepath.Join(dir, fileName), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Open(dir, Options{}); err == nil || !strings.Contains(err.Error(), "move it away") {
-		t.Errorf("got %v, want what to do", err)
-	}
 }

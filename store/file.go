@@ -88,16 +88,20 @@ func compact(path string, g geometry) error {
 	return build(path, g, func(b *bolt.DB) error { return bolt.Compact(b, old, 0) })
 }
 
-// build makes a database in memory, has fill write into it, and puts it at path
-// in one move: there is never half a journal.
+// build makes a database in a temporary place, has fill write into it, and puts it
+// at path in one move: there is never half a journal. Temporary files lie in RAM
+// where it matters, on OpenWrt; and there bbolt opens its file without help.
 func build(path string, g geometry, fill func(*bolt.DB) error) error {
-	b, err := bolt.Open("journal", 0o600, &bolt.Options{
+	b, err := bolt.Open("ratchet-journal-*", 0o600, &bolt.Options{
 		PageSize:       g.pageSize,
 		NoFreelistSync: true,
 		NoSync:         true,
-		OpenFile: func(name string, _ int, _ os.FileMode) (*os.File, error) {
-			fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
-			return os.NewFile(uintptr(fd), name), err
+		OpenFile: func(pattern string, _ int, _ os.FileMode) (*os.File, error) {
+			f, err := os.CreateTemp("", pattern)
+			if err == nil {
+				err = os.Remove(f.Name())
+			}
+			return f, err
 		},
 	})
 	if err != nil {
