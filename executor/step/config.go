@@ -1,0 +1,195 @@
+package step
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/ratchetd/ratchet/executor"
+)
+
+// Config is the kind that changes several files, UCI settings or both as one.
+//
+// All that is new is written beside the old and held against `validate` before
+// anything is replaced; all that is old is kept before, too. `validate` runs in
+// a folder, also named by RATCHET_PREPARED, in which the new files are found
+// under their own paths: etc/netplan/lan.yaml, or etc/config for `uci -c`.
+// `apply` runs after, also when the files were so already: that they are so
+// does not say that they are in use. Undo restores and applies once more.
+type Config struct {
+	Policy Policy
+	Files  Files
+	Groups Groups
+	UCI    string // the program; empty is uci
+	UCIDir string // where UCI keeps its packages; empty is /etc/config
+}
+
+const configTimeout = 10 * time.Minute // of validate and apply together
+
+type configWith struct {
+	Files    []json.RawMessage   `json:"files"`
+	UCI      map[string]uciValue `json:"uci"`
+	Validate []string            `json:"validate"`
+	Apply    []string            `json:"apply"`
+
+	files []fileWith
+	edits []uciEdits // by package
+}
+
+// configState is the undo data. The i-th is of the i-th file, and of the UCI
+// packages behind them.
+type configState struct {
+	Undo  []undo `json:"undo"`
+	Acted bool   `json:"acted"` // something may have been replaced or applied
+}
+
+// Check implements executor.Kind.
+func (k Config) Check(with json.RawMessage) error {
+	_, err := k.parse(with)
+	return err
+}
+
+func (k Config) parse(with json.RawMessage) (w configWith, err error) {
+	if err := executor.Decode(with, &w); err != nil {
+		return w, err
+	}
+	if len(w.Files)+len(w.UCI) == 0 {
+		return w, errors.New("it changes nothing: want files, uci or both")
+	}
+	for i, raw := range w.Files {
+		file, err := parseFile(raw)
+		if err != nil {
+			return w, fmt.Errorf("files[%d]: %w", i, err)
+		}
+		w.files = append(w.files, file)
+	}
+	if w.edits, err = parseUCI(w.UCI); err != nil {
+		return w, fmt.Errorf("uci.%w", err)
+	}
+	if err := k.checkPaths(w); err != nil {
+		return w, err
+	}
+	for name, argv := range map[string][]string{"validate": w.Validate, "apply": w.Apply} {
+		if argv == nil {
+			continue
+		}
+		if err := checkArgv(argv); err != nil {
+			return w, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return w, nil
+}
+
+func (k Config) checkPaths(w configWith) error {
+	paths := k.paths(w)
+	for i, path := range paths {
+		if slices.Contains(paths[:i], path) {
+			return fmt.Errorf("%s: given twice: want each file once, and a UCI package either as a file or in uci", path)
+		}
+	}
+	return nil
+}
+
+// paths are all the files that the step may change.
+func (k Config) paths(w configWith) (list []string) {
+	for _, f := range w.files {
+		list = append(list, f.Path)
+	}
+	for _, e := range w.edits {
+		list = append(list, k.uciFile(e.pkg))
+	}
+	return list
+}
+
+// configuring is one attempt at a config step, or at its undo.
+type configuring struct {
+	Config
+	t       *executor.Task
+	with    configWith
+	state   configState
+	targets []target
+}
+
+func (k Config) begin(t *executor.Task) (*configuring, error) {
+	with, err := k.parse(t.With)
+	if err != nil {
+		return nil, err
+	}
+	c := &configuring{Config: k, t: t, with: with}
+	c.state.Undo = make([]undo, len(k.paths(with)))
+	_, err = t.Load(&c.state)
+	return c, err
+}
+
+func (c *configuring) save() error { return c.t.Save(&c.state) }
+
+// kept is where the old content of the i-th file lies.
+func (c *configuring) kept(i int) string { return filepath.Join(c.t.Dir, strconv.Itoa(i)) }
+
+// Run implements executor.Kind.
+func (k Config) Run(ctx context.Context, t *executor.Task) error {
+	c, err := k.begin(t)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := limit(ctx, t, configTimeout)
+	defer cancel()
+	for _, phase := range []func(context.Context) error{c.plan, c.prepare, c.validate, c.keep, c.replace, c.apply} {
+		if err := phase(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Undo implements executor.Undoer.
+func (k Config) Undo(ctx context.Context, t *executor.Task) error {
+	c, err := k.begin(t)
+	if err != nil {
+		return err
+	}
+	if err := c.forget(); err != nil {
+		return err
+	}
+	var errs []error
+	for i, u := range slices.Backward(c.state.Undo) {
+		errs = append(errs, u.restore(c.Files, c.kept(i)))
+	}
+	if err := errors.Join(errs...); err != nil || !c.state.Acted {
+		return err
+	}
+	if err := c.apply(ctx); err != nil {
+		return fmt.Errorf("the old files are back, but not in use: %w", err)
+	}
+	return nil
+}
+
+// forget removes what was prepared and has replaced nothing.
+func (c *configuring) forget() error {
+	for _, path := range c.paths(c.with) {
+		real, err := resolve(path)
+		if err != nil {
+			continue // it was never found, so nothing lies beside it
+		}
+		if err := c.Files.removeForGood(beside(real, "new")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// apply makes the device use the files as they are.
+func (c *configuring) apply(ctx context.Context) error {
+	if len(c.with.Apply) == 0 {
+		return nil
+	}
+	if err := (tool{argv: c.with.Apply}).run(ctx, c.t, c.Groups); err != nil {
+		return fmt.Errorf("apply: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,173 @@
+package step
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/ratchetd/ratchet/executor"
+)
+
+// A target is one file as a config step wants it.
+type target struct {
+	with fileWith
+	path string // with.Path, its links followed
+	now  was
+	want attrs
+	open func() (io.ReadCloser, error) // the content it shall have
+	same bool                          // it is as it shall be
+}
+
+// plan finds out what is to be changed, and changes nothing.
+func (c *configuring) plan(ctx context.Context) error {
+	for i, f := range c.with.files {
+		open := func() (io.ReadCloser, error) { return f.open(c.Policy) }
+		if err := c.add(ctx, f, open); err != nil {
+			return fmt.Errorf("files[%d]: %w", i, err)
+		}
+	}
+	for _, e := range c.with.edits {
+		if err := c.addUCI(ctx, e); err != nil {
+			return fmt.Errorf("uci: package %s: %w", e.pkg, err)
+		}
+	}
+	return nil
+}
+
+// addUCI adds the file of a package as it is after the edits. They are made to
+// what was there before the step: one that deletes @rule[0] must not delete
+// another rule when it is run again.
+func (c *configuring) addUCI(ctx context.Context, e uciEdits) error {
+	f := fileWith{Path: c.uciFile(e.pkg)}
+	if err := c.Policy.Writable(f.Path); err != nil {
+		return err
+	}
+	old, err := c.before(len(c.targets), f.Path)
+	if err != nil {
+		return err
+	}
+	text, err := c.edit(ctx, e, old)
+	if err != nil {
+		return err
+	}
+	if text == nil {
+		f.Absent = true
+		return c.add(ctx, f, nil)
+	}
+	if old == nil {
+		f.Mode = "0600"
+	}
+	return c.add(ctx, f, func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(text)), nil })
+}
+
+// before reads what the i-th file held before the step; nil when it was absent.
+func (c *configuring) before(i int, path string) ([]byte, error) {
+	if w := c.state.Undo[i].Was; w != nil {
+		path = filepath.Join(c.kept(i), "old")
+		if w.Absent {
+			return nil, nil
+		}
+	}
+	text, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil, nil
+	case text == nil && err == nil:
+		return []byte{}, nil
+	}
+	return text, err
+}
+
+func (c *configuring) add(ctx context.Context, f fileWith, open func() (io.ReadCloser, error)) (err error) {
+	t := target{with: f, open: open}
+	if err := c.Policy.Writable(f.Path); err != nil {
+		return err
+	}
+	follow := resolve
+	if f.Absent {
+		follow = resolveParent
+	}
+	if t.path, err = follow(f.Path); err != nil {
+		return err
+	}
+	if slices.ContainsFunc(c.targets, func(other target) bool { return other.path == t.path }) {
+		return fmt.Errorf("%s leads to the same file as another one of this step: want each once", f.Path)
+	}
+	if t.now, err = look(t.path); err != nil {
+		return err
+	}
+	if t.want, err = wantAttrs(f.Mode, f.Owner, t.now); err != nil {
+		return err
+	}
+	if t.same, err = t.holds(ctx); err != nil {
+		return err
+	}
+	c.targets = append(c.targets, t)
+	return nil
+}
+
+// holds tells whether the file is already as it shall be.
+func (t *target) holds(ctx context.Context) (bool, error) {
+	if t.with.Absent {
+		return t.now.Absent, nil
+	}
+	src, err := t.open()
+	if err != nil {
+		return false, err
+	}
+	defer src.Close()
+	if t.now.Absent || !t.want.covers(t.now.attrs) {
+		return false, nil
+	}
+	file, err := os.Open(t.path)
+	if err != nil {
+		return false, err
+	}
+	defer file.Close()
+	return equal(untilDone{ctx, src}, file)
+}
+
+// keep makes all undo data durable, before the first file is replaced.
+func (c *configuring) keep(context.Context) error {
+	dirty := false
+	for i, t := range c.targets {
+		if t.same || c.state.Undo[i].Was != nil {
+			continue
+		}
+		dirty = true
+		place := &executor.Task{Dir: c.kept(i)}
+		if err := c.state.Undo[i].keep(c.Files, place, t.path, func() error { return nil }); err != nil {
+			return err
+		}
+	}
+	if !dirty && (c.state.Acted || len(c.with.Apply) == 0) {
+		return nil
+	}
+	c.state.Acted = true
+	return c.save()
+}
+
+// replace puts the new files in the place of the old. What is so already may be
+// of an attempt that was cut before it was durable.
+func (c *configuring) replace(context.Context) error {
+	for _, t := range c.targets {
+		var err error
+		switch {
+		case t.with.Absent:
+			err = c.Files.removeForGood(t.path)
+		case t.same:
+			err = c.Files.settle(t.path)
+		default:
+			err = c.Files.install(beside(t.path, "new"), t.path, t.want)
+		}
+		if err != nil {
+			return fmt.Errorf("replacing %s: %w", t.path, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,88 @@
+package step
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// prepare writes every new file beside the old one, where it needs no more than
+// a rename to replace it: a disk that is full is noticed here.
+func (c *configuring) prepare(ctx context.Context) error {
+	for i, t := range c.targets {
+		if t.same || t.with.Absent {
+			continue
+		}
+		if err := c.state.Undo[i].room(c.Files, t.path, c.save); err != nil {
+			return err
+		}
+		if err := c.fillBeside(ctx, t); err != nil {
+			return fmt.Errorf("preparing %s: %w", t.path, err)
+		}
+	}
+	return nil
+}
+
+func (c *configuring) fillBeside(ctx context.Context, t target) error {
+	src, err := t.open()
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	temp := beside(t.path, "new")
+	if err := c.Files.fill(temp, untilDone{ctx, src}); err != nil {
+		return err
+	}
+	return c.Files.setAttrs(temp, t.want)
+}
+
+// validate runs the job's own check of the new files, in a tree that has links
+// to them under their own names.
+func (c *configuring) validate(ctx context.Context) error {
+	if len(c.with.Validate) == 0 {
+		return nil
+	}
+	tree, err := c.scratch("prepared")
+	if err == nil {
+		err = c.growTree(tree)
+	}
+	if err != nil {
+		return fmt.Errorf("validate: preparing the folder to run in: %w", err)
+	}
+	p := tool{argv: c.with.Validate, dir: tree, env: map[string]string{"RATCHET_PREPARED": tree}}
+	if err := p.run(ctx, c.t, c.Groups); err != nil {
+		return fmt.Errorf("validate: nothing was changed: %w", err)
+	}
+	return os.RemoveAll(tree)
+}
+
+// scratch makes a new folder beside the undo data. What is in it need not
+// survive a cut, but the undo data's own folder must.
+func (c *configuring) scratch(name string) (string, error) {
+	dir := filepath.Join(c.t.Dir, name)
+	if err := c.Files.makeTree(c.t.Dir, 0o700); err != nil {
+		return dir, err
+	}
+	return dir, errors.Join(os.RemoveAll(dir), os.Mkdir(dir, 0o700))
+}
+
+func (c *configuring) growTree(tree string) error {
+	for _, t := range c.targets {
+		if t.with.Absent {
+			continue
+		}
+		file, name := beside(t.path, "new"), filepath.Join(tree, t.with.Path)
+		if t.same {
+			file = t.path
+		}
+		if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+			return err
+		}
+		if err := os.Symlink(file, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
