@@ -1,0 +1,132 @@
+package step
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"unicode/utf8"
+)
+
+// maxChosen is how many files one step may read.
+const maxChosen = 10_000
+
+// chosen is a file that a step's patterns name.
+type chosen struct {
+	Path string `json:"path"` // as the pattern names it
+	Real string `json:"real"` // its links followed
+	Size int64  `json:"size"`
+}
+
+// checkPatterns says why a list of paths and globs cannot name files, or nil.
+func checkPatterns(patterns []string) error {
+	if len(patterns) == 0 || len(patterns) > maxGlobs {
+		return fmt.Errorf("%d patterns: want 1 to %d", len(patterns), maxGlobs)
+	}
+	for i, pattern := range patterns {
+		if _, err := filepath.Match(pattern, ""); err != nil || checkPath(pattern) != nil {
+			return fmt.Errorf("[%d]: %q: want an absolute path, with *, ? and [a-z] for many", i, pattern)
+		}
+	}
+	return nil
+}
+
+func isGlob(pattern string) bool { return strings.ContainsAny(pattern, `*?[\`) }
+
+// choose lists the files that patterns name, each once, in the order of the
+// patterns. A job gets all that it names or an error: half of a backup, or of a
+// sum, is worse than none.
+func choose(p Policy, patterns []string, note io.Writer) ([]chosen, error) {
+	var files []chosen
+	seen := map[string]bool{}
+	for _, pattern := range patterns {
+		paths, err := expand(pattern, note)
+		if err != nil {
+			return nil, err
+		}
+		for _, path := range paths {
+			if seen[path] {
+				continue
+			}
+			seen[path] = true
+			file, err := chooseOne(p, path)
+			if err != nil {
+				return nil, err
+			}
+			files = append(files, file)
+		}
+	}
+	switch {
+	case len(files) == 0:
+		return nil, fmt.Errorf("%s: matches no file", strings.Join(patterns, ", "))
+	case len(files) > maxChosen:
+		return nil, tooMany(strings.Join(patterns, ", "))
+	}
+	return files, nil
+}
+
+func tooMany(pattern string) error {
+	return fmt.Errorf("%s: matches too much: at most %d files, and %d names to look at, are taken: narrow the pattern", pattern, maxChosen, maxLooked)
+}
+
+// expand lists what one pattern matches. Only a glob may match nothing.
+func expand(pattern string, note io.Writer) ([]string, error) {
+	if !isGlob(pattern) {
+		return []string{pattern}, nil
+	}
+	paths, all := matches(pattern, maxChosen)
+	if !all {
+		return nil, tooMany(pattern)
+	}
+	paths = slices.DeleteFunc(paths, unfinished)
+	if len(paths) == 0 {
+		fmt.Fprintf(note, "%s: matches nothing\n", pattern)
+	}
+	return paths, nil
+}
+
+// unfinished tells whether path is what beside names: a file that a step,
+// perhaps this one, was cut in the middle of.
+func unfinished(path string) bool {
+	name := filepath.Base(path)
+	return name[0] == '.' && (strings.HasSuffix(name, ".ratchet-new") || strings.HasSuffix(name, ".ratchet-part"))
+}
+
+func chooseOne(p Policy, path string) (chosen, error) {
+	if !utf8.ValidString(path) {
+		return chosen{}, fmt.Errorf("%q: its name is not valid UTF-8: rename it or leave it out", path)
+	}
+	if err := p.Readable(path); err != nil {
+		return chosen{}, err
+	}
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return chosen{}, fmt.Errorf("%s does not exist", path)
+	case err != nil:
+		return chosen{}, err
+	case info.IsDir():
+		return chosen{}, fmt.Errorf("%s is a directory: name its files, such as %s", path, filepath.Join(path, "*"))
+	case !info.Mode().IsRegular(): // to open a device can act
+		return chosen{}, fmt.Errorf("%s is no regular file", path)
+	}
+	real, err := resolve(path)
+	return chosen{Path: path, Real: real, Size: info.Size()}, err
+}
+
+// open opens the file, unless a link or a device has taken its place since it
+// was chosen.
+func (c chosen) open() (*os.File, error) {
+	file, err := os.OpenFile(c.Real, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, errors.Join(fmt.Errorf("%s is no regular file any more", c.Path), err, file.Close())
+	}
+	return file, nil
+}

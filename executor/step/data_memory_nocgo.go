@@ -1,0 +1,5 @@
+//go:build !cgo
+
+package step
+
+const threadStacks = 0

@@ -1,0 +1,41 @@
+package step
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+)
+
+// roomy writes to a file of unknown size and stops before the disk is full: the
+// rest of the device needs it too.
+type roomy struct {
+	w   io.Writer
+	dir string // on the same disk
+	due int    // bytes until the next look
+}
+
+func (r *roomy) Write(p []byte) (int, error) {
+	const every = 256 << 10
+	if r.due -= len(p); r.due <= 0 {
+		r.due = every
+		if err := headroom(r.dir, every); err != nil {
+			return 0, err
+		}
+	}
+	return r.w.Write(p)
+}
+
+// headroom says that a disk would be too full with need bytes more.
+func headroom(dir string, need uint64) error {
+	var disk syscall.Statfs_t
+	if err := syscall.Statfs(dir, &disk); err != nil {
+		return &os.PathError{Op: "statfs", Path: dir, Err: err}
+	}
+	block := uint64(disk.Bsize)
+	free, keep := uint64(disk.Bavail)*block, min(1<<20, uint64(disk.Blocks)*block/50)
+	if disk.Blocks > 0 && need+keep > free { // some file systems do not tell
+		return fmt.Errorf("no room: %d bytes shall stay free, and %s has %d left: make room there and submit again", keep, dir, free)
+	}
+	return nil
+}
