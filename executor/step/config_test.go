@@ -53,7 +53,7 @@ func TestConfigRefuses(t *testing.T) {
 	}
 }
 
-// device is a folder with a UCI config and what else a config step works on.
+// newUCI is a folder with a UCI package, and the kind that works on it.
 func newUCI(t *testing.T) (dir string, kind step.Config) {
 	dir = t.TempDir()
 	if err := wireless(dir); err != nil {

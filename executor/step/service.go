@@ -1,0 +1,175 @@
+package step
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/ratchetd/ratchet/executor"
+)
+
+// Service is the kind that starts, stops, restarts, reloads, enables or
+// disables a service of systemd or procd, whichever runs the device. What is so
+// already is left alone. Undo reverses a start, stop, enable or disable that
+// changed something.
+//
+// It does not judge whether a service does its work: that is a check's.
+type Service struct {
+	Groups Groups
+	Root   string // where the system's files are found; empty is /
+}
+
+const serviceTimeout = 5 * time.Minute
+
+type serviceWith struct {
+	Name   string `json:"name"`
+	Action string `json:"action"`
+}
+
+// serviceSaved is saved before something is changed.
+type serviceSaved struct {
+	Changed bool  `json:"changed,omitempty"` // the service was not as the action makes it
+	Agent   agent `json:"agent,omitzero"`    // that is to be restarted
+}
+
+// reverse has every action: of those that leave no state behind it is empty.
+var reverse = map[string]string{
+	"start": "stop", "stop": "start", "enable": "disable", "disable": "enable", "restart": "", "reload": "",
+}
+
+var serviceForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.@:\\-]{0,127}$`)
+
+// Check implements executor.Kind.
+func (k Service) Check(with json.RawMessage) error {
+	_, err := parseService(with)
+	return err
+}
+
+func parseService(with json.RawMessage) (w serviceWith, err error) {
+	if err := executor.Decode(with, &w); err != nil {
+		return w, err
+	}
+	_, known := reverse[w.Action]
+	switch {
+	case !serviceForm.MatchString(w.Name):
+		return w, fmt.Errorf("name: %q: want the name of a service, of A-Z a-z 0-9 _ . @ : -", w.Name)
+	case !known:
+		return w, fmt.Errorf("action: %q: want start, stop, restart, reload, enable or disable", w.Action)
+	case isAgent(w.Name) && (w.Action == "stop" || w.Action == "disable"):
+		return w, fmt.Errorf("action: to %s the agent itself would cut the device off: nobody could start it again from afar", w.Action)
+	}
+	return w, nil
+}
+
+// serving is one attempt at a service step, or at its undo.
+type serving struct {
+	Service
+	t     *executor.Task
+	with  serviceWith
+	saved serviceSaved
+}
+
+func (k Service) begin(t *executor.Task) (*serving, error) {
+	with, err := parseService(t.With)
+	if err != nil {
+		return nil, err
+	}
+	s := &serving{Service: k, t: t, with: with}
+	_, err = t.Load(&s.saved)
+	return s, err
+}
+
+// Run implements executor.Kind.
+func (k Service) Run(ctx context.Context, t *executor.Task) error {
+	s, err := k.begin(t)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := limit(ctx, t, serviceTimeout)
+	defer cancel()
+	so, err := s.isSo(ctx)
+	if err != nil {
+		return err
+	}
+	if isAgent(s.with.Name) && reverse[s.with.Action] == "" {
+		return s.restartAgent(ctx)
+	}
+	if so == yes {
+		fmt.Fprintf(t.Output, "%s: nothing to %s\n", s.with.Name, s.with.Action)
+		return nil
+	}
+	if so == no && !s.saved.Changed {
+		s.saved.Changed = true
+		if err := t.Save(&s.saved); err != nil {
+			return err
+		}
+	}
+	return s.do(ctx, s.with.Action)
+}
+
+// Undo implements executor.Undoer.
+func (k Service) Undo(ctx context.Context, t *executor.Task) error {
+	s, err := k.begin(t)
+	if err != nil || !s.saved.Changed {
+		return err
+	}
+	so, err := s.isSo(ctx)
+	if err != nil || so != yes {
+		return err
+	}
+	return s.do(ctx, reverse[s.with.Action])
+}
+
+// do does an action, and makes durable what it leaves on the disk.
+func (s *serving) do(ctx context.Context, action string) error {
+	argv, err := s.argv(s.with.Name, action)
+	if err != nil {
+		return err
+	}
+	if err := (tool{argv: argv}).run(ctx, s.t, s.Groups); err != nil {
+		return fmt.Errorf("%s %s: %w", action, s.with.Name, err)
+	}
+	if slices.Contains([]string{"enable", "disable"}, action) {
+		return syncDisk(filepath.Join("/", s.Root, "etc"))
+	}
+	return nil
+}
+
+// isSo tells whether the service is as the action makes it.
+func (s *serving) isSo(ctx context.Context) (answer, error) {
+	now, err := s.look(ctx, s.t, s.with.Name)
+	if err != nil {
+		return unknown, err
+	}
+	switch s.with.Action {
+	case "start":
+		return now.running, nil
+	case "stop":
+		return now.running.not(), nil
+	case "enable":
+		return now.enabled, nil
+	case "disable":
+		return now.enabled.not(), nil
+	}
+	return unknown, nil
+}
+
+// ask runs a tool for what it says, and how it ends.
+func (k Service) ask(ctx context.Context, t *executor.Task, argv ...string) (string, int, error) {
+	var out bytes.Buffer
+	status, err := tool{argv: argv, stdout: &out}.status(ctx, t, k.Groups, io.Discard)
+	if err == nil && status.Signaled() {
+		err = errors.New("killed by " + signalName(status.Signal()))
+	}
+	if err != nil {
+		return "", 0, fmt.Errorf("asking %s: %w", filepath.Base(argv[0]), err)
+	}
+	return out.String(), status.ExitStatus(), nil
+}

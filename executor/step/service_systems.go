@@ -1,0 +1,127 @@
+package step
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ratchetd/ratchet/executor"
+)
+
+// answer is what a device says when it may be unable to tell.
+type answer int
+
+const (
+	unknown answer = iota
+	yes
+	no
+)
+
+func (a answer) not() answer {
+	return map[answer]answer{unknown: unknown, yes: no, no: yes}[a]
+}
+
+func answerOf(ok bool) answer {
+	if ok {
+		return yes
+	}
+	return no
+}
+
+// serviceNow is how a service is.
+type serviceNow struct{ running, enabled answer }
+
+func (k Service) path(path string) string { return filepath.Join("/", k.Root, path) }
+
+func (k Service) systemd() bool { return exists(k.path("/run/systemd/system")) }
+
+// argv is the command line of an action.
+func (k Service) argv(name, action string) ([]string, error) {
+	switch {
+	case k.systemd():
+		return []string{k.path("/bin/systemctl"), action, "--", name}, nil
+	case exists(k.path("/etc/rc.common")):
+		return []string{k.path("/etc/init.d/" + name), action}, nil
+	}
+	return nil, errors.New("neither systemd nor procd runs this device: use the kind command for its services")
+}
+
+// look finds out how a service is; one that does not exist is an error.
+func (k Service) look(ctx context.Context, t *executor.Task, name string) (serviceNow, error) {
+	if _, err := k.argv(name, ""); err != nil {
+		return serviceNow{}, err
+	}
+	if k.systemd() {
+		return k.lookSystemd(ctx, t, name)
+	}
+	return k.lookProcd(ctx, t, name)
+}
+
+func (k Service) lookSystemd(ctx context.Context, t *executor.Task, name string) (now serviceNow, err error) {
+	said, code, err := k.ask(ctx, t, k.path("/bin/systemctl"), "show", "--property=LoadState,ActiveState,UnitFileState", "--", name)
+	if err == nil && code != 0 {
+		err = fmt.Errorf("asking systemd for %s: exit status %d", name, code)
+	}
+	if err != nil {
+		return now, err
+	}
+	is := map[string]string{}
+	for line := range strings.Lines(said) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+		is[key] = value
+	}
+	if is["LoadState"] == "not-found" {
+		return now, fmt.Errorf("there is no service %s: systemctl list-unit-files shows those of this device", name)
+	}
+	switch is["UnitFileState"] {
+	case "enabled", "disabled": // others, such as static, are neither
+		now.enabled = answerOf(is["UnitFileState"] == "enabled")
+	}
+	switch is["ActiveState"] {
+	case "active", "activating", "reloading", "refreshing":
+		now.running = yes
+	case "inactive", "failed", "deactivating":
+		now.running = no
+	}
+	return now, nil
+}
+
+func (k Service) lookProcd(ctx context.Context, t *executor.Task, name string) (now serviceNow, err error) {
+	script := k.path("/etc/init.d/" + name)
+	info, err := os.Stat(script)
+	if err != nil || !info.Mode().IsRegular() || info.Mode()&0o111 == 0 {
+		return now, fmt.Errorf("there is no service %s: ls /etc/init.d shows those of this device", name)
+	}
+	// A script without procd knows no "running", and shows its syntax with
+	// status 0.
+	said, code, err := k.ask(ctx, t, script, "running")
+	if err != nil {
+		return now, err
+	}
+	if !strings.Contains(said, "Syntax:") && code <= 1 {
+		now.running = answerOf(code == 0)
+	}
+	if _, code, err = k.ask(ctx, t, script, "enabled"); err == nil && code <= 1 {
+		now.enabled = answerOf(code == 0)
+	}
+	return now, err
+}
+
+// syncDisk makes durable what programs have written to the disk of path: they
+// seldom do it themselves.
+func syncDisk(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if err := unix.Syncfs(int(dir.Fd())); err != nil {
+		return fmt.Errorf("syncing the disk of %s: %w", path, err)
+	}
+	return nil
+}
