@@ -23,7 +23,8 @@ type geometry struct {
 var disk = geometry{pageSize: 4 << 10, maxSize: 8 << 20}
 
 // JFFS2 is the overlay of routers with NOR flash of 8 to 32 MB. It writes what
-// it is given: with pages of 1 KiB that is 4.5 KB for a step boundary.
+// it is given, so a commit follows the size of a page: with 1 KiB a step boundary
+// is 4.5 KB, as counted on an ext4 with blocks of 1 KiB.
 var norFlash = geometry{pageSize: 1 << 10, maxSize: 1 << 20}
 
 // geometryOf chooses for the directory. Where the kernel does not tell, it is
