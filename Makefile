@@ -8,7 +8,7 @@ SUDO        = $(if $(filter 0,$(shell id -u)),,sudo)
 
 # Without VERSION a program tells the version that Go noted in it.
 LDFLAGS = -s -w$(if $(VERSION), -X github.com/ratchetd/ratchet/agent.version=$(VERSION))
-BUILD   = $(GO) build -trimpath -ldflags "$(LDFLAGS)"
+BUILD   = CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)"
 
 build:
 	$(BUILD) -o build/ ./cmd/ratchetd ./cmd/ratchet
@@ -53,7 +53,7 @@ FLAGS_mipsle = $(ROUTER)
 cross: $(ARCHES:%=dist/ratchetd-linux-%)
 
 dist/ratchetd-linux-%: FORCE
-	CGO_ENABLED=0 GOOS=linux $(or $(FOR_$*),GOARCH=$*) $(BUILD) $(FLAGS_$*) -o $@ ./cmd/ratchetd
+	GOOS=linux $(or $(FOR_$*),GOARCH=$*) $(BUILD) $(FLAGS_$*) -o $@ ./cmd/ratchetd
 
 size: cross
 	scripts/size.sh dist/ratchetd-linux-*
