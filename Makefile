@@ -7,7 +7,8 @@ DEBS        = mosquitto mosquitto-clients qemu-user-static xz-utils shellcheck
 SUDO        = $(if $(filter 0,$(shell id -u)),,sudo)
 
 # Without VERSION a program tells the version that Go noted in it.
-LDFLAGS = -s -w$(if $(VERSION), -X github.com/ratchetd/ratchet/agent.version=$(VERSION))
+BUILT   := $(shell git log -1 --format=%ct 2>/dev/null)
+LDFLAGS = -s -w$(if $(VERSION), -X github.com/ratchetd/ratchet/agent.version=$(VERSION))$(if $(BUILT), -X github.com/ratchetd/ratchet/agent.built=$(BUILT))
 BUILD   = CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)"
 
 build:

@@ -130,6 +130,7 @@ func (a *Agent) hush(ctx context.Context, anew bool) {
 	}
 	a.link.mu.Unlock()
 	a.queue.release()
+	defer trim()
 	if anew {
 		if err := a.prune(seen); err != nil {
 			a.log.Warn("the history was not pruned", "err", err)

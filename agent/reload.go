@@ -4,19 +4,10 @@ import (
 	"context"
 	"errors"
 	"os"
-	"runtime/debug"
 )
 
 // DefaultPath is where the configuration lies unless somebody says otherwise.
 const DefaultPath = "/etc/ratchet/ratchet.toml"
-
-// Tune sets the garbage collector for small boards, where the environment does
-// not: more collecting, less memory.
-func Tune() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(50)
-	}
-}
 
 // reload reads the configuration again whenever hup brings something. A running
 // job goes on; the link connects anew, for topics, facts and credentials may

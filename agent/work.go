@@ -126,6 +126,9 @@ func (a *Agent) over(r executor.Record) {
 	if err := a.prune(nil); err != nil {
 		a.log.Warn("the history was not pruned", "err", err)
 	}
+	if a.queue.empty() {
+		trim()
+	}
 }
 
 // executor is the loop of all jobs, wired to this agent.
