@@ -1,0 +1,153 @@
+package step
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"syscall"
+	"time"
+
+	"github.com/ratchetd/ratchet/executor"
+)
+
+// Plugin is the kind whose work is done by an executable of the owner's, in the
+// plugin folder. It is called with a verb as its only argument, gets a JSON
+// object on its standard input, and may write JSON lines to descriptor 3; how
+// is written down in scripts/plugins. What it saves there is durable before it
+// is told so on descriptor 4.
+//
+// After a cut it is asked first, by the verb verify, whether it was done.
+type Plugin struct {
+	Dir    string // the plugin folder; empty is /usr/lib/ratchet/plugins
+	Groups Groups // where groups are noted; the zero value notes none
+}
+
+type pluginWith struct {
+	Name string          `json:"name"`
+	With json.RawMessage `json:"with"`
+}
+
+// The verbs that a plugin is called with.
+const (
+	verbRun    = "run"
+	verbUndo   = "undo"
+	verbVerify = "verify"
+)
+
+// noVerb is the exit status of a plugin that does not know the verb: EX_USAGE.
+const noVerb = 64
+
+// Check implements executor.Kind.
+func (k Plugin) Check(with json.RawMessage) error {
+	_, err := parsePlugin(with)
+	return err
+}
+
+var pluginName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
+
+func parsePlugin(with json.RawMessage) (w pluginWith, err error) {
+	var p struct {
+		Name string         `json:"name"`
+		With map[string]any `json:"with"`
+	}
+	if err := executor.Decode(with, &p); err != nil {
+		return w, err
+	}
+	if !pluginName.MatchString(p.Name) {
+		return w, fmt.Errorf("name: %q: want 1 to 64 of A-Z a-z 0-9 _ -, not with - or _ at its beginning", p.Name)
+	}
+	if err := json.Unmarshal(with, &w); err != nil {
+		return w, err
+	}
+	if p.With == nil {
+		w.With = json.RawMessage("{}")
+	}
+	return w, nil
+}
+
+// Run implements executor.Kind.
+func (k Plugin) Run(ctx context.Context, t *executor.Task) error {
+	ctx, cancel := limit(ctx, t, time.Hour)
+	defer cancel()
+	c, err := k.begin(t)
+	if err != nil {
+		return err
+	}
+	if t.Attempt > 1 {
+		status, err := c.call(ctx, verbVerify)
+		if err != nil {
+			return err
+		}
+		if judge(status, []int{0}) == nil {
+			fmt.Fprintln(t.Output, "it was done already")
+			return nil
+		}
+	}
+	status, err := c.call(ctx, verbRun)
+	if err != nil {
+		return err
+	}
+	return judge(status, []int{0})
+}
+
+// Undo implements executor.Undoer.
+func (k Plugin) Undo(ctx context.Context, t *executor.Task) error {
+	c, err := k.begin(t)
+	if err != nil {
+		return err
+	}
+	status, err := c.call(ctx, verbUndo)
+	if err != nil {
+		return err
+	}
+	if status.Exited() && status.ExitStatus() == noVerb {
+		return fmt.Errorf("the plugin %s has no undo: what it did stays", c.with.Name)
+	}
+	return judge(status, []int{0})
+}
+
+// begin finds the plugin and what it saved last.
+func (k Plugin) begin(t *executor.Task) (*calling, error) {
+	w, err := parsePlugin(t.With)
+	if err != nil {
+		return nil, err
+	}
+	c := &calling{Plugin: k, t: t, with: w, path: filepath.Join(k.dir(), w.Name)}
+	if _, err := t.Load(&c.state); err != nil {
+		return nil, err
+	}
+	for _, path := range []string{k.dir(), c.path} {
+		if err := trusted(path); err != nil {
+			return nil, fmt.Errorf("plugin %s: %w", w.Name, err)
+		}
+	}
+	info, err := os.Lstat(c.path)
+	if err == nil && (!info.Mode().IsRegular() || info.Mode()&0o111 == 0) {
+		err = fmt.Errorf("%s is no executable file: a plugin is one, not a link", c.path)
+	}
+	return c, err
+}
+
+func (k Plugin) dir() string { return cmp.Or(k.Dir, "/usr/lib/ratchet/plugins") }
+
+// trusted says why somebody else than root and the agent's own user could have
+// changed what is at path, or nil.
+func trusted(path string) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("%s does not exist on this device: install it there", path)
+	}
+	if err != nil {
+		return err
+	}
+	sys := info.Sys().(*syscall.Stat_t)
+	if sys.Uid != 0 && int(sys.Uid) != os.Geteuid() || sys.Mode&0o022 != 0 {
+		return fmt.Errorf("%s could be changed by others: it must belong to root, and nobody else may write it (chmod go-w)", path)
+	}
+	return nil
+}

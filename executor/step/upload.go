@@ -1,0 +1,139 @@
+package step
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/ratchetd/ratchet/executor"
+)
+
+// Upload is the kind that sends files to a URL. One that is named by its path
+// goes as it is; globs and several go as one tar.gz, however many they match
+// today. It has no undo: what a server has taken it keeps. Run again, it sends
+// again.
+type Upload struct {
+	Policy Policy
+	Client *http.Client  // nil is one of its own, with the proxy of the environment
+	Stall  time.Duration // without a byte it fails after this; 0 is 5 minutes
+	Files  Files
+}
+
+type uploadWith struct {
+	Paths   []string          `json:"paths"`
+	URL     executor.Word     `json:"url"`
+	Method  string            `json:"method"`
+	Headers map[string]string `json:"headers"`
+	Name    string            `json:"name"`
+}
+
+// Check implements executor.Kind.
+func (k Upload) Check(with json.RawMessage) error {
+	_, err := parseUpload(with)
+	return err
+}
+
+func parseUpload(with json.RawMessage) (w uploadWith, err error) {
+	if err := executor.Decode(with, &w); err != nil {
+		return w, err
+	}
+	if err := checkPatterns(w.Paths); err != nil {
+		return w, fmt.Errorf("paths: %w", err)
+	}
+	switch w.Method {
+	case "":
+		w.Method = http.MethodPut
+	case http.MethodPut, http.MethodPost:
+	default:
+		return w, fmt.Errorf("method: %q: want PUT or POST", w.Method)
+	}
+	if w.Name != "" && (plainName(w.Name) != nil || len(w.Name) > 255) {
+		return w, fmt.Errorf("name: %q: want a plain name, without / and blanks", w.Name)
+	}
+	if !w.URL.Open {
+		if _, err := w.target(""); err != nil {
+			return w, err
+		}
+	}
+	return w, checkHeaders(w.Headers)
+}
+
+// target is where to send what is called name, unless the step says how to
+// call it.
+func (w *uploadWith) target(name string) (string, error) {
+	u, err := url.Parse(w.URL.S)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return "", errors.New("url: want http://... or https://...")
+	}
+	if w.Name != "" {
+		name = w.Name
+	}
+	switch {
+	case strings.HasSuffix(u.Path, "/"):
+		u = u.JoinPath(name)
+	case w.Name != "":
+		return "", errors.New("name: goes with a url that ends in /: else the url is the whole name")
+	}
+	return u.String(), nil
+}
+
+// Run implements executor.Kind.
+func (k Upload) Run(ctx context.Context, t *executor.Task) error {
+	w, err := parseUpload(t.With)
+	if err != nil {
+		return err
+	}
+	if t.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = limit(ctx, t, 0)
+		defer cancel()
+	}
+	ctx, cancel := untilStop(ctx, t.Stopping)
+	defer cancel(nil)
+	files, err := choose(k.Policy, w.Paths, t.Output)
+	if err != nil {
+		return fmt.Errorf("paths: %w", err)
+	}
+	if len(w.Paths) == 1 && !isGlob(w.Paths[0]) {
+		return k.send(ctx, t, w, files[0], filepath.Base(files[0].Path), 1)
+	}
+	return k.sendAll(ctx, t, w, files)
+}
+
+// sendAll sends several files as one.
+func (k Upload) sendAll(ctx context.Context, t *executor.Task, w uploadWith, files []chosen) error {
+	if err := k.Files.makeTree(t.Dir, 0o700); err != nil {
+		return fmt.Errorf("making room for the archive: %w", err)
+	}
+	path := filepath.Join(t.Dir, "archive")
+	size, err := k.pack(ctx, path, files)
+	if err == nil {
+		all := chosen{Path: path, Real: path, Size: size}
+		err = k.send(ctx, t, w, all, t.Job+".tar.gz", len(files))
+	}
+	return errors.Join(err, k.Files.remove(path))
+}
+
+// send sends one file and tells what it was.
+func (k Upload) send(ctx context.Context, t *executor.Task, w uploadWith, file chosen, name string, files int) error {
+	to, err := w.target(name)
+	if err != nil {
+		return err
+	}
+	u := &upload{Upload: k, t: t, with: w, to: to, file: file}
+	if err := u.digest(ctx); err != nil {
+		return fmt.Errorf("reading %s: %w", file.Path, err)
+	}
+	if err := u.loop(ctx); err != nil {
+		return err
+	}
+	t.Result, err = json.Marshal(map[string]any{"files": files, "bytes": u.size, "sha256": hex.EncodeToString(u.sum)})
+	return err
+}
