@@ -107,11 +107,11 @@ func (n *conn) publish(m dialect.Message) mqtt.Token {
 
 // subscribe asks for all filters and returns when the broker has answered:
 // which of them it denies.
-func (n *conn) subscribe(ctx context.Context, filters []string) (denied []string, err error) {
+func (n *conn) subscribe(ctx context.Context, filters []string, qos byte) (denied []string, err error) {
 	for chunk := range slices.Chunk(filters, 8) {
 		ask := map[string]byte{}
 		for _, f := range chunk {
-			ask[f] = 1
+			ask[f] = qos
 		}
 		token := n.client.SubscribeMultiple(ask, nil)
 		if err := answered(ctx, token); err != nil {

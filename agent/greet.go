@@ -44,7 +44,7 @@ func (a *Agent) greet(ctx context.Context, n *conn) error {
 	a.link.up(n)
 	a.told.resend(!n.resumed, a.clock.now())
 	a.alerts.resend()
-	go a.hush(ctx, anew)
+	go a.hush(ctx, n, anew)
 	return nil
 }
 
@@ -73,7 +73,7 @@ func (a *Agent) subscribe(ctx context.Context, n *conn, anew bool) error {
 		return err
 	}
 	a.link.watch()
-	denied, err := n.subscribe(ctx, topics)
+	denied, err := n.subscribe(ctx, topics, 1)
 	if err != nil {
 		return err
 	}
@@ -91,11 +91,13 @@ func (a *Agent) subscribe(ctx context.Context, n *conn, anew bool) error {
 }
 
 // remember reads back what this device once told of its jobs. A new journal
-// knows none of them, and would run every retained job again.
+// knows none of them, and would run every retained job again. It asks with QoS
+// 0: of retained messages with QoS 1 mosquitto sends a thousand and drops the
+// rest, without a word.
 func (a *Agent) remember(ctx context.Context, n *conn) error {
 	filters := a.dialect().Topics().ReadBack
 	a.link.watch()
-	if _, err := n.subscribe(ctx, filters); err != nil {
+	if _, err := n.subscribe(ctx, filters, 0); err != nil {
 		return fmt.Errorf("reading back what was told: %w", err)
 	}
 	if err := a.link.silence(ctx); err != nil {
@@ -117,8 +119,8 @@ func (a *Agent) remember(ctx context.Context, n *conn) error {
 
 // hush lets new jobs begin once the job topics are quiet, for a cancel may be
 // behind its job.
-func (a *Agent) hush(ctx context.Context, anew bool) {
-	if a.link.silence(ctx) != nil {
+func (a *Agent) hush(ctx context.Context, n *conn, anew bool) {
+	if a.link.silence(ctx) != nil || anew && a.fetchAll(ctx, n) != nil {
 		return
 	}
 	a.link.mu.Lock()
@@ -136,6 +138,31 @@ func (a *Agent) hush(ctx context.Context, anew bool) {
 			a.log.Warn("the history was not pruned", "err", err)
 		}
 	}
+}
+
+// manyOffers is where a broker may have dropped retained messages: mosquitto
+// queues a thousand for a subscription with QoS 1.
+const manyOffers = 500
+
+// fetchAll fetches the offers with QoS 0, which drops none, if there are many.
+func (a *Agent) fetchAll(ctx context.Context, n *conn) error {
+	a.link.mu.Lock()
+	many := len(a.link.seen) >= manyOffers
+	a.link.mu.Unlock()
+	if !many {
+		return nil
+	}
+	jobs := a.dialect().Topics().Jobs
+	if _, err := n.subscribe(ctx, jobs, 0); err != nil {
+		return err
+	}
+	if err := a.link.silence(ctx); err != nil {
+		return err
+	}
+	if _, err := n.subscribe(ctx, jobs, 1); err != nil {
+		return err
+	}
+	return a.link.silence(ctx)
 }
 
 // watch begins to note what the job topics bring.

@@ -32,7 +32,7 @@ func TryBroker(ctx context.Context, c *Config) ([]string, error) {
 	defer n.close()
 	lines := []string{fmt.Sprintf("connected to %s in %d ms", c.Link.Broker, time.Since(began).Milliseconds())}
 	t := d.Topics()
-	denied, err := n.subscribe(ctx, append(append(t.Jobs, t.Own...), t.ReadBack...))
+	denied, err := n.subscribe(ctx, append(append(t.Jobs, t.Own...), t.ReadBack...), 1)
 	if err != nil {
 		return lines, err
 	}
