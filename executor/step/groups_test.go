@@ -137,7 +137,7 @@ func TestTheChildDiesWithTheAgent(t *testing.T) {
 	}
 	file := filepath.Join(t.TempDir(), "pid")
 	agent := exec.Command(os.Args[0], "-test.run=^TestTheChildDiesWithTheAgent$")
-	agent.Env = append(os.Environ(), asAgent+"="+file)
+	agent.Env = append(os.Environ(), asAgent+"="+file, "TMPDIR="+t.TempDir())
 	if err := agent.Start(); err != nil {
 		t.Fatal(err)
 	}
