@@ -9,7 +9,7 @@ SUDO        = $(if $(filter 0,$(shell id -u)),,sudo)
 # Without VERSION a program tells the version that Go noted in it.
 BUILT   := $(shell git log -1 --format=%ct 2>/dev/null)
 LDFLAGS = -s -w$(if $(VERSION), -X github.com/ratchetd/ratchet/agent.version=$(VERSION))$(if $(BUILT), -X github.com/ratchetd/ratchet/agent.built=$(BUILT))
-BUILD   = CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)"
+BUILD   = CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS) $(LINK_$*)"
 
 build:
 	$(BUILD) -o build/ ./cmd/ratchetd ./cmd/ratchet
@@ -48,6 +48,9 @@ FOR_mips64le = GOARCH=mips64le GOMIPS64=softfloat
 FAST       = crypto/internal/fips140/sha256 crypto/internal/fips140/sha512 crypto/internal/fips140deps/byteorder \
 	internal/byteorder math/bits vendor/golang.org/x/crypto/...
 ROUTER     = -gcflags=all=-l $(FAST:%=-gcflags=%=) -tags nethttpomithttp2
+# Go lays out MIPS programs for pages of 64 KiB; routers have 4, a few 16.
+LINK_mips    = -R 0x4000
+LINK_mipsle  = -R 0x4000
 FLAGS_mips   = $(ROUTER)
 FLAGS_mipsle = $(ROUTER)
 

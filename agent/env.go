@@ -104,11 +104,14 @@ func (a *Agent) policy() step.Policy {
 	return step.Policy{Protected: slices.DeleteFunc(own, func(p string) bool { return p == "" })}
 }
 
-// runtimeDir is a directory in RAM for what must not outlive this boot.
+// runtimeDir is a directory in RAM for what must not outlive this boot. OpenWrt
+// has no /run, and there /var is RAM.
 func runtimeDir(state string) string {
 	name := "ratchet-" + executor.Digest([]byte(state))[:12]
-	if os.Geteuid() == 0 {
-		return filepath.Join("/run", name)
+	for _, dir := range []string{"/run", "/var/run"} {
+		if info, err := os.Stat(dir); err == nil && info.IsDir() && os.Geteuid() == 0 {
+			return filepath.Join(dir, name)
+		}
 	}
 	return filepath.Join(os.TempDir(), name)
 }

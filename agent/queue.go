@@ -3,6 +3,7 @@ package agent
 import (
 	"cmp"
 	"slices"
+	"sort"
 	"sync"
 	"time"
 
@@ -42,19 +43,20 @@ func (q *queue) add(r executor.Record, fresh bool) {
 	if e.begun {
 		e.batch = 0
 	}
-	at, _ := slices.BinarySearchFunc(q.jobs, e, order)
-	q.jobs = slices.Insert(q.jobs, at, e)
+	q.jobs = append(q.jobs, e)
+	q.sort()
 	q.signal()
 }
 
-func order(a, b queued) int {
-	if a.begun != b.begun {
-		if a.begun {
-			return -1
+// sort puts the jobs into their order; the lock is held.
+func (q *queue) sort() {
+	sort.SliceStable(q.jobs, func(i, j int) bool {
+		a, b := q.jobs[i], q.jobs[j]
+		if a.begun != b.begun {
+			return a.begun
 		}
-		return 1
-	}
-	return cmp.Or(cmp.Compare(a.batch, b.batch), a.created.Compare(b.created), cmp.Compare(a.id, b.id))
+		return cmp.Or(cmp.Compare(a.batch, b.batch), a.created.Compare(b.created), cmp.Compare(a.id, b.id)) < 0
+	})
 }
 
 // hold opens a batch: from now on nothing newly offered begins until release.
@@ -88,7 +90,7 @@ func (q *queue) begun(key string) {
 	defer q.mu.Unlock()
 	if i := slices.IndexFunc(q.jobs, func(e queued) bool { return e.key == key }); i >= 0 {
 		q.jobs[i].begun, q.jobs[i].batch = true, 0
-		slices.SortStableFunc(q.jobs, order)
+		q.sort()
 	}
 }
 

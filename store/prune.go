@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -103,7 +104,7 @@ func (db *DB) over() ([]over, error) {
 			return err
 		})
 	})
-	slices.SortFunc(all, func(a, b over) int { return cmp.Compare(b.Seq, a.Seq) })
+	sort.Slice(all, func(i, j int) bool { return all[i].Seq > all[j].Seq })
 	return all, err
 }
 

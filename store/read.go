@@ -1,9 +1,8 @@
 package store
 
 import (
-	"cmp"
 	"errors"
-	"slices"
+	"sort"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -76,6 +75,6 @@ func (db *DB) Records() ([]executor.Record, error) {
 			return err
 		})
 	})
-	slices.SortStableFunc(records, func(a, b executor.Record) int { return cmp.Compare(a.Seq, b.Seq) })
+	sort.SliceStable(records, func(i, j int) bool { return records[i].Seq < records[j].Seq })
 	return records, err
 }

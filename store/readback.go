@@ -1,9 +1,8 @@
 package store
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
+	"sort"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -73,13 +72,16 @@ func (db *DB) ReadBack(past []Past) error {
 
 // unknown leaves out what is not to be entered, and puts the rest in order.
 func (db *DB) unknown(past []Past) []Past {
-	past = slices.DeleteFunc(slices.Clone(past), func(p Past) bool {
-		_, known := db.standing(p.ID)
-		return known || p.ID == "" || p.State == executor.Rejected
-	})
-	byID := func(a, b Past) int { return cmp.Compare(a.ID, b.ID) }
-	slices.SortStableFunc(past, byID)
-	return slices.CompactFunc(past, func(a, b Past) bool { return byID(a, b) == 0 })
+	ids := map[string]bool{}
+	var list []Past
+	for _, p := range past {
+		if _, known := db.standing(p.ID); !known && !ids[p.ID] && p.ID != "" && p.State != executor.Rejected {
+			ids[p.ID] = true
+			list = append(list, p)
+		}
+	}
+	sort.Slice(list, func(i, j int) bool { return list[i].ID < list[j].ID })
+	return list
 }
 
 func (p Past) entry(seq uint64) entry {

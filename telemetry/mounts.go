@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sort"
 	"strings"
 )
 
@@ -63,7 +64,7 @@ func disks(mounts []mount) []mount {
 	for _, m := range best {
 		list = append(list, m)
 	}
-	slices.SortFunc(list, func(a, b mount) int { return strings.Compare(a.path, b.path) })
+	sort.Slice(list, func(i, j int) bool { return list[i].path < list[j].path })
 	return list
 }
 

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sort"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/shirou/gopsutil/v3/net"
@@ -49,7 +49,7 @@ func (n *traffic) sample(ctx context.Context, t tree) ([]Interface, error) {
 			all = append(all, n.rated(i, now))
 		}
 	}
-	slices.SortFunc(all, func(a, b Interface) int { return strings.Compare(a.Name, b.Name) })
+	sort.Slice(all, func(i, j int) bool { return all[i].Name < all[j].Name })
 	n.at, n.last = now, all
 	return all, nil
 }

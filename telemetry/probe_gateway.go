@@ -1,7 +1,6 @@
 package telemetry
 
 import (
-	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/hex"
@@ -10,7 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"syscall"
@@ -80,7 +79,7 @@ func defaultRoutes(t tree) []route {
 			list = append(list, r)
 		}
 	}
-	slices.SortStableFunc(list, func(a, b route) int { return cmp.Compare(a.metric, b.metric) })
+	sort.SliceStable(list, func(i, j int) bool { return list[i].metric < list[j].metric })
 	return list
 }
 
