@@ -1,0 +1,182 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sys/unix"
+)
+
+// commands are those that sessions have beside the usual ones. A job is told
+// as ID, or DEVICE/ID where the device is not gw-1. ${WORK}, ${HTTP}, ${SHA} and
+// ${ADDRESS} in documents and configurations are filled in.
+//
+//	broker start [tls] [ws] [password] | stop | restart | forget
+//	offer TO/ID FILE        a retained job at its topic
+//	clear TO/ID             takes the offer away
+//	cancel TO/ID            a retained cancel
+//	await JOB STATE         waits for the state
+//	status JOB JQ           the status that was told last satisfies this, soon
+//	sees TOPIC JQ           so does what lies at a topic below the root
+//	[!] retained TOPIC      something lies there; nothing does, or soon
+//	daemon start|run|kill|term|hup|wait [DEVICE]
+//	appears FILE            waits for a file
+//	lines FILE N            a file has so many lines; it may be missing for 0
+//	logged REGEXP           gw-1 logs this, soon
+//	boot ID                 the boot that daemons find from now on
+//	http [SIZE]             a server with one file: ${HTTP}/file, ${SHA}
+//	sent MIN MAX RANGES     bytes and range requests that it has answered
+//	fill FILE...            fills in the files themselves
+//	mount DIR SIZE          a small disk, until the session ends
+var commands = map[string]func(*testscript.TestScript, bool, []string){
+	"broker":   cmdBroker,
+	"offer":    cmdOffer,
+	"clear":    cmdClear,
+	"cancel":   cmdCancel,
+	"await":    cmdAwait,
+	"status":   cmdStatus,
+	"sees":     cmdSees,
+	"retained": cmdRetained,
+	"daemon":   cmdDaemon,
+	"appears":  cmdAppears,
+	"lines":    cmdLines,
+	"logged":   cmdLogged,
+	"boot":     cmdBoot,
+	"http":     cmdHTTP,
+	"sent":     cmdSent,
+	"mount":    cmdMount,
+	"fill":     cmdFill,
+}
+
+func siteOf(ts *testscript.TestScript) *site { return ts.Value("site").(*site) }
+
+func cmdBroker(ts *testscript.TestScript, _ bool, args []string) {
+	s := siteOf(ts)
+	if args[0] != "start" {
+		ts.Check(s.broker.end())
+	}
+	switch args[0] {
+	case "forget":
+		s.broker.kept = nil
+		ts.Check(os.RemoveAll(filepath.Join(s.broker.dir, "mosquitto.db")))
+		ts.Check(s.start())
+	case "start", "restart":
+		ts.Check(s.start(args[1:]...))
+	}
+}
+
+func cmdOffer(ts *testscript.TestScript, _ bool, args []string) {
+	s := siteOf(ts)
+	ts.Check(s.watcher.send("jobs/"+args[0], s.fill([]byte(strings.TrimSpace(ts.ReadFile(args[1]))))))
+}
+
+func cmdClear(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(siteOf(ts).watcher.send("jobs/"+args[0], nil))
+}
+
+func cmdCancel(ts *testscript.TestScript, _ bool, args []string) {
+	id := args[0][strings.LastIndex(args[0], "/")+1:]
+	ts.Check(siteOf(ts).watcher.send("jobs/"+args[0], fmt.Appendf(nil, `{"id":%q,"cancel":true}`, id)))
+}
+
+func topicOf(job string) string {
+	device, id, ok := strings.Cut(job, "/")
+	if !ok {
+		device, id = "gw-1", job
+	}
+	return "device/" + device + "/jobs/" + id
+}
+
+func cmdAwait(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(siteOf(ts).watcher.sees(topicOf(args[0]), fmt.Sprintf(".state == %q", args[1])))
+}
+
+func cmdStatus(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(siteOf(ts).watcher.sees(topicOf(args[0]), args[1]))
+}
+
+func cmdSees(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(siteOf(ts).watcher.sees(args[0], args[1]))
+}
+
+func cmdRetained(ts *testscript.TestScript, neg bool, args []string) {
+	if w := siteOf(ts).watcher; neg {
+		ts.Check(w.gone(args[0]))
+	} else {
+		ts.Check(w.sees(args[0], "true"))
+	}
+}
+
+func cmdDaemon(ts *testscript.TestScript, _ bool, args []string) {
+	s, device := siteOf(ts), "gw-1"
+	if len(args) > 1 {
+		device = args[1]
+	}
+	if args[0] == "start" {
+		_, err := s.launch(device, "TMPDIR="+s.dir)
+		ts.Check(err)
+		return
+	}
+	d := s.daemons[device]
+	switch args[0] {
+	case "kill":
+		d.kill()
+	case "term":
+		ts.Check(d.signal(syscall.SIGTERM))
+		ts.Check(d.wait())
+	case "hup":
+		ts.Check(s.configure(device))
+		ts.Check(d.signal(syscall.SIGHUP))
+	case "wait":
+		ts.Check(d.wait())
+	}
+}
+
+func cmdAppears(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(patiently(func() error {
+		_, err := os.Stat(ts.MkAbs(args[0]))
+		return err
+	}))
+}
+
+func cmdLines(ts *testscript.TestScript, _ bool, args []string) {
+	text, err := os.ReadFile(ts.MkAbs(args[0]))
+	if err != nil && !os.IsNotExist(err) {
+		ts.Fatalf("%v", err)
+	}
+	if got, want := fmt.Sprint(strings.Count(string(text), "\n")), args[1]; got != want {
+		ts.Fatalf("%s has %s lines, want %s: %q", args[0], got, want, text)
+	}
+}
+
+func cmdLogged(ts *testscript.TestScript, _ bool, args []string) {
+	pattern := regexp.MustCompile(args[0])
+	ts.Check(patiently(func() error {
+		text, err := os.ReadFile(siteOf(ts).daemons["gw-1"].log)
+		if err == nil && !pattern.Match(text) {
+			err = fmt.Errorf("%q is not in the log: %s", pattern, text)
+		}
+		return err
+	}))
+}
+
+func cmdBoot(ts *testscript.TestScript, _ bool, args []string) { siteOf(ts).boot = args[0] }
+
+func cmdMount(ts *testscript.TestScript, _ bool, args []string) {
+	dir := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(dir, 0o700))
+	ts.Check(unix.Mount("tmpfs", dir, "tmpfs", 0, "mode=0700,size="+args[1]))
+	s := siteOf(ts)
+	s.closers = append(s.closers, func() error { return unix.Unmount(dir, unix.MNT_DETACH) })
+}
+
+func cmdFill(ts *testscript.TestScript, _ bool, args []string) {
+	for _, file := range args {
+		ts.Check(os.WriteFile(ts.MkAbs(file), siteOf(ts).fill([]byte(ts.ReadFile(file))), 0o600))
+	}
+}
