@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -127,15 +128,16 @@ func (p *Policy) validate() error {
 	if len(p.Reboot) == 0 || p.Reboot[0] == "" {
 		errs = append(errs, errors.New(`policy.reboot: want the command that reboots the device, such as ["reboot"]`))
 	}
-	for _, limit := range []struct {
-		key string
-		set bool
-	}{
-		{"commands", p.Commands != nil}, {"paths", p.Paths != nil}, {"urls", p.URLs != nil},
-		{"users", p.Users != nil}, {"maxTime", p.MaxTime != 0}, {"maxSize", p.MaxSize != 0},
-	} {
-		if limit.set { // a limit that nobody keeps is worse than none
-			errs = append(errs, fmt.Errorf("policy.%s: this version cannot enforce it: remove it, or use policy.allow", limit.key))
+	for key, patterns := range map[string][]string{"commands": p.Commands, "urls": p.URLs} {
+		for _, pattern := range patterns {
+			if _, err := path.Match(pattern, ""); err != nil || pattern == "" {
+				errs = append(errs, fmt.Errorf("policy.%s: %q is no pattern: want a name with * and ?", key, pattern))
+			}
+		}
+	}
+	for _, tree := range p.Paths {
+		if !path.IsAbs(tree) {
+			errs = append(errs, fmt.Errorf("policy.paths: %q: want an absolute path", tree))
 		}
 	}
 	return errors.Join(errs...)

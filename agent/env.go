@@ -35,15 +35,6 @@ func (a *Agent) check(ctx context.Context, c json.RawMessage) error {
 	return a.checker().Check(ctx, c)
 }
 
-// checkCheck tells whether a check can be understood.
-func checkCheck(c json.RawMessage) error {
-	parsed, err := step.ParseCheck(c)
-	if err == nil && parsed.Repair != nil {
-		return errors.New("repair: only a diagnostic repairs")
-	}
-	return err
-}
-
 // prune bounds the history; what is forgotten is taken from the broker too.
 func (a *Agent) prune(seen map[string]bool) error {
 	n := a.link.current()
@@ -101,7 +92,11 @@ func (a *Agent) policy() step.Policy {
 	if exe, err := os.Executable(); err == nil {
 		own = append(own, exe)
 	}
-	return step.Policy{Protected: slices.DeleteFunc(own, func(p string) bool { return p == "" })}
+	return step.Policy{
+		Protected: slices.DeleteFunc(own, func(p string) bool { return p == "" }),
+		Paths:     c.Policy.Paths, Commands: c.Policy.Commands, URLs: c.Policy.URLs, Users: c.Policy.Users,
+		MaxSize: int64(c.Policy.MaxSize),
+	}
 }
 
 // runtimeDir is a directory in RAM for what must not outlive this boot. OpenWrt

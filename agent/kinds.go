@@ -10,7 +10,7 @@ import (
 func (a *Agent) kinds() executor.Kinds {
 	policy := a.policy()
 	return executor.Kinds{
-		"command":    step.Command{Groups: a.groups},
+		"command":    step.Command{Groups: a.groups, Policy: policy},
 		"diagnostic": step.Diagnostic{Checker: a.checker(), Policy: policy, Mask: a.mask},
 		"download":   step.Download{Policy: policy},
 		"file":       step.File{Policy: policy},

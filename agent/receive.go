@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
@@ -164,6 +165,9 @@ func (a *Agent) able(job executor.Job) error {
 	if job.Schedule != "" {
 		return errors.New("schedule: this agent runs no recurring jobs")
 	}
+	if most := a.config.Load().Policy.MaxTime; most > 0 && time.Duration(job.Timeout) > time.Duration(most) {
+		return fmt.Errorf("timeout: policy.maxTime allows %s", time.Duration(most))
+	}
 	if err := checkWindow(job.Window); err != nil {
 		return err
 	}
@@ -192,7 +196,7 @@ func (a *Agent) permitted(s executor.Step) error {
 		if c == nil {
 			continue
 		}
-		if err := checkCheck(c); err != nil {
+		if err := a.policy().PermitCheck(c); err != nil {
 			return fmt.Errorf("%s: %w", field, err)
 		}
 	}

@@ -101,6 +101,9 @@ func (a *Agent) run(ctx context.Context, x *executor.Executor, r executor.Record
 	a.told.waiting(r.Key, "")
 	a.queue.begun(r.Key)
 	x.Kinds = a.kinds()
+	if most := a.config.Load().Policy.MaxTime; r.Job.Timeout == 0 && most > 0 {
+		r.Job.Timeout = executor.Duration(most)
+	}
 	r, err := x.Run(ctx, r)
 	var wait executor.Wait
 	switch {

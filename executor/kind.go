@@ -8,8 +8,8 @@ import (
 
 // A Kind is the code for one sort of step.
 //
-// Check holds the parameters against the rules when the job is accepted; it
-// reads nothing but them and must not act.
+// Check holds the parameters against the rules, and the owner's policy, when
+// the job is accepted; it must not act.
 //
 // Run does the work and blocks until it is done. After a crash, a reboot or a
 // stop it is called again for the same step with Task.Attempt raised and what

@@ -10,8 +10,8 @@ var errRefused = errors.New("refused")
 
 // withRules is client, or one of its own, which follows no redirect that would
 // show a secret: not from https to http, and without the job's headers and the
-// referring URL to another host.
-func withRules(client *http.Client, secret map[string]string) *http.Client {
+// referring URL to another host; nor to a host that the owner does not allow.
+func withRules(client *http.Client, secret map[string]string, policy Policy) *http.Client {
 	c := http.Client{}
 	if client != nil {
 		c = *client
@@ -28,6 +28,9 @@ func withRules(client *http.Client, secret map[string]string) *http.Client {
 			return fmt.Errorf("more than 10 redirects: %w", errRefused)
 		case last.Scheme == "https" && req.URL.Scheme != "https":
 			return fmt.Errorf("redirect from https to %s: %w", req.URL.Scheme, errRefused)
+		}
+		if err := policy.URL(req.URL.String()); err != nil {
+			return fmt.Errorf("redirect: %w: %w", err, errRefused)
 		}
 		req.Header.Del("Referer")
 		if req.URL.Host != via[0].URL.Host {

@@ -19,23 +19,40 @@ import (
 // RATCHET_ATTEMPT.
 type Command struct {
 	Groups Groups // where groups are noted; the zero value notes none
+	Policy Policy
 }
 
 type commandWith struct {
-	Argv    []string          `json:"argv"`
-	Shell   string            `json:"shell"`
-	Env     map[string]string `json:"env"`
-	Dir     string            `json:"dir"`
-	User    string            `json:"user"`
-	Nice    int               `json:"nice"`
-	Stdin   string            `json:"stdin"`
-	OKCodes []int             `json:"okCodes"`
+	Argv    []executor.Word          `json:"argv"`
+	Shell   string                   `json:"shell"`
+	Env     map[string]executor.Text `json:"env"`
+	Dir     string                   `json:"dir"`
+	User    string                   `json:"user"`
+	Nice    int                      `json:"nice"`
+	Stdin   string                   `json:"stdin"`
+	OKCodes []int                    `json:"okCodes"`
+
+	argv []string // of the program, or of the shell
 }
 
 // Check implements executor.Kind.
 func (k Command) Check(with json.RawMessage) error {
-	_, err := parseCommand(with)
-	return err
+	w, err := parseCommand(with)
+	if err != nil {
+		return err
+	}
+	return k.permits(w)
+}
+
+// permits holds the step against the owner's policy, as far as it is filled in.
+func (k Command) permits(w commandWith) error {
+	if err := k.Policy.User(w.User); err != nil {
+		return err
+	}
+	if len(w.Argv) > 0 && w.Argv[0].Open {
+		return nil
+	}
+	return k.Policy.Command(w.argv)
 }
 
 func parseCommand(with json.RawMessage) (w commandWith, err error) {
@@ -46,9 +63,11 @@ func parseCommand(with json.RawMessage) (w commandWith, err error) {
 	case (len(w.Argv) == 0) == (w.Shell == ""):
 		return w, errors.New("want exactly one of argv and shell")
 	case w.Shell != "":
-		w.Argv = []string{"/bin/sh", "-c", w.Shell}
-	case w.Argv[0] == "":
+		w.argv = []string{"/bin/sh", "-c", w.Shell}
+	case w.Argv[0].S == "" && !w.Argv[0].Open:
 		return w, errors.New("argv[0]: want the name of a program")
+	default:
+		w.argv, _ = words(w.Argv)
 	}
 	if w.Dir != "" && w.Dir != "/" {
 		if err := checkPath(w.Dir); err != nil {
@@ -71,13 +90,13 @@ func parseCommand(with json.RawMessage) (w commandWith, err error) {
 
 // checkText refuses what execve cannot carry.
 func (w *commandWith) checkText() error {
-	for i, arg := range w.Argv {
+	for i, arg := range w.argv {
 		if strings.Contains(arg, "\x00") {
 			return fmt.Errorf("argv[%d]: holds a NUL byte", i)
 		}
 	}
 	for name, value := range w.Env {
-		if name == "" || strings.ContainsAny(name, "=\x00") || strings.Contains(value, "\x00") {
+		if name == "" || strings.ContainsAny(name, "=\x00") || strings.Contains(value.S, "\x00") {
 			return fmt.Errorf("env: %q: want a name without = and a value without NUL", name)
 		}
 	}
@@ -90,6 +109,9 @@ func (k Command) Run(ctx context.Context, t *executor.Task) error {
 	if err != nil {
 		return err
 	}
+	if err := k.permits(w); err != nil {
+		return err
+	}
 	who, err := identify(w.User)
 	if err != nil {
 		return err
@@ -97,7 +119,7 @@ func (k Command) Run(ctx context.Context, t *executor.Task) error {
 	ctx, cancel := limit(ctx, t, time.Hour)
 	defer cancel()
 	p := process{
-		argv: w.Argv, env: environ(t, who, w.Env), dir: w.Dir, nice: w.Nice, stdin: w.Stdin,
+		argv: w.argv, env: environ(t, who, texts(w.Env)), dir: w.Dir, nice: w.Nice, stdin: w.Stdin,
 		as: who.credential, stdout: t.Output, stderr: t.Err, groups: k.Groups, log: t.Log,
 	}
 	status, err := p.run(ctx)
@@ -117,4 +139,13 @@ func judge(status syscall.WaitStatus, ok []int) error {
 		return fmt.Errorf("exit status %d", status.ExitStatus())
 	}
 	return nil
+}
+
+// texts are the values of a map whose Texts are filled in.
+func texts(m map[string]executor.Text) map[string]string {
+	values := map[string]string{}
+	for name, text := range m {
+		values[name] = text.S
+	}
+	return values
 }

@@ -36,8 +36,29 @@ const (
 
 // Check implements executor.Kind.
 func (k Diagnostic) Check(with json.RawMessage) error {
-	_, err := parseDiagnostic(with)
-	return err
+	w, err := parseDiagnostic(with)
+	if err != nil {
+		return err
+	}
+	return k.permits(w)
+}
+
+// permits holds all that it may run or write against the owner's policy.
+func (k Diagnostic) permits(w diagnosticWith) error {
+	for _, c := range w.checks {
+		if err := c.permits(k.Policy); err != nil {
+			return fmt.Errorf("check %s: %w", c.Name, err)
+		}
+	}
+	if w.Collect == nil {
+		return nil
+	}
+	for _, argv := range w.Collect.Commands {
+		if err := k.Policy.Command(argv); err != nil && !slices.Equal(argv, []string{"dmesg"}) {
+			return fmt.Errorf("collect: %w", err)
+		}
+	}
+	return k.Policy.Writable(w.Collect.To)
 }
 
 func parseDiagnostic(with json.RawMessage) (w diagnosticWith, err error) {

@@ -29,7 +29,7 @@ type Download struct {
 }
 
 type downloadWith struct {
-	URL     string            `json:"url"`
+	URL     executor.Word     `json:"url"`
 	SHA256  string            `json:"sha256"`
 	To      string            `json:"to"`
 	Mode    string            `json:"mode"`
@@ -40,8 +40,21 @@ type downloadWith struct {
 
 // Check implements executor.Kind.
 func (k Download) Check(with json.RawMessage) error {
-	_, err := parseDownload(with)
-	return err
+	w, err := parseDownload(with)
+	if err != nil {
+		return err
+	}
+	return k.permits(w)
+}
+
+// permits holds the step against the owner's policy, as far as it is filled in.
+func (k Download) permits(w downloadWith) error {
+	if !w.URL.Open {
+		if err := k.Policy.URL(w.URL.S); err != nil {
+			return err
+		}
+	}
+	return k.Policy.Writable(w.To)
 }
 
 var sha256Pattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
@@ -50,10 +63,13 @@ func parseDownload(with json.RawMessage) (w downloadWith, err error) {
 	if err := executor.Decode(with, &w); err != nil {
 		return w, err
 	}
-	u, err := url.Parse(w.URL)
+	u, err := url.Parse(w.URL.S)
 	switch {
+	case w.URL.Open:
 	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
 		return w, errors.New("url: want http://... or https://...")
+	}
+	switch {
 	case !sha256Pattern.MatchString(w.SHA256):
 		return w, fmt.Errorf("sha256: %q: want 64 lower-case hex digits", w.SHA256)
 	}
@@ -126,7 +142,7 @@ func (k Download) Run(ctx context.Context, t *executor.Task) error {
 	if err != nil {
 		return err
 	}
-	if err := k.Policy.Writable(s.with.To); err != nil {
+	if err := k.permits(s.with); err != nil {
 		return err
 	}
 	now, err := look(s.path)
@@ -198,7 +214,7 @@ func (s *downloading) bring(ctx context.Context, want attrs) error {
 
 func (s *downloading) fetch() Fetch {
 	return Fetch{
-		URL: s.with.URL, SHA256: s.with.SHA256, Header: s.with.Headers, Part: s.part(), Rate: int64(s.with.Rate),
+		URL: s.with.URL.S, Policy: s.Policy, SHA256: s.with.SHA256, Header: s.with.Headers, Part: s.part(), Rate: int64(s.with.Rate),
 		Every: s.Every, Boot: s.t.Boot, Client: s.Client, Files: s.Files, From: s.state.Fetch,
 		Save: func(c Checkpoint) error {
 			s.state.Fetch = c

@@ -19,6 +19,7 @@ import (
 // caller installs.
 type Fetch struct {
 	URL      string
+	Policy   Policy // of the owner: which hosts, and how much
 	SHA256   string // lower-case hex
 	Header   map[string]string
 	Part     string        // where the bytes go
@@ -72,7 +73,7 @@ type transfer struct {
 func (f Fetch) Run(ctx context.Context) (Checkpoint, error) {
 	x := &transfer{Fetch: f, at: f.From, sum: sha256.New()}
 	x.Stall = cmp.Or(x.Stall, 5*time.Minute)
-	x.Client = withRules(f.Client, f.Header)
+	x.Client = withRules(f.Client, f.Header, f.Policy)
 	defer x.Client.CloseIdleConnections()
 	ctx, cancel := untilStop(ctx, f.Stopping)
 	defer cancel(nil)

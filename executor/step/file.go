@@ -23,19 +23,22 @@ type File struct {
 }
 
 type fileWith struct {
-	Path    string  `json:"path"`
-	Content *string `json:"content"`
-	Base64  *string `json:"base64"`
-	From    string  `json:"from"`
-	Absent  bool    `json:"absent"`
-	Mode    string  `json:"mode"`
-	Owner   string  `json:"owner"`
+	Path    string         `json:"path"`
+	Content *executor.Text `json:"content"`
+	Base64  *string        `json:"base64"`
+	From    string         `json:"from"`
+	Absent  bool           `json:"absent"`
+	Mode    string         `json:"mode"`
+	Owner   string         `json:"owner"`
 }
 
 // Check implements executor.Kind.
 func (k File) Check(with json.RawMessage) error {
-	_, err := parseFile(with)
-	return err
+	w, err := parseFile(with)
+	if err != nil {
+		return err
+	}
+	return k.Policy.Writable(w.Path)
 }
 
 func parseFile(with json.RawMessage) (w fileWith, err error) {
@@ -78,7 +81,7 @@ func (w *fileWith) source() string {
 func (w *fileWith) open(p Policy) (io.ReadCloser, error) {
 	switch {
 	case w.Content != nil:
-		return io.NopCloser(strings.NewReader(*w.Content)), nil
+		return io.NopCloser(strings.NewReader(w.Content.S)), nil
 	case w.Base64 != nil:
 		return io.NopCloser(base64.NewDecoder(base64.StdEncoding, strings.NewReader(*w.Base64))), nil
 	}

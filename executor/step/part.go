@@ -115,6 +115,9 @@ func (x *transfer) take(p []byte) error {
 	}
 	x.sum.Write(p)
 	x.done += int64(len(p))
+	if err := x.Policy.Size(x.done); err != nil { // a server need not say how much it sends
+		return final{err}
+	}
 	if x.at.Size > 0 {
 		x.Progress(float64(x.done) / float64(x.at.Size))
 	}
@@ -149,6 +152,9 @@ func (x *transfer) verify() error {
 
 // room checks that the rest fits on the disk before its first byte is written.
 func (x *transfer) room() error {
+	if err := x.Policy.Size(x.at.Size); err != nil {
+		return err
+	}
 	var disk syscall.Statfs_t
 	if err := syscall.Statfs(filepath.Dir(x.Part), &disk); err != nil {
 		return &os.PathError{Op: "statfs", Path: filepath.Dir(x.Part), Err: err}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -15,10 +16,29 @@ type Policy struct {
 	// Protected are files and trees that no job may read or write: the agent's
 	// state, its config, keys, secrets and binary.
 	Protected []string
+	Paths     []string // the only trees that may be written; nil is all
+	Commands  []string // patterns of the programs that may be run; nil is all
+	URLs      []string // patterns of the hosts that may be reached; nil is all
+	Users     []string // the only ones as whom programs may be run; nil is all
+	MaxSize   int64    // bytes that one step may move; 0 is any number
 }
 
 // Writable says why a job may not write path, or nil.
-func (p Policy) Writable(path string) error { return p.open(path, "written") }
+func (p Policy) Writable(path string) error {
+	if err := p.open(path, "written"); err != nil || p.Paths == nil {
+		return err
+	}
+	for _, follow := range []func(string) (string, error){resolveParent, resolve} {
+		real, err := follow(path)
+		if err != nil {
+			continue
+		}
+		if !slices.ContainsFunc(p.Paths, func(tree string) bool { return within(real, tree) }) {
+			return fmt.Errorf("%s: policy.paths does not allow it to be written", path)
+		}
+	}
+	return nil
+}
 
 // Readable says why a job may not read path, or nil.
 func (p Policy) Readable(path string) error { return p.open(path, "read") }

@@ -1,0 +1,108 @@
+package step
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/ratchetd/ratchet/executor"
+)
+
+// Command says why a job may not run argv, or nil. A name without a slash is
+// looked up as the child would; a path must match by its own name.
+func (p Policy) Command(argv []string) error {
+	if p.Commands == nil || len(argv) == 0 {
+		return nil
+	}
+	name := argv[0]
+	if !strings.Contains(name, "/") {
+		found, err := exec.LookPath(name)
+		if err != nil {
+			return fmt.Errorf("%s: policy.commands: no such program", name)
+		}
+		name = found
+	}
+	name = filepath.Clean(name)
+	if slices.ContainsFunc(p.Commands, func(pattern string) bool { return covers(pattern, name) }) {
+		return nil
+	}
+	return fmt.Errorf("%s: policy.commands does not allow this program", name)
+}
+
+// URL says why a job may not reach an address, or nil.
+func (p Policy) URL(address string) error {
+	if p.URLs == nil {
+		return nil
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		return fmt.Errorf("policy.urls: no address can be read")
+	}
+	host := strings.ToLower(u.Hostname())
+	if slices.ContainsFunc(p.URLs, func(pattern string) bool { return covers(strings.ToLower(pattern), host) }) {
+		return nil
+	}
+	return fmt.Errorf("%s: policy.urls does not allow this host", host)
+}
+
+// User says why a job may not run a program as this user, or nil.
+func (p Policy) User(name string) error {
+	switch {
+	case p.Users == nil || slices.Contains(p.Users, name):
+		return nil
+	case name == "":
+		return fmt.Errorf("user: policy.users is set: name one of %s", strings.Join(p.Users, ", "))
+	}
+	return fmt.Errorf("user: policy.users does not allow %s", name)
+}
+
+// Size says why a job may not bring, or take away, so many bytes, or nil.
+func (p Policy) Size(bytes int64) error {
+	if p.MaxSize > 0 && bytes > p.MaxSize {
+		return fmt.Errorf("%d bytes: policy.maxSize allows %d", bytes, p.MaxSize)
+	}
+	return nil
+}
+
+// covers holds a name against a pattern of the owner's; a broken one matches nothing.
+func covers(pattern, name string) bool {
+	ok, err := path.Match(pattern, name)
+	return ok && err == nil
+}
+
+// words are the texts of argv; open tells that some are still to be filled in,
+// so that nothing can be said of them yet.
+func words(argv []executor.Word) (list []string, open bool) {
+	for _, w := range argv {
+		list = append(list, w.S)
+		open = open || w.Open
+	}
+	return list, open
+}
+
+// permits holds what a check may run against the owner's policy.
+func (c Check) permits(p Policy) error {
+	if err := p.Command(c.argv); err != nil {
+		return err
+	}
+	return p.Command(c.Repair)
+}
+
+// PermitCheck reads a step's check, which repairs nothing, and holds it against
+// the owner's policy.
+func (p Policy) PermitCheck(raw json.RawMessage) error {
+	c, err := ParseCheck(raw)
+	switch {
+	case err != nil:
+		return err
+	case c.Repair != nil:
+		return errors.New("repair: only a diagnostic repairs")
+	}
+	return c.permits(p)
+}

@@ -1,0 +1,53 @@
+package step
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/ratchetd/ratchet/executor"
+)
+
+// What the owner does not allow is refused before anything runs, by the name of
+// the rule.
+func TestPolicyIsTheOwnersWord(t *testing.T) {
+	dir := t.TempDir()
+	p := Policy{Paths: []string{dir}, Commands: []string{"/bin/echo", "/usr/lib/ratchet/*"}, URLs: []string{"*.example.com"}, Users: []string{"app"}, MaxSize: 1000}
+	sum := strings.Repeat("0", 64)
+	for _, c := range []struct {
+		kind       executor.Kind
+		with, want string
+	}{
+		{Command{Policy: p}, `{"argv":["/bin/echo"],"user":"app"}`, ""},
+		{Command{Policy: p}, `{"argv":["/bin/echo"]}`, "policy.users"},
+		{Command{Policy: p}, `{"argv":["/bin/echo"],"user":"root"}`, "policy.users"},
+		{Command{Policy: p}, `{"argv":["/bin/sh"],"user":"app"}`, "policy.commands"},
+		{Command{Policy: p}, `{"shell":"echo","user":"app"}`, "policy.commands"},
+		{Command{Policy: p}, `{"argv":["/usr/lib/ratchet/../../../bin/sh"],"user":"app"}`, "policy.commands"},
+		{Command{Policy: p}, `{"argv":["/usr/lib/ratchet/a/b"],"user":"app"}`, "policy.commands"},
+		{File{Policy: p}, `{"path":"` + dir + `/a","content":"x"}`, ""},
+		{File{Policy: p}, `{"path":"/etc/a","content":"x"}`, "policy.paths"},
+		{Download{Policy: p}, `{"url":"http://a.example.com/x","sha256":"` + sum + `","to":"` + dir + `/a"}`, ""},
+		{Download{Policy: p}, `{"url":"http://example.org/x","sha256":"` + sum + `","to":"` + dir + `/a"}`, "policy.urls"},
+		{Download{Policy: p}, `{"url":"http://a.example.com@evil.org/x","sha256":"` + sum + `","to":"` + dir + `/a"}`, "policy.urls"},
+		{Download{Policy: p}, `{"url":"http://a.example.com/x","sha256":"` + sum + `","to":"/etc/a"}`, "policy.paths"},
+		{Diagnostic{Policy: p}, `{"checks":[{"command":["/bin/sh","-c","true"]}]}`, "policy.commands"},
+		{Diagnostic{Policy: p}, `{"checks":[{"memory":true,"repair":["/sbin/reboot"]}]}`, "policy.commands"},
+		{Diagnostic{Policy: p}, `{"collect":{"commands":[["/bin/cat","/etc/shadow"]],"to":"` + dir + `/b"}}`, "policy.commands"},
+	} {
+		err := c.kind.Check(json.RawMessage(c.with))
+		switch {
+		case c.want == "" && err != nil:
+			t.Errorf("%s: got %v", c.with, err)
+		case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
+			t.Errorf("%s: got %v, want %s", c.with, err, c.want)
+		}
+	}
+	if err := p.Writable(filepath.Join(dir, "..", "a")); err == nil {
+		t.Error("a path that leaves the tree was taken")
+	}
+	if err := p.PermitCheck(json.RawMessage(`{"command":["/bin/sh"]}`)); err == nil {
+		t.Error("a check may run what a step may not")
+	}
+}
