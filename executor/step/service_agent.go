@@ -85,6 +85,7 @@ func detached(ctx context.Context, t *executor.Task, argv []string, env map[stri
 		if err != nil {
 			return fmt.Errorf("%s: %w%s", strings.Join(argv, " "), err, quote(said))
 		}
+		fmt.Fprint(t.Output, strings.TrimPrefix(quote(said), ": "))
 		return nil
 	case <-t.Stopping:
 		return errStopped

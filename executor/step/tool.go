@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/ratchetd/ratchet/executor"
@@ -47,7 +48,7 @@ func (x tool) status(ctx context.Context, t *executor.Task, groups Groups, stder
 
 // named puts the tool's name before an error, and its last words behind it.
 func (x tool) named(err error, said *tail) error {
-	last := said.lastLine()
+	last := strings.TrimSpace(said.lastLine())
 	switch {
 	case err == nil:
 		return nil

@@ -1,0 +1,296 @@
+package step
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ratchetd/ratchet/executor"
+)
+
+// versions are packages with their versions.
+type versions map[string]string
+
+// packing is one attempt at a package step, or at its undo.
+type packing struct {
+	Package
+	manager
+	t    *executor.Task
+	with packageWith
+}
+
+func (k Package) begin(t *executor.Task) (*packing, error) {
+	with, err := parsePackage(t.With)
+	if err != nil {
+		return nil, err
+	}
+	m, err := k.manager(with.Manager)
+	return &packing{Package: k, manager: m, t: t, with: with}, err
+}
+
+// installed asks what is installed.
+func (p *packing) installed(ctx context.Context) (versions, error) {
+	text, err := p.ask(ctx, p.list)
+	if err != nil {
+		return nil, fmt.Errorf("asking what is installed: %w", err)
+	}
+	all := versions{}
+	for line := range strings.Lines(text) {
+		if name, version := p.read(strings.TrimSpace(line)); name != "" {
+			all[name] = version
+		}
+	}
+	return all, nil
+}
+
+// repaired is installed, after what an attempt before, or somebody else, has
+// left half done was finished, unless there is nothing for this step to do.
+func (p *packing) repaired(ctx context.Context) (versions, error) {
+	if p.t.Attempt == 1 {
+		now, err := p.installed(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if todo, err := p.todo(now); err != nil || todo.empty() {
+			return now, nil
+		}
+	}
+	if len(p.repair) > 0 {
+		if err := p.run(ctx, p.repair); err != nil {
+			return nil, fmt.Errorf("finishing an installation that was cut: %w", err)
+		}
+	}
+	return p.installed(ctx)
+}
+
+// tasks are what is not so yet.
+type tasks struct {
+	install []wanted
+	remove  []string
+	upgrade bool
+}
+
+func (s tasks) empty() bool { return len(s.install)+len(s.remove) == 0 && !s.upgrade }
+
+func (p *packing) todo(now versions) (s tasks, err error) {
+	for _, w := range p.with.install {
+		if version, ok := now[w.name]; !ok || w.version != "" && w.version != version {
+			s.install = append(s.install, w)
+		}
+	}
+	for _, name := range p.with.Remove {
+		if _, ok := now[name]; ok {
+			s.remove = append(s.remove, name)
+		}
+	}
+	for _, name := range p.with.Upgrade.names {
+		if _, ok := now[name]; !ok {
+			return s, fmt.Errorf("upgrade: %s is not installed: to install it is what install is for", name)
+		}
+	}
+	s.upgrade = p.with.Upgrade.all || len(p.with.Upgrade.names) > 0
+	return s, nil
+}
+
+// pack does all that is to do, and returns what is installed then.
+func (p *packing) pack(ctx context.Context, now versions, todo tasks) (versions, error) {
+	if err := p.keep(now); err != nil {
+		return nil, err
+	}
+	if err := p.do(ctx, todo); err != nil {
+		return nil, err
+	}
+	now, err := p.installed(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return now, p.verify(now)
+}
+
+// do makes the changes, and makes durable what the manager has written.
+func (p *packing) do(ctx context.Context, s tasks) error {
+	if err := p.drop(ctx, s.remove); err != nil {
+		return err
+	}
+	if err := p.fetch(ctx, s.install); err != nil {
+		return err
+	}
+	if s.upgrade {
+		if err := p.renew(ctx); err != nil {
+			return err
+		}
+	}
+	return syncDisk("/")
+}
+
+// drop removes packages. opkg takes them one by one in the order in which they
+// are named, and leaves one that another still needs: so as long as some go,
+// the rest is tried again.
+func (p *packing) drop(ctx context.Context, names []string) error {
+	for len(names) > 0 {
+		removing := p.run(ctx, slices.Concat(p.removing, names))
+		if removing == nil {
+			return nil
+		}
+		now, err := p.installed(ctx)
+		if err != nil {
+			return err
+		}
+		left := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return now[name] == "" })
+		if len(left) == len(names) {
+			return fmt.Errorf("removing %s: %w", strings.Join(names, " "), removing)
+		}
+		names = left
+	}
+	return nil
+}
+
+func (p *packing) fetch(ctx context.Context, list []wanted) error {
+	if len(list) == 0 {
+		return nil
+	}
+	argv, agent := slices.Clone(p.installing), false
+	var names []string
+	for _, w := range list {
+		if err := p.offered(ctx, w); err != nil {
+			return err
+		}
+		argv = append(argv, p.argument(w))
+		names = append(names, w.String())
+		agent = agent || isAgent(w.name)
+	}
+	err := p.change(ctx, argv, agent)
+	if err != nil && !p.with.Refresh {
+		err = fmt.Errorf("%w (the lists of what can be had may be old: refresh: true fetches them)", err)
+	}
+	if err != nil {
+		return fmt.Errorf("installing %s: %w", strings.Join(names, " "), err)
+	}
+	return nil
+}
+
+// offered tells whether an exact version can be had from a manager that takes
+// only names; which one it would install it does not say.
+func (p *packing) offered(ctx context.Context, w wanted) error {
+	if p.exact || w.version == "" {
+		return nil
+	}
+	text, err := p.ask(ctx, append(slices.Clone(p.versions), w.name))
+	if err != nil {
+		return err
+	}
+	var found []string
+	for line := range strings.Lines(text) {
+		if name, version := p.read(strings.TrimSpace(line)); name == w.name {
+			found = append(found, version)
+		}
+	}
+	if slices.Contains(found, w.version) {
+		return nil
+	}
+	return fmt.Errorf("installing %s: the feeds have %s of it", w, cmp.Or(strings.Join(found, ", "), "no version"))
+}
+
+// renew upgrades. It may reach the agent's own package.
+func (p *packing) renew(ctx context.Context) error {
+	names := p.with.Upgrade.names
+	if p.with.Upgrade.all && len(p.upgradable) > 0 {
+		text, err := p.ask(ctx, p.upgradable)
+		if err != nil {
+			return fmt.Errorf("asking what can be upgraded: %w", err)
+		}
+		for line := range strings.Lines(text) {
+			if name, _ := p.read(line); name != "" {
+				names = append(names, name)
+			}
+		}
+		if len(names) == 0 {
+			return nil
+		}
+	}
+	agent := p.with.Upgrade.all || slices.ContainsFunc(names, isAgent)
+	if err := p.change(ctx, p.upgradeArgv(names), agent); err != nil {
+		return fmt.Errorf("upgrading %s: %w", strings.Join(names, " "), err)
+	}
+	return nil
+}
+
+// verify holds what is installed against what was asked: not every manager
+// fails when it could not do its work.
+func (p *packing) verify(now versions) error {
+	left, err := p.todo(now)
+	switch {
+	case err != nil:
+		return err
+	case len(left.install) > 0:
+		return fmt.Errorf("%s is not installed, although %s ended well: see its output", left.install[0], p.name)
+	case len(left.remove) > 0:
+		return fmt.Errorf("%s is still installed, although %s ended well: another package may need it", left.remove[0], p.name)
+	}
+	return nil
+}
+
+const lockPoll = 2 * time.Second
+
+// ask runs the manager for what it says.
+func (p *packing) ask(ctx context.Context, argv []string) (string, error) {
+	var out bytes.Buffer
+	err := p.patiently(ctx, argv, &out)
+	return out.String(), err
+}
+
+func (p *packing) run(ctx context.Context, argv []string) error {
+	return p.patiently(ctx, argv, p.t.Output)
+}
+
+// patiently runs the manager, again and again while somebody else has locked it.
+func (p *packing) patiently(ctx context.Context, argv []string, out io.Writer) error {
+	x := tool{argv: argv, env: p.environment(), stdout: out}
+	for {
+		said := &tail{most: 1 << 10}
+		status, err := x.status(ctx, p.t, p.Groups, io.MultiWriter(said, p.t.Err))
+		if err == nil {
+			err = judge(status, []int{0})
+		}
+		if err == nil || !locked(string(said.last())) {
+			return x.named(err, said)
+		}
+		if err := sleep(ctx, p.t.Stopping, lockPoll); err != nil {
+			return fmt.Errorf("waiting for another run of %s to end: %w", p.name, err)
+		}
+	}
+}
+
+func locked(said string) bool {
+	return slices.ContainsFunc([]string{
+		"Could not lock", "Could not get lock", "Unable to lock", "Unable to acquire the dpkg", "was locked by another process",
+	}, func(sign string) bool { return strings.Contains(said, sign) })
+}
+
+// change runs the manager for a change. One that replaces the agent stops it,
+// and must go on without it; where systemd runs it would be killed with all of
+// the agent's unit.
+func (p *packing) change(ctx context.Context, argv []string, agent bool) error {
+	if !agent {
+		return p.run(ctx, argv)
+	}
+	if exists("/run/systemd/system") {
+		argv = slices.Concat([]string{"systemd-run", "--quiet", "--collect", "--wait", "--pipe"}, setenv(p.environment()), []string{"--"}, argv)
+	}
+	return detached(ctx, p.t, argv, p.environment())
+}
+
+func setenv(env map[string]string) (args []string) {
+	for name, value := range env {
+		args = append(args, "--setenv="+name+"="+value)
+	}
+	return args
+}
+
+func (p *packing) file(name string) string { return filepath.Join(p.t.Dir, name) }

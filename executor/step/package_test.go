@@ -1,0 +1,289 @@
+package step_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/steptest"
+)
+
+// latePackage is a package kind that learns where its device is from its
+// parameters.
+type latePackage struct{ kind func() step.Package }
+
+func (l latePackage) Check(with json.RawMessage) error                 { return l.kind().Check(with) }
+func (l latePackage) Run(ctx context.Context, t *executor.Task) error  { return l.kind().Run(ctx, t) }
+func (l latePackage) Undo(ctx context.Context, t *executor.Task) error { return l.kind().Undo(ctx, t) }
+
+// packageCases are what the suite cuts of the kind package.
+func packageCases(t *testing.T) []steptest.Case {
+	var dir string
+	kind := func(f step.Files) executor.Kind {
+		return latePackage{func() step.Package {
+			k := packages(t, dir)
+			k.Files = f
+			return k
+		}}
+	}
+	with := func(text string) func(string) string {
+		return func(d string) string { dir = d; return text }
+	}
+	return []steptest.Case{
+		{Name: "package", Kind: kind, Setup: feed, With: with(`{"manager":"apk","install":["vim=9-r1"],"remove":["curl"]}`)},
+		{Name: "package, nothing to do", Kind: kind, Setup: feed, With: with(`{"manager":"opkg","install":["curl"],"remove":["vim"]}`)},
+	}
+}
+
+// packages is the kind on a device whose packages lie in dir.
+func packages(t *testing.T, dir string) step.Package {
+	return step.Package{
+		Opkg:  []string{standIn(t, "packages/opkg"), "-o", dir},
+		Apk:   []string{standIn(t, "packages/apk"), "--root", dir},
+		World: filepath.Join(dir, "world"),
+	}
+}
+
+const (
+	installedBefore = "curl 8-r2\ndropbear 2-r1\n"
+	worldBefore     = "curl\ndropbear\n"
+)
+
+// feed fills dir with packages that can be had and some that are installed.
+func feed(dir string) error {
+	var errs []error
+	for name, text := range map[string]string{
+		"feed":      "lib 1-r1\nvim 8-r1 lib\nvim 9-r1 lib\ncurl 8-r2\ncurl 8-r3\ndropbear 1-r1\ndropbear 2-r1\n",
+		"installed": installedBefore,
+		"world":     worldBefore,
+	} {
+		errs = append(errs, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644))
+	}
+	return errors.Join(errs...)
+}
+
+func newPackages(t *testing.T) (dir string, kind step.Package) {
+	dir = t.TempDir()
+	if err := feed(dir); err != nil {
+		t.Fatal(err)
+	}
+	return dir, packages(t, dir)
+}
+
+func TestPackageRefuses(t *testing.T) {
+	for with, want := range map[string]string{
+		`{}`:                                     "want install, remove, upgrade or refresh",
+		`{"upgrade":false}`:                      "want install, remove, upgrade or refresh",
+		`{"upgrade":"all"}`:                      "upgrade: want true or a list",
+		`{"install":["--force-overwrite"]}`:      `install[0]: "--force-overwrite": want the name`,
+		`{"install":["curl","vim-"]}`:            `install[1]: "vim-": want the name`,
+		`{"install":["./x.ipk"]}`:                "install[0]: ",
+		`{"install":["https://x/y.ipk"]}`:        "install[0]: ",
+		`{"install":["lib*"]}`:                   "install[0]: ",
+		`{"install":["a b"]}`:                    "install[0]: ",
+		`{"install":[""]}`:                       "install[0]: ",
+		`{"install":["vim="]}`:                   `install[0]: "vim=": want a version`,
+		`{"install":["vim=*"]}`:                  "install[0]: ",
+		`{"remove":["vim=9"]}`:                   "remove[0]: ",
+		`{"install":["vim"],"remove":["vim"]}`:   "remove[0]: vim is named twice",
+		`{"remove":["ratchet"]}`:                 "remove[0]: without ratchet, the agent itself",
+		`{"install":["vim"],"manager":"pacman"}`: `manager: "pacman": want opkg, apk or apt`,
+		`{"install":["vim"],"force":true}`:       "force: unknown field",
+	} {
+		wantError(t, step.Package{}.Check([]byte(with)), want)
+	}
+	for _, with := range []string{`{"install":["g++","libstdc++6=1:12.2.0-14~deb12+u1"]}`, `{"upgrade":true}`, `{"upgrade":["a"],"refresh":true}`, `{"refresh":true}`} {
+		if err := (step.Package{}).Check([]byte(with)); err != nil {
+			t.Errorf("%s: %v", with, err)
+		}
+	}
+}
+
+func TestPackagesAreAsTheJobSaysAndGoBack(t *testing.T) {
+	for _, tt := range []struct{ manager, with, installed, world string }{
+		{"opkg", `"install":["vim"]`, "curl 8-r2\ndropbear 2-r1\nlib 1-r1\nvim 9-r1\n", worldBefore},
+		{"opkg", `"install":["curl","curl2"]`, "", ""},
+		{"opkg", `"remove":["dropbear","lib"],"refresh":true`, "curl 8-r2\n", worldBefore},
+		{"apk", `"install":["vim=8-r1"]`, "curl 8-r2\ndropbear 2-r1\nlib 1-r1\nvim 8-r1\n", worldBefore + "vim=8-r1\n"},
+		{"apk", `"install":["dropbear=1-r1"],"remove":["curl"]`, "dropbear 1-r1\n", "dropbear=1-r1\n"},
+		{"apk", `"install":["curl"]`, installedBefore, worldBefore},
+	} {
+		dir, kind := newPackages(t)
+		a := newAttempt(t, `{"manager":%q,%s}`, tt.manager, tt.with)
+		if tt.installed == "" {
+			wantError(t, a.run(t.Context(), kind), "installing curl2: ", "Cannot install package curl2", "refresh: true")
+		} else {
+			for range 2 {
+				if err := a.run(t.Context(), kind); err != nil {
+					t.Errorf("%s %s: %v", tt.manager, tt.with, err)
+				}
+			}
+			wantFile(t, filepath.Join(dir, "installed"), []byte(tt.installed))
+			wantFile(t, filepath.Join(dir, "world"), []byte(tt.world))
+		}
+		for range 2 {
+			if err := a.undo(kind); err != nil {
+				t.Errorf("%s %s: undo: %v", tt.manager, tt.with, err)
+			}
+		}
+		wantFile(t, filepath.Join(dir, "installed"), []byte(installedBefore))
+		wantFile(t, filepath.Join(dir, "world"), []byte(worldBefore))
+	}
+}
+
+func TestPackagesAreUpgraded(t *testing.T) {
+	for _, with := range []string{
+		`{"manager":"opkg","upgrade":true}`, `{"manager":"opkg","upgrade":["curl"]}`,
+		`{"manager":"apk","upgrade":true}`, `{"manager":"apk","upgrade":["curl"]}`,
+	} {
+		dir, kind := newPackages(t)
+		a := newAttempt(t, "%s", with)
+		for range 2 {
+			if err := a.run(t.Context(), kind); err != nil {
+				t.Errorf("%s: %v", with, err)
+			}
+			wantFile(t, filepath.Join(dir, "installed"), []byte("curl 8-r3\ndropbear 2-r1\n"))
+		}
+		if strings.Contains(with, "opkg") { // whose feeds have the newest only
+			wantError(t, a.undo(kind), "curl is 8-r3, and was 8-r2 before")
+			continue
+		}
+		if err := a.undo(kind); err != nil {
+			t.Errorf("%s: undo: %v", with, err)
+		}
+		wantFile(t, filepath.Join(dir, "installed"), []byte(installedBefore))
+		wantFile(t, filepath.Join(dir, "world"), []byte(worldBefore))
+	}
+}
+
+// TestUndoLeavesAloneWhatOthersInstalled: after the step was done, what comes
+// is not the step's.
+func TestUndoLeavesAloneWhatOthersInstalled(t *testing.T) {
+	dir, kind := newPackages(t)
+	a := newAttempt(t, `{"manager":"opkg","remove":["dropbear"]}`)
+	if err := a.run(t.Context(), kind); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "installed"), []byte("curl 8-r2\nlib 1-r1\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.undo(kind); err != nil {
+		t.Fatal(err)
+	}
+	wantFile(t, filepath.Join(dir, "installed"), []byte("curl 8-r2\ndropbear 2-r1\nlib 1-r1\n"))
+}
+
+func TestWhatWasCutIsFinishedFirst(t *testing.T) {
+	dir, kind := newPackages(t)
+	if err := os.WriteFile(filepath.Join(dir, "installed"), []byte("curl 8-r2 unpacked\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	a := newAttempt(t, `{"manager":"opkg","install":["curl"]}`)
+	a.Attempt = 2
+	if err := a.run(t.Context(), kind); err != nil {
+		t.Fatal(err)
+	}
+	wantFile(t, filepath.Join(dir, "installed"), []byte("curl 8-r2\n"))
+}
+
+func TestPackageFailsClearly(t *testing.T) {
+	_, kind := newPackages(t)
+	for with, want := range map[string]string{
+		`{"manager":"opkg","install":["curl=7"]}`:          "installing curl=7: the feeds have 8-r2, 8-r3 of it",
+		`{"manager":"opkg","install":["curl=8-r2","x=1"]}`: "installing x=1: the feeds have no version of it",
+		`{"manager":"apk","install":["vim","nope=1"]}`:     "installing vim nope=1: apk: exit status 255: required by: world[nope=1]",
+		`{"manager":"opkg","upgrade":["vim"]}`:             "upgrade: vim is not installed",
+	} {
+		a := newAttempt(t, "%s", with)
+		wantError(t, a.run(t.Context(), kind), want)
+		if err := a.undo(kind); err != nil {
+			t.Errorf("%s: undo: %v", with, err)
+		}
+	}
+	kind = step.Package{Apt: []string{"/bin/false"}, DpkgQuery: []string{"/no/such/dpkg-query"}}
+	wantError(t, newAttempt(t, `{"manager":"apt","install":["vim"]}`).run(t.Context(), kind), "asking what is installed: ")
+}
+
+func TestADependencyKeepsWhatItNeeds(t *testing.T) {
+	dir, kind := newPackages(t)
+	if err := os.WriteFile(filepath.Join(dir, "installed"), []byte("lib 1-r1\nvim 9-r1\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, newAttempt(t, `{"manager":"opkg","remove":["lib"]}`).run(t.Context(), kind), "removing lib: ", "lib is depended upon by vim")
+	if err := os.WriteFile(filepath.Join(dir, "world"), []byte("vim\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	a := newAttempt(t, `{"manager":"apk","remove":["lib"]}`)
+	wantError(t, a.run(t.Context(), kind), "lib is still installed, although apk ended well")
+}
+
+// TestALockIsWaitedFor: the manager is somebody else's for a while.
+func TestALockIsWaitedFor(t *testing.T) {
+	dir, kind := newPackages(t)
+	lock := filepath.Join(dir, "lock")
+	if err := os.WriteFile(lock, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(500*time.Millisecond, func() { _ = os.Remove(lock) })
+	a := newAttempt(t, `{"manager":"opkg","install":["vim"]}`)
+	if err := a.run(t.Context(), kind); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(lock, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	b := newAttempt(t, `{"manager":"opkg","remove":["vim"]}`)
+	b.Timeout = executor.Duration(300 * time.Millisecond)
+	wantError(t, b.run(t.Context(), kind), "waiting for another run of opkg to end: timed out after 300ms")
+}
+
+// TestTheAgentsOwnPackageOutlivesIt: the manager that replaces the agent goes
+// on when that is stopped, and the run after finds the work done.
+func TestTheAgentsOwnPackageOutlivesIt(t *testing.T) {
+	dir, kind := newPackages(t)
+	script := filepath.Join(dir, "opkg")
+	text := "#!/bin/sh\ncase $* in *install*) [ -e " + dir + "/told ] || { : > " + dir + "/told; sleep 1; } ;; esac\nexec " + strings.Join(kind.Opkg, " ") + " \"$@\"\n"
+	file, err := os.OpenFile(filepath.Join(dir, "feed"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = file.WriteString("ratchet 1-r1\n")
+	if err := errors.Join(err, file.Close(), os.WriteFile(script, []byte(text), 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	kind.Opkg = []string{script}
+	a := newAttempt(t, `{"manager":"opkg","install":["ratchet"]}`)
+	ended := make(chan error)
+	go func() { ended <- a.run(context.Background(), kind) }()
+	eventually(t, "the manager is at work", func() bool { _, err := os.Stat(filepath.Join(dir, "told")); return err == nil })
+	close(a.stop)
+	wantError(t, <-ended, "the agent is stopping")
+	eventually(t, "the manager is done", func() bool {
+		text, _ := os.ReadFile(filepath.Join(dir, "installed"))
+		return strings.Contains(string(text), "ratchet 1-r1")
+	})
+	if err := a.run(t.Context(), kind); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestThePackageManagerIsFoundByItself(t *testing.T) {
+	dir, kind := newPackages(t)
+	if err := newAttempt(t, `{"install":["vim"]}`).run(t.Context(), kind); err != nil {
+		t.Fatal(err)
+	}
+	wantFile(t, filepath.Join(dir, "world"), []byte(worldBefore))
+}
+
+func TestPackageX(t *testing.T) {
+	for _, c := range packageCases(t) {
+		t.Run(c.Name, func(t *testing.T) { steptest.Run(t, c) })
+	}
+}
