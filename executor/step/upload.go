@@ -109,7 +109,7 @@ func (k Upload) Run(ctx context.Context, t *executor.Task) error {
 
 // sendAll sends several files as one.
 func (k Upload) sendAll(ctx context.Context, t *executor.Task, w uploadWith, files []chosen) error {
-	if err := k.Files.makeTree(t.Dir, 0o700); err != nil {
+	if err := k.Files.ownDir(t); err != nil {
 		return fmt.Errorf("making room for the archive: %w", err)
 	}
 	path := filepath.Join(t.Dir, "archive")

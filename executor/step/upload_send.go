@@ -57,7 +57,7 @@ func (u *upload) stall() time.Duration { return cmp.Or(u.Stall, 5*time.Minute) }
 
 // loop tries until the server has all of it.
 func (u *upload) loop(ctx context.Context) error {
-	u.Client = withRules(u.Client, u.with.Headers)
+	u.Client = withRules(u.Client, u.with.Headers, u.Policy)
 	defer u.Client.CloseIdleConnections()
 	// To follow one would show another server what only this one was to get.
 	u.Client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
