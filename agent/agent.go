@@ -61,7 +61,7 @@ func New(c *Config, path string, log *slog.Logger) (*Agent, error) {
 		return nil, fmt.Errorf("without the id of this boot a reboot cannot be told from a restart: %w", err)
 	}
 	a := &Agent{path: path, log: log, started: time.Now(), boot: boot,
-		queue: newQueue(), told: newReports(), link: newLink(), sampler: &telemetry.Sampler{Device: c.Device}}
+		queue: newQueue(), told: newReports(), link: newLink(), sampler: &telemetry.Sampler{Device: c.Device, Log: log}}
 	a.config.Store(c)
 	a.groups = step.Groups{Dir: runtimeDir(c.State), Boot: a.boot}
 	a.alerts = &alerts{agent: a}
