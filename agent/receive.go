@@ -24,6 +24,9 @@ func (a *Agent) receive(ctx context.Context, m dialect.Message) {
 	switch e := a.dialect().Receive(m).(type) {
 	case dialect.Offer:
 		a.link.touch(e.ID)
+		if a.db.New() { // of a session that the broker kept: the subscribe behind the read-back brings it again
+			return
+		}
 		a.offer(ctx, e)
 	case dialect.Cancel:
 		a.link.touch(e.ID)
