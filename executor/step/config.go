@@ -50,8 +50,27 @@ type configState struct {
 
 // Check implements executor.Kind.
 func (k Config) Check(with json.RawMessage) error {
-	_, err := k.parse(with)
-	return err
+	w, err := k.parse(with)
+	if err != nil {
+		return err
+	}
+	return k.permits(w)
+}
+
+// permits holds the step against the owner's policy.
+func (k Config) permits(w configWith) error {
+	for _, path := range k.paths(w) {
+		if err := k.Policy.Writable(path); err != nil {
+			return err
+		}
+	}
+	if err := k.Policy.Command(w.Validate); err != nil {
+		return fmt.Errorf("validate: %w", err)
+	}
+	if err := k.Policy.Command(w.Apply); err != nil {
+		return fmt.Errorf("apply: %w", err)
+	}
+	return nil
 }
 
 func (k Config) parse(with json.RawMessage) (w configWith, err error) {
@@ -135,6 +154,9 @@ func (c *configuring) kept(i int) string { return filepath.Join(c.t.Dir, strconv
 func (k Config) Run(ctx context.Context, t *executor.Task) error {
 	c, err := k.begin(t)
 	if err != nil {
+		return err
+	}
+	if err := k.permits(c.with); err != nil {
 		return err
 	}
 	ctx, cancel := limit(ctx, t, configTimeout)

@@ -13,20 +13,25 @@ import (
 	"github.com/ratchetd/ratchet/executor/step/steptest"
 )
 
-// lateConfig is a config kind that learns where UCI is from its parameters.
-type lateConfig struct{ kind func() step.Config }
+// late is a kind that learns from its parameters where its device is.
+type late struct{ kind func() undoable }
 
-func (l lateConfig) Check(with json.RawMessage) error                 { return l.kind().Check(with) }
-func (l lateConfig) Run(ctx context.Context, t *executor.Task) error  { return l.kind().Run(ctx, t) }
-func (l lateConfig) Undo(ctx context.Context, t *executor.Task) error { return l.kind().Undo(ctx, t) }
+type undoable interface {
+	executor.Kind
+	executor.Undoer
+}
+
+func (l late) Check(with json.RawMessage) error                 { return l.kind().Check(with) }
+func (l late) Run(ctx context.Context, t *executor.Task) error  { return l.kind().Run(ctx, t) }
+func (l late) Undo(ctx context.Context, t *executor.Task) error { return l.kind().Undo(ctx, t) }
 
 // configCases are what the suite cuts of the kind config.
 func configCases(t *testing.T) []steptest.Case {
 	uci := standIn(t, "uci/uci")
 	plain := func(f step.Files) executor.Kind { return step.Config{Files: f} }
 	var dir string
-	late := func(f step.Files) executor.Kind {
-		return lateConfig{func() step.Config { return step.Config{Files: f, UCI: uci, UCIDir: dir} }}
+	onUCI := func(f step.Files) executor.Kind {
+		return late{func() undoable { return step.Config{Files: f, UCI: uci, UCIDir: dir} }}
 	}
 	within := func(format string) func(string) string {
 		return func(d string) string {
@@ -43,8 +48,8 @@ func configCases(t *testing.T) []steptest.Case {
 			`{"files":[{"path":"DIR/a","content":"new\n"}],"validate":["grep","-qx","new",".DIR/a"],"apply":["cp","DIR/a","DIR/b"]}`)},
 		{Name: "config, nothing to change", Kind: plain, Setup: olds("a"), With: within(
 			`{"files":[{"path":"DIR/a","content":"old\n"}],"apply":["true"]}`)},
-		{Name: "config, uci", Kind: late, Setup: wireless, With: within(
-			`{"uci":{"wireless.radio0.channel":"36","wireless.@wifi-iface[0]":null}}`)},
+		{Name: "config, uci", Kind: onUCI, Setup: wireless, With: within(
+			`{"uci":{"wireless.@wifi-iface[0]":null}}`)},
 	}
 }
 

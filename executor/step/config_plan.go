@@ -44,9 +44,6 @@ func (c *configuring) plan(ctx context.Context) error {
 // another rule when it is run again.
 func (c *configuring) addUCI(ctx context.Context, e uciEdits) error {
 	f := fileWith{Path: c.uciFile(e.pkg)}
-	if err := c.Policy.Writable(f.Path); err != nil {
-		return err
-	}
 	old, err := c.before(len(c.targets), f.Path)
 	if err != nil {
 		return err
@@ -85,9 +82,6 @@ func (c *configuring) before(i int, path string) ([]byte, error) {
 
 func (c *configuring) add(ctx context.Context, f fileWith, open func() (io.ReadCloser, error)) (err error) {
 	t := target{with: f, open: open}
-	if err := c.Policy.Writable(f.Path); err != nil {
-		return err
-	}
 	follow := resolve
 	if f.Absent {
 		follow = resolveParent

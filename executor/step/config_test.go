@@ -246,16 +246,21 @@ func TestAnUndoThatCannotApplySaysSo(t *testing.T) {
 
 func TestConfigKeepsToThePolicy(t *testing.T) {
 	dir, kind := newUCI(t)
-	kind.Policy.Protected = []string{dir}
-	if err := os.Symlink(filepath.Join(dir, "f"), filepath.Join(t.TempDir(), "link")); err != nil {
-		t.Fatal(err)
-	}
-	for _, with := range []string{
-		fmt.Sprintf(`{"files":[{"path":%q,"content":"x"}]}`, filepath.Join(dir, "f")),
-		`{"uci":{"wireless.radio0.channel":"36"}}`,
+	elsewhere := t.TempDir()
+	for _, tt := range []struct {
+		policy     step.Policy
+		with, want string
+	}{
+		{step.Policy{Protected: []string{dir}}, `{"files":[{"path":"DIR/f","content":"x"}]}`, "is protected: it cannot be written by a job"},
+		{step.Policy{Protected: []string{dir}}, `{"uci":{"wireless.radio0.channel":"36"}}`, "is protected: it cannot be written by a job"},
+		{step.Policy{Paths: []string{elsewhere}}, `{"uci":{"wireless.radio0.channel":"36"}}`, "policy.paths"},
+		{step.Policy{Commands: []string{"/usr/bin/wifi"}}, `{"uci":{"wireless.radio0.channel":"36"},"apply":["/bin/true"]}`, "apply: /bin/true: policy.commands"},
+		{step.Policy{Commands: []string{"/usr/bin/wifi"}}, `{"uci":{"wireless.radio0.channel":"36"},"validate":["/bin/true"]}`, "validate: /bin/true: policy.commands"},
 	} {
-		a := newAttempt(t, "%s", with)
-		wantError(t, a.run(t.Context(), kind), "is protected: it cannot be written by a job")
+		kind.Policy = tt.policy
+		a := newAttempt(t, "%s", strings.ReplaceAll(tt.with, "DIR", dir))
+		wantError(t, kind.Check(a.With), tt.want)
+		wantError(t, a.run(t.Context(), kind), tt.want)
 	}
 	wantFile(t, filepath.Join(dir, "wireless"), []byte(wirelessConfig))
 }

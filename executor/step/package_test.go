@@ -2,7 +2,6 @@ package step_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -15,19 +14,11 @@ import (
 	"github.com/ratchetd/ratchet/executor/step/steptest"
 )
 
-// latePackage is a package kind that learns where its device is from its
-// parameters.
-type latePackage struct{ kind func() step.Package }
-
-func (l latePackage) Check(with json.RawMessage) error                 { return l.kind().Check(with) }
-func (l latePackage) Run(ctx context.Context, t *executor.Task) error  { return l.kind().Run(ctx, t) }
-func (l latePackage) Undo(ctx context.Context, t *executor.Task) error { return l.kind().Undo(ctx, t) }
-
 // packageCases are what the suite cuts of the kind package.
 func packageCases(t *testing.T) []steptest.Case {
 	var dir string
 	kind := func(f step.Files) executor.Kind {
-		return latePackage{func() step.Package {
+		return late{func() undoable {
 			k := packages(t, dir)
 			k.Files = f
 			return k
@@ -280,10 +271,4 @@ func TestThePackageManagerIsFoundByItself(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantFile(t, filepath.Join(dir, "world"), []byte(worldBefore))
-}
-
-func TestPackageX(t *testing.T) {
-	for _, c := range packageCases(t) {
-		t.Run(c.Name, func(t *testing.T) { steptest.Run(t, c) })
-	}
 }

@@ -15,14 +15,6 @@ import (
 	"github.com/ratchetd/ratchet/executor/step/steptest"
 )
 
-// lateService is a service kind that learns its root from its parameters.
-type lateService struct{ root *string }
-
-func (l lateService) kind() step.Service                               { return step.Service{Root: *l.root} }
-func (l lateService) Check(with json.RawMessage) error                 { return l.kind().Check(with) }
-func (l lateService) Run(ctx context.Context, t *executor.Task) error  { return l.kind().Run(ctx, t) }
-func (l lateService) Undo(ctx context.Context, t *executor.Task) error { return l.kind().Undo(ctx, t) }
-
 // serviceCases are what the suite cuts of the kind service.
 func serviceCases(t *testing.T) (cases []steptest.Case) {
 	var root string
@@ -39,7 +31,7 @@ func serviceCases(t *testing.T) (cases []steptest.Case) {
 	} {
 		cases = append(cases, steptest.Case{
 			Name:  c.name,
-			Kind:  func(step.Files) executor.Kind { return lateService{&root} },
+			Kind:  func(step.Files) executor.Kind { return late{func() undoable { return step.Service{Root: root} }} },
 			With:  func(dir string) string { root = dir; return c.with },
 			Setup: func(dir string) error { return c.setup(t, dir) },
 		})
@@ -208,10 +200,4 @@ func TestAnAgentThatIsNotRestartedFailsTheStep(t *testing.T) {
 	a := newAttempt(t, `{"name":"ratchet","action":"restart"}`)
 	a.Timeout = executor.Duration(300 * time.Millisecond)
 	wantError(t, a.run(t.Context(), step.Service{Root: dir}), "the agent was not restarted: timed out after 300ms")
-}
-
-func TestService(t *testing.T) {
-	for _, c := range serviceCases(t) {
-		t.Run(c.Name, func(t *testing.T) { steptest.Run(t, c) })
-	}
 }
