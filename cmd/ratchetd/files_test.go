@@ -14,17 +14,19 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// A fileServer has one file and notes what it sends of it.
+// A fileServer has one file and notes what it sends of it. It sends slowly, so
+// that what it has sent is not merely on its way.
 type fileServer struct {
 	*httptest.Server
 	file   []byte
+	rate   int // bytes per second
 	mu     sync.Mutex
 	sent   int
 	ranges int // requests for a part
 }
 
-func newFileServer(size int) *fileServer {
-	f := &fileServer{file: make([]byte, size)}
+func newFileServer(size, rate int) *fileServer {
+	f := &fileServer{file: make([]byte, size), rate: rate}
 	_, _ = rand.NewChaCha8([32]byte{1}).Read(f.file)
 	f.Server = httptest.NewServer(f)
 	return f
@@ -47,6 +49,7 @@ type counting struct {
 
 func (c counting) Write(p []byte) (int, error) {
 	n, err := c.ResponseWriter.Write(p)
+	time.Sleep(time.Duration(n) * time.Second / time.Duration(c.f.rate))
 	c.f.mu.Lock()
 	defer c.f.mu.Unlock()
 	c.f.sent += n
@@ -56,7 +59,9 @@ func (c counting) Write(p []byte) (int, error) {
 func cmdHTTP(ts *testscript.TestScript, _ bool, args []string) {
 	size, err := strconv.Atoi(args[0])
 	ts.Check(err)
-	f, s := newFileServer(size), siteOf(ts)
+	rate, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	f, s := newFileServer(size, rate), siteOf(ts)
 	sum := sha256.Sum256(f.file)
 	s.vars["HTTP"], s.vars["SHA"] = f.URL, hex.EncodeToString(sum[:])
 	ts.Setenv("SHA", s.vars["SHA"])
@@ -65,7 +70,7 @@ func cmdHTTP(ts *testscript.TestScript, _ bool, args []string) {
 		f.Close()
 		return nil
 	})
-	ts.Value("site").(*site).files = f
+	s.files = f
 }
 
 func cmdSent(ts *testscript.TestScript, _ bool, args []string) {

@@ -82,6 +82,8 @@ func sessions(t *testing.T, kind brokerKind, program string, only ...string) {
 
 func condition(cond string) (bool, error) {
 	switch cond {
+	case "thorough":
+		return thorough(), nil
 	case "boot":
 		return canFakeBoot(), nil
 	case "mount":

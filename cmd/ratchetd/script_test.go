@@ -29,7 +29,7 @@ import (
 //	lines FILE N            a file has so many lines; it may be missing for 0
 //	logged REGEXP           gw-1 logs this, soon
 //	boot ID                 the boot that daemons find from now on
-//	http [SIZE]             a server with one file: ${HTTP}/file, ${SHA}
+//	http SIZE RATE          a server with one file: ${HTTP}/file, ${SHA}
 //	sent MIN MAX RANGES     bytes and range requests that it has answered
 //	fill FILE...            fills in the files themselves
 //	mount DIR SIZE          a small disk, until the session ends
