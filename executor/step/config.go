@@ -41,11 +41,11 @@ type configWith struct {
 	edits []uciEdits // by package
 }
 
-// configState is the undo data. The i-th is of the i-th file, and of the UCI
-// packages behind them.
+// configState is the undo data: all that Undo needs, for a value that the device
+// has filled in may be gone by then.
 type configState struct {
-	Undo  []undo `json:"undo"`
-	Acted bool   `json:"acted"` // something may have been replaced or applied
+	Undo  []undo   `json:"undo"`            // of the files, and of the UCI packages behind them
+	Apply []string `json:"apply,omitempty"` // once it may have been run
 }
 
 // Check implements executor.Kind.
@@ -161,7 +161,7 @@ func (k Config) Run(ctx context.Context, t *executor.Task) error {
 	}
 	ctx, cancel := limit(ctx, t, configTimeout)
 	defer cancel()
-	for _, phase := range []func(context.Context) error{c.plan, c.prepare, c.validate, c.keep, c.replace, c.apply} {
+	for _, phase := range []func(context.Context) error{c.plan, c.keep, c.prepare, c.validate, c.replace, c.apply} {
 		if err := phase(ctx); err != nil {
 			return err
 		}
@@ -171,38 +171,30 @@ func (k Config) Run(ctx context.Context, t *executor.Task) error {
 
 // Undo implements executor.Undoer.
 func (k Config) Undo(ctx context.Context, t *executor.Task) error {
-	c, err := k.begin(t)
-	if err != nil {
-		return err
-	}
-	if err := c.forget(); err != nil {
+	c := &configuring{Config: k, t: t}
+	if _, err := t.Load(&c.state); err != nil {
 		return err
 	}
 	var errs []error
 	for i, u := range slices.Backward(c.state.Undo) {
-		errs = append(errs, u.restore(c.Files, c.kept(i)))
+		errs = append(errs, c.restore(u, c.kept(i)))
 	}
-	if err := errors.Join(errs...); err != nil || !c.state.Acted {
+	if err := errors.Join(errs...); err != nil || len(c.state.Apply) == 0 {
 		return err
 	}
-	if err := c.apply(ctx); err != nil {
+	if err := c.run(ctx, c.state.Apply); err != nil {
 		return fmt.Errorf("the old files are back, but not in use: %w", err)
 	}
 	return nil
 }
 
-// forget removes what was prepared and has replaced nothing.
-func (c *configuring) forget() error {
-	for _, path := range c.paths(c.with) {
-		real, err := resolve(path)
-		if err != nil {
-			continue // it was never found, so nothing lies beside it
-		}
-		if err := c.Files.removeForGood(beside(real, "new")); err != nil {
+func (c *configuring) restore(u undo, kept string) error {
+	if u.Was != nil {
+		if err := c.Files.removeForGood(beside(u.Was.Path, "new")); err != nil {
 			return err
 		}
 	}
-	return nil
+	return u.restore(c.Files, kept)
 }
 
 // apply makes the device use the files as they are.
@@ -210,7 +202,11 @@ func (c *configuring) apply(ctx context.Context) error {
 	if len(c.with.Apply) == 0 {
 		return nil
 	}
-	if err := (tool{argv: c.with.Apply}).run(ctx, c.t, c.Groups); err != nil {
+	return c.run(ctx, c.with.Apply)
+}
+
+func (c *configuring) run(ctx context.Context, apply []string) error {
+	if err := (tool{argv: apply}).run(ctx, c.t, c.Groups); err != nil {
 		return fmt.Errorf("apply: %w", err)
 	}
 	return nil

@@ -9,8 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-
-	"github.com/ratchetd/ratchet/executor"
 )
 
 // A target is one file as a config step wants it.
@@ -124,44 +122,4 @@ func (t *target) holds(ctx context.Context) (bool, error) {
 	}
 	defer file.Close()
 	return equal(untilDone{ctx, src}, file)
-}
-
-// keep makes all undo data durable, before the first file is replaced.
-func (c *configuring) keep(context.Context) error {
-	dirty := false
-	for i, t := range c.targets {
-		if t.same || c.state.Undo[i].Was != nil {
-			continue
-		}
-		dirty = true
-		place := &executor.Task{Dir: c.kept(i)}
-		if err := c.state.Undo[i].keep(c.Files, place, t.path, func() error { return nil }); err != nil {
-			return err
-		}
-	}
-	if !dirty && (c.state.Acted || len(c.with.Apply) == 0) {
-		return nil
-	}
-	c.state.Acted = true
-	return c.save()
-}
-
-// replace puts the new files in the place of the old. What is so already may be
-// of an attempt that was cut before it was durable.
-func (c *configuring) replace(context.Context) error {
-	for _, t := range c.targets {
-		var err error
-		switch {
-		case t.with.Absent:
-			err = c.Files.removeForGood(t.path)
-		case t.same:
-			err = c.Files.settle(t.path)
-		default:
-			err = c.Files.install(beside(t.path, "new"), t.path, t.want)
-		}
-		if err != nil {
-			return fmt.Errorf("replacing %s: %w", t.path, err)
-		}
-	}
-	return nil
 }

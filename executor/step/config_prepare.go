@@ -6,7 +6,44 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/ratchetd/ratchet/executor"
 )
+
+// keep makes all undo data durable in one go, before anything is written.
+func (c *configuring) keep(context.Context) error {
+	dirty := false
+	for i, t := range c.targets {
+		u := &c.state.Undo[i]
+		if t.same || u.Was != nil {
+			continue
+		}
+		if !t.with.Absent {
+			u.Made = missing(filepath.Dir(t.path))
+		}
+		place := &executor.Task{Dir: c.kept(i)}
+		if err := u.keep(c.Files, place, t.path, func() error { return nil }); err != nil {
+			return err
+		}
+		dirty = true
+	}
+	// Without validate the next thing is to act: that needs no save of its own.
+	if dirty && len(c.with.Validate) > 0 {
+		return c.save()
+	}
+	return c.willAct(dirty)
+}
+
+// willAct saves that files are replaced and applied from here on.
+func (c *configuring) willAct(dirty bool) error {
+	if len(c.state.Apply) == 0 && len(c.with.Apply) > 0 {
+		c.state.Apply, dirty = c.with.Apply, true
+	}
+	if !dirty {
+		return nil
+	}
+	return c.save()
+}
 
 // prepare writes every new file beside the old one, where it needs no more than
 // a rename to replace it: a disk that is full is noticed here.
@@ -15,7 +52,7 @@ func (c *configuring) prepare(ctx context.Context) error {
 		if t.same || t.with.Absent {
 			continue
 		}
-		if err := c.state.Undo[i].room(c.Files, t.path, c.save); err != nil {
+		if err := c.Files.makeDirs(c.state.Undo[i].Made, 0o755); err != nil {
 			return err
 		}
 		if err := c.fillBeside(ctx, t); err != nil {
@@ -55,7 +92,10 @@ func (c *configuring) validate(ctx context.Context) error {
 	if err := p.run(ctx, c.t, c.Groups); err != nil {
 		return fmt.Errorf("validate: nothing was changed: %w", err)
 	}
-	return os.RemoveAll(tree)
+	if err := os.RemoveAll(tree); err != nil {
+		return err
+	}
+	return c.willAct(false)
 }
 
 // scratch makes a new folder beside the undo data. What is in it need not
@@ -82,6 +122,26 @@ func (c *configuring) growTree(tree string) error {
 		}
 		if err := os.Symlink(file, name); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// replace puts the new files in the place of the old. What is so already may be
+// of an attempt that was cut before it was durable.
+func (c *configuring) replace(context.Context) error {
+	for _, t := range c.targets {
+		var err error
+		switch {
+		case t.with.Absent:
+			err = c.Files.removeForGood(t.path)
+		case t.same:
+			err = c.Files.settle(t.path)
+		default:
+			err = c.Files.install(beside(t.path, "new"), t.path, t.want)
+		}
+		if err != nil {
+			return fmt.Errorf("replacing %s: %w", t.path, err)
 		}
 	}
 	return nil

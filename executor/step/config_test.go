@@ -1,6 +1,7 @@
 package step_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -263,6 +264,44 @@ func TestConfigKeepsToThePolicy(t *testing.T) {
 		wantError(t, a.run(t.Context(), kind), tt.want)
 	}
 	wantFile(t, filepath.Join(dir, "wireless"), []byte(wirelessConfig))
+}
+
+// TestConfigIsUndoneWithoutItsParameters: what the device filled in may be gone
+// by then, or be what made the step fail.
+func TestConfigIsUndoneWithoutItsParameters(t *testing.T) {
+	dir, kind := newUCI(t)
+	mark := filepath.Join(dir, "applied")
+	a := newAttempt(t, `{"files":[{"path":"%s/f","content":"x"}],"uci":{"wireless.radio0.channel":"36"},"apply":["touch",%q]}`, dir, mark)
+	if err := a.run(t.Context(), kind); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(mark); err != nil {
+		t.Fatal(err)
+	}
+	a.With = []byte(`{"uci":{"wireless.radio0.channel":{"secret":"gone"}}}`)
+	if err := a.undo(kind); err != nil {
+		t.Fatal(err)
+	}
+	wantFile(t, filepath.Join(dir, "wireless"), []byte(wirelessConfig))
+	wantFile(t, mark, nil)
+	if _, err := os.Stat(filepath.Join(dir, "f")); err == nil {
+		t.Error("the new file is still there")
+	}
+}
+
+// TestAConfigOfManyFilesCostsOneSave: each save is a commit to flash.
+func TestAConfigOfManyFilesCostsOneSave(t *testing.T) {
+	dir, kind := newUCI(t)
+	const files = `"files":[{"path":"DIR/a/b/f","content":"x"},{"path":"DIR/a/g","content":"x"}],"uci":{"wireless.radio0.channel":"36"},"apply":["true"]`
+	for more, want := range map[string]int{"": 1, `,"validate":["true"]`: 2} {
+		a := newAttempt(t, "%s", strings.ReplaceAll("{"+files+more+"}", "DIR", dir))
+		if err := errors.Join(a.run(t.Context(), kind), a.run(t.Context(), kind)); err != nil || a.saves != want {
+			t.Errorf("got %d saves, %v, want %d", a.saves, err, want)
+		}
+		if err := a.undo(kind); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 func TestTwoNamesOfOneFileAreRefused(t *testing.T) {
