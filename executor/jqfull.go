@@ -63,8 +63,11 @@ func (p *Program) Run(emit func(value []byte) error) (err error) {
 // ended tells whether a program failed or only halted.
 func ended(err error) error {
 	var halt *gojq.HaltError
-	if errors.As(err, &halt) && halt.Value() == nil {
+	switch {
+	case errors.As(err, &halt) && halt.Value() == nil:
 		return nil
+	case err.Error() == "break": // the engine's word for it
+		return errors.New("there is no more input")
 	}
 	return briefly(err)
 }

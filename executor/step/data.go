@@ -92,55 +92,22 @@ func (w *dataWith) checkOutput() error {
 // processing is one attempt at a data step.
 type processing struct {
 	Data
-	t    *executor.Task
-	with dataWith
-	path string // with.Output, its links followed; empty without one
-	undo undo
+	t     *executor.Task
+	with  dataWith
+	path  string // with.Output, its links followed; empty without one
+	files []chosen
+	undo  undo
 }
-
-// begin reads what the step is to do and where it was. When only the output
-// cannot be found, it returns the processing without a path, and an error.
-func (k Data) begin(t *executor.Task) (*processing, error) {
-	with, err := parseData(t.With)
-	if err != nil {
-		return nil, err
-	}
-	s := &processing{Data: k, t: t, with: with}
-	if _, err := t.Load(&s.undo); err != nil {
-		return nil, err
-	}
-	if with.Output != "" {
-		s.path, err = resolve(with.Output)
-	}
-	return s, err
-}
-
-func (s *processing) save() error { return s.t.Save(&s.undo) }
 
 // Run implements executor.Kind.
 func (k Data) Run(ctx context.Context, t *executor.Task) error {
+	ctx, cancel := limit(ctx, t, time.Hour)
+	defer cancel()
 	s, err := k.begin(t)
 	if err != nil {
 		return err
 	}
-	if s.with.Publish && k.Publish == nil {
-		return errors.New("publish: this agent publishes nothing: leave it out and name an output")
-	}
-	ctx, cancel := limit(ctx, t, time.Hour)
-	defer cancel()
-	if s.path == "" {
-		return s.run(ctx, filepath.Join(t.Dir, "lines"), func(temp string) error { return k.Files.remove(temp) })
-	}
-	if err := k.Policy.Writable(s.with.Output); err != nil {
-		return err
-	}
-	return s.run(ctx, beside(s.path, "new"), s.install)
-}
-
-// run lets the values grow in temp, and when all are there publishes them and
-// calls keep.
-func (s *processing) run(ctx context.Context, temp string, keep func(temp string) error) error {
-	err := s.room()
+	temp, err := s.room()
 	if err != nil {
 		return err
 	}
@@ -149,37 +116,62 @@ func (s *processing) run(ctx context.Context, temp string, keep func(temp string
 		err = s.publish(ctx, temp)
 	}
 	if err == nil {
-		err = keep(temp)
+		err = s.keep(temp)
 	}
 	if err != nil {
-		return errors.Join(err, s.Files.removeForGood(temp))
+		return errors.Join(err, k.Files.removeForGood(temp))
 	}
-	s.t.Result, err = json.Marshal(map[string]int64{"records": sum.Records, "values": sum.Values, "bytes": sum.Read})
+	t.Result, err = json.Marshal(map[string]int64{"records": sum.Records, "values": sum.Values, "bytes": sum.Read})
 	return err
 }
 
-// room makes the directory in which the values grow.
-func (s *processing) room() error {
-	if s.path == "" {
-		return s.Files.makeTree(s.t.Dir, 0o700)
+// begin holds what the step is to do against the device, and changes nothing.
+func (k Data) begin(t *executor.Task) (s *processing, err error) {
+	s = &processing{Data: k, t: t}
+	if s.with, err = parseData(t.With); err != nil {
+		return nil, err
 	}
-	if _, err := look(s.path); err != nil {
-		return err
+	if _, err := t.Load(&s.undo); err != nil {
+		return nil, err
 	}
-	return s.undo.room(s.Files, s.path, s.save)
+	if s.with.Publish && k.Publish == nil {
+		return nil, errors.New("publish: this agent publishes nothing: leave it out and name an output")
+	}
+	if s.with.Output != "" {
+		if err := k.Policy.Writable(s.with.Output); err != nil {
+			return nil, err
+		}
+		if s.path, err = resolve(s.with.Output); err != nil {
+			return nil, err
+		}
+	}
+	if s.files, err = choose(k.Policy, s.with.Inputs, t.Output); err != nil {
+		return nil, fmt.Errorf("inputs: %w", err)
+	}
+	return s, s.notOutput()
 }
 
-// install gives the values their place.
-func (s *processing) install(temp string) error {
-	now, err := look(s.path)
-	if err != nil {
-		return err
+func (s *processing) save() error { return s.t.Save(&s.undo) }
+
+// room makes the directory in which the values grow, keeps what stands at the
+// output's place, and returns the file to write to.
+func (s *processing) room() (temp string, err error) {
+	if s.path == "" {
+		return filepath.Join(s.t.Dir, "values"), s.Files.ownDir(s.t)
 	}
-	want, err := wantAttrs("", "", now)
-	if err != nil {
-		return err
+	if err := s.undo.room(s.Files, s.path, s.save); err != nil {
+		return "", err
 	}
-	if err := s.undo.keep(s.Files, s.t, s.path, s.save); err != nil {
+	return beside(s.path, "new"), s.undo.keep(s.Files, s.t, s.path, s.save)
+}
+
+// keep gives the values their place, if they have one.
+func (s *processing) keep(temp string) error {
+	if s.path == "" {
+		return s.Files.remove(temp)
+	}
+	want, err := wantAttrs("", "", *s.undo.Was)
+	if err != nil {
 		return err
 	}
 	return s.Files.install(temp, s.path, want)
@@ -208,20 +200,17 @@ func (s *processing) publish(ctx context.Context, temp string) error {
 	}
 }
 
-// Undo implements executor.Undoer.
+// Undo implements executor.Undoer. It needs no parameters: nothing was written
+// before it was saved where.
 func (k Data) Undo(_ context.Context, t *executor.Task) error {
-	s, err := k.begin(t)
-	if s == nil {
+	var u undo
+	if _, err := t.Load(&u); err != nil {
 		return err
 	}
-	if s.undo.Was != nil {
-		s.path = s.undo.Was.Path
+	if u.Was != nil {
+		if err := k.Files.removeForGood(beside(u.Was.Path, "new")); err != nil {
+			return err
+		}
 	}
-	if s.path == "" { // there is none, or it was never found
-		return nil
-	}
-	if err := k.Files.removeForGood(beside(s.path, "new")); err != nil {
-		return err
-	}
-	return s.undo.restore(k.Files, t.Dir)
+	return u.restore(k.Files, t.Dir)
 }

@@ -17,16 +17,9 @@ import (
 // compute lets a worker put the inputs through the program, and writes what
 // comes out to temp.
 func (s *processing) compute(ctx context.Context, temp string) (dataReport, error) {
-	files, err := choose(s.Policy, s.with.Inputs, s.t.Output)
-	if err != nil {
-		return dataReport{}, fmt.Errorf("inputs: %w", err)
-	}
-	task := dataTask{Program: s.with.JQ, Format: s.with.Format, Files: files}
+	task := dataTask{Program: s.with.JQ, Format: s.with.Format, Files: s.files}
 	if s.with.Publish {
 		task.MaxLine = MaxPublish
-	}
-	if err := s.notOutput(files); err != nil {
-		return dataReport{}, err
 	}
 	file, err := s.Files.create(temp)
 	if err != nil {
@@ -37,12 +30,12 @@ func (s *processing) compute(ctx context.Context, temp string) (dataReport, erro
 }
 
 // notOutput refuses an input that is the output by another name.
-func (s *processing) notOutput(files []chosen) error {
+func (s *processing) notOutput() error {
 	out, err := os.Stat(s.path)
 	if err != nil {
 		return nil
 	}
-	for _, f := range files {
+	for _, f := range s.files {
 		if info, err := os.Stat(f.Real); err == nil && os.SameFile(info, out) {
 			return fmt.Errorf("inputs: %s is the output, which a second run would read: write it elsewhere", f.Path)
 		}
@@ -61,7 +54,7 @@ func (s *processing) work(ctx context.Context, task dataTask, out io.Writer) (da
 		return dataReport{}, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	said := &reports{tell: s.progress(task.Files)}
+	said := &reports{tell: s.progress()}
 	p := process{argv: s.worker(), env: []string{}, stdin: string(stdin), stdout: w, stderr: said, groups: s.Groups, log: s.t.Log}
 	var died error
 	ended := make(chan struct{})
@@ -90,9 +83,9 @@ func (s *processing) worker() []string {
 	return []string{"/proc/self/exe", WorkerArg} // not its path: there another version may lie by now
 }
 
-func (s *processing) progress(files []chosen) func(read int64) {
+func (s *processing) progress() func(read int64) {
 	total := int64(1)
-	for _, f := range files {
+	for _, f := range s.files {
 		total += f.Size
 	}
 	return func(read int64) { s.t.Progress(float64(read) / float64(total)) }
@@ -140,8 +133,12 @@ func (r *reports) judge(status syscall.WaitStatus, err error) error {
 	return fmt.Errorf("the worker died: %w: %s", judge(status, nil), clip(crash, 256))
 }
 
-// outOfMemory is how the Go runtime says it.
-var outOfMemory = []string{"out of memory", "cannot allocate memory", "failed to create new OS thread", "errno=12"}
+// outOfMemory is how the Go runtime dies of a refusal of the kernel: the thread
+// that was refused says so, unless another one first stumbles over what it did
+// not get.
+var outOfMemory = []string{
+	"out of memory", "cannot allocate memory", "stack overflow", "SIGSEGV", "failed to create new OS thread", "pthread_create failed",
+}
 
 // lastLine is the length of the whole lines in text.
 func lastLine(text []byte) int { return bytes.LastIndexByte(text, '\n') + 1 }

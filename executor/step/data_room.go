@@ -1,10 +1,13 @@
 package step
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"syscall"
+
+	"github.com/ratchetd/ratchet/executor"
 )
 
 // roomy writes to a file of unknown size and stops before the disk is full: the
@@ -24,6 +27,14 @@ func (r *roomy) Write(p []byte) (int, error) {
 		}
 	}
 	return r.w.Write(p)
+}
+
+// ownDir makes the task's own directory, for what is not worth keeping.
+func (f Files) ownDir(t *executor.Task) error {
+	if t.Dir == "" {
+		return errors.New("the task has no directory")
+	}
+	return f.makeTree(t.Dir, 0o700)
 }
 
 // headroom says that a disk would be too full with need bytes more.

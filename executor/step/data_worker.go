@@ -90,8 +90,11 @@ func (w *worker) work(stdin io.Reader) error {
 
 // placed says at which record the program failed.
 func (w *worker) placed(err error) error {
-	if err == w.own || w.records.count == 0 {
+	switch {
+	case err == w.own:
 		return err
+	case w.records.count == 0:
+		return fmt.Errorf("jq: %w", err)
 	}
 	return fmt.Errorf("jq: %w (it had read up to %s)", err, w.records.where())
 }
