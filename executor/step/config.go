@@ -135,6 +135,9 @@ type configuring struct {
 }
 
 func (k Config) begin(t *executor.Task) (*configuring, error) {
+	if t.Dir == "" {
+		return nil, errors.New("keeping undo data: the task has no directory")
+	}
 	with, err := k.parse(t.With)
 	if err != nil {
 		return nil, err

@@ -1,15 +1,12 @@
 package step
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"fmt"
-	"io"
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/ratchetd/ratchet/executor"
 )
@@ -234,63 +231,6 @@ func (p *packing) verify(now versions) error {
 		return fmt.Errorf("%s is still installed, although %s ended well: another package may need it", left.remove[0], p.name)
 	}
 	return nil
-}
-
-const lockPoll = 2 * time.Second
-
-// ask runs the manager for what it says.
-func (p *packing) ask(ctx context.Context, argv []string) (string, error) {
-	var out bytes.Buffer
-	err := p.patiently(ctx, argv, &out)
-	return out.String(), err
-}
-
-func (p *packing) run(ctx context.Context, argv []string) error {
-	return p.patiently(ctx, argv, p.t.Output)
-}
-
-// patiently runs the manager, again and again while somebody else has locked it.
-func (p *packing) patiently(ctx context.Context, argv []string, out io.Writer) error {
-	x := tool{argv: argv, env: p.environment(), stdout: out}
-	for {
-		said := &tail{most: 1 << 10}
-		status, err := x.status(ctx, p.t, p.Groups, io.MultiWriter(said, p.t.Err))
-		if err == nil {
-			err = judge(status, []int{0})
-		}
-		if err == nil || !locked(string(said.last())) {
-			return x.named(err, said)
-		}
-		if err := sleep(ctx, p.t.Stopping, lockPoll); err != nil {
-			return fmt.Errorf("waiting for another run of %s to end: %w", p.name, err)
-		}
-	}
-}
-
-func locked(said string) bool {
-	return slices.ContainsFunc([]string{
-		"Could not lock", "Could not get lock", "Unable to lock", "Unable to acquire the dpkg", "was locked by another process",
-	}, func(sign string) bool { return strings.Contains(said, sign) })
-}
-
-// change runs the manager for a change. One that replaces the agent stops it,
-// and must go on without it; where systemd runs it would be killed with all of
-// the agent's unit.
-func (p *packing) change(ctx context.Context, argv []string, agent bool) error {
-	if !agent {
-		return p.run(ctx, argv)
-	}
-	if exists("/run/systemd/system") {
-		argv = slices.Concat([]string{"systemd-run", "--quiet", "--collect", "--wait", "--pipe"}, setenv(p.environment()), []string{"--"}, argv)
-	}
-	return detached(ctx, p.t, argv, p.environment())
-}
-
-func setenv(env map[string]string) (args []string) {
-	for name, value := range env {
-		args = append(args, "--setenv="+name+"="+value)
-	}
-	return args
 }
 
 func (p *packing) file(name string) string { return filepath.Join(p.t.Dir, name) }

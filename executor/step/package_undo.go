@@ -22,10 +22,13 @@ const (
 	oldWorld   = "world"
 )
 
-// keep writes down what is installed, unless an earlier attempt has done so.
+// keep writes down what is installed before the first change, unless an earlier attempt has done so.
 func (p *packing) keep(now versions) error {
 	if exists(p.file(listBefore)) {
 		return p.Files.settle(p.file(listBefore))
+	}
+	if p.t.Dir == "" {
+		return errors.New("keeping undo data: the task has no directory")
 	}
 	if err := p.Files.makeTree(p.t.Dir, 0o700); err != nil {
 		return fmt.Errorf("making room for undo data: %w", err)
