@@ -247,9 +247,11 @@ func (w *walk) keep(t *Task, out *tail, took time.Duration) {
 	r, rec := w.r.own()
 	rec.Millis += took.Milliseconds()
 	rec.Output = out.text(t.secrets)
-	rec.Result = []byte(Mask(string(t.Result), t.secrets))
+	rec.Result = nil
+	if len(t.Result) > 0 && len(t.Result) <= MaxOutput {
+		rec.Result = []byte(Mask(string(t.Result), t.secrets))
+	}
 	if len(t.Result) > MaxOutput {
-		rec.Result = nil
 		r.Warnings = append(r.Warnings, fmt.Sprintf("step %s: its result of %d bytes was dropped: at most %d are kept", t.Step, len(t.Result), MaxOutput))
 	}
 	w.change(r)

@@ -224,3 +224,17 @@ func TestAGatedJobWaitsBetweenSteps(t *testing.T) {
 		}
 	})
 }
+
+// A step's when sees every step, those that had nothing to say too.
+func TestWhenSeesTheStepsBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := job("a b c")
+		j.Steps[1].When = `.steps.a.attempts > 1`
+		j.Steps[2].When = `.steps.b.state == "skipped" and .steps.a.result == null`
+		w := newWorld(t, j)
+		w.run(nil, 0)
+		if got, want := howItEnded(w.disk), "succeeded: succeeded skipped succeeded"; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
+}
