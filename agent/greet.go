@@ -124,6 +124,10 @@ func (a *Agent) hush(ctx context.Context, n *conn, anew bool) {
 		return
 	}
 	a.link.mu.Lock()
+	if ctx.Err() != nil { // the connection is gone: hushed is the next one's
+		a.link.mu.Unlock()
+		return
+	}
 	seen := a.link.seen
 	a.link.seen = nil
 	close(a.link.hushed)

@@ -86,6 +86,10 @@ type redial struct{ asked chan<- error }
 
 func (redial) Error() string { return "a fresh connection was asked for" }
 
+// unmade is why no connection was made, which is nobody's taking it over: a
+// load balancer hangs up at once while the broker behind it is down.
+type unmade struct{ error }
+
 // session makes one connection and serves it until it ends. asked, if not nil,
 // gets to know when the device can be reached.
 func (a *Agent) session(ctx context.Context, asked chan<- error) error {
@@ -95,7 +99,7 @@ func (a *Agent) session(ctx context.Context, asked chan<- error) error {
 	n, err := dial(ctx, a.config.Load(), a.dialect().Will(), a.clock.now, inbox)
 	if err != nil {
 		answer(asked, err)
-		return err
+		return unmade{err}
 	}
 	defer n.close()
 	done := make(chan struct{})
