@@ -1,6 +1,11 @@
 package agent
 
 import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
 )
@@ -11,9 +16,42 @@ func (a *Agent) kinds() executor.Kinds {
 	policy := a.policy()
 	return executor.Kinds{
 		"command":    step.Command{Groups: a.groups, Policy: policy},
+		"config":     step.Config{Groups: a.groups, Policy: policy},
+		"data":       step.Data{Groups: a.groups, Policy: policy, Publish: a.publishData},
 		"diagnostic": step.Diagnostic{Checker: a.checker(), Policy: policy, Mask: a.mask},
 		"download":   step.Download{Policy: policy},
 		"file":       step.File{Policy: policy},
+		"package":    step.Package{Groups: a.groups},
+		"plugin":     step.Plugin{Groups: a.groups},
 		"reboot":     step.Reboot{Command: a.config.Load().Policy.Reboot},
+		"service":    step.Service{Groups: a.groups},
+		"upload":     step.Upload{Policy: policy},
+	}
+}
+
+// WorkerArg is the argument with which this program is a DataWorker.
+const WorkerArg = step.WorkerArg
+
+// DataWorker is the process in which a data step's program runs.
+var DataWorker = step.DataWorker
+
+// publishData sends a part of what a data step publishes, once there is a
+// connection; it waits for one as long as the step may take.
+func (a *Agent) publishData(ctx context.Context, job string, seq int, lines []byte) error {
+	for {
+		if n := a.link.current(); n != nil {
+			var err error
+			for _, t := range a.publish(n, a.dialect().Tell(dialect.Data{Job: job, Seq: seq, Lines: lines})) {
+				err = errors.Join(err, answered(ctx, t))
+			}
+			if err == nil {
+				return nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(time.Second):
+		}
 	}
 }

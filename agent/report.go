@@ -189,8 +189,8 @@ func (a *Agent) tell(ctx context.Context, n *conn) error {
 			n.publish(m)
 		}
 	}
-	for _, r := range refused {
-		a.publish(n, d.Status(dialect.Report{Record: r}))
+	if err := a.tellRefused(ctx, n, refused); err != nil {
+		return err
 	}
 	records, err := a.db.Untold()
 	if err != nil {
@@ -204,6 +204,24 @@ func (a *Agent) tell(ctx context.Context, n *conn) error {
 		records = append(records, more...)
 	}
 	return a.tellRecords(ctx, n, records)
+}
+
+// tellRefused sends refusals. They are nowhere but here: what the broker has
+// not taken waits for the next connection.
+func (a *Agent) tellRefused(ctx context.Context, n *conn, refused []executor.Record) error {
+	var tokens []mqtt.Token
+	for _, r := range refused {
+		tokens = append(tokens, a.publish(n, a.dialect().Status(dialect.Report{Record: r}))...)
+	}
+	for _, t := range tokens {
+		if err := answered(ctx, t); err != nil {
+			for _, r := range refused {
+				a.told.refuse(r)
+			}
+			return err
+		}
+	}
+	return nil
 }
 
 // retold collects Records that are told though they were told before.

@@ -14,10 +14,17 @@ var kindNames = []string{"certificate", "command", "config", "data", "diagnostic
 
 // checked are the kinds whose parameters can be judged without a device.
 var checked = executor.Kinds{
-	"command":  step.Command{},
-	"download": step.Download{},
-	"file":     step.File{},
-	"reboot":   step.Reboot{},
+	"command":    step.Command{},
+	"config":     step.Config{},
+	"data":       step.Data{},
+	"diagnostic": step.Diagnostic{},
+	"download":   step.Download{},
+	"file":       step.File{},
+	"package":    step.Package{},
+	"plugin":     step.Plugin{},
+	"reboot":     step.Reboot{},
+	"service":    step.Service{},
+	"upload":     step.Upload{},
 }
 
 // checkKinds holds a job with one step against that step's kind.

@@ -40,6 +40,9 @@ var errUsage = errors.New("usage")
 // errJobFailed is a watched job that did not succeed.
 var errJobFailed = errors.New("the job did not succeed")
 
+// errWorker is a data step's program that failed; it has said why.
+var errWorker = errors.New("the program failed")
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	// A second signal ends the process at once; but timeout(1) and others send
@@ -59,6 +62,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return 2
 	case errors.Is(err, errJobFailed):
 		return 3
+	case err == errWorker:
+		return 1
 	}
 	fmt.Fprintln(stderr, "ratchetd:", err)
 	return 1
@@ -83,6 +88,12 @@ func (c *command) run(ctx context.Context, args []string) error {
 	}
 	if args[0] == "help" || args[0] == "-h" || args[0] == "--help" {
 		fmt.Fprint(c.out, usage)
+		return nil
+	}
+	if args[0] == agent.WorkerArg {
+		if agent.DataWorker(c.in, c.out, c.err) != 0 {
+			return errWorker
+		}
 		return nil
 	}
 	do, ok := commands[args[0]]
