@@ -182,7 +182,7 @@ func TestWhatIsTheAgentsOwnIsNotCollected(t *testing.T) {
 	}
 	wantText(t, got, "files"+dir+"/open", "fine")
 	wantText(t, got, "index.txt", "own/key is protected")
-	_, _, err := diagnose(t, k, `{"collect":{"to":"%s/own/bundle"}}`, dir)
+	err := k.Check(fmt.Appendf(nil, `{"collect":{"to":"%s/own/bundle"}}`, dir))
 	wantError(t, err, "is protected: it cannot be written by a job")
 }
 
