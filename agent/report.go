@@ -114,6 +114,15 @@ func (t *reports) refuse(r executor.Record) {
 	t.wake()
 }
 
+// giveBack takes refusals that could not be told. The next connection wakes
+// the report.
+func (t *reports) giveBack(refused []executor.Record) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.refused = append(refused, t.refused...)
+	t.refused = t.refused[max(0, len(t.refused)-maxRefusals):]
+}
+
 // resend asks for final states to be told again: a broker may lose what it has
 // acknowledged, and one without our session has lost all it had.
 func (t *reports) resend(all bool, now time.Time) {
@@ -207,17 +216,17 @@ func (a *Agent) tell(ctx context.Context, n *conn) error {
 }
 
 // tellRefused sends refusals. They are nowhere but here: what the broker has
-// not taken waits for the next connection.
+// not taken waits for the next connection, unless a corrected document came.
 func (a *Agent) tellRefused(ctx context.Context, n *conn, refused []executor.Record) error {
 	var tokens []mqtt.Token
 	for _, r := range refused {
-		tokens = append(tokens, a.publish(n, a.dialect().Status(dialect.Report{Record: r}))...)
+		if _, used, _ := a.db.Known(r.ID); !used {
+			tokens = append(tokens, a.publish(n, a.dialect().Status(dialect.Report{Record: r}))...)
+		}
 	}
 	for _, t := range tokens {
 		if err := answered(ctx, t); err != nil {
-			for _, r := range refused {
-				a.told.refuse(r)
-			}
+			a.told.giveBack(refused)
 			return err
 		}
 	}
