@@ -19,7 +19,7 @@ import (
 func TestMain(m *testing.M) {
 	flag.Parse()
 	// Sessions wait for silence on topics far more than they work.
-	if err := flag.Set("test.parallel", "12"); err != nil {
+	if err := flag.Set("test.parallel", "16"); err != nil {
 		panic(err)
 	}
 	testscript.Main(m, map[string]func(){"ratchetd": mortal})
@@ -59,6 +59,7 @@ func TestE2ESessionsWithMosquitto(t *testing.T) {
 // sessions runs scripts, by default all, against a sort of broker. program is
 // the command line that ratchetd is started with.
 func sessions(t *testing.T, kind brokerKind, program string, only ...string) {
+	t.Parallel()
 	p := testscript.Params{Dir: "testdata", Files: only, RequireExplicitExec: true, RequireUniqueNames: true, Cmds: commands, Condition: condition,
 		Setup: func(env *testscript.Env) error {
 			s, err := newSite(env.WorkDir, kind, program)
