@@ -31,7 +31,7 @@ func (r Record) own() (Record, *StepRecord) {
 // begin starts the step under the cursor, once more or for the first time.
 func (r Record) begin(boot string, now Time) Record {
 	r, s := r.own()
-	if r.Started.IsZero() {
+	if r.State == Queued {
 		r.Started = now
 	}
 	r.State = Undoing
@@ -47,8 +47,42 @@ func (r Record) begin(boot string, now Time) Record {
 func (r Record) interrupt() Record {
 	r, s := r.own()
 	s.State = Running
-	s.Interrupted++
+	if s.Trial {
+		s.Trials++
+	} else {
+		s.Interrupted++
+	}
 	return r
+}
+
+// cuts is how often the step was cut on its present part of the way, and how
+// often is too often: a step says that of its run, three lost trials are
+// enough of any.
+func (s StepRecord) cuts(step Step) (n, most int) {
+	if s.Trial {
+		return s.Trials, maxInterruptions
+	}
+	return s.Interrupted, step.interruptions()
+}
+
+// stuck tells whether the i-th step's Undo was given up, or, of an onFailure
+// step, the step itself: what it was to mend may be as it was.
+func (r Record) stuck(i int) bool {
+	s := r.Steps[i]
+	if i >= len(r.Job.Steps) && s.State == Failed && s.Interrupted >= r.Job.StepAt(i).interruptions() {
+		return true
+	}
+	return s.Undo != nil && s.Undo.GivenUp
+}
+
+// UndoFailed tells whether something that was to be undone was given up.
+func (r Record) UndoFailed() bool {
+	for i := range r.Steps {
+		if i < r.Job.Total() && r.stuck(i) {
+			return true
+		}
+	}
+	return false
 }
 
 // resume notes how an interruption was settled.
@@ -152,7 +186,7 @@ func (r Record) back(can func(i int) bool) Record {
 func (r Record) close(state State, reason string) Record {
 	r.State, r.Reason, r.Verdict, r.At = state, reason, "", Cursor{}
 	for i, s := range r.Steps {
-		if s.Undo != nil && s.Undo.GivenUp {
+		if i < r.Job.Total() && r.stuck(i) {
 			r.State = Failed
 			r.Reason = fmt.Sprintf("undo failed: step %s: %s", r.Job.StepAt(i).Name, s.Reason)
 		}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -83,8 +84,8 @@ func (w *walk) judge(cause, err error) error {
 
 // fail ends the attempt under the cursor; with a retry left, after a pause.
 func (w *walk) fail(err error) {
-	last := errors.As(err, new(unconfirmed))
-	w.change(w.r.end(ending{state: Failed, reason: err.Error(), last: last}, w.can))
+	last := w.rec().Trial // a change that was not confirmed is undone, not made again
+	w.change(w.r.end(ending{state: Failed, reason: w.mask(err.Error()), last: last}, w.can))
 	if !w.r.State.Final() && w.rec().State == Pending {
 		w.pause = time.Duration(w.step().Retry.Delay)
 	}
@@ -118,6 +119,9 @@ func (w *walk) undo(ctx context.Context) error {
 	if err != nil && w.stopping() {
 		w.change(w.r.stop())
 		return w.leave(ErrStopped)
+	}
+	if err != nil && len(t.secrets) > 0 {
+		err = hidden{err, t.secrets}
 	}
 	step := w.r.At
 	w.change(w.r.endUndo(err, w.can))
@@ -246,13 +250,31 @@ func (w *walk) save(state json.RawMessage, cutExpected bool) error {
 func (w *walk) keep(t *Task, out *tail, took time.Duration) {
 	r, rec := w.r.own()
 	rec.Millis += took.Milliseconds()
-	rec.Output = out.text(t.secrets)
+	rec.Output = w.mask(out.text(t.secrets))
 	rec.Result = nil
 	if len(t.Result) > 0 && len(t.Result) <= MaxOutput {
-		rec.Result = []byte(Mask(string(t.Result), t.secrets))
+		rec.Result = []byte(w.mask(Mask(string(t.Result), t.secrets)))
 	}
 	if len(t.Result) > MaxOutput {
-		r.Warnings = append(r.Warnings, fmt.Sprintf("step %s: its result of %d bytes was dropped: at most %d are kept", t.Step, len(t.Result), MaxOutput))
+		r = r.warn(fmt.Sprintf("step %s: its result of %d bytes was dropped: at most %d are kept", t.Step, len(t.Result), MaxOutput))
 	}
 	w.change(r)
+}
+
+// mask hides what this device keeps secret, whichever step told it.
+func (w *walk) mask(text string) string {
+	if w.Mask == nil {
+		return text
+	}
+	return w.Mask(text)
+}
+
+// maxWarnings bounds a job's warnings; each is given once.
+const maxWarnings = 8
+
+func (r Record) warn(text string) Record {
+	if len(r.Warnings) < maxWarnings && !slices.Contains(r.Warnings, text) {
+		r.Warnings = append(slices.Clone(r.Warnings), text)
+	}
+	return r
 }

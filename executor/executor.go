@@ -27,6 +27,7 @@ type Executor struct {
 	Now    func() time.Time                                   // zero while the clock is not sane
 	Env    func() map[string]any                              // what expressions see, besides steps and alert
 	Secret func(name string) (string, error)                  // a secret of this device
+	Mask   func(text string) string                           // hides the secrets of this device
 	Check  func(ctx context.Context, c json.RawMessage) error // one diagnostic check
 	Admit  func(Record) error                                 // whether a job may still begin
 	Gate   func(Record) string                                // why the next step may not begin now, or ""

@@ -92,6 +92,7 @@ type StepRecord struct {
 	Saved       json.RawMessage `json:"saved,omitempty"`       // the kind's own checkpoint
 	CutExpected bool            `json:"cutExpected,omitempty"` // it was about to reboot the device
 	Trial       bool            `json:"trial,omitempty"`       // its change is made and waits to be confirmed
+	Trials      int             `json:"trials,omitempty"`      // trials that were cut
 	Undo        *UndoRecord     `json:"undo,omitempty"`
 	Output      string          `json:"-"` // tail of the last attempt
 	Result      json.RawMessage `json:"-"`

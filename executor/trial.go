@@ -24,7 +24,7 @@ func (w *walk) trial(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, within, timeout{after: within})
 	defer cancel()
 	if err := w.reach(ctx); err != nil {
-		return unconfirmed{within, err}
+		return unconfirmed(within, err)
 	}
 	for c.Check != nil {
 		err := w.Check(ctx, c.Check)
@@ -33,21 +33,16 @@ func (w *walk) trial(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return unconfirmed{within, err}
+			return unconfirmed(within, err)
 		case <-time.After(time.Second):
 		}
 	}
 	return nil
 }
 
-// unconfirmed is the end of a trial: it is undone, not retried.
-type unconfirmed struct {
-	within time.Duration
-	err    error
-}
-
-func (u unconfirmed) Error() string {
-	return fmt.Sprintf("not confirmed within %s: %v", u.within, u.err)
+// unconfirmed is why a trial ended; the change is then undone, not made again.
+func unconfirmed(within time.Duration, err error) error {
+	return fmt.Errorf("not confirmed within %s: %w", within, err)
 }
 
 func (w *walk) reach(ctx context.Context) error {

@@ -149,8 +149,7 @@ func (w *walk) settle(ctx context.Context) (bool, error) {
 		w.change(w.r.end(ending{state: Failed, reason: why, last: true}, w.can))
 		return false, nil
 	case step.IfInterrupted == Verify:
-		done, err := w.verify(ctx)
-		return !done, err
+		return w.verify(ctx)
 	}
 	w.change(w.r.resume(Rerun))
 	return true, nil
@@ -159,7 +158,7 @@ func (w *walk) settle(ctx context.Context) (bool, error) {
 // interrupted counts a cut and tells whether the step is not given up for it.
 // From the second cut on, a cancel gets its chance to arrive first.
 func (w *walk) interrupted(ctx context.Context) (bool, error) {
-	if w.rec().Interrupted > 0 && w.Settle != nil {
+	if n, _ := w.rec().cuts(w.step()); n > 0 && w.Settle != nil {
 		w.Settle(ctx)
 	}
 	if cause := context.Cause(ctx); cause != nil {
@@ -169,8 +168,8 @@ func (w *walk) interrupted(ctx context.Context) (bool, error) {
 		return false, w.leave(ErrStopped)
 	}
 	w.change(w.r.interrupt())
-	n := w.rec().Interrupted
-	if n < w.step().interruptions() {
+	n, most := w.rec().cuts(w.step())
+	if n < most {
 		return true, nil
 	}
 	w.change(w.r.end(ending{state: Failed, reason: fmt.Sprintf("interrupted %d times", n), last: true}, w.can))
@@ -180,19 +179,26 @@ func (w *walk) interrupted(ctx context.Context) (bool, error) {
 // verify runs the step's check to learn whether a cut step was done. The check
 // acts, so the interruption is on disk before it: a check that takes the device
 // down is counted too.
-func (w *walk) verify(ctx context.Context) (done bool, err error) {
+func (w *walk) verify(ctx context.Context) (again bool, err error) {
 	r, rec := w.r.own()
 	rec.State = Running
 	w.change(r)
 	if err := w.put(); err != nil {
 		return false, err
 	}
-	if err := w.check(ctx, w.step().Check); err != nil {
-		w.change(w.r.resume(Rerun))
+	err = w.check(ctx, w.step().Check)
+	switch {
+	case err == nil:
+		w.change(w.r.resume(Verify))
+		w.change(w.r.end(ending{state: Succeeded}, w.can))
 		return false, nil
+	case context.Cause(ctx) != nil: // the check was cut, it says nothing
+		return false, w.cancelled(context.Cause(ctx))
+	case w.stopping():
+		w.change(w.r.stop())
+		return false, w.leave(ErrStopped)
 	}
-	w.change(w.r.resume(Verify))
-	w.change(w.r.end(ending{state: Succeeded}, w.can))
+	w.change(w.r.resume(Rerun))
 	return true, nil
 }
 
@@ -280,7 +286,10 @@ func (w *walk) finish() error {
 	if w.Dir == "" {
 		return nil
 	}
-	return os.RemoveAll(w.dir())
+	if err := os.RemoveAll(w.dir()); err != nil && w.Log != nil {
+		w.Log.Warn("undo data of a job that is over stays", "job", w.r.ID, "err", err) // sweep tries again
+	}
+	return nil
 }
 
 // dir is where the tasks of this job keep their undo data.
