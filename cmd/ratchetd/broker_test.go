@@ -1,9 +1,8 @@
 package main
 
 import (
-	"crypto/tls"
+	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"os"
 	"os/exec"
@@ -12,25 +11,19 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	mochi "github.com/mochi-mqtt/server/v2"
-	"github.com/mochi-mqtt/server/v2/hooks/auth"
-	"github.com/mochi-mqtt/server/v2/listeners"
-	"github.com/mochi-mqtt/server/v2/packets"
 )
 
-// A brokerKind starts a broker on b's ports and tells how to stop it.
-type brokerKind func(b *broker) (stop func() error, err error)
+// A brokerKind is the program that a broker is.
+type brokerKind func(b *broker) (*exec.Cmd, error)
 
 // A broker has a door for devices, with what the session asks for, and a plain
 // one for the operator. It can be stopped and started on the same ports.
 type broker struct {
 	kind             brokerKind
-	dir              string
+	dir              string   // of what it keeps while it is stopped
 	device, operator string   // addresses
 	with             []string // of tls, ws and password
-	stop             func() error
-	kept             []packets.Packet // by an embedded broker while it is stopped
+	process          *exec.Cmd
 }
 
 const (
@@ -57,11 +50,14 @@ func (b *broker) has(what string) bool { return slices.Contains(b.with, what) }
 
 // start returns when the broker can be reached.
 func (b *broker) start() error {
-	stop, err := b.kind(b)
+	cmd, err := b.kind(b)
+	if err == nil {
+		err = cmd.Start()
+	}
 	if err != nil {
 		return fmt.Errorf("starting the broker: %w", err)
 	}
-	b.stop = stop
+	b.process = cmd
 	for _, address := range []string{b.operator, b.device} {
 		err := patiently(func() error {
 			c, err := net.Dial("tcp", address)
@@ -78,82 +74,30 @@ func (b *broker) start() error {
 }
 
 func (b *broker) end() error {
-	if b.stop == nil {
+	if b.process == nil {
 		return nil
 	}
-	stop := b.stop
-	b.stop = nil
-	return stop()
+	cmd := b.process
+	b.process = nil
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	return cmd.Wait()
 }
 
-// embedded runs in this process. When it is stopped it keeps what is retained
-// but no session: what mosquitto does, and the broker that forgets, are both
-// to be lived with.
-func embedded(b *broker) (func() error, error) {
-	s := mochi.New(&mochi.Options{InlineClient: true, Logger: slog.New(slog.DiscardHandler)})
-	rules := auth.AuthRules{{Client: operatorID, Allow: true}, {Username: username, Password: password, Allow: true}}
-	if !b.has("password") {
-		rules = auth.AuthRules{{Allow: true}}
-	}
-	conf := listeners.Config{ID: "device", Address: b.device}
-	if b.has("tls") {
-		var err error
-		if conf.TLSConfig, err = serverTLS(b.dir); err != nil {
-			return nil, err
-		}
-	}
-	var door listeners.Listener = listeners.NewTCP(conf)
-	if b.has("ws") {
-		door = listeners.NewWebsocket(conf)
-	}
-	for _, err := range []error{
-		s.AddHook(new(auth.Hook), &auth.Options{Ledger: &auth.Ledger{Auth: rules}}),
-		s.AddListener(door),
-		s.AddListener(listeners.NewTCP(listeners.Config{ID: "operator", Address: b.operator})),
-		s.Serve(),
-	} {
-		if err != nil {
-			return nil, err
-		}
-	}
-	for _, p := range b.kept {
-		s.Topics.RetainMessage(p)
-	}
-	return func() error {
-		b.kept = s.Topics.Messages("#")
-		return s.Close()
-	}, nil
+// forget takes from a stopped broker what it keeps.
+func (b *broker) forget() error {
+	return errors.Join(os.RemoveAll(filepath.Join(b.dir, "mosquitto.db")), os.RemoveAll(filepath.Join(b.dir, "retained")))
 }
 
-func serverTLS(dir string) (*tls.Config, error) {
-	pair, err := tls.LoadX509KeyPair(filepath.Join(dir, "broker.crt"), filepath.Join(dir, "broker.key"))
-	if err != nil {
-		return nil, err
-	}
-	pool, err := readPool(filepath.Join(dir, "ca.crt"))
-	return &tls.Config{Certificates: []tls.Certificate{pair}, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert}, err
-}
-
-// mosquitto runs the Debian package with a store that outlives it.
-func mosquitto(b *broker) (func() error, error) {
+// mosquitto is the Debian package, with a store that outlives it.
+func mosquitto(b *broker) (*exec.Cmd, error) {
 	conf := filepath.Join(b.dir, "mosquitto.conf")
 	text, err := b.mosquittoConf()
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = os.WriteFile(conf, []byte(text), 0o600)
 	}
-	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
-		return nil, err
-	}
-	cmd := exec.Command("mosquitto", "-c", conf)
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	return func() error {
-		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-			return err
-		}
-		return cmd.Wait()
-	}, nil
+	return exec.Command("mosquitto", "-c", conf), err
 }
 
 func (b *broker) mosquittoConf() (string, error) {

@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", "16"); err != nil {
 		panic(err)
 	}
-	testscript.Main(m, map[string]func(){"ratchetd": mortal})
+	testscript.Main(m, map[string]func(){"ratchetd": mortal, "embedded-broker": embeddedBroker})
 }
 
 // mortal is the program, except that it can be made to die at a point of its

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
@@ -62,8 +61,7 @@ func cmdBroker(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	switch args[0] {
 	case "forget":
-		s.broker.kept = nil
-		ts.Check(os.RemoveAll(filepath.Join(s.broker.dir, "mosquitto.db")))
+		ts.Check(s.broker.forget())
 		ts.Check(s.start())
 	case "start", "restart":
 		ts.Check(s.start(args[1:]...))
