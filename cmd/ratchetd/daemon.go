@@ -18,15 +18,18 @@ func (c *command) daemon(ctx context.Context, args []string) error {
 	if _, err := c.parse(f, args, 0, 0); err != nil {
 		return err
 	}
-	config, err := agent.Load(c.config)
-	if err != nil {
-		return err
+	config, unusable := agent.Load(c.config)
+	if config == nil {
+		return unusable
 	}
 	level := slog.LevelInfo
 	if *verbose {
 		level = slog.LevelDebug
 	}
 	log := slog.New(slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: level}))
+	if unusable != nil {
+		log.Error("without these files there is no connection; the broker is tried again and again", "err", unusable)
+	}
 	a, err := agent.New(config, c.config, log)
 	if err != nil {
 		return err

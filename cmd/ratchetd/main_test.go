@@ -19,7 +19,7 @@ import (
 func TestMain(m *testing.M) {
 	flag.Parse()
 	// Sessions wait for silence on topics far more than they work.
-	if err := flag.Set("test.parallel", "16"); err != nil {
+	if err := flag.Set("test.parallel", "32"); err != nil {
 		panic(err)
 	}
 	testscript.Main(m, map[string]func(){"ratchetd": mortal, "embedded-broker": embeddedBroker})

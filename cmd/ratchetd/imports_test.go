@@ -1,0 +1,106 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/ratchetd/ratchet/"
+
+// mayImport is who of us may import whom of us; what is not here imports none.
+var mayImport = map[string][]string{
+	"cmd/ratchetd":  {"agent"},
+	"agent":         {"agent/dialect", "executor", "executor/step", "store", "telemetry", "updater"},
+	"agent/dialect": {"executor", "telemetry"},
+	"store":         {"executor"},
+	"executor/step": {"executor", "telemetry", "updater"},
+}
+
+// keptBy is which of us, and nobody else, may import what others made; and who
+// may start programs.
+var keptBy = map[string][]string{
+	"go.etcd.io/bbolt":                    {"store"},
+	"github.com/eclipse/paho.mqtt.golang": {"agent"},
+	"github.com/robfig/cron":              {"agent"},
+	"github.com/shirou/gopsutil":          {"telemetry"},
+	"github.com/minio/selfupdate":         {"updater"},
+	"github.com/itchyny/gojq":             {"executor"},
+	"os/exec":                             {"executor/step", "updater", "telemetry"},
+}
+
+// unwanted is what a daemon on a router must not carry about: a broker, tests,
+// and what costs more flash than it earns.
+var unwanted = []string{
+	"testing", "net/http/httptest", "github.com/mochi-mqtt", "github.com/rogpeppe/go-internal",
+	"gopkg.in/yaml", "github.com/spf13", "time/tzdata", "github.com/godbus", "github.com/fxamacker/cbor",
+}
+
+type linked struct {
+	ImportPath string
+	Imports    []string
+}
+
+// linkedPackages are all that are in ratchetd.
+func linkedPackages(t *testing.T) []linked {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-deps", "-json=ImportPath,Imports", ".").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []linked
+	for d := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p linked
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return list
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, p)
+	}
+}
+
+func TestPackagesImportOnlyWhatTheyMay(t *testing.T) {
+	ours := 0
+	for _, p := range linkedPackages(t) {
+		name, own := strings.CutPrefix(p.ImportPath, module)
+		if !own {
+			continue
+		}
+		ours++
+		for _, i := range p.Imports {
+			if used, own := strings.CutPrefix(i, module); own && !slices.Contains(mayImport[name], used) {
+				t.Errorf("%s imports %s", name, used)
+			}
+			for kept, by := range keptBy {
+				if within(i, kept) && !slices.Contains(by, name) {
+					t.Errorf("%s imports %s, which is only for %s", name, i, strings.Join(by, ", "))
+				}
+			}
+		}
+	}
+	if ours <= len(mayImport) {
+		t.Errorf("only %d packages of ours were found", ours)
+	}
+}
+
+func TestRatchetdCarriesNothingUnwanted(t *testing.T) {
+	for _, p := range linkedPackages(t) {
+		for _, u := range unwanted {
+			if within(p.ImportPath, u) {
+				t.Errorf("ratchetd links %s", p.ImportPath)
+			}
+		}
+	}
+}
+
+// within tells whether a package is of that path, or below it, or another
+// version of it.
+func within(pkg, path string) bool {
+	return pkg == path || strings.HasPrefix(pkg, path+"/") || strings.HasPrefix(pkg, path+".v")
+}
