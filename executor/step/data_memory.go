@@ -31,13 +31,7 @@ func confine(end func()) error {
 	debug.SetTraceback("none")
 	debug.SetMemoryLimit(softMemory)
 	runtime.GOMAXPROCS(min(2, runtime.NumCPU()))
-	go func() {
-		for range time.Tick(5 * time.Millisecond) {
-			if memory() > mostMemory {
-				end()
-			}
-		}
-	}()
+	go watch(end)
 	now, err := dataSize()
 	if err != nil {
 		return err
@@ -47,6 +41,19 @@ func confine(end func()) error {
 		return fmt.Errorf("bounding the memory: %w", err)
 	}
 	return nil
+}
+
+// watch calls end when the memory is above its bound, also when all that is
+// garbage is gone: on a busy board the collector may be late.
+func watch(end func()) {
+	for range time.Tick(5 * time.Millisecond) {
+		if memory() < mostMemory {
+			continue
+		}
+		if debug.FreeOSMemory(); memory() > mostMemory {
+			end()
+		}
+	}
 }
 
 // memory is what the Go runtime has of the system.

@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"syscall"
 	"time"
 
@@ -73,10 +71,14 @@ func (c *calling) call(ctx context.Context, verb string) (syscall.WaitStatus, er
 		l.close()
 	}()
 	c.saves, c.unsaved = 0, false
-	if err := c.listen(ctx, l); err != nil {
-		return 0, err
+	err = c.listen(ctx, l)
+	if err != nil && !l.over() {
+		return 0, err // its end is the agent's doing
 	}
 	<-l.ended
+	if died == nil && judge(status, []int{0}) == nil {
+		died = err
+	}
 	return status, died
 }
 
@@ -155,83 +157,4 @@ func (c *calling) save(ctx context.Context, l *line, state json.RawMessage) erro
 	}
 	l.acknowledge()
 	return nil
-}
-
-// line is the two pipes between the agent and a plugin.
-type line struct {
-	*draining
-	acks   *os.File
-	theirs []*os.File // the plugin's ends, its descriptors 3 and 4
-	ended  chan struct{}
-}
-
-func newLine() (*line, error) {
-	r3, w3, err := os.Pipe()
-	if err != nil {
-		return nil, err
-	}
-	r4, w4, err := os.Pipe()
-	if err != nil {
-		return nil, errors.Join(err, r3.Close(), w3.Close())
-	}
-	return &line{draining: &draining{file: r3, left: maxPluginLine}, acks: w4,
-		theirs: []*os.File{w3, r4}, ended: make(chan struct{})}, nil
-}
-
-// acknowledge writes to a plugin that may not read.
-func (l *line) acknowledge() {
-	_ = l.acks.SetWriteDeadline(time.Now().Add(time.Millisecond))
-	_, _ = l.acks.WriteString("ok\n")
-}
-
-// over tells whether the plugin has ended.
-func (l *line) over() bool {
-	select {
-	case <-l.ended:
-		return true
-	default:
-		return false
-	}
-}
-
-// hangUp is called when the plugin has ended.
-func (l *line) hangUp() {
-	for _, f := range l.theirs {
-		f.Close()
-	}
-	_ = l.file.SetReadDeadline(time.Unix(1, 0))
-	close(l.ended)
-}
-
-func (l *line) close() {
-	<-l.ended
-	l.file.Close()
-	l.acks.Close()
-}
-
-// draining reads a pipe whose read deadline expires when its writer has ended.
-// What is in it by then is still read; but somebody who left the group may hold
-// it open, and is not waited for.
-type draining struct {
-	file *os.File
-	left int // bytes that are read after the end: what a pipe can hold
-}
-
-func (d *draining) Read(p []byte) (int, error) {
-	n, err := d.file.Read(p)
-	if !errors.Is(err, os.ErrDeadlineExceeded) || d.left == 0 {
-		return n, eof(err)
-	}
-	_ = d.file.SetReadDeadline(time.Now().Add(poll))
-	n, err = d.file.Read(p[:min(len(p), d.left)])
-	_ = d.file.SetReadDeadline(time.Unix(1, 0))
-	d.left -= n
-	return n, eof(err)
-}
-
-func eof(err error) error {
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return io.EOF
-	}
-	return err
 }

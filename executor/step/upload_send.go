@@ -132,6 +132,8 @@ func (u *upload) once(ctx context.Context) error {
 	changed := b.end()
 	if b.sent > 0 || changed != nil {
 		u.tries++
+	}
+	if b.sent > 0 && b.sent < u.size { // a server that takes all and is silent brings no progress
 		u.deadline = time.Now().Add(u.stall())
 	}
 	if err != nil || changed != nil {
@@ -153,7 +155,10 @@ func (u *upload) request(ctx context.Context, b *body) (*http.Request, error) {
 	if u.size == 0 {
 		req.Body = http.NoBody // else it goes in chunks, which no presigned URL takes
 	}
-	req.Header.Set("Expect", "100-continue") // a server that is busy says so before the bytes go
+	// A server that is busy says so before the bytes go; only without a wish to
+	// keep the connection do they then not go all the same.
+	req.Header.Set("Expect", "100-continue")
+	req.Close = true
 	// RFC 3230, and not Content-MD5 or Content-Type, for old presigned URLs sign
 	// those two, nor x-amz-..., for new ones sign every one of that sort.
 	req.Header.Set("Digest", "sha-256="+base64.StdEncoding.EncodeToString(u.sum))
