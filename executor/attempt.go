@@ -38,8 +38,8 @@ func (w *walk) attempt(ctx context.Context, begun string) error {
 	if err == nil && !w.rec().Trial {
 		err = w.guard(func() error { return w.run(ctx, t) })
 	}
-	if err == nil && w.step().Confirm != nil {
-		err = w.trial(ctx)
+	if c := w.confirm(); err == nil && c != nil {
+		err = w.trial(ctx, c)
 	}
 	w.keep(t, out, time.Since(start))
 	if err != nil && len(t.secrets) > 0 {

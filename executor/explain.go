@@ -101,7 +101,7 @@ func explainStep(j Job, i int) said {
 	}
 	out.add("tries", "%s", triesOf(s, k))
 	out.add("power cut", "%s", cutOf(s, k))
-	if s.Confirm != nil {
+	if s.Confirm != nil || k.trial {
 		out.add("on trial", "%s", trialOf(s, k))
 	}
 	out.add("failure", "%s", endOf(j, i, k))
@@ -144,8 +144,12 @@ func cutOf(s Step, k kindText) string {
 }
 
 func trialOf(s Step, k kindText) string {
-	words := fmt.Sprintf("within %s the device must be connected anew", span(s.Confirm.Within))
-	if len(s.Confirm.Check) > 0 {
+	c := s.Confirm
+	if c == nil {
+		c = &Confirm{Within: Duration(ownTrial)}
+	}
+	words := fmt.Sprintf("within %s the device must be connected anew", span(c.Within))
+	if len(c.Check) > 0 {
 		words += " and the check must pass"
 	}
 	if k.undo == "" {

@@ -14,6 +14,7 @@ type kindText struct {
 	cut   string // what a power cut in it means when it is run again
 	undo  string // how it is taken back; empty when it cannot be
 	limit string // its own timeout
+	trial bool   // it is on trial also without confirm
 }
 
 var kindTexts = map[string]kindText{
@@ -92,16 +93,18 @@ var kindTexts = map[string]kindText{
 		undo: "the old agent is put back",
 	},
 	"settings": {
-		does: func(p params) string { return "changes the agent's own settings " + p.text("name") + ", on trial" },
-		cut:  "the trial begins anew",
-		undo: "the old settings are put back",
+		does:  func(p params) string { return "changes the agent's own settings " + p.text("name") },
+		cut:   "the trial begins anew",
+		undo:  "the old settings are put back",
+		trial: true,
 	},
 	"keys": {
 		does: func(p params) string {
-			return fmt.Sprintf("sets the %d keys that may sign jobs, on trial", len(p.list("set")))
+			return fmt.Sprintf("sets the %d keys that may sign jobs", len(p.list("set")))
 		},
-		cut:  "the trial begins anew",
-		undo: "the old keys are put back",
+		cut:   "the trial begins anew",
+		undo:  "the old keys are put back",
+		trial: true,
 	},
 	"reboot": {
 		does:  func(params) string { return "reboots the device; done when it is up again" },

@@ -28,6 +28,10 @@ type Undoer interface {
 	Undo(ctx context.Context, t *Task) error
 }
 
+// A Trialist says whether its every change is on trial: where the step has no
+// confirm, it has one of 3 minutes. Its change can cut the device off.
+type Trialist interface{ OnTrial() bool }
+
 // Kinds are the kinds that this device can run, by name.
 type Kinds map[string]Kind
 

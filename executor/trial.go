@@ -7,10 +7,25 @@ import (
 	"time"
 )
 
+// ownTrial is the time of a trial that a kind asks for.
+const ownTrial = 3 * time.Minute
+
+// confirm is what the change of the step under the cursor must withstand, or
+// nil: what the step says, or else its kind.
+func (w *walk) confirm() *Confirm {
+	if c := w.step().Confirm; c != nil {
+		return c
+	}
+	if k, ok := w.Kinds[w.step().Kind].(Trialist); ok && k.OnTrial() {
+		return &Confirm{Within: Duration(ownTrial)}
+	}
+	return nil
+}
+
 // trial holds the change of the step under the cursor on trial: within its time
 // the agent must be connected anew and the check must pass. That it is on trial
 // is on disk first, so a power cut begins the trial again, not the change.
-func (w *walk) trial(ctx context.Context) error {
+func (w *walk) trial(ctx context.Context, c *Confirm) error {
 	r, rec := w.r.own()
 	if !rec.Trial {
 		rec.Trial = true
@@ -19,7 +34,6 @@ func (w *walk) trial(ctx context.Context) error {
 			return err
 		}
 	}
-	c := w.step().Confirm
 	within := time.Duration(c.Within)
 	ctx, cancel := context.WithTimeoutCause(ctx, within, timeout{after: within})
 	defer cancel()

@@ -1,0 +1,59 @@
+package executor
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// risky is a kind whose every change is on trial.
+type risky struct{ undoKind }
+
+func (risky) OnTrial() bool { return true }
+
+func TestAKindThatIsAlwaysOnTrialNeedsNoConfirm(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		confirm *Confirm
+		reached time.Duration // from then on there is a connection
+		want    string
+	}{
+		{"its own trial, in time", nil, 179 * time.Second, "succeeded a"},
+		{"its own trial, too late", nil, 181 * time.Second, "failed a -a"},
+		{"the step's trial, in time", &Confirm{Within: Duration(time.Hour)}, 181 * time.Second, "succeeded a"},
+		{"the step's trial, too late", &Confirm{Within: Duration(time.Second)}, 2 * time.Second, "failed a -a"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, job("a"))
+			w.disk.Job.Steps[0].Kind, w.disk.Job.Steps[0].Confirm = "risky", c.confirm
+			x := w.executor()
+			x.Kinds["risky"] = risky{undoKind{kind{w: w, undo: true}}}
+			x.Reach = func(ctx context.Context) error {
+				select {
+				case <-time.After(c.reached):
+					return nil
+				case <-ctx.Done():
+					return errors.New("nobody answers")
+				}
+			}
+			r, err := x.Run(t.Context(), w.disk)
+			if got := string(r.State) + " " + strings.Join(w.trace, " "); got != c.want || err != nil {
+				t.Errorf("%s: got %s (%s, %v), want %s", c.name, got, r.Reason, err, c.want)
+			}
+		})
+	}
+}
+
+func TestExplainTellsOfATrialThatNobodyAskedFor(t *testing.T) {
+	j, err := Parse([]byte(`{"id":"j","steps":[{"name":"a","settings":{"name":"tags","content":""}},{"name":"b","file":{}}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := strings.Join(Explain(j), "\n")
+	if n := strings.Count(got, "on trial"); n != 1 || !strings.Contains(got, "within 3m the device must be connected anew, else it is taken back") {
+		t.Errorf("got %d trials, want one of 3m, in\n%s", n, got)
+	}
+}
