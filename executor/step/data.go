@@ -46,8 +46,11 @@ type dataWith struct {
 
 // Check implements executor.Kind.
 func (k Data) Check(with json.RawMessage) error {
-	_, err := parseData(with)
-	return err
+	w, err := parseData(with)
+	if err != nil || w.Output == "" {
+		return err
+	}
+	return k.Policy.Writable(w.Output)
 }
 
 func parseData(with json.RawMessage) (w dataWith, err error) {

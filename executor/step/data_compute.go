@@ -25,7 +25,7 @@ func (s *processing) compute(ctx context.Context, temp string) (dataReport, erro
 	if err != nil {
 		return dataReport{}, err
 	}
-	sum, err := s.work(ctx, task, &roomy{w: file, dir: filepath.Dir(temp)})
+	sum, err := s.work(ctx, task, &roomy{w: file, dir: filepath.Dir(temp), policy: s.Policy})
 	return sum, errors.Join(err, file.close())
 }
 

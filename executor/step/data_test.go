@@ -280,6 +280,19 @@ func TestProtectedFilesAreNoInputs(t *testing.T) {
 	wantError(t, a.run(t.Context(), k), "keys is protected: it cannot be written by a job")
 }
 
+func TestDataKeepsToThePolicy(t *testing.T) {
+	k := data(t)
+	k.Policy.Paths = []string{"/opt"}
+	a, _, out := dataStep(t, "jsonl", `range(100)`, "")
+	wantError(t, k.Check(a.With), "policy.paths does not allow it to be written")
+	wantError(t, a.run(t.Context(), k), "policy.paths does not allow it to be written")
+	k.Policy = step.Policy{MaxSize: 100}
+	wantError(t, a.run(t.Context(), k), "policy.maxSize allows 100")
+	if _, err := os.Stat(out); err == nil {
+		t.Error("got an output, want none")
+	}
+}
+
 func TestTheOutputIsNoInput(t *testing.T) {
 	dir := t.TempDir()
 	writeText(t, filepath.Join(dir, "f"), "1\n")

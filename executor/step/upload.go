@@ -36,8 +36,11 @@ type uploadWith struct {
 
 // Check implements executor.Kind.
 func (k Upload) Check(with json.RawMessage) error {
-	_, err := parseUpload(with)
-	return err
+	w, err := parseUpload(with)
+	if err != nil || w.URL.Open {
+		return err
+	}
+	return k.Policy.URL(w.URL.S)
 }
 
 func parseUpload(with json.RawMessage) (w uploadWith, err error) {
@@ -70,7 +73,7 @@ func parseUpload(with json.RawMessage) (w uploadWith, err error) {
 func (w *uploadWith) target(name string) (string, error) {
 	u, err := url.Parse(w.URL.S)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return "", errors.New("url: want http://... or https://...")
+		return "", errors.New("url: want an http or https address")
 	}
 	if w.Name != "" {
 		name = w.Name
@@ -79,7 +82,7 @@ func (w *uploadWith) target(name string) (string, error) {
 	case strings.HasSuffix(u.Path, "/"):
 		u = u.JoinPath(name)
 	case w.Name != "":
-		return "", errors.New("name: goes with a url that ends in /: else the url is the whole name")
+		return "", errors.New("name: goes with a url that ends in a slash: else the url is the whole name")
 	}
 	return u.String(), nil
 }
@@ -124,12 +127,18 @@ func (k Upload) sendAll(ctx context.Context, t *executor.Task, w uploadWith, fil
 // send sends one file and tells what it was.
 func (k Upload) send(ctx context.Context, t *executor.Task, w uploadWith, file chosen, name string, files int) error {
 	to, err := w.target(name)
+	if err == nil {
+		err = k.Policy.URL(to)
+	}
 	if err != nil {
 		return err
 	}
 	u := &upload{Upload: k, t: t, with: w, to: to, file: file}
 	if err := u.digest(ctx); err != nil {
 		return fmt.Errorf("reading %s: %w", file.Path, err)
+	}
+	if err := k.Policy.Size(u.size); err != nil {
+		return err
 	}
 	if err := u.loop(ctx); err != nil {
 		return err

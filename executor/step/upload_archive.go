@@ -25,7 +25,7 @@ func (k Upload) pack(ctx context.Context, path string, files []chosen) (size int
 	if err != nil {
 		return 0, err
 	}
-	out := &counter{w: &roomy{w: file, dir: filepath.Dir(path)}}
+	out := &counter{w: &roomy{w: file, dir: filepath.Dir(path), policy: k.Policy}}
 	buffer := bufio.NewWriterSize(out, 64<<10)
 	zip := gzip.NewWriter(buffer)
 	archive := tar.NewWriter(zip)

@@ -250,7 +250,7 @@ func TestUploadWaitsAsTheServerAsks(t *testing.T) {
 				w.WriteHeader(code)
 				return true
 			}}
-			_, err, took := uploadInNoTime(t, s)
+			_, took, err := uploadInNoTime(t, s)
 			if err != nil || took < 800*time.Second || took > 805*time.Second {
 				t.Errorf("got %v after %s, want success after 13m20s", err, took)
 			}
@@ -264,7 +264,7 @@ func TestUploadWaitsAsTheServerAsks(t *testing.T) {
 
 // uploadInNoTime uploads 1 MiB to s in a bubble, and returns the step and how
 // long it would have taken.
-func uploadInNoTime(t *testing.T, s *receiver) (a *attempt, err error, took time.Duration) {
+func uploadInNoTime(t *testing.T, s *receiver) (a *attempt, took time.Duration, err error) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		lines := make(memory)
@@ -278,7 +278,7 @@ func uploadInNoTime(t *testing.T, s *receiver) (a *attempt, err error, took time
 		web.Close()
 		time.Sleep(time.Minute) // the server lingers
 	})
-	return a, err, took
+	return a, took, err
 }
 
 // hang is a fault: the server takes everything and never answers.
@@ -324,7 +324,7 @@ func TestUploadGivesUp(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := &receiver{fault: tt.fault}
-			a, err, took := uploadInNoTime(t, s)
+			a, took, err := uploadInNoTime(t, s)
 			wantError(t, err, tt.want)
 			if took > tt.after {
 				t.Errorf("got an end after %s, want one by %s", took, tt.after)
@@ -401,11 +401,11 @@ func TestUploadRefuses(t *testing.T) {
 	for with, want := range map[string]string{
 		`{}`:                                    "paths: 0 patterns",
 		`{"paths":["a"]}`:                       `paths: [0]: "a"`,
-		`{"paths":["/a"]}`:                      "url: want http",
+		`{"paths":["/a"]}`:                      "url: want an http",
 		`{"paths":["/a"],"url":1}`:              "url: want a string",
-		`{"paths":["/a"],"url":"ftp://x/"}`:     "url: want http",
+		`{"paths":["/a"],"url":"ftp://x/"}`:     "url: want an http",
 		`{"paths":["/a"],"url":{"secret":"s"}}`: "url: a secret must not stand here",
-		`{"paths":["/a"],"url":"http://x/y","name":"z"}`:                         "name: goes with a url that ends in /",
+		`{"paths":["/a"],"url":"http://x/y","name":"z"}`:                         "name: goes with a url that ends in a slash",
 		`{"paths":["/a"],"url":"http://x/","name":"../z"}`:                       "name: \"../z\"",
 		`{"paths":["/a"],"url":"http://x/","method":"GET"}`:                      `method: "GET": want PUT or POST`,
 		`{"paths":["/a"],"url":"http://x/","headers":{"Content-Length":"1"}}`:    "the agent sets this one itself",
@@ -430,6 +430,21 @@ func TestProtectedFilesAreNotSent(t *testing.T) {
 		a := newAttempt(t, `{"paths":[%q],"url":%q}`, filepath.Join(dir, path), s.URL)
 		wantError(t, a.run(t.Context(), k), "is protected: it cannot be read by a job")
 	}
+	if requests, _, _, _ := s.got(); requests != 0 {
+		t.Errorf("got %d requests, want none", requests)
+	}
+}
+
+func TestUploadKeepsToThePolicy(t *testing.T) {
+	s := newReceiver(t, nil)
+	k := step.Upload{Policy: step.Policy{URLs: []string{"*.example.com"}}}
+	a := uploadStep(t, s.URL, []byte("12345"))
+	wantError(t, k.Check(a.With), "policy.urls does not allow this host")
+	wantError(t, a.run(t.Context(), k), "policy.urls does not allow this host")
+	k.Policy = step.Policy{MaxSize: 4}
+	wantError(t, a.run(t.Context(), k), "5 bytes: policy.maxSize allows 4")
+	a.With = bytes.Replace(a.With, []byte("f.bin"), []byte("*"), 1)
+	wantError(t, a.run(t.Context(), k), "policy.maxSize allows 4")
 	if requests, _, _, _ := s.got(); requests != 0 {
 		t.Errorf("got %d requests, want none", requests)
 	}
