@@ -34,14 +34,17 @@ func (w *walk) attempt(ctx context.Context, begun string) error {
 	out, start := &tail{}, time.Now()
 	t := w.task(out)
 	t.Begun = begun
-	err := w.fill(ctx, t)
-	if err == nil && !w.rec().Trial {
-		err = w.guard(func() error { return w.run(ctx, t) })
+	var err error
+	if !w.rec().Trial { // else the change is made, and what it had to say is kept
+		if err = w.fill(ctx, t); err == nil {
+			err = w.guard(func() error { return w.run(ctx, t) })
+		}
+		w.keep(t, out)
 	}
 	if c := w.confirm(); err == nil && c != nil {
 		err = w.trial(ctx, c)
 	}
-	w.keep(t, out, time.Since(start))
+	w.took(time.Since(start))
 	if err != nil && len(t.secrets) > 0 {
 		err = hidden{err, t.secrets}
 	}
@@ -110,7 +113,7 @@ func (w *walk) undo(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, undoTimeout, timeout{after: undoTimeout})
 	defer cancel()
-	ctx, unstop := w.untilStopped(ctx)
+	ctx, unstop := w.untilStopped(ctx, grace)
 	defer unstop()
 	t := w.task(&tail{})
 	t.Attempt = w.rec().Undo.Attempts
@@ -133,7 +136,7 @@ func (w *walk) undo(ctx context.Context) error {
 
 // limits gives the attempt its deadlines and the grace of a stopping agent.
 func (w *walk) limits(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, unstop := w.untilStopped(ctx)
+	ctx, unstop := w.untilStopped(ctx, grace)
 	undo := []context.CancelFunc{unstop}
 	if d := time.Duration(w.step().Timeout); d > 0 {
 		var cancel context.CancelFunc
@@ -152,8 +155,8 @@ func (w *walk) limits(ctx context.Context) (context.Context, context.CancelFunc)
 	}
 }
 
-// untilStopped is ctx that also ends when the grace of a stopping agent is over.
-func (w *walk) untilStopped(ctx context.Context) (context.Context, context.CancelFunc) {
+// untilStopped is ctx that also ends a grace after the agent was asked to end.
+func (w *walk) untilStopped(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	go func() {
 		select {
@@ -247,9 +250,8 @@ func (w *walk) save(state json.RawMessage, cutExpected bool) error {
 }
 
 // keep notes what the attempt left behind.
-func (w *walk) keep(t *Task, out *tail, took time.Duration) {
+func (w *walk) keep(t *Task, out *tail) {
 	r, rec := w.r.own()
-	rec.Millis += took.Milliseconds()
 	rec.Output = w.mask(out.text(t.secrets))
 	rec.Result = nil
 	if len(t.Result) > 0 && len(t.Result) <= MaxOutput {
@@ -258,6 +260,13 @@ func (w *walk) keep(t *Task, out *tail, took time.Duration) {
 	if len(t.Result) > MaxOutput {
 		r = r.warn(fmt.Sprintf("step %s: its result of %d bytes was dropped: at most %d are kept", t.Step, len(t.Result), MaxOutput))
 	}
+	w.change(r)
+}
+
+// took notes how long the attempt was, its trial included.
+func (w *walk) took(d time.Duration) {
+	r, rec := w.r.own()
+	rec.Millis += d.Milliseconds()
 	w.change(r)
 }
 

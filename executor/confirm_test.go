@@ -46,6 +46,7 @@ type proving struct {
 	began     time.Time       // of the trial that is held
 	cuts      int             // that came
 	stops     int
+	kinds     Kinds // in place of the world's
 }
 
 func prove(t *testing.T, s scene) *proving {
@@ -98,7 +99,8 @@ func (p *proving) connect(ctx context.Context) error {
 	return nil
 }
 
-// probe is the Executor's Check, for trials; others go to the world's.
+// probe is the Executor's Check: "probe" is that of trials, others go to the
+// world's.
 func (p *proving) probe(other func(context.Context, json.RawMessage) error) func(context.Context, json.RawMessage) error {
 	return func(ctx context.Context, c json.RawMessage) error {
 		if string(c) != `"probe"` {
@@ -129,6 +131,7 @@ func (p *proving) boot(n int, c cut) {
 	}
 	x, done, r := p.executor(), make(chan bool), p.disk
 	x.Stopping, x.Reach, x.Check = stopping, p.connect, p.probe(x.Check)
+	maps.Copy(x.Kinds, p.kinds)
 	r.Steps = slices.Clone(r.Steps)
 	go func() {
 		defer close(done)
@@ -283,6 +286,45 @@ func TestPowerLostOnTrialBeginsTheTrialAgain(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A talker has something to say while it makes its change.
+type talker struct{ undoKind }
+
+func (k talker) Run(ctx context.Context, t *Task) error {
+	t.Result = json.RawMessage(`{"channel":36}`)
+	fmt.Fprintln(t.Output, "applied")
+	return k.undoKind.Run(ctx, t)
+}
+
+func TestWhatAChangeSaidOutlivesALostTrial(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := prove(t, scene{job: "a:undo,confirm b", reach: within / 2})
+		p.kinds = Kinds{"undo": talker{undoKind{kind{w: p.world, undo: true}}}}
+		p.run([]cut{{n: 3}, {n: 2}})
+		a := p.disk.Steps[0]
+		if a.State != Succeeded || a.Output != "applied\n" || string(a.Result) != `{"channel":36}` {
+			t.Errorf("%s, output %q, result %s", a.State, a.Output, a.Result)
+		}
+		if want := (within / 2).Milliseconds(); a.Millis != want {
+			t.Errorf("%d ms, want the %d of the last trial", a.Millis, want)
+		}
+	})
+}
+
+// A trial only waits: it does not keep the agent from ending.
+func TestATrialHoldsNothingUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := prove(t, scene{job: "a:undo,confirm b", reach: never, stop: moment{3, within / 2}})
+		began := time.Now()
+		p.run([]cut{{n: 2, after: true}, {n: 1, after: true}})
+		if got, want := strings.Join(p.trace, " "), "a ~a ~a -a"; got != want {
+			t.Errorf("trace: got %q, want %q", got, want)
+		}
+		if took := time.Since(began); took != within/2+within {
+			t.Errorf("it took %s, want the %s until the stop and one whole trial", took, within/2)
+		}
+	})
 }
 
 // provings mix what a step on trial can declare.

@@ -37,6 +37,8 @@ func (w *walk) trial(ctx context.Context, c *Confirm) error {
 	within := time.Duration(c.Within)
 	ctx, cancel := context.WithTimeoutCause(ctx, within, timeout{after: within})
 	defer cancel()
+	ctx, unstop := w.untilStopped(ctx, 0) // a trial only waits, and is held again
+	defer unstop()
 	if err := w.reach(ctx); err != nil {
 		return unconfirmed(within, err)
 	}
