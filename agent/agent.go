@@ -106,7 +106,7 @@ func (a *Agent) open() error {
 	if err := os.MkdirAll(c.State, 0o700); err != nil {
 		return fmt.Errorf("making the state directory: %w", err)
 	}
-	db, err := store.Open(c.State, store.Options{Log: a.log})
+	db, err := store.Open(c.State, store.Options{Log: a.log, Now: a.clock.now})
 	if err != nil {
 		return err
 	}
@@ -132,28 +132,39 @@ func (a *Agent) open() error {
 	for _, r := range unfinished {
 		a.queue.add(r, false)
 	}
-	return a.sweep(unfinished)
+	a.sweep(unfinished)
+	return a.lookBack()
+}
+
+// lookBack raises what a cut between the end of a job and its alert has lost.
+func (a *Agent) lookBack() error {
+	untold, err := a.db.Untold()
+	for _, r := range untold {
+		if r.State.Final() {
+			a.alertOf(r)
+		}
+	}
+	return err
 }
 
 // sweep removes the undo data of jobs that are over: a cut may have come
 // between their end and that.
-func (a *Agent) sweep(unfinished []executor.Record) error {
+func (a *Agent) sweep(unfinished []executor.Record) {
 	keep := map[string]bool{}
 	for _, r := range unfinished {
 		keep[executor.TaskDir(r)] = true
 	}
 	dirs, err := os.ReadDir(a.taskDir())
 	if err != nil && !os.IsNotExist(err) {
-		return err
+		a.log.Warn("undo data of jobs that are over stays", "err", err)
 	}
 	for _, d := range dirs {
 		if !keep[d.Name()] {
 			if err := os.RemoveAll(filepath.Join(a.taskDir(), d.Name())); err != nil {
-				return err
+				a.log.Warn("undo data of a job that is over stays", "err", err)
 			}
 		}
 	}
-	return nil
 }
 
 func (a *Agent) taskDir() string { return filepath.Join(a.config.Load().State, "tasks") }
@@ -175,6 +186,7 @@ func (f floored) Put(r executor.Record) error {
 	if err := f.DB.Put(r); err != nil {
 		return err
 	}
+	f.a.told.waiting(r.Key, "")
 	f.a.told.wake()
 	return nil
 }

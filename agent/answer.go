@@ -100,8 +100,8 @@ func (a *Agent) status() Status {
 func (l *link) status() LinkStatus {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := LinkStatus{Connected: l.conn != nil, For: int64(time.Since(l.since).Seconds())}
-	if l.conn == nil && l.err != nil {
+	s := LinkStatus{Connected: l.session != nil, For: int64(time.Since(l.since).Seconds())}
+	if l.session == nil && l.err != nil {
 		s.Err = l.err.Error()
 	}
 	return s
@@ -159,7 +159,7 @@ func (a *Agent) answerSubmit(ctx context.Context, r Request, say func(any) error
 	if !ok {
 		return errors.New("the text is no job")
 	}
-	if err := a.offer(ctx, o); err != nil {
+	if err := a.offer(ctx, o, false); err != nil {
 		return err
 	}
 	s, err := a.job(job.ID)

@@ -42,6 +42,16 @@ func (c *clock) start(saved time.Time) {
 	}
 }
 
+// raise takes a moment that has certainly passed, such as when the owner signed
+// something.
+func (c *clock) raise(t time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if t.After(c.base.Add(time.Since(c.at))) {
+		c.base, c.at = t, time.Now()
+	}
+}
+
 func (c *clock) floor() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()

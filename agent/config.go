@@ -12,7 +12,6 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"github.com/ratchetd/ratchet/executor"
-	"github.com/ratchetd/ratchet/telemetry"
 )
 
 // Config is what the owner of the device says in ratchet.toml and conf.d. The
@@ -26,6 +25,7 @@ type Config struct {
 	Link      Link      `toml:"link"`
 	Policy    Policy    `toml:"policy"`
 	Telemetry Telemetry `toml:"telemetry"`
+	Facts     Facts     `toml:"facts"`
 
 	dir string // of ratchet.toml
 }
@@ -63,38 +63,9 @@ type Telemetry struct {
 	QoS     int      `toml:"qos"`
 }
 
-// Load reads the configuration file at path and what lies in conf.d beside it,
-// later files over earlier ones. All that is wrong is in the error. A device
-// without an id in them gets one, which is kept beside them.
-func Load(path string) (*Config, error) { return load(path, telemetry.PermanentMAC) }
-
-func load(path string, mac func() (string, error)) (*Config, error) {
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return nil, err
-	}
-	c := defaults(filepath.Dir(path))
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("reading the configuration: %w", err)
-	}
-	errs := []error{c.read(path, text)}
-	parts, err := filepath.Glob(filepath.Join(c.dir, "conf.d", "*.toml"))
-	errs = append(errs, err)
-	for _, part := range parts {
-		if text, err = os.ReadFile(part); err == nil {
-			err = c.read(part, text, "policy")
-		}
-		errs = append(errs, err)
-	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
-	}
-	c.absolute()
-	if err := c.validate(); err != nil {
-		return nil, err
-	}
-	return c, c.identify(mac)
+// Facts is what the device tells of itself beyond what it always does.
+type Facts struct {
+	Packages []string `toml:"packages,omitempty"` // whose versions are told
 }
 
 func defaults(dir string) *Config {
@@ -113,15 +84,6 @@ func defaultState(dir string) string {
 		return filepath.Join(dir, "state")
 	}
 	return "/var/lib/ratchet"
-}
-
-// absolute lets paths be given relative to the configuration file.
-func (c *Config) absolute() {
-	for _, p := range []*string{&c.State, &c.Link.CA, &c.Link.Cert, &c.Link.Key, &c.Link.PasswordFile} {
-		if *p != "" && !filepath.IsAbs(*p) {
-			*p = filepath.Join(c.dir, *p)
-		}
-	}
 }
 
 // Effective is the configuration as TOML, with defaults and conf.d. It holds

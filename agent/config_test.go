@@ -31,7 +31,7 @@ func etc(t testing.TB, files map[string]string) string {
 }
 
 func loadFrom(t testing.TB, files map[string]string) (*Config, error) {
-	return load(filepath.Join(etc(t, files), "ratchet.toml"), noMAC)
+	return load(filepath.Join(etc(t, files), "ratchet.toml"), draft{}, noMAC)
 }
 
 func noMAC() (string, error) { return "", errors.New("no network card") }
@@ -162,13 +162,13 @@ func TestAValueThatCannotWorkIsRefused(t *testing.T) {
 func TestASecretThatOthersCanReadIsRefused(t *testing.T) {
 	dir := etc(t, map[string]string{"ratchet.toml": least + "username = \"u\"\npasswordFile = \"password\"\n", "password": "x\n"})
 	file := filepath.Join(dir, "ratchet.toml")
-	if _, err := load(file, noMAC); err != nil {
+	if _, err := load(file, draft{}, noMAC); err != nil {
 		t.Fatalf("got %v for a file with mode 0600, want none", err)
 	}
 	if err := os.Chmod(filepath.Join(dir, "password"), 0o640); err != nil {
 		t.Fatal(err)
 	}
-	_, err := load(file, noMAC)
+	_, err := load(file, draft{}, noMAC)
 	if want := "run chmod 600 " + filepath.Join(dir, "password"); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("got %v, want %s", err, want)
 	}
@@ -177,11 +177,11 @@ func TestASecretThatOthersCanReadIsRefused(t *testing.T) {
 func TestADeviceKeepsTheIdThatItMade(t *testing.T) {
 	dir := etc(t, map[string]string{"ratchet.toml": "[link]\nbroker = \"tcp://broker:1883\"\n"})
 	file := filepath.Join(dir, "ratchet.toml")
-	first, err := load(file, func() (string, error) { return "b827eb000001", nil })
+	first, err := load(file, draft{}, func() (string, error) { return "b827eb000001", nil })
 	if err != nil || first.Device != "b827eb000001" {
 		t.Fatalf("got %+v, %v, want device b827eb000001", first, err)
 	}
-	again, err := load(file, func() (string, error) { return "b827eb000002", nil })
+	again, err := load(file, draft{}, func() (string, error) { return "b827eb000002", nil })
 	if err != nil || again.Device != first.Device {
 		t.Errorf("got %+v, %v with another network card, want device %s", again, err, first.Device)
 	}

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -14,13 +15,17 @@ import (
 	"github.com/ratchetd/ratchet/executor"
 )
 
-// maxGroups bounds the topics that one device subscribes to.
-const maxGroups = 32
+const (
+	maxGroups   = 32  // each is a topic that the device subscribes to
+	maxPackages = 100 // each is a line of the facts
+)
+
+var packageName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9+._-]{0,127}$`)
 
 // validate holds the whole configuration against the rules; the error has one
 // line for each that is broken.
 func (c *Config) validate() error {
-	return errors.Join(c.validateNames(), c.Link.validate(), c.Policy.validate(), c.Telemetry.validate())
+	return errors.Join(c.validateNames(), c.Link.validate(), c.Policy.validate(), c.Telemetry.validate(), c.Facts.validate())
 }
 
 func (c *Config) validateNames() error {
@@ -60,9 +65,14 @@ func (l *Link) validate() error {
 	if l.PasswordFile != "" && l.Username == "" {
 		errs = append(errs, errors.New("link.username: link.passwordFile is set, so want a user name too"))
 	}
-	return errors.Join(append(errs,
+	return errors.Join(errs...)
+}
+
+// files tells what is wrong with the files that the link needs.
+func (l *Link) files() error {
+	return errors.Join(
 		readableFile("link.ca", l.CA), readableFile("link.cert", l.Cert),
-		secretFile("link.key", l.Key), secretFile("link.passwordFile", l.PasswordFile))...)
+		secretFile("link.key", l.Key), secretFile("link.passwordFile", l.PasswordFile))
 }
 
 func checkBroker(broker string) error {
@@ -153,6 +163,19 @@ func (t *Telemetry) validate() error {
 	}
 	if t.QoS != 0 && t.QoS != 1 {
 		errs = append(errs, fmt.Errorf("telemetry.qos: %d: want 0 or 1", t.QoS))
+	}
+	return errors.Join(errs...)
+}
+
+func (f *Facts) validate() error {
+	var errs []error
+	if len(f.Packages) > maxPackages {
+		errs = append(errs, fmt.Errorf("facts.packages: there are %d: at most %d are taken", len(f.Packages), maxPackages))
+	}
+	for _, name := range f.Packages {
+		if !packageName.MatchString(name) {
+			errs = append(errs, fmt.Errorf("facts.packages: %q is no name of a package", name))
+		}
 	}
 	return errors.Join(errs...)
 }

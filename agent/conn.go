@@ -49,7 +49,7 @@ func dial(ctx context.Context, c *Config, will *dialect.Message, now func() time
 		case <-ctx.Done():
 		}
 	})
-	o.SetConnectionLostHandler(func(_ mqtt.Client, err error) { n.lost <- err })
+	o.SetConnectionLostHandler(func(_ mqtt.Client, err error) { n.fail(err) })
 	n.client = mqtt.NewClient(o)
 	token := n.client.Connect().(*mqtt.ConnectToken)
 	select {
@@ -72,6 +72,9 @@ func clientOptions(c *Config, will *dialect.Message, now func() time.Time) (*mqt
 		SetAutoReconnect(false).SetConnectRetry(false).SetAutoAckDisabled(true).SetOrderMatters(true)
 	if will != nil {
 		o.SetBinaryWill(will.Topic, will.Payload, 1, will.Retain)
+	}
+	if err := c.Link.files(); err != nil {
+		return nil, err
 	}
 	conf, err := c.tlsConfig(now)
 	if err != nil {
@@ -132,6 +135,14 @@ func (n *conn) unsubscribe(ctx context.Context, filters []string) error {
 		return nil
 	}
 	return answered(ctx, n.client.Unsubscribe(filters...))
+}
+
+// fail says that the connection is of no more use; the first reason counts.
+func (n *conn) fail(err error) {
+	select {
+	case n.lost <- err:
+	default:
+	}
 }
 
 // close ends the connection cleanly; the broker does not send the will.

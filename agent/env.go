@@ -37,13 +37,12 @@ func (a *Agent) check(ctx context.Context, c json.RawMessage) error {
 
 // prune bounds the history; what is forgotten is taken from the broker too.
 func (a *Agent) prune(seen map[string]bool) error {
-	n := a.link.current()
-	if n == nil {
+	if a.link.current() == nil {
 		return nil // whoever is forgotten could not be taken from the broker
 	}
 	forgotten, err := a.db.Prune(a.clock.stamp(), store.History{Seen: seen})
 	for _, id := range forgotten {
-		a.publish(n, a.dialect().Tell(dialect.Forgotten{ID: id}))
+		a.told.say(word{messages: a.dialect().Tell(dialect.Forgotten{ID: id})})
 	}
 	return err
 }
@@ -87,7 +86,7 @@ func (a *Agent) mask(text []byte) []byte {
 // policy is what the owner lets steps do; what is the agent's own is nobody's.
 func (a *Agent) policy() step.Policy {
 	c := a.config.Load()
-	own := []string{c.State, a.path, a.secrets(), filepath.Join(filepath.Dir(a.path), "keys.json"),
+	own := []string{c.State, a.path, c.confDir(), a.secrets(), filepath.Join(filepath.Dir(a.path), "keys.json"),
 		c.Link.Key, c.Link.PasswordFile}
 	if exe, err := os.Executable(); err == nil {
 		own = append(own, exe)

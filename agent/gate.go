@@ -14,8 +14,9 @@ import (
 	"github.com/ratchetd/ratchet/executor"
 )
 
-// cronParser reads the five fields of cron, and no seconds.
-var cronParser = cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor)
+// cronParser reads the five fields of cron, and no seconds. Its own time zones
+// are left out, since it panics at a broken one: a window has tz.
+var cronParser = cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow)
 
 // gate says why the next step of a job may not begin now, or nothing.
 func (a *Agent) gate(r executor.Record) string {
@@ -45,7 +46,10 @@ func (a *Agent) notYet(r executor.Record) string {
 		}
 	}
 	if left := a.spreadLeft(r); left > 0 {
-		return fmt.Sprintf("spread: begins in %s", left.Round(time.Second))
+		if at := a.clock.stamp(); !at.IsZero() {
+			return "spread: begins at " + at.Add(left).UTC().Round(time.Minute).Format(time.RFC3339)
+		}
+		return "spread: begins later"
 	}
 	if j.Require != "" {
 		return a.required(j.Require)
@@ -60,12 +64,11 @@ func (a *Agent) spreadLeft(r executor.Record) time.Duration {
 	if spread <= 0 {
 		return 0
 	}
-	from := r.Accepted.Time
-	if from.IsZero() {
-		from = a.started
-	}
 	delay := share(r.ID+"\n"+a.config.Load().Device, spread)
-	return delay - a.clock.now().Sub(from)
+	if r.Accepted.IsZero() {
+		return delay - time.Since(a.started)
+	}
+	return delay - a.clock.now().Sub(r.Accepted.Time)
 }
 
 // share is a stable part of d for this name: the same at every call, evenly
@@ -101,6 +104,9 @@ func (a *Agent) required(src string) string {
 func checkWindow(w *executor.Window) error {
 	if w == nil {
 		return nil
+	}
+	if len(strings.Fields(w.Cron)) != 5 || strings.Contains(w.Cron, "=") {
+		return fmt.Errorf("window.cron: %q: want five fields, such as \"0 2 * * *\"; the time zone is tz", w.Cron)
 	}
 	if _, err := cronParser.Parse(w.Cron); err != nil {
 		return fmt.Errorf("window.cron: %w", err)

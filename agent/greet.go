@@ -3,11 +3,9 @@ package agent
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"slices"
-	"syscall"
+	"strings"
 	"time"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
@@ -17,68 +15,58 @@ import (
 
 // greet does what is to be done first on a new connection: a new journal learns
 // what this device once told, topics are subscribed to, and the device says
-// that it is there.
-func (a *Agent) greet(ctx context.Context, n *conn) error {
-	if a.db.New() {
-		if err := a.remember(ctx, n); err != nil {
-			return err
+// that it is there. It tells whether all retained offers are fetched.
+func (s *session) greet(ctx context.Context) (anew bool, err error) {
+	remembers := s.db.New()
+	if remembers {
+		if err := s.remember(ctx); err != nil {
+			return false, err
 		}
 	}
-	a.queue.hold()
-	anew := a.subscribesAnew(n)
-	if err := a.subscribe(ctx, n, anew); err != nil {
-		return err
-	}
-	d := a.dialect()
-	first := append(d.Hello(), d.Tell(dialect.Presence{Online: true, Since: stampOf(a.clock.stamp()), Agent: Version()})...)
+	s.queue.hold()
+	anew = remembers || !s.conn.resumed || s.link.lacks()
 	if anew {
-		facts := a.facts()
-		a.link.facts.Store(&facts)
-		first = append(first, d.Tell(dialect.Facts(facts))...)
+		if err := s.subscribe(ctx); err != nil {
+			return false, err
+		}
+	}
+	first := append(s.dialect().Hello(), s.presence()...)
+	if anew {
+		facts := s.facts()
+		s.link.facts.Store(&facts)
+		first = append(first, s.dialect().Tell(dialect.Facts(facts))...)
 	}
 	for _, m := range first {
-		if err := answered(ctx, n.publish(m)); err != nil {
-			return fmt.Errorf("publishing %s: %w", m.Topic, err)
+		if err := answered(ctx, s.conn.publish(m)); err != nil {
+			return false, fmt.Errorf("publishing %s: %w", m.Topic, err)
 		}
 	}
-	a.link.up(n)
-	a.told.resend(!n.resumed, a.clock.now())
-	a.alerts.resend()
-	go a.hush(ctx, n, anew)
-	return nil
-}
-
-// subscribesAnew tells whether all retained offers are to be fetched. Otherwise
-// the session's subscriptions stand, and a metered link carries nothing twice.
-func (a *Agent) subscribesAnew(n *conn) bool {
-	a.link.mu.Lock()
-	defer a.link.mu.Unlock()
-	return a.link.stale || !n.resumed || time.Since(a.link.since) > awayTooLong
+	s.link.up(s)
+	s.told.resend(!s.conn.resumed && !remembers, s.clock.now())
+	s.alerts.resend()
+	return anew, nil
 }
 
 // subscribe leaves topics that are no longer ours and asks for those that are.
 // A topic that the broker denies costs only what it would have brought.
-func (a *Agent) subscribe(ctx context.Context, n *conn, anew bool) error {
-	if !anew {
-		return nil
-	}
-	t := a.dialect().Topics()
+func (s *session) subscribe(ctx context.Context) error {
+	t := s.dialect().Topics()
 	topics := append(slices.Clone(t.Jobs), t.Own...)
 	var had []string
-	if saved, err := a.db.Get("topics"); err == nil && saved != nil {
+	if saved, err := s.db.Get("topics"); err == nil && saved != nil {
 		_ = json.Unmarshal(saved, &had) // at worst a topic too many is unsubscribed or not
 	}
 	gone := slices.DeleteFunc(slices.Clone(had), func(f string) bool { return slices.Contains(topics, f) })
-	if err := n.unsubscribe(ctx, gone); err != nil {
+	if err := s.conn.unsubscribe(ctx, gone); err != nil {
 		return err
 	}
-	a.link.watch()
-	denied, err := n.subscribe(ctx, topics, 1)
+	s.watch()
+	denied, err := s.conn.subscribe(ctx, topics, 1)
 	if err != nil {
 		return err
 	}
 	for _, f := range denied {
-		a.log.Warn("the broker denies this device the right to read a topic; what it brings is missing", "topic", f)
+		s.log.Warn("the broker denies this device the right to read a topic; what it brings is missing", "topic", f)
 	}
 	if slices.Equal(had, topics) {
 		return nil
@@ -87,150 +75,46 @@ func (a *Agent) subscribe(ctx context.Context, n *conn, anew bool) error {
 	if err != nil {
 		return err
 	}
-	return a.db.Set("topics", saved)
+	return s.db.Set("topics", saved)
 }
 
 // remember reads back what this device once told of its jobs. A new journal
 // knows none of them, and would run every retained job again. It asks with QoS
 // 0: of retained messages with QoS 1 mosquitto sends a thousand and drops the
-// rest, without a word.
-func (a *Agent) remember(ctx context.Context, n *conn) error {
-	filters := a.dialect().Topics().ReadBack
-	a.link.watch()
-	if _, err := n.subscribe(ctx, filters, 0); err != nil {
+// rest, without a word. On a slow link it waits longer for the end of them.
+func (s *session) remember(ctx context.Context) error {
+	filters := s.dialect().Topics().ReadBack
+	s.watch()
+	began := time.Now()
+	denied, err := s.conn.subscribe(ctx, filters, 0)
+	if err == nil && len(denied) > 0 {
+		err = fmt.Errorf("the broker denies this device the right to read %s: without it a new journal would run old jobs again", strings.Join(denied, ", "))
+	}
+	if err != nil {
 		return fmt.Errorf("reading back what was told: %w", err)
 	}
-	if err := a.link.silence(ctx); err != nil {
+	patience := min(max(10*time.Since(began), quietFor), 15*quietFor)
+	if err := s.silence(ctx, patience); err != nil {
 		return err
 	}
-	if err := n.unsubscribe(ctx, filters); err != nil {
+	if err := s.conn.unsubscribe(ctx, filters); err != nil {
 		return err
 	}
-	var past []store.Past
-	for _, s := range a.link.recalled() {
-		past = append(past, store.Past{ID: s.Job, State: s.State, Rev: s.Rev, Digest: s.Digest})
-	}
-	if err := a.journal.ReadBack(past); err != nil {
+	if err := s.journal.ReadBack(s.recalled()); err != nil {
 		return fmt.Errorf("keeping what was read back: %w", err)
 	}
-	a.told.wake()
+	s.told.wake()
 	return nil
 }
 
-// hush lets new jobs begin once the job topics are quiet, for a cancel may be
-// behind its job.
-func (a *Agent) hush(ctx context.Context, n *conn, anew bool) {
-	if a.link.silence(ctx) != nil || anew && a.fetchAll(ctx, n) != nil {
-		return
+func (s *session) recalled() []store.Past {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var past []store.Past
+	for _, p := range s.past {
+		past = append(past, store.Past{ID: p.Job, State: p.State, Rev: p.Rev, Digest: p.Digest})
 	}
-	a.link.mu.Lock()
-	if ctx.Err() != nil { // the connection is gone: hushed is the next one's
-		a.link.mu.Unlock()
-		return
-	}
-	seen := a.link.seen
-	a.link.seen = nil
-	close(a.link.hushed)
-	if anew {
-		a.link.stale = false
-	}
-	a.link.mu.Unlock()
-	a.queue.release()
-	defer trim()
-	if anew {
-		if err := a.prune(seen); err != nil {
-			a.log.Warn("the history was not pruned", "err", err)
-		}
-	}
-}
-
-// manyOffers is where a broker may have dropped retained messages: mosquitto
-// queues a thousand for a subscription with QoS 1.
-const manyOffers = 500
-
-// fetchAll fetches the offers with QoS 0, which drops none, if there are many.
-func (a *Agent) fetchAll(ctx context.Context, n *conn) error {
-	a.link.mu.Lock()
-	many := len(a.link.seen) >= manyOffers
-	a.link.mu.Unlock()
-	if !many {
-		return nil
-	}
-	jobs := a.dialect().Topics().Jobs
-	if _, err := n.subscribe(ctx, jobs, 0); err != nil {
-		return err
-	}
-	if err := a.link.silence(ctx); err != nil {
-		return err
-	}
-	if _, err := n.subscribe(ctx, jobs, 1); err != nil {
-		return err
-	}
-	return a.link.silence(ctx)
-}
-
-// watch begins to note what the job topics bring.
-func (l *link) watch() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.seen, l.past, l.last = map[string]bool{}, nil, time.Now()
-}
-
-// silence returns when nothing has come for a while.
-func (l *link) silence(ctx context.Context) error {
-	l.mu.Lock()
-	l.last = time.Now()
-	l.mu.Unlock()
-	for {
-		l.mu.Lock()
-		left := quietFor - time.Since(l.last)
-		l.mu.Unlock()
-		if left <= 0 {
-			return nil
-		}
-		select {
-		case <-time.After(left):
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-}
-
-func (l *link) up(n *conn) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.conn, l.since, l.err = n, time.Now(), nil
-}
-
-// readBack keeps what this device once told, for remember.
-func (l *link) readBack(s dialect.JobStatus) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.last = time.Now()
-	if s.State != executor.Rejected {
-		l.past = append(l.past, s)
-	}
-}
-
-func (l *link) recalled() []dialect.JobStatus {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.past
-}
-
-// correct says again that this device is online when the broker holds another
-// word: an old session's will may come late.
-func (l *link) correct(a *Agent, p dialect.Presence) {
-	if n := l.current(); n != nil && !p.Online {
-		for _, m := range a.dialect().Tell(dialect.Presence{Online: true, Since: stampOf(a.clock.stamp()), Agent: Version()}) {
-			n.publish(m)
-		}
-	}
-}
-
-// droppedByPeer tells an end that the broker made from one that the network made.
-func droppedByPeer(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)
+	return past
 }
 
 func stampOf(t time.Time) executor.Time {

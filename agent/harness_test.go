@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -23,6 +24,16 @@ import (
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
 )
+
+// The tests mostly wait for topics to be quiet: many can do so at once,
+// whatever the number of processors.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "24"); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
 
 // A broker is a real one, in this process. It notes what it hands to devices
 // and what they say.
@@ -226,10 +237,10 @@ func (d *device) start() *device {
 func (d *device) online(b *broker) *device {
 	d.t.Helper()
 	b.await("ratchet/v1/device/gw-1/state", func(p string) bool { return strings.Contains(p, `"online":true`) })
-	select {
-	case <-d.link.quiet():
-	case <-time.After(10 * time.Second):
-		d.t.Fatal("the link was never quiet")
+	for end := time.Now().Add(10 * time.Second); !d.link.quiet(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			d.t.Fatal("the link was never quiet")
+		}
 	}
 	return d
 }

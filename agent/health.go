@@ -45,7 +45,7 @@ func (a *Agent) watchFacts() {
 		return
 	}
 	a.link.facts.Store(&text)
-	a.publish(n, a.dialect().Tell(dialect.Facts(text)))
+	a.publish(n.conn, a.dialect().Tell(dialect.Facts(text)))
 	if !sameButNetwork(*told, text) || a.link.network.Load() {
 		a.link.restart()
 	}
@@ -66,7 +66,7 @@ func (a *Agent) publishHealth(s telemetry.Sample, qos int) bool {
 	}
 	for _, m := range a.dialect().Tell(dialect.Health{payload}) {
 		m.Lossy = qos == 0
-		n.publish(m)
+		n.conn.publish(m)
 	}
 	return true
 }
@@ -74,7 +74,7 @@ func (a *Agent) publishHealth(s telemetry.Sample, qos int) bool {
 func (l *link) connectedFor() time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.conn == nil {
+	if l.session == nil {
 		return 0
 	}
 	return time.Since(l.since)

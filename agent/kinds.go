@@ -13,7 +13,7 @@ import (
 // kinds is the registration: every kind of step that this device can run, by
 // its present configuration.
 func (a *Agent) kinds() executor.Kinds {
-	policy := a.policy()
+	policy, c := a.policy(), a.config.Load()
 	return executor.Kinds{
 		"command":    step.Command{Groups: a.groups, Policy: policy},
 		"config":     step.Config{Groups: a.groups, Policy: policy},
@@ -23,8 +23,9 @@ func (a *Agent) kinds() executor.Kinds {
 		"file":       step.File{Policy: policy},
 		"package":    step.Package{Groups: a.groups},
 		"plugin":     step.Plugin{Groups: a.groups},
-		"reboot":     step.Reboot{Command: a.config.Load().Policy.Reboot},
+		"reboot":     step.Reboot{Command: c.Policy.Reboot},
 		"service":    step.Service{Groups: a.groups},
+		"settings":   step.Settings{Dir: c.confDir(), Try: a.trySettings, Reload: a.reloadSettings},
 		"upload":     step.Upload{Policy: policy},
 	}
 }
@@ -41,7 +42,7 @@ func (a *Agent) publishData(ctx context.Context, job string, seq int, lines []by
 	for {
 		if n := a.link.current(); n != nil {
 			var err error
-			for _, t := range a.publish(n, a.dialect().Tell(dialect.Data{Job: job, Seq: seq, Lines: lines})) {
+			for _, t := range a.publish(n.conn, a.dialect().Tell(dialect.Data{Job: job, Seq: seq, Lines: lines})) {
 				err = errors.Join(err, answered(ctx, t))
 			}
 			if err == nil {

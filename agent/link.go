@@ -4,12 +4,12 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
-
-	"github.com/ratchetd/ratchet/agent/dialect"
 )
 
 const (
@@ -17,27 +17,27 @@ const (
 	awayTooLong = 10 * time.Minute // then all retained offers are fetched anew
 	backoffMin  = time.Second
 	backoffMax  = 2 * time.Minute
+	fightPause  = 5 * time.Minute
 )
 
-// A link is what is known of the connection to the broker, for all loops.
+// A link is what all loops know of the connection to the broker.
 type link struct {
-	mu     sync.Mutex
-	conn   *conn         // nil until all is said that is said first
-	since  time.Time     // when conn was made, or lost
-	err    error         // why there is none
-	hushed chan struct{} // closed once the job topics are quiet after a connect
-	last   time.Time     // when a job topic last brought something
-	seen   map[string]bool
-	past   []dialect.JobStatus // what a new journal reads back
-	redial chan chan<- error   // asks for a fresh connection
-	stale  bool                // topics or facts changed: fetch all offers anew
+	mu      sync.Mutex
+	session *session          // nil until all is said that is said first
+	since   time.Time         // when it was made, or lost
+	err     error             // why there is none
+	redial  chan chan<- error // asks for a fresh connection
+	// Topics, facts and credentials have changed so often; the offers of that
+	// many are fetched. A session that was made for fewer is made anew.
+	wanted, have uint64
+	poke         chan struct{} // closed when wanted rises
 
 	facts   atomic.Pointer[[]byte] // as they were told last
 	network atomic.Bool            // a target asked for the network
 }
 
 func newLink() *link {
-	return &link{hushed: make(chan struct{}), redial: make(chan chan<- error), since: time.Now(), stale: true}
+	return &link{redial: make(chan chan<- error), since: time.Now(), wanted: 1, poke: make(chan struct{})}
 }
 
 // connect keeps a connection to the broker until ctx ends.
@@ -61,19 +61,23 @@ func (a *Agent) connect(ctx context.Context) error {
 			return nil
 		}
 		var again redial
-		errors.As(err, &again)
+		fresh := errors.As(err, &again)
 		asked = again.asked
 		a.link.down(a, err)
-		wait = backoff(wait, time.Since(began))
+		wait = backoff(wait, time.Since(began), fresh)
 		if fights.lost(time.Now(), time.Since(began), err) {
 			a.alerts.raise("duplicate-id", "critical", "the broker drops this device again and again: does another one use the id "+c.Device+"?")
-			wait = 5 * time.Minute
+			wait = fightPause
 		}
 	}
 }
 
-// backoff doubles the pause up to its bound; a session that held begins anew.
-func backoff(wait, held time.Duration) time.Duration {
+// backoff doubles the pause up to its bound; a session that held begins anew,
+// and one that was ended for a fresh one is followed at once.
+func backoff(wait, held time.Duration, fresh bool) time.Duration {
+	if fresh {
+		return 0
+	}
 	wait = min(2*wait, backoffMax)
 	if held > time.Minute || wait < backoffMin {
 		wait = backoffMin
@@ -81,84 +85,15 @@ func backoff(wait, held time.Duration) time.Duration {
 	return wait/2 + rand.N(wait/2)
 }
 
-// redial ends a session for a fresh connection; asked gets to know of it.
+// redial ends a session for a fresh one; asked, if any, gets to know of that.
 type redial struct{ asked chan<- error }
 
 func (redial) Error() string { return "a fresh connection was asked for" }
 
-// unmade is why no connection was made, which is nobody's taking it over: a
-// load balancer hangs up at once while the broker behind it is down.
-type unmade struct{ error }
-
-// session makes one connection and serves it until it ends. asked, if not nil,
-// gets to know when the device can be reached.
-func (a *Agent) session(ctx context.Context, asked chan<- error) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	inbox := make(chan inbound, 64)
-	n, err := dial(ctx, a.config.Load(), a.dialect().Will(), a.clock.now, inbox)
-	if err != nil {
-		answer(asked, err)
-		return unmade{err}
-	}
-	defer n.close()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		a.drain(ctx, inbox)
-	}()
-	defer func() { cancel(); <-done }()
-	if err := a.greet(ctx, n); err != nil {
-		answer(asked, err)
-		return err
-	}
-	answer(asked, nil)
-	select {
-	case err := <-n.lost:
-		return err
-	case asked := <-a.link.redial:
-		a.depart(n)
-		return redial{asked}
-	case <-ctx.Done():
-		a.depart(n)
-		return nil
-	}
-}
-
-func answer(asked chan<- error, err error) {
-	if asked != nil {
-		asked <- err
-	}
-}
-
-// drain decides what comes, in order, and acknowledges it then.
-func (a *Agent) drain(ctx context.Context, inbox <-chan inbound) {
-	for {
-		select {
-		case m := <-inbox:
-			a.receive(ctx, m.Message)
-			m.ack()
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// depart says offline before a clean end; the broker then sends no will.
-func (a *Agent) depart(n *conn) {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-	defer cancel()
-	for _, m := range a.dialect().Tell(dialect.Presence{}) {
-		if err := answered(ctx, n.publish(m)); err != nil {
-			return
-		}
-	}
-}
-
 // fresh makes a new connection and returns once the device can be reached by
 // it, or ctx ends. What counts is the connection, not that one stands already.
 func (l *link) fresh(ctx context.Context) error {
-	err := errors.New("not tried")
+	err := errNoSession
 	for {
 		asked := make(chan error, 1)
 		select {
@@ -182,66 +117,126 @@ func (l *link) fresh(ctx context.Context) error {
 	}
 }
 
+// up notes that the device can be reached by s.
+func (l *link) up(s *session) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.session, l.since, l.err = s, time.Now(), nil
+}
+
 // down notes that the connection is gone.
 func (l *link) down(a *Agent, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.conn != nil {
+	if l.session != nil {
 		l.since = time.Now()
 	}
 	changed := l.err == nil || l.err.Error() != err.Error()
-	l.conn, l.err = nil, err
-	l.hushed = make(chan struct{})
+	l.session, l.err = nil, err
 	if changed && !errors.As(err, new(redial)) {
 		a.log.Warn("no connection to the broker", "err", err)
 	}
 }
 
-// current is the connection to publish on, or nil.
-func (l *link) current() *conn {
+// current is the session to speak on, or nil.
+func (l *link) current() *session {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.conn
+	return l.session
 }
 
 // alive tells why the broker cannot be reached now, or nil.
 func (l *link) alive(context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.conn == nil {
-		return cmp.Or(l.err, errors.New("not connected yet"))
+	if l.session == nil {
+		return cmp.Or(l.err, errNoSession)
 	}
 	return nil
 }
 
-// quiet is closed once the job topics have been quiet after a connect.
-func (l *link) quiet() <-chan struct{} {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.hushed
+// quiet tells whether a cancel had its chance to arrive on this connection.
+func (l *link) quiet() bool {
+	s := l.current()
+	if s == nil {
+		return false
+	}
+	select {
+	case <-s.hushed:
+		return true
+	default:
+		return false
+	}
 }
 
-// touch notes that a job topic brought something about this id.
-func (l *link) touch(id string) {
+// restart asks for a connection that fetches everything anew.
+func (l *link) restart() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.last = time.Now()
-	if l.seen != nil && id != "" {
-		l.seen[id] = true
+	l.wanted++
+	close(l.poke)
+	l.poke = make(chan struct{})
+}
+
+// wants is what a session that is made now is made for.
+func (l *link) wants() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.wanted
+}
+
+// changed is closed when more is wanted than a session was made for.
+func (l *link) changed(made uint64) <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.wanted == made {
+		return l.poke
 	}
+	now := make(chan struct{})
+	close(now)
+	return now
+}
+
+// fetched notes for what all offers have been fetched.
+func (l *link) fetched(made uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.have = made
+}
+
+// lacks tells whether all retained offers are to be fetched: otherwise the
+// session that the broker kept stands, and a metered link carries nothing twice.
+func (l *link) lacks() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.have != l.wanted || time.Since(l.since) > awayTooLong
 }
 
 // fights counts connections that the broker ended soon after they were made:
-// what two devices with one id do to each other.
-type fights struct{ at []time.Time }
+// what two devices with one id do to each other. A broker that cannot be
+// reached in between is one that starts and falls, not a fight.
+type fights struct {
+	at []time.Time
+	on bool
+}
 
+// lost takes the end of a session and tells whether there is a fight, which
+// lasts until a session held.
 func (f *fights) lost(now time.Time, held time.Duration, err error) bool {
-	if held > time.Minute || !droppedByPeer(err) {
+	switch {
+	case errors.As(err, new(redial)):
 		return false
+	case held > awayTooLong, !f.on && errors.As(err, new(unmade)):
+		*f = fights{}
+	case held < time.Minute && droppedByPeer(err):
+		f.at = append(f.at, now)
+		f.at = f.at[max(0, len(f.at)-5):]
+		f.on = f.on || len(f.at) == 5 && now.Sub(f.at[0]) < 10*time.Minute
 	}
-	f.at = append(f.at, now)
-	if len(f.at) > 5 {
-		f.at = f.at[1:]
-	}
-	return len(f.at) == 5 && now.Sub(f.at[0]) < 10*time.Minute
+	return f.on
+}
+
+// droppedByPeer tells an end that the broker made from one that the network made.
+func droppedByPeer(err error) bool {
+	return !errors.As(err, new(unmade)) && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET))
 }

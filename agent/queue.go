@@ -19,7 +19,8 @@ type queue struct {
 	mu    sync.Mutex
 	jobs  []queued
 	batch int
-	open  bool // the batch takes more: what is in it does not begin yet
+	open  bool      // the batch takes more: what is in it does not begin yet
+	since time.Time // when it was opened; no link holds jobs back for ever
 	wake  chan struct{}
 }
 
@@ -40,6 +41,9 @@ func (q *queue) add(r executor.Record, fresh bool) {
 		q.batch++
 	}
 	e := queued{r.Key, r.ID, r.Job.Created.Time, q.batch, r.State != executor.Queued}
+	if !fresh && q.open {
+		e.batch = q.batch - 1 // it waits for no quiet
+	}
 	if e.begun {
 		e.batch = 0
 	}
@@ -64,7 +68,7 @@ func (q *queue) hold() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if !q.open {
-		q.open = true
+		q.open, q.since = true, time.Now()
 		q.batch++
 	}
 }
@@ -100,7 +104,7 @@ func (q *queue) ready() []string {
 	defer q.mu.Unlock()
 	var keys []string
 	for _, e := range q.jobs {
-		if e.batch < q.batch || !q.open {
+		if e.batch < q.batch || !q.open || time.Since(q.since) > settling {
 			keys = append(keys, e.key)
 		}
 	}

@@ -17,53 +17,45 @@ import (
 // errNotForUs is a job that this device has no part in, and says nothing of.
 var errNotForUs = errors.New("not for this device")
 
-// receive decides what a message asks for; when it returns, what was decided
-// is durable or is decided again when the retained message comes again. So the
-// message can be acknowledged, whatever it was.
-func (a *Agent) receive(ctx context.Context, m dialect.Message) {
-	switch e := a.dialect().Receive(m).(type) {
-	case dialect.Offer:
-		a.link.touch(e.ID)
-		if a.db.New() { // of a session that the broker kept: the subscribe behind the read-back brings it again
-			return
-		}
-		a.offer(ctx, e)
-	case dialect.Cancel:
-		a.link.touch(e.ID)
-		if err := a.cancel(e); err != nil {
-			a.log.Warn("a cancel was refused", "job", e.ID, "err", err)
-		}
-	case dialect.Cleared:
-		a.link.touch("")
-	case dialect.Presence:
-		a.link.correct(a, e)
-	case dialect.Told:
-		a.link.readBack(e.Status)
-	}
-}
-
 // offer accepts a job, refuses it with a precise reason, or takes it for none
-// of this device's business. It returns the refusal.
-func (a *Agent) offer(ctx context.Context, o dialect.Offer) error {
+// of this device's business. It returns the refusal. One that came over the
+// link waits for quiet, since its cancel may be behind it.
+func (a *Agent) offer(ctx context.Context, o dialect.Offer, fromLink bool) error {
 	digest := executor.Digest(o.Text)
 	known, used, err := a.db.Known(o.ID)
 	switch {
 	case err != nil:
+		a.refuse(o.ID, digest, fmt.Errorf("the journal cannot be read: %w", err))
 		return err
 	case used && o.Err == nil && (known == digest || known == ""):
 		return nil // once is enough
 	case used:
-		a.alerts.raise("id-reused", "warning", "another document came under the used id "+o.ID+reasonOf(o.Err))
-		return fmt.Errorf("id: %q was used by another document: choose a new id", o.ID)
+		return a.reused(o.ID, o.Err)
 	}
-	r, err := a.judge(ctx, o)
+	r, err := a.judgeOnce(ctx, o)
 	if err == nil {
-		err = a.accept(r)
+		err = a.accept(r, fromLink)
 	}
-	if err != nil && !errors.Is(err, errNotForUs) {
+	if err != nil && !errors.Is(err, errNotForUs) && !errors.Is(err, errReused) {
 		a.refuse(o.ID, digest, err)
 	}
 	return err
+}
+
+var errReused = errors.New("id: it was used by another document: choose a new id")
+
+// reused tells of another document under a used id, by the alert only: the
+// retained status is that of the job that has the id.
+func (a *Agent) reused(id string, why error) error {
+	a.alerts.raise("id-reused", "warning", "another document came under the used id "+id+reasonOf(why))
+	return errReused
+}
+
+// cleared takes back the refusal of an offer that is gone.
+func (a *Agent) cleared(id string) {
+	if _, used, err := a.db.Known(id); err == nil && !used {
+		a.told.say(word{id: id, messages: a.dialect().Tell(dialect.Forgotten{ID: id})})
+	}
 }
 
 func reasonOf(err error) string {
@@ -207,7 +199,7 @@ func (a *Agent) permitted(s executor.Step) error {
 }
 
 // accept writes the first Record. After that the job is this device's.
-func (a *Agent) accept(r executor.Record) error {
+func (a *Agent) accept(r executor.Record, fromLink bool) error {
 	verdict, err := a.journal.Accept(r)
 	switch {
 	case err != nil:
@@ -216,12 +208,14 @@ func (a *Agent) accept(r executor.Record) error {
 	case verdict == store.NoRoom:
 		a.alerts.raise("no-room", "warning", "the journal is full: jobs are refused until finished ones are pruned")
 		return errors.New("no room: the journal is full")
-	case verdict == store.Reused, verdict == store.Known:
-		return nil // offer has asked before; the queue is one goroutine's
+	case verdict == store.Reused: // two offers came at once, by the link and the socket
+		return a.reused(r.ID, nil)
+	case verdict == store.Known:
+		return nil
 	}
 	a.log.Debug("accepted", "job", r.ID)
 	a.alerts.clear("no-room")
-	a.queue.add(r, true)
+	a.queue.add(r, fromLink)
 	a.told.wake()
 	return nil
 }
@@ -230,16 +224,19 @@ func (a *Agent) accept(r executor.Record) error {
 // retained, is judged again after a restart.
 func (a *Agent) refuse(id, digest string, why error) {
 	a.log.Debug("refused", "job", id, "err", why)
-	a.told.refuse(executor.Record{Key: id, ID: id, Digest: digest, State: executor.Rejected, Reason: why.Error()})
+	r := executor.Record{Key: id, ID: id, Digest: digest, State: executor.Rejected, Reason: why.Error()}
+	a.told.say(word{id: id, messages: a.dialect().Status(dialect.Report{Record: r})})
 }
 
-// cancel ends a job wherever it is, or remembers that it is not to begin.
+// cancel ends a job wherever it is, or remembers that it is not to begin. Where
+// the journal cannot be written it works from RAM, and is journaled when it can.
 func (a *Agent) cancel(c dialect.Cancel) error {
 	if err := a.verifyCancel(c); err != nil {
 		return err
 	}
 	if err := a.journal.Cancel(c.ID); err != nil {
-		return err
+		a.log.Error("a cancel is not in the journal yet", "job", c.ID, "err", err)
+		a.running.remember(c.ID)
 	}
 	a.running.cancel(c.ID, executor.Cancel{})
 	a.queue.poke()

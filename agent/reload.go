@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"os"
 )
 
@@ -19,9 +18,9 @@ func (a *Agent) reload(ctx context.Context, hup <-chan os.Signal) error {
 			return nil
 		case <-hup:
 		}
-		c, err := Load(a.path)
-		if old := a.config.Load(); err == nil && (c.Device != old.Device || c.State != old.State) {
-			err = errors.New("device and state cannot change while it runs: restart it")
+		c, err := a.again(draft{})
+		if err == nil {
+			err = c.Link.files()
 		}
 		if err != nil {
 			a.log.Error("the configuration was not reloaded", "err", err)
@@ -35,15 +34,4 @@ func (a *Agent) reload(ctx context.Context, hup <-chan os.Signal) error {
 func (a *Agent) use(c *Config) {
 	a.config.Store(c)
 	a.link.restart()
-}
-
-// restart asks for a connection that fetches everything anew.
-func (l *link) restart() {
-	l.mu.Lock()
-	l.stale = true
-	l.mu.Unlock()
-	select {
-	case l.redial <- nil:
-	default: // no session stands: the next one will know
-	}
 }

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 
@@ -13,9 +14,8 @@ import (
 
 const (
 	progressEvery = 2 * time.Second
-	maxRefusals   = 256 // that wait to be told; more are judged again later
-	maxLines      = 256 // of live output that wait to be told; more are dropped
-	inFlight      = 16  // statuses sent before the broker's answers are awaited
+	maxLines      = 64 << 10 // bytes of live output that wait to be told; more are dropped
+	inFlight      = 16       // statuses sent before the broker's answers are awaited
 )
 
 // reports is what is to be told beyond what the journal knows: there is no
@@ -25,8 +25,9 @@ type reports struct {
 	overlay  map[string]overlay // by the Record's key
 	again    map[string]bool    // keys to be told though they were told before
 	resendAt func(executor.Record) bool
-	refused  []executor.Record
+	words    []word
 	lines    []dialect.LogLine
+	held     int // bytes in lines
 	seq      map[string]int
 	idle     bool
 	signal   chan struct{}
@@ -35,6 +36,8 @@ type reports struct {
 // overlay is what RAM knows of a job beyond its Record.
 type overlay struct {
 	waiting  string
+	step     string // of which, in which attempt, progress is known
+	attempt  int
 	progress float64
 	sent     time.Time // when progress was last told
 }
@@ -84,14 +87,15 @@ func (t *reports) live(l executor.Live) {
 	due := false
 	switch o := t.overlay[l.Key]; {
 	case l.Stream == "":
-		o.progress = l.Progress
+		o.step, o.attempt, o.progress = l.Step, l.Attempt, l.Progress
 		due = time.Since(o.sent) >= progressEvery
 		if due {
 			o.sent = time.Now()
 			t.again[l.Key] = true
 		}
 		t.overlay[l.Key] = o
-	case len(t.lines) < maxLines:
+	case t.held+len(l.Text) <= maxLines:
+		t.held += len(l.Text)
 		t.seq[l.Key]++
 		t.lines = append(t.lines, dialect.LogLine{Job: l.Job, Step: l.Step, Attempt: l.Attempt, Seq: t.seq[l.Key], Stream: l.Stream, Text: l.Text})
 		due = true
@@ -102,33 +106,13 @@ func (t *reports) live(l executor.Live) {
 	}
 }
 
-// refuse takes a refusal to be told. When too many wait, the oldest is dropped:
-// its offer is judged again.
-func (t *reports) refuse(r executor.Record) {
-	t.mu.Lock()
-	if len(t.refused) == maxRefusals {
-		t.refused = t.refused[1:]
-	}
-	t.refused = append(t.refused, r)
-	t.mu.Unlock()
-	t.wake()
-}
-
-// giveBack takes refusals that could not be told. The next connection wakes
-// the report.
-func (t *reports) giveBack(refused []executor.Record) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.refused = append(refused, t.refused...)
-	t.refused = t.refused[max(0, len(t.refused)-maxRefusals):]
-}
-
 // resend asks for final states to be told again: a broker may lose what it has
 // acknowledged, and one without our session has lost all it had.
 func (t *reports) resend(all bool, now time.Time) {
 	t.mu.Lock()
 	t.resendAt = func(r executor.Record) bool {
-		return r.State.Final() && (all || r.Ended.IsZero() || now.Sub(r.Ended.Time) < time.Hour)
+		recent := !r.Ended.IsZero() && now.Sub(r.Ended.Time) < time.Hour && len(r.Steps) > 0
+		return r.State.Final() && (all || recent)
 	}
 	for key, o := range t.overlay {
 		if o.waiting != "" {
@@ -139,13 +123,30 @@ func (t *reports) resend(all bool, now time.Time) {
 	t.wake()
 }
 
-// take hands over what is to be told now, besides the untold.
-func (t *reports) take() (refused []executor.Record, lines []dialect.LogLine, again map[string]bool, resend func(executor.Record) bool) {
+// due is what is to be told now, besides words and the untold.
+type due struct {
+	lines  []dialect.LogLine
+	again  map[string]bool
+	resend func(executor.Record) bool
+}
+
+// take hands over what is due.
+func (t *reports) take() due {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	refused, lines, again, resend = t.refused, t.lines, t.again, t.resendAt
-	t.refused, t.lines, t.again, t.resendAt = nil, nil, map[string]bool{}, nil
-	return refused, lines, again, resend
+	d := due{t.lines, t.again, t.resendAt}
+	t.lines, t.held, t.again, t.resendAt = nil, 0, map[string]bool{}, nil
+	return d
+}
+
+// putBack takes what was due and was not told; live output is not told twice.
+func (t *reports) putBack(d due) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	maps.Copy(t.again, d.again)
+	if t.resendAt == nil {
+		t.resendAt = d.resend
+	}
 }
 
 // flush waits until all is told, but no longer than d.
@@ -174,8 +175,8 @@ func (a *Agent) report(ctx context.Context) error {
 			a.told.rest()
 			continue
 		}
-		if err := a.tell(ctx, n); err != nil && ctx.Err() == nil {
-			a.log.Debug("not told yet", "err", err)
+		if err := a.tell(ctx, n.conn); err != nil && ctx.Err() == nil {
+			n.fail(err) // what the broker does not take is told on the next connection
 			continue
 		}
 		a.told.rest()
@@ -191,46 +192,26 @@ func (t *reports) rest() {
 
 // tell sends everything that is to be told on n.
 func (a *Agent) tell(ctx context.Context, n *conn) error {
-	refused, lines, again, resend := a.told.take()
-	d := a.dialect()
-	for _, l := range lines {
-		for _, m := range d.Tell(l) {
-			n.publish(m)
-		}
-	}
-	if err := a.tellRefused(ctx, n, refused); err != nil {
+	if err := a.tellWords(ctx, n); err != nil {
 		return err
+	}
+	d := a.told.take()
+	for _, l := range d.lines {
+		a.publish(n, a.dialect().Tell(l))
 	}
 	records, err := a.db.Untold()
-	if err != nil {
-		return err
-	}
-	if len(again) > 0 || resend != nil {
-		more, err := a.retold(again, resend)
-		if err != nil {
-			return err
-		}
+	if err == nil && (len(d.again) > 0 || d.resend != nil) {
+		var more []executor.Record
+		more, err = a.retold(d.again, d.resend)
 		records = append(records, more...)
 	}
-	return a.tellRecords(ctx, n, records)
-}
-
-// tellRefused sends refusals. They are nowhere but here: what the broker has
-// not taken waits for the next connection, unless a corrected document came.
-func (a *Agent) tellRefused(ctx context.Context, n *conn, refused []executor.Record) error {
-	var tokens []mqtt.Token
-	for _, r := range refused {
-		if _, used, _ := a.db.Known(r.ID); !used {
-			tokens = append(tokens, a.publish(n, a.dialect().Status(dialect.Report{Record: r}))...)
-		}
+	if err == nil {
+		err = a.tellRecords(ctx, n, records)
 	}
-	for _, t := range tokens {
-		if err := answered(ctx, t); err != nil {
-			a.told.giveBack(refused)
-			return err
-		}
+	if err != nil {
+		a.told.putBack(d)
 	}
-	return nil
+	return err
 }
 
 // retold collects Records that are told though they were told before.
@@ -285,7 +266,11 @@ func (t *reports) over(r executor.Record) dialect.Report {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	o := t.overlay[r.Key]
-	return dialect.Report{Record: r, Waiting: o.waiting, Progress: o.progress}
+	report := dialect.Report{Record: r, Waiting: o.waiting}
+	if at := r.At.Step; at < len(r.Steps) && at < r.Job.Total() && r.Job.StepAt(at).Name == o.step && r.Steps[at].Attempts == o.attempt {
+		report.Progress = o.progress
+	}
+	return report
 }
 
 func (a *Agent) publish(n *conn, messages []dialect.Message) []mqtt.Token {

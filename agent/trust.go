@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
+	"time"
 
 	"aead.dev/minisign"
 
@@ -31,10 +34,22 @@ func (a *Agent) verify(text []byte, signature string) (by string, err error) {
 			return "", fmt.Errorf("policy.keys: %w", err)
 		}
 		if key.ID() == s.KeyID && minisign.Verify(key, text, []byte(signature)) {
+			a.clock.raise(signedAt(s.TrustedComment))
 			return fmt.Sprintf("%016X", s.KeyID), nil
 		}
 	}
 	return "", fmt.Errorf("signature: none of policy.keys made it (it names key %016X)", s.KeyID)
+}
+
+// signedAt is when a signature was made, as minisign notes it in what it signs
+// along; zero when it does not say.
+func signedAt(comment string) time.Time {
+	_, rest, _ := strings.Cut(comment, "timestamp:")
+	number, _, _ := strings.Cut(strings.ReplaceAll(rest, "\t", " "), " ")
+	if sec, err := strconv.ParseInt(number, 10, 64); err == nil {
+		return time.Unix(sec, 0)
+	}
+	return time.Time{}
 }
 
 // bounded holds a signed job against what keeps a broker from replaying it or

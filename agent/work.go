@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,9 +19,41 @@ const gateEvery = 5 * time.Second
 
 // running is the job that runs, so that a cancel finds it.
 type running struct {
-	mu  sync.Mutex
-	id  string
-	end context.CancelCauseFunc
+	mu    sync.Mutex
+	id    string
+	end   context.CancelCauseFunc
+	early map[string]bool // cancelled, and not in the journal yet
+}
+
+// remember keeps a cancel that the journal could not take.
+func (r *running) remember(id string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.early == nil {
+		r.early = map[string]bool{}
+	}
+	if len(r.early) < maxWords {
+		r.early[id] = true
+	}
+}
+
+func (r *running) remembers(id string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.early[id]
+}
+
+// forget hands what was remembered to the journal, which works again.
+func (r *running) forget(keep func(id string) error) {
+	r.mu.Lock()
+	early := r.early
+	r.early = nil
+	r.mu.Unlock()
+	for id := range early {
+		if keep(id) != nil {
+			r.remember(id)
+		}
+	}
 }
 
 func (r *running) set(id string, cancel context.CancelCauseFunc) {
@@ -37,100 +70,105 @@ func (r *running) cancel(id string, cause error) {
 	}
 }
 
-// work runs one job after another until ctx ends.
+// work runs one job after another until ctx ends. Whether a job may go on now
+// only the executor asks; one that has to wait is passed by the others.
 func (a *Agent) work(ctx context.Context) error {
 	x := a.executor(ctx)
 	for ctx.Err() == nil {
-		r, ok, err := a.pick()
-		if err != nil {
-			return err
-		}
-		if !ok {
-			select {
-			case <-ctx.Done():
-			case <-a.queue.wake:
-			case <-a.recheck():
+		began, ran := time.Now(), false
+		for _, key := range a.queue.ready() {
+			waits, err := a.run(ctx, x, key)
+			switch {
+			case errors.Is(err, executor.ErrStopped):
+				return nil
+			case err != nil:
+				return err
 			}
+			if ran = !waits; ran {
+				break // what is first may be another one now
+			}
+		}
+		if ran {
 			continue
 		}
-		if err := a.run(ctx, x, r); err != nil && !errors.Is(err, executor.ErrStopped) {
-			return err
+		select {
+		case <-ctx.Done():
+		case <-a.queue.wake:
+		case <-a.recheck(time.Since(began)):
 		}
 	}
 	return nil
 }
 
-// recheck fires when a waiting job is worth a look; never while none waits, so
-// that an idle agent sleeps.
-func (a *Agent) recheck() <-chan time.Time {
+// recheck fires when waiting jobs are worth another look, which took so long;
+// never while none waits, so that an idle agent sleeps.
+func (a *Agent) recheck(took time.Duration) <-chan time.Time {
 	if a.queue.empty() {
 		return nil
 	}
-	return time.After(gateEvery)
+	return time.After(max(gateEvery, 20*took))
 }
 
-// pick is the first job that may run now. One that waits is passed over.
-func (a *Agent) pick() (executor.Record, bool, error) {
-	for _, key := range a.queue.ready() {
-		r, ok, err := a.db.Record(key)
-		if err != nil {
-			return r, false, err
-		}
-		if !ok || r.State.Final() {
-			a.queue.remove(key)
-			continue
-		}
-		reason := a.gate(r)
-		if reason == "" || a.db.Cancelled(r.ID) {
-			return r, true, nil
-		}
-		a.told.waiting(key, reason)
+// run takes one job as far as it goes, and tells whether it only waits.
+func (a *Agent) run(ctx context.Context, x *executor.Executor, key string) (waits bool, err error) {
+	r, ok, err := a.db.Record(key)
+	if err != nil {
+		return false, err
 	}
-	return executor.Record{}, false, nil
-}
-
-// run takes one job as far as it goes.
-func (a *Agent) run(ctx context.Context, x *executor.Executor, r executor.Record) error {
-	ctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	if !ok || r.State.Final() {
+		a.queue.remove(key)
+		return false, nil
+	}
+	job, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
 	a.running.set(r.ID, cancel)
 	defer a.running.set("", nil)
-	if a.db.Cancelled(r.ID) {
+	if a.db.Cancelled(r.ID) || a.running.remembers(r.ID) {
 		cancel(executor.Cancel{})
 	}
-	a.told.waiting(r.Key, "")
-	a.queue.begun(r.Key)
 	x.Kinds = a.kinds()
 	if most := a.config.Load().Policy.MaxTime; r.Job.Timeout == 0 && most > 0 {
 		r.Job.Timeout = executor.Duration(most)
 	}
-	r, err := x.Run(ctx, r)
+	before := r.Rev
+	r, err = x.Run(job, r)
+	if r.State != executor.Queued {
+		a.queue.begun(key)
+	}
 	var wait executor.Wait
 	switch {
 	case errors.As(err, &wait):
-		a.told.waiting(r.Key, wait.Reason)
-		return nil
+		a.told.waiting(key, wait.Reason)
+		return r.Rev == before, nil
 	case err != nil:
-		return err
+		return false, err
 	}
-	a.queue.remove(r.Key)
-	a.told.done(r.Key)
+	a.queue.remove(key)
+	a.told.done(key)
 	a.over(r)
-	return nil
+	return false, nil
 }
 
 // over looks back at a job that just became final.
 func (a *Agent) over(r executor.Record) {
-	for _, s := range r.Steps {
-		if s.Undo != nil && s.Undo.GivenUp {
-			a.alerts.raise("undo-failed", "critical", "job "+r.ID+": "+r.Reason)
-		}
-	}
+	a.alertOf(r)
 	if err := a.prune(nil); err != nil {
 		a.log.Warn("the history was not pruned", "err", err)
 	}
 	if a.queue.empty() {
 		trim()
+	}
+}
+
+// alertOf raises what a job's end has to say to the operator besides its status.
+func (a *Agent) alertOf(r executor.Record) {
+	if r.UndoFailed() {
+		a.alerts.raise("undo-failed", "critical", "job "+r.ID+": "+r.Reason)
+	}
+	for _, s := range r.Steps {
+		if s.State == executor.Failed && strings.HasPrefix(s.Reason, "interrupted ") {
+			a.alerts.raise("gave-up", "warning", "job "+r.ID+": a step was "+s.Reason)
+		}
 	}
 }
 
@@ -140,7 +178,8 @@ func (a *Agent) executor(ctx context.Context) *executor.Executor {
 		Journal: a.journal, Boot: a.boot, Dir: a.taskDir(),
 		Stopping: ctx.Done(), Log: a.log,
 		Now: a.clock.stamp, Env: a.env, Admit: a.admit, Gate: a.gate,
-		Secret: a.secret, Check: a.check, Reach: a.link.fresh, Live: a.told.live,
+		Secret: a.secret, Mask: func(text string) string { return string(a.mask([]byte(text))) },
+		Check: a.check, Reach: a.link.fresh, Live: a.told.live,
 		Settle: func(jobCtx context.Context) { a.settle(ctx, jobCtx) },
 		Put:    a.committed,
 	}
@@ -148,11 +187,14 @@ func (a *Agent) executor(ctx context.Context) *executor.Executor {
 
 // settle gives the link time to bring a cancel.
 func (a *Agent) settle(stop, job context.Context) {
-	select {
-	case <-a.link.quiet():
-	case <-time.After(settling):
-	case <-stop.Done():
-	case <-job.Done():
+	for began := time.Now(); !a.link.quiet() && time.Since(began) < settling; {
+		select {
+		case <-time.After(time.Second):
+		case <-stop.Done():
+			return
+		case <-job.Done():
+			return
+		}
 	}
 }
 
@@ -175,6 +217,7 @@ func (a *Agent) committed(err error) {
 			a.failing = false
 			a.alerts.clear("no-room")
 		}
+		a.running.forget(a.journal.Cancel)
 		return
 	}
 	a.failing = true

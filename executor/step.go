@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 )
 
 // A Step is one unit of work: an object with the common keys below and one
@@ -93,6 +94,8 @@ func (s *Step) validate() error {
 		return errors.New("check: ifInterrupted is verify, which needs a check")
 	case s.Retry.Attempts < 0 || s.Retry.Attempts > 100:
 		return fmt.Errorf("retry.attempts: %d: want 1 to 100", s.Retry.Attempts)
+	case s.Retry.Delay > Duration(time.Hour):
+		return errors.New("retry.delay: want at most 1h: other jobs wait for this one meanwhile")
 	case s.MaxInterruptions < 0 || s.MaxInterruptions > 100:
 		return fmt.Errorf("maxInterruptions: %d: want 1 to 100", s.MaxInterruptions)
 	case s.Confirm != nil && s.Confirm.Within <= 0:

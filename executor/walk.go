@@ -272,7 +272,7 @@ func (w *walk) put() error {
 		select {
 		case <-time.After(wait):
 		case <-w.Stopping:
-			return fmt.Errorf("journaling job %s: %w", w.r.ID, err)
+			return fmt.Errorf("%w; job %s is not journaled: %w", ErrStopped, w.r.ID, err)
 		}
 	}
 }

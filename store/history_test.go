@@ -104,8 +104,9 @@ func TestWhenAnIDIsForgotten(t *testing.T) {
 		want          bool
 	}{
 		{"before its expires", "2026-12-24T00:00:00Z", noon.Add(30 * day), unseen, false},
-		{"past its expires", "2026-12-24T00:00:00Z", noon.Add(31 * day), nil, true},
-		{"past its expires, still retained", "2026-12-24T00:00:00Z", noon.Add(31 * day), seen, true},
+		{"past its expires", "2026-12-24T00:00:00Z", noon.Add(31 * day), unseen, true},
+		{"past its expires, no full subscribe", "2026-12-24T00:00:00Z", noon.Add(31 * day), nil, false},
+		{"past its expires, still retained", "2026-12-24T00:00:00Z", noon.Add(31 * day), seen, false},
 		{"without the time", "2026-12-24T00:00:00Z", time.Time{}, unseen, false},
 		{"no expires, no full subscribe", "", noon.Add(1000 * day), nil, false},
 		{"no expires, still retained", "", noon.Add(1000 * day), seen, false},

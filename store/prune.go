@@ -152,10 +152,13 @@ func (h History) mayForget(o over, newer map[string]int, now time.Time) bool {
 	if name, ok := firing(o.ID); ok {
 		return newer[name] > keptFirings
 	}
-	if o.Expires != 0 {
-		return now.After(moment(o.Expires))
+	if h.Seen[o.ID] {
+		return false // its offer is still there, and would be judged as a new one
 	}
-	return h.Seen != nil && !h.Seen[o.ID] && o.since() != 0 && now.Sub(moment(o.since())) > forgetAfter
+	if o.Expires != 0 {
+		return h.Seen != nil && now.After(moment(o.Expires))
+	}
+	return h.Seen != nil && o.since() != 0 && now.Sub(moment(o.since())) > forgetAfter
 }
 
 func prune(tx *bolt.Tx, cut, forget []over) error {

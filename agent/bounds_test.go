@@ -1,0 +1,90 @@
+package agent
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/store"
+)
+
+func TestLiveOutputThatWaitsIsBounded(t *testing.T) {
+	r := newReports()
+	text := strings.Repeat("x", 32<<10)
+	for range 1000 {
+		r.live(executor.Live{Key: "j", Stream: "stdout", Text: strings.Clone(text)})
+	}
+	total := 0
+	for _, l := range r.lines {
+		total += len(l.Text)
+	}
+	if total > 1<<20 {
+		t.Errorf("%d bytes of live output wait while offline", total)
+	}
+}
+
+func TestAFightForTheIDIsLeftAlone(t *testing.T) {
+	var f fights
+	now := time.Now()
+	var waits []string
+	wait := time.Second
+	for range 14 {
+		wait = backoff(wait, time.Second, false)
+		if f.lost(now, time.Second, io.EOF) {
+			wait = 5 * time.Minute
+		}
+		waits = append(waits, wait.Round(time.Second).String())
+		now = now.Add(wait)
+	}
+	t.Log(strings.Join(waits, " "))
+	seen := false
+	for _, w := range waits {
+		if w == "5m0s" {
+			seen = true
+		} else if seen {
+			t.Error("after the alert it tries more often than every 5 minutes:", w)
+			break
+		}
+	}
+}
+
+func TestAJobThatSucceededIsNotRejectedLater(t *testing.T) {
+	b := newBroker(t)
+	d := newDevice(t, b, "").start().online(b)
+	j := doc("j1", filepath.Join(d.dir, "ran"), "a")
+	j["expires"] = time.Now().UTC().Add(3 * time.Second).Format("2006-01-02T15:04:05Z")
+	b.offer("device/gw-1", j)
+	wantState(t, b.final("j1"), executor.Succeeded)
+	b.offer("device/gw-1", doc("j2", filepath.Join(d.dir, "ran"), "b"))
+	b.final("j2")
+	time.Sleep(4 * time.Second)
+	ids, err := d.db.Prune(time.Now(), store.History{Count: 1})
+	t.Log("forgotten:", ids, err)
+	d.stop()
+	b.forget()
+	d.start().online(b)
+	time.Sleep(500 * time.Millisecond)
+	if s := statusOf(b.retained(jobsTopic + "j1")); s.State == executor.Rejected {
+		t.Errorf("a job that succeeded is told as %s: %s", s.State, s.Reason)
+	}
+}
+
+func jsonOf(v any) string {
+	s, _ := jsonMarshal(v)
+	return s
+}
+
+func TestWhatCannotBeSweptEndsNothing(t *testing.T) {
+	d := newDevice(t, &broker{t: t, addr: "127.0.0.1:1"}, "")
+	os.MkdirAll(filepath.Join(d.dir, "state"), 0o700)
+	os.WriteFile(filepath.Join(d.dir, "state/tasks"), nil, 0o600)
+	c, _ := Load(filepath.Join(d.dir, "ratchet.toml"))
+	a, _ := New(c, filepath.Join(d.dir, "ratchet.toml"), discard())
+	if err := a.open(); err != nil {
+		t.Error("the agent does not start:", err)
+	}
+}

@@ -1,0 +1,87 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/ratchetd/ratchet/telemetry"
+)
+
+// Load reads the configuration file at path and what lies in conf.d beside it,
+// later files over earlier ones. All that is wrong is in the error. A device
+// without an id in them gets one, which is kept beside them.
+//
+// Where nothing but the files that it names is at fault, the configuration
+// comes beside the error: they may be back later, and until then an agent that
+// runs can at least take back what brought it there.
+func Load(path string) (*Config, error) {
+	c, err := load(path, draft{}, telemetry.PermanentMAC)
+	if err != nil {
+		return nil, err
+	}
+	return c, c.Link.files()
+}
+
+// A draft is what a file of conf.d is to hold. The zero value is none.
+type draft struct{ name, content string }
+
+// load is Load, as it would be with the draft, and without a look at the files
+// that the configuration names.
+func load(path string, d draft, mac func() (string, error)) (*Config, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	c := defaults(filepath.Dir(path))
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the configuration: %w", err)
+	}
+	if err := errors.Join(c.read(path, text), c.readParts(d)); err != nil {
+		return nil, err
+	}
+	c.absolute()
+	if err := c.validate(); err != nil {
+		return nil, err
+	}
+	return c, c.identify(mac)
+}
+
+func (c *Config) confDir() string { return filepath.Join(c.dir, "conf.d") }
+
+// readParts reads what lies in conf.d, in order of name.
+func (c *Config) readParts(d draft) error {
+	parts, err := filepath.Glob(filepath.Join(c.confDir(), "*.toml"))
+	if err != nil {
+		return err
+	}
+	drafted := filepath.Join(c.confDir(), d.name+".toml")
+	if d.name != "" && !slices.Contains(parts, drafted) {
+		parts = append(parts, drafted)
+		slices.Sort(parts)
+	}
+	var errs []error
+	for _, part := range parts {
+		text, err := []byte(d.content), error(nil)
+		if d.name == "" || part != drafted {
+			text, err = os.ReadFile(part)
+		}
+		if err == nil {
+			err = c.read(part, text, "policy")
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// absolute lets paths be given relative to the configuration file.
+func (c *Config) absolute() {
+	for _, p := range []*string{&c.State, &c.Link.CA, &c.Link.Cert, &c.Link.Key, &c.Link.PasswordFile} {
+		if *p != "" && !filepath.IsAbs(*p) {
+			*p = filepath.Join(c.dir, *p)
+		}
+	}
+}

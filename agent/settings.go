@@ -1,0 +1,42 @@
+package agent
+
+import (
+	"errors"
+	"reflect"
+)
+
+var errFixed = errors.New("device and state cannot change while it runs: restart it")
+
+// again reads the configuration anew, as it would be with the draft, for an
+// agent that already runs with one.
+func (a *Agent) again(d draft) (*Config, error) {
+	now := a.config.Load()
+	c, err := load(a.path, d, func() (string, error) { return now.Device, nil })
+	if err != nil {
+		return nil, err
+	}
+	if c.Device != now.Device || c.State != now.State {
+		return nil, errFixed
+	}
+	return c, nil
+}
+
+// trySettings tells why this agent could not run with that file in conf.d.
+// While its job is only offered, the files that it names need not be there.
+func (a *Agent) trySettings(name, content string, offered bool) error {
+	c, err := a.again(draft{name, content})
+	if err != nil || offered {
+		return err
+	}
+	return c.Link.files()
+}
+
+// reloadSettings puts conf.d into force after a change. Where it says what it
+// did before, the link stands.
+func (a *Agent) reloadSettings() error {
+	c, err := a.again(draft{})
+	if err == nil && !reflect.DeepEqual(c, a.config.Load()) {
+		a.use(c)
+	}
+	return err
+}
