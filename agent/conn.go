@@ -69,7 +69,7 @@ func clientOptions(c *Config, will *dialect.Message, now func() time.Time) (*mqt
 	o := mqtt.NewClientOptions().AddBroker(c.Link.Broker).SetClientID(c.Device).
 		SetProtocolVersion(4).SetCleanSession(false).SetKeepAlive(keepAlive).
 		SetConnectTimeout(connectTimeout).SetWriteTimeout(replyTimeout).
-		SetAutoReconnect(false).SetConnectRetry(false).SetAutoAckDisabled(true).SetOrderMatters(true)
+		SetCustomOpenConnectionFn(open).SetAutoReconnect(false).SetConnectRetry(false).SetAutoAckDisabled(true).SetOrderMatters(true)
 	if will != nil {
 		o.SetBinaryWill(will.Topic, will.Payload, 1, will.Retain)
 	}
