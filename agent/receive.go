@@ -42,13 +42,13 @@ func (a *Agent) offer(ctx context.Context, o dialect.Offer, fromLink bool) error
 	return err
 }
 
-var errReused = errors.New("id: it was used by another document: choose a new id")
+var errReused = errors.New("was used by another document: choose a new id")
 
 // reused tells of another document under a used id, by the alert only: the
 // retained status is that of the job that has the id.
 func (a *Agent) reused(id string, why error) error {
 	a.alerts.raise("id-reused", "warning", "another document came under the used id "+id+reasonOf(why))
-	return errReused
+	return fmt.Errorf("id: %q %w", id, errReused)
 }
 
 // cleared takes back the refusal of an offer that is gone.
