@@ -89,14 +89,17 @@ func compact(path string, g geometry) error {
 }
 
 // build makes a database in a temporary place, has fill write into it, and puts it
-// at path in one move: there is never half a journal. Temporary files lie in RAM
-// where it matters, on OpenWrt; and there bbolt opens its file without help.
+// at path in one move: there is never half a journal. The temporary place is in
+// RAM, where bbolt opens its file without help; kernels before 3.17 need /tmp.
 func build(path string, g geometry, fill func(*bolt.DB) error) error {
 	b, err := bolt.Open("ratchet-journal-*", 0o600, &bolt.Options{
 		PageSize:       g.pageSize,
 		NoFreelistSync: true,
 		NoSync:         true,
 		OpenFile: func(pattern string, _ int, _ os.FileMode) (*os.File, error) {
+			if fd, err := unix.MemfdCreate("ratchet-journal", unix.MFD_CLOEXEC); err == nil {
+				return os.NewFile(uintptr(fd), "ratchet-journal"), nil
+			}
 			f, err := os.CreateTemp("", pattern)
 			if err == nil {
 				err = os.Remove(f.Name())
