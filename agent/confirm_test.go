@@ -1,0 +1,199 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ratchetd/ratchet/executor"
+)
+
+// A road is the network between a device and its broker. A file on the device
+// says how it is, as network settings do: "open", "shut", or "shut 3s", which
+// is shut until so long after the file was written. What is under way when it
+// is shut is swallowed, as by a router that forgets; who comes then is sent off.
+type road struct {
+	file, broker, addr string
+	made               atomic.Int32 // connections that got through
+}
+
+func newRoad(t *testing.T, b *broker) *road {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	r := &road{file: filepath.Join(t.TempDir(), "road"), broker: b.addr, addr: l.Addr().String()}
+	if err := os.WriteFile(r.file, []byte("open"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go r.carry(c)
+		}
+	}()
+	return r
+}
+
+func (r *road) open() bool {
+	text, err := os.ReadFile(r.file)
+	info, statErr := os.Stat(r.file)
+	if errors.Join(err, statErr) != nil {
+		return false
+	}
+	shut, ok := strings.CutPrefix(string(text), "shut")
+	if !ok {
+		return true
+	}
+	d, err := time.ParseDuration(strings.TrimSpace(shut))
+	return err == nil && time.Since(info.ModTime()) > d
+}
+
+// carry takes what comes to the other side as long as the road is open.
+func (r *road) carry(device net.Conn) {
+	defer device.Close()
+	if !r.open() {
+		return
+	}
+	broker, err := net.Dial("tcp", r.broker)
+	if err != nil {
+		return
+	}
+	defer broker.Close()
+	r.made.Add(1)
+	go r.copy(device, broker)
+	r.copy(broker, device)
+}
+
+func (r *road) copy(to, from net.Conn) {
+	defer to.Close()
+	defer from.Close()
+	swallows := false
+	for packet := make([]byte, 64<<10); ; {
+		n, err := from.Read(packet)
+		if err != nil {
+			return
+		}
+		if swallows = swallows || !r.open(); swallows {
+			continue
+		}
+		if _, err := to.Write(packet[:n]); err != nil {
+			return
+		}
+	}
+}
+
+// trialOf is a job that makes the road so, on trial.
+func trialOf(id string, r *road, content, within, after string) map[string]any {
+	return map[string]any{"id": id, "steps": []any{
+		map[string]any{"name": "road", "retry": map[string]any{"attempts": 3},
+			"config":  map[string]any{"files": []any{map[string]any{"path": r.file, "content": content}}},
+			"confirm": map[string]any{"within": within}},
+		map[string]any{"name": "next", "command": map[string]any{"shell": "echo next >>" + after}},
+	}}
+}
+
+func TestAChangeThatCutsTheDeviceOffIsUndone(t *testing.T) {
+	for _, c := range []struct {
+		name, road, within string
+		want               executor.State
+	}{
+		{"for good", "shut", "3s", executor.Failed},
+		{"until a moment after the trial", "shut 7s", "6s", executor.Failed},
+		{"until a moment before its end", "shut 4500ms", "6s", executor.Succeeded},
+		{"not at all", "open wide", "6s", executor.Succeeded},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBroker(t)
+			r := newRoad(t, b)
+			d := newDevice(t, &broker{addr: r.addr}, "").start().online(b)
+			before, ran, began := r.made.Load(), filepath.Join(d.dir, "ran"), time.Now()
+			b.offer("device/gw-1", trialOf("j1", r, c.road, c.within, ran))
+			s := b.final("j1")
+			wantState(t, s, c.want)
+			t.Logf("%.1f s after the offer: %s %s", time.Since(began).Seconds(), s.State, s.Reason)
+			if r.made.Load() == before {
+				t.Error("what was told came over the old connection")
+			}
+			text, next := read(t, r.file), read(t, ran)
+			if c.want == executor.Succeeded {
+				if text != c.road || next != "next" {
+					t.Errorf("confirmed, but the road is %q and behind it ran %q", text, next)
+				}
+				return
+			}
+			if text != "open" || next != "" {
+				t.Errorf("not confirmed, but the road is %q and behind it ran %q", text, next)
+			}
+			why := "step road: not confirmed within " + c.within + ": no connection to the broker: "
+			if !strings.HasPrefix(s.Reason, why) || !strings.HasSuffix(s.Reason, "; undone") || s.Steps[0].Attempts != 1 {
+				t.Errorf("reason %q after %d attempts", s.Reason, s.Steps[0].Attempts)
+			}
+			within, _ := time.ParseDuration(c.within)
+			if back := time.Since(began) - within; back > 6*time.Second {
+				t.Errorf("the device was away for %s after its trial", back)
+			}
+		})
+	}
+}
+
+// A cancel that comes by the socket, for no other way is left.
+func TestACancelledTrialIsUndoneAtOnce(t *testing.T) {
+	b := newBroker(t)
+	r := newRoad(t, b)
+	d := newDevice(t, &broker{addr: r.addr}, "").start().online(b)
+	b.offer("device/gw-1", trialOf("j1", r, "shut", "1h", filepath.Join(d.dir, "ran")))
+	for end := time.Now().Add(10 * time.Second); read(t, r.file) != "shut" && time.Now().Before(end); {
+		time.Sleep(10 * time.Millisecond)
+	}
+	time.Sleep(time.Second)
+	if err := Call(within(t, 5*time.Second), SocketPath(d.config.Load().State), Request{Do: "cancel", ID: "j1"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	s := b.final("j1")
+	wantState(t, s, executor.Cancelled)
+	if got := read(t, r.file); got != "open" || s.Steps[0].Reason != "cancelled" {
+		t.Errorf("the road is %q; step: %+v", got, s.Steps[0])
+	}
+}
+
+// What counts is when the broker is back, to the second.
+func TestAFreshConnectionIsTriedForUntilTheDeadline(t *testing.T) {
+	const within = 20 * time.Second
+	for _, back := range []time.Duration{0, within - time.Second, within + time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), within)
+			defer cancel()
+			l, began := newLink(), time.Now()
+			go func() { // in place of the loop that makes connections
+				for {
+					select {
+					case asked := <-l.redial:
+						if time.Since(began) < back {
+							asked <- errors.New("connection refused")
+						} else {
+							asked <- nil
+						}
+					case <-ctx.Done():
+						return
+					}
+				}
+			}()
+			err := l.fresh(ctx)
+			if (err == nil) != (back < within) || time.Since(began) != min(back, within) {
+				t.Errorf("broker back after %s: got %v after %s", back, err, time.Since(began))
+			}
+		})
+	}
+}
