@@ -24,25 +24,26 @@ import (
 
 // An Agent is one device's daemon. Make it with New.
 type Agent struct {
-	path      string // of the configuration file
-	log       *slog.Logger
-	started   time.Time
-	boot      string
-	config    atomic.Pointer[Config]
-	db        *store.DB
-	wrap      func(Journal) Journal
-	journal   Journal
-	groups    step.Groups
-	sampler   *telemetry.Sampler
-	clock     clock
-	queue     *queue
-	running   running
-	told      *reports
-	link      *link
-	alerts    *alerts
-	failing   bool // the last commit failed; the work loop's own
-	lastFacts atomic.Pointer[factsRead]
-	health    atomic.Pointer[telemetry.Sample]
+	path           string // of the configuration file
+	log            *slog.Logger
+	started        time.Time
+	boot           string
+	config         atomic.Pointer[Config]
+	db             *store.DB
+	wrap           func(Journal) Journal
+	journal        Journal
+	groups         step.Groups
+	sampler        *telemetry.Sampler
+	clock          clock
+	queue          *queue
+	running        running
+	told           *reports
+	link           *link
+	alerts         *alerts
+	failing        bool // the last commit failed; the work loop's own
+	fetchedForRoom atomic.Pointer[time.Time]
+	lastFacts      atomic.Pointer[factsRead]
+	health         atomic.Pointer[telemetry.Sample]
 }
 
 // A Journal is what of the store must be durable before anything follows from

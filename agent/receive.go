@@ -207,6 +207,7 @@ func (a *Agent) accept(r executor.Record, fromLink bool) error {
 		return fmt.Errorf("no room: %w", err)
 	case verdict == store.NoRoom:
 		a.alerts.raise("no-room", "warning", "the journal is full: jobs are refused until finished ones are pruned")
+		a.makeRoom()
 		return errors.New("no room: the journal is full")
 	case verdict == store.Reused: // two offers came at once, by the link and the socket
 		return a.reused(r.ID, nil)
@@ -218,6 +219,16 @@ func (a *Agent) accept(r executor.Record, fromLink bool) error {
 	a.queue.add(r, fromLink)
 	a.told.wake()
 	return nil
+}
+
+// makeRoom fetches all offers anew, at most once an hour: an id can only be
+// forgotten when a full subscribe did not bring its offer any more.
+func (a *Agent) makeRoom() {
+	if last := a.fetchedForRoom.Load(); last == nil || time.Since(*last) > time.Hour {
+		now := time.Now()
+		a.fetchedForRoom.Store(&now)
+		a.link.restart()
+	}
 }
 
 // refuse tells a refusal from RAM: it costs no flash, and the offer, which is

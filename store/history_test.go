@@ -207,7 +207,7 @@ func TestTheSetOfIDsIsBounded(t *testing.T) {
 		db = reopen(t, db)
 	}
 	accept(t, db, job(t, "backup@2", 1, ""))
-	forgotten, err := db.Prune(noon.Add(2*day), History{})
+	forgotten, err := db.Prune(noon.Add(2*day), History{Seen: map[string]bool{}})
 	if len(forgotten) != maxIDs-1 || err != nil {
 		t.Errorf("got %d forgotten, %v, want %d", len(forgotten), err, maxIDs-1)
 	}
