@@ -3,12 +3,14 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -31,17 +33,23 @@ const (
 	password = "only-for-this-test"
 )
 
-func newBroker(dir string, kind brokerKind) (*broker, error) {
-	b := &broker{kind: kind, dir: dir}
-	for _, address := range []*string{&b.device, &b.operator} {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
+func newBroker(dir string, kind brokerKind) *broker {
+	return &broker{kind: kind, dir: dir, device: freeAddress(), operator: freeAddress()}
+}
+
+var lastPort atomic.Int32
+
+// freeAddress is one that stays free while nobody listens: it lies below the
+// ports that the kernel gives to clients.
+func freeAddress() string {
+	lastPort.CompareAndSwap(0, 10000+rand.Int32N(20000))
+	for {
+		address := fmt.Sprintf("127.0.0.1:%d", lastPort.Add(1))
+		if l, err := net.Listen("tcp", address); err == nil {
+			l.Close()
+			return address
 		}
-		*address = l.Addr().String()
-		defer l.Close()
 	}
-	return b, nil
 }
 
 func (b *broker) url(scheme string) string { return scheme + "://" + b.device }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -13,10 +14,14 @@ import (
 
 // commands are those that sessions have beside the usual ones. A job is told
 // as ID, or DEVICE/ID where the device is not gw-1. ${WORK}, ${HTTP}, ${SHA} and
-// ${ADDRESS} in documents and configurations are filled in.
+// ${ADDRESS} in documents and configurations are filled in, and ${SOON}, three
+// seconds from now, and ${KEY}, the public key of sign.
 //
-//	broker start [tls] [ws] [password] | stop | restart | forget
+//	broker start [tls] [ws] [password] | stop | restart | forget | freeze | thaw
 //	offer TO/ID FILE        a retained job at its topic
+//	flood TO N FILE         so many of them, with ${ID} filled in
+//	ended N                 so many jobs are final, soon
+//	sign FILE OUT           puts a document into a signed envelope
 //	clear TO/ID             takes the offer away
 //	cancel TO/ID            a retained cancel
 //	await JOB STATE         waits for the state
@@ -35,6 +40,9 @@ import (
 var commands = map[string]func(*testscript.TestScript, bool, []string){
 	"broker":   cmdBroker,
 	"offer":    cmdOffer,
+	"flood":    cmdFlood,
+	"ended":    cmdEnded,
+	"sign":     cmdSign,
 	"clear":    cmdClear,
 	"cancel":   cmdCancel,
 	"await":    cmdAwait,
@@ -56,6 +64,14 @@ func siteOf(ts *testscript.TestScript) *site { return ts.Value("site").(*site) }
 
 func cmdBroker(ts *testscript.TestScript, _ bool, args []string) {
 	s := siteOf(ts)
+	switch args[0] {
+	case "freeze":
+		ts.Check(s.broker.process.Process.Signal(syscall.SIGSTOP))
+		return
+	case "thaw":
+		ts.Check(s.broker.process.Process.Signal(syscall.SIGCONT))
+		return
+	}
 	if args[0] != "start" {
 		ts.Check(s.broker.end())
 	}
@@ -71,6 +87,36 @@ func cmdBroker(ts *testscript.TestScript, _ bool, args []string) {
 func cmdOffer(ts *testscript.TestScript, _ bool, args []string) {
 	s := siteOf(ts)
 	ts.Check(s.watcher.send("jobs/"+args[0], s.fill([]byte(strings.TrimSpace(ts.ReadFile(args[1]))))))
+}
+
+func cmdFlood(ts *testscript.TestScript, _ bool, args []string) {
+	s := siteOf(ts)
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	for i := range n {
+		s.vars["ID"] = fmt.Sprintf("j%04d", i)
+		ts.Check(s.watcher.send("jobs/"+args[0]+"/"+s.vars["ID"], s.fill([]byte(ts.ReadFile(args[2])))))
+	}
+}
+
+func cmdEnded(ts *testscript.TestScript, _ bool, args []string) {
+	w := siteOf(ts).watcher
+	was := -1
+	for {
+		err := patiently(func() error {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			if n := len(w.ends); n == was {
+				return fmt.Errorf("only %d jobs have ended", n)
+			}
+			was = len(w.ends)
+			return nil
+		})
+		ts.Check(err)
+		if fmt.Sprint(was) == args[0] {
+			return
+		}
+	}
 }
 
 func cmdClear(ts *testscript.TestScript, _ bool, args []string) {

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"aead.dev/minisign"
 )
 
 // A site is where one session takes place: a broker, its operator and devices,
@@ -25,17 +27,15 @@ type site struct {
 	boot    string // id of the boot in which daemons believe; empty: the real one
 	vars    map[string]string
 	files   *fileServer
+	key     minisign.PrivateKey
 	closers []func() error
 }
 
 func newSite(dir string, kind brokerKind, program string) (*site, error) {
-	b, err := newBroker(filepath.Join(dir, "broker"), kind)
-	if err != nil {
-		return nil, err
-	}
+	b := newBroker(filepath.Join(dir, "broker"), kind)
 	s := &site{dir: dir, program: strings.Fields(program), broker: b, daemons: map[string]*daemon{},
 		vars: map[string]string{"WORK": dir, "ADDRESS": b.device}}
-	return s, os.MkdirAll(b.dir, 0o700)
+	return s, errors.Join(os.MkdirAll(b.dir, 0o700), s.makeKey())
 }
 
 // state is the state directory of a device.
@@ -49,6 +49,7 @@ var variable = regexp.MustCompile(`\$\{([A-Z0-9]+)\}`)
 
 // fill replaces ${WORK} and the like.
 func (s *site) fill(text []byte) []byte {
+	s.vars["SOON"] = time.Now().Add(3 * time.Second).UTC().Format(time.RFC3339)
 	return variable.ReplaceAllFunc(text, func(name []byte) []byte {
 		return []byte(s.vars[string(variable.FindSubmatch(name)[1])])
 	})
