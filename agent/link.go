@@ -67,7 +67,6 @@ func (a *Agent) connect(ctx context.Context) error {
 		fresh := errors.As(err, &again)
 		asked = again.asked
 		a.link.down(a, err)
-		a.queue.release() // without a link there is nothing to be quiet: what was accepted or comes from here must not wait for one
 		wait = backoff(wait, time.Since(began), fresh)
 		if fights.lost(time.Now(), time.Since(began), err) {
 			a.alerts.raise("duplicate-id", "critical", "the broker drops this device again and again: does another one use the id "+c.Device+"?")
