@@ -56,8 +56,8 @@ type victim struct {
 	cancelled map[string]bool // by job
 }
 
-func newVictim(t *testing.T) *victim {
-	s, err := newSite(t.TempDir(), embedded, "ratchetd")
+func newVictim(t *testing.T, kind brokerKind) *victim {
+	s, err := newSite(t.TempDir(), kind, "ratchetd")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +192,7 @@ func killAround(t *testing.T, n int, fails bool) bool {
 
 // killAt tells whether the point was reached.
 func killAt(t *testing.T, point string, fails bool) bool {
-	v := newVictim(t)
+	v := newVictim(t, embedded)
 	v.offer("j", fails)
 	d := v.run(dieAt + "=" + point)
 	ended := make(chan error, 1)
@@ -215,21 +215,28 @@ func killAt(t *testing.T, point string, fails bool) bool {
 func TestKillAtRandomMoments(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
-		killAtRandom(t, 20)
+		killAtRandom(t, embedded, 20)
 	} else {
-		killAtRandom(t, 200)
+		killAtRandom(t, embedded, 200)
 	}
 }
 
+// TestE2EKillAtRandomMomentsWithMosquitto is the same with another broker.
+func TestE2EKillAtRandomMomentsWithMosquitto(t *testing.T) {
+	needMosquitto(t)
+	t.Parallel()
+	killAtRandom(t, mosquitto, 200)
+}
+
 // killAtRandom spreads so many moments over devices that run at the same time.
-func killAtRandom(t *testing.T, moments int) {
+func killAtRandom(t *testing.T, kind brokerKind, moments int) {
 	const devices = 10
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	for i := range devices {
 		t.Run(fmt.Sprintf("device %d", i), func(t *testing.T) {
 			t.Parallel()
-			v := newVictim(t)
+			v := newVictim(t, kind)
 			v.killed(rand.New(rand.NewPCG(seed, uint64(i))), moments/devices)
 		})
 	}

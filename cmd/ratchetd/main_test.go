@@ -47,13 +47,18 @@ func TestSessions(t *testing.T) { sessions(t, embedded, "ratchetd") }
 
 // TestE2ESessionsWithMosquitto runs the same sessions with another broker.
 func TestE2ESessionsWithMosquitto(t *testing.T) {
+	needMosquitto(t)
+	sessions(t, mosquitto, "ratchetd")
+}
+
+func needMosquitto(t *testing.T) {
+	t.Helper()
 	if !thorough() {
 		t.Skip("RATCHET_E2E=1 runs it, or make e2e")
 	}
 	if _, err := exec.LookPath("mosquitto"); err != nil {
 		t.Skip("mosquitto is not installed: make deps")
 	}
-	sessions(t, mosquitto, "ratchetd")
 }
 
 // sessions runs scripts, by default all, against a sort of broker. program is

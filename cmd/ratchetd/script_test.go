@@ -30,6 +30,7 @@ import (
 //	[!] retained TOPIC      something lies there; nothing does, or soon
 //	daemon start|run|kill|term|hup|wait [DEVICE]
 //	appears FILE            waits for a file
+//	written FILE            waits for a file that is not empty
 //	lines FILE N            a file has so many lines; it may be missing for 0
 //	logged REGEXP           gw-1 logs this, soon
 //	boot ID                 the boot that daemons find from now on
@@ -51,6 +52,7 @@ var commands = map[string]func(*testscript.TestScript, bool, []string){
 	"retained": cmdRetained,
 	"daemon":   cmdDaemon,
 	"appears":  cmdAppears,
+	"written":  cmdWritten,
 	"lines":    cmdLines,
 	"logged":   cmdLogged,
 	"boot":     cmdBoot,
@@ -184,6 +186,16 @@ func cmdDaemon(ts *testscript.TestScript, _ bool, args []string) {
 func cmdAppears(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(patiently(func() error {
 		_, err := os.Stat(ts.MkAbs(args[0]))
+		return err
+	}))
+}
+
+func cmdWritten(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(patiently(func() error {
+		info, err := os.Stat(ts.MkAbs(args[0]))
+		if err == nil && info.Size() == 0 {
+			err = fmt.Errorf("%s is empty", args[0])
+		}
 		return err
 	}))
 }
