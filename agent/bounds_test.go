@@ -73,11 +73,6 @@ func TestAJobThatSucceededIsNotRejectedLater(t *testing.T) {
 	}
 }
 
-func jsonOf(v any) string {
-	s, _ := jsonMarshal(v)
-	return s
-}
-
 func TestWhatCannotBeSweptEndsNothing(t *testing.T) {
 	d := newDevice(t, &broker{t: t, addr: "127.0.0.1:1"}, "")
 	os.MkdirAll(filepath.Join(d.dir, "state"), 0o700)

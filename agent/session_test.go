@@ -26,7 +26,6 @@ import (
 // fn is a hook of functions, with which a test bends what the broker does.
 type fn struct {
 	mochi.HookBase
-	acl  func(topic string, write bool) bool
 	read func(packets.Packet) packets.Packet
 	pub  func(packets.Packet)
 	subd func()
@@ -483,5 +482,4 @@ func TestALateWillInTheGreetingIsCorrected(t *testing.T) {
 
 var _ = fmt.Sprint
 
-func jsonMarshal(v any) (string, error) { b, err := json.Marshal(v); return string(b), err }
-func discard() *slog.Logger             { return slog.New(slog.DiscardHandler) }
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }

@@ -93,7 +93,7 @@ func TestStartedIsTheFirstBegin(t *testing.T) {
 	})
 }
 
-type leaky struct{ kind }
+type leaky struct{}
 
 func (leaky) Check(json.RawMessage) error      { return nil }
 func (leaky) Run(context.Context, *Task) error { return errors.New("broken") }

@@ -67,7 +67,7 @@ func parseDownload(with json.RawMessage) (w downloadWith, err error) {
 	switch {
 	case w.URL.Open:
 	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
-		return w, errors.New("url: want http://... or https://...")
+		return w, errors.New("url: want an address that begins with http:// or https:// and names a host")
 	}
 	switch {
 	case !sha256Pattern.MatchString(w.SHA256):

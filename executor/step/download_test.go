@@ -338,8 +338,8 @@ func TestATimeoutEndsADownload(t *testing.T) {
 func TestDownloadRefuses(t *testing.T) {
 	sum := strings.Repeat("a", 64)
 	for with, want := range map[string]string{
-		`{"url":"ftp://h/f"}`:          "url: want http",
-		`{"url":"http://%zz:secret@"}`: "url: want http",
+		`{"url":"ftp://h/f"}`:          "url: want an address",
+		`{"url":"http://%zz:secret@"}`: "url: want an address",
 		`{"url":"http://h/f"}`:         "sha256: ",
 		`{"url":"http://h/f","sha256":"` + strings.ToUpper(sum) + `"}`:                      "lower-case hex",
 		`{"url":"http://h/f","sha256":"` + sum + `"}`:                                       "to: want an absolute path",
