@@ -31,7 +31,11 @@ func etc(t testing.TB, files map[string]string) string {
 }
 
 func loadFrom(t testing.TB, files map[string]string) (*Config, error) {
-	return load(filepath.Join(etc(t, files), "ratchet.toml"), draft{}, noMAC)
+	c, err := load(filepath.Join(etc(t, files), "ratchet.toml"), draft{}, noMAC)
+	if err == nil {
+		err = c.Link.files()
+	}
+	return c, err
 }
 
 func noMAC() (string, error) { return "", errors.New("no network card") }
@@ -143,8 +147,8 @@ func TestAValueThatCannotWorkIsRefused(t *testing.T) {
 		"[telemetry]\nqos = 2":                    "telemetry.qos: ",
 		"[policy]\nreboot = []":                   "policy.reboot: ",
 		"[policy]\nkeys = [\"nonsense\"]":         "policy.keys: ",
-		"[policy]\npaths = [\"/etc\"]":            "policy.paths: ",
-		"[policy]\nmaxTime = \"1h\"":              "policy.maxTime: ",
+		"[policy]\npaths = [\"etc\"]":             "policy.paths: ",
+		"[policy]\ncommands = [\"/a[\"]":          "policy.commands: ",
 	} {
 		_, err := loadFrom(t, map[string]string{"ratchet.toml": least, "here.pem": "", "conf.d/x.toml": text})
 		if strings.HasPrefix(text, "[policy]") {
@@ -168,7 +172,7 @@ func TestASecretThatOthersCanReadIsRefused(t *testing.T) {
 	if err := os.Chmod(filepath.Join(dir, "password"), 0o640); err != nil {
 		t.Fatal(err)
 	}
-	_, err := load(file, draft{}, noMAC)
+	_, err := Load(file)
 	if want := "run chmod 600 " + filepath.Join(dir, "password"); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("got %v, want %s", err, want)
 	}
