@@ -47,7 +47,7 @@ func TestSettingsRefuses(t *testing.T) {
 		`{"name":".a","content":""}`:                                     "name: ",
 		`{"name":"a/b","content":""}`:                                    "name: ",
 		`{"name":"a"}`:                                                   "exactly one of content and absent",
-		`{"name":"a","content":null}`:                                    "content: ",
+		`{"name":"a","content":null}`:                                    "exactly one of",
 		`{"name":"a","content":"","absent":true}`:                        "exactly one of",
 		`{"name":"a","content":"","mode":"0644"}`:                        "mode: unknown field",
 		`{"name":"a","content":7}`:                                       "content: ",
