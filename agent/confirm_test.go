@@ -19,6 +19,7 @@ import (
 // says how it is, as network settings do: "open", "shut", or "shut 3s", which
 // is shut until so long after the file was written. What is under way when it
 // is shut is swallowed, as by a router that forgets; who comes then is sent off.
+// "cut" is "shut" for good, and the broken connections are known to be.
 type road struct {
 	file, broker, addr string
 	made               atomic.Int32 // connections that got through
@@ -54,7 +55,7 @@ func (r *road) open() bool {
 	}
 	shut, ok := strings.CutPrefix(string(text), "shut")
 	if !ok {
-		return true
+		return string(text) != "cut"
 	}
 	d, err := time.ParseDuration(strings.TrimSpace(shut))
 	return err == nil && time.Since(info.ModTime()) > d
@@ -82,7 +83,7 @@ func (r *road) copy(to, from net.Conn) {
 	swallows := false
 	for packet := make([]byte, 64<<10); ; {
 		n, err := from.Read(packet)
-		if err != nil {
+		if text, _ := os.ReadFile(r.file); err != nil || string(text) == "cut" {
 			return
 		}
 		if swallows = swallows || !r.open(); swallows {
@@ -110,6 +111,7 @@ func TestAChangeThatCutsTheDeviceOffIsUndone(t *testing.T) {
 		want               executor.State
 	}{
 		{"for good", "shut", "3s", executor.Failed},
+		{"for good, by a reset", "cut", "3s", executor.Failed},
 		{"until a moment after the trial", "shut 7s", "6s", executor.Failed},
 		{"until a moment before its end", "shut 4500ms", "6s", executor.Succeeded},
 		{"not at all", "open wide", "6s", executor.Succeeded},

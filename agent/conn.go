@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
@@ -24,8 +25,10 @@ const (
 // out once for each client.
 type conn struct {
 	client  mqtt.Client
-	lost    chan error // gets one error when the connection breaks
-	resumed bool       // the broker had the session
+	lost    chan error    // gets one error when the connection breaks
+	gone    chan struct{} // closed when it is of no more use: no answer comes any more
+	ending  sync.Once
+	resumed bool // the broker had the session
 }
 
 // An inbound is a message that waits to be decided and then acknowledged.
@@ -41,7 +44,7 @@ func dial(ctx context.Context, c *Config, will *dialect.Message, now func() time
 	if err != nil {
 		return nil, err
 	}
-	n := &conn{lost: make(chan error, 1)}
+	n := &conn{lost: make(chan error, 1), gone: make(chan struct{})}
 	o.SetDefaultPublishHandler(func(_ mqtt.Client, m mqtt.Message) {
 		in := inbound{dialect.Message{Topic: m.Topic(), Payload: m.Payload(), Retain: m.Retained()}, m.Ack}
 		select {
@@ -109,15 +112,29 @@ func (n *conn) publish(m dialect.Message) mqtt.Token {
 }
 
 // subscribe asks for all filters and returns when the broker has answered:
-// which of them it denies.
+// which of them it denies. What it denies is asked for once more, since some
+// brokers deny a subscription whose packet id a message of theirs has just now.
 func (n *conn) subscribe(ctx context.Context, filters []string, qos byte) (denied []string, err error) {
+	denied, err = n.subscribeOnce(ctx, filters, qos)
+	if err != nil || len(denied) == 0 {
+		return nil, err
+	}
+	select {
+	case <-time.After(time.Second):
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	return n.subscribeOnce(ctx, denied, qos)
+}
+
+func (n *conn) subscribeOnce(ctx context.Context, filters []string, qos byte) (denied []string, err error) {
 	for chunk := range slices.Chunk(filters, 8) {
 		ask := map[string]byte{}
 		for _, f := range chunk {
 			ask[f] = qos
 		}
 		token := n.client.SubscribeMultiple(ask, nil)
-		if err := answered(ctx, token); err != nil {
+		if err := n.answered(ctx, token); err != nil {
 			return nil, fmt.Errorf("subscribing: %w", err)
 		}
 		granted := token.(*mqtt.SubscribeToken).Result()
@@ -134,7 +151,7 @@ func (n *conn) unsubscribe(ctx context.Context, filters []string) error {
 	if len(filters) == 0 {
 		return nil
 	}
-	return answered(ctx, n.client.Unsubscribe(filters...))
+	return n.answered(ctx, n.client.Unsubscribe(filters...))
 }
 
 // fail says that the connection is of no more use; the first reason counts.
@@ -143,18 +160,25 @@ func (n *conn) fail(err error) {
 	case n.lost <- err:
 	default:
 	}
+	n.ending.Do(func() { close(n.gone) })
 }
 
 // close ends the connection cleanly; the broker does not send the will.
-func (n *conn) close() { n.client.Disconnect(250) }
+func (n *conn) close() {
+	n.client.Disconnect(250)
+	n.ending.Do(func() { close(n.gone) })
+}
 
-// answered waits for the broker's answer.
-func answered(ctx context.Context, t mqtt.Token) error {
+// answered waits for the broker's answer. Of a connection that broke paho waits
+// for one forever: the session is kept.
+func (n *conn) answered(ctx context.Context, t mqtt.Token) error {
 	select {
 	case <-t.Done():
 		return t.Error()
 	case <-ctx.Done():
 		return context.Cause(ctx)
+	case <-n.gone:
+		return errors.New("the connection broke before the broker had answered")
 	case <-time.After(replyTimeout):
 		return errors.New("the broker does not answer")
 	}

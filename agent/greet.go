@@ -37,7 +37,7 @@ func (s *session) greet(ctx context.Context) (anew bool, err error) {
 		first = append(first, s.dialect().Tell(dialect.Facts(facts))...)
 	}
 	for _, m := range first {
-		if err := answered(ctx, s.conn.publish(m)); err != nil {
+		if err := s.conn.answered(ctx, s.conn.publish(m)); err != nil {
 			return false, fmt.Errorf("publishing %s: %w", m.Topic, err)
 		}
 	}

@@ -43,7 +43,7 @@ func (a *Agent) publishData(ctx context.Context, job string, seq int, lines []by
 		if n := a.link.current(); n != nil {
 			var err error
 			for _, t := range a.publish(n.conn, a.dialect().Tell(dialect.Data{Job: job, Seq: seq, Lines: lines})) {
-				err = errors.Join(err, answered(ctx, t))
+				err = errors.Join(err, n.conn.answered(ctx, t))
 			}
 			if err == nil {
 				return nil

@@ -133,7 +133,7 @@ func (s *session) depart() {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	for _, m := range s.dialect().Tell(dialect.Presence{}) {
-		if err := answered(ctx, s.conn.publish(m)); err != nil {
+		if err := s.conn.answered(ctx, s.conn.publish(m)); err != nil {
 			return
 		}
 	}

@@ -55,7 +55,7 @@ func (w *walk) cancelled(cause error) error {
 	switch {
 	case !errors.As(cause, &c):
 		return w.leave(cause)
-	case w.r.At.Phase == OnFailure: // the job has failed already: only the rest is dropped
+	case w.r.At.Phase == OnFailure && w.rec().Attempts == 0: // the job has failed already: only the rest is dropped
 		w.change(w.r.close(w.r.Verdict, w.r.Reason))
 	case w.rec().Attempts == 0:
 		w.r.Verdict, w.r.Reason = Cancelled, c.Reason
@@ -156,9 +156,11 @@ func (w *walk) settle(ctx context.Context) (bool, error) {
 }
 
 // interrupted counts a cut and tells whether the step is not given up for it.
-// From the second cut on, a cancel gets its chance to arrive first.
+// From the second cut on, a cancel gets its chance to arrive first; not before
+// a trial, which acts on nothing, ends at a cancel, and has cut the link itself
+// if it goes badly.
 func (w *walk) interrupted(ctx context.Context) (bool, error) {
-	if n, _ := w.rec().cuts(w.step()); n > 0 && w.Settle != nil {
+	if n, _ := w.rec().cuts(w.step()); n > 0 && !w.rec().Trial && w.Settle != nil {
 		w.Settle(ctx)
 	}
 	if cause := context.Cause(ctx); cause != nil {
@@ -188,6 +190,11 @@ func (w *walk) verify(ctx context.Context) (again bool, err error) {
 	}
 	err = w.check(ctx, w.step().Check)
 	switch {
+	case err == nil && w.confirm() != nil: // it was done, and not confirmed
+		r, rec := w.r.resume(Verify).own()
+		rec.Trial = true
+		w.change(r)
+		return true, nil
 	case err == nil:
 		w.change(w.r.resume(Verify))
 		w.change(w.r.end(ending{state: Succeeded}, w.can))

@@ -78,7 +78,7 @@ func stepStatuses(rec executor.Record) []StepStatus {
 func stepStatus(rec executor.Record, i int) StepStatus {
 	sr := rec.Steps[i]
 	s := StepStatus{
-		Name: rec.Job.StepAt(i).Name, State: sr.State, Attempts: sr.Attempts, Interrupted: sr.Interrupted,
+		Name: rec.Job.StepAt(i).Name, State: sr.State, Attempts: sr.Attempts, Interrupted: sr.Interrupted + sr.Trials,
 		Millis: sr.Millis, Reason: sr.Reason, Resumed: sr.Resumed, Output: sr.Output, Result: compact(sr.Result),
 	}
 	switch sr.State {
