@@ -2,6 +2,7 @@ package agent
 
 import (
 	"fmt"
+	"path/filepath"
 
 	"github.com/ratchetd/ratchet/executor"
 )
@@ -11,6 +12,11 @@ import (
 func Explain(text []byte) ([]string, error) {
 	j, err := executor.Parse(text)
 	if err != nil {
+		return nil, fmt.Errorf("the document: %w", err)
+	}
+	a := &Agent{path: DefaultPath}
+	a.config.Store(defaults(filepath.Dir(DefaultPath)))
+	if err := a.kinds().Check(j); err != nil {
 		return nil, fmt.Errorf("the document: %w", err)
 	}
 	return executor.Explain(j), nil

@@ -198,7 +198,8 @@ func (s *session) hush(ctx context.Context, anew bool) {
 		err = s.fetchAll(ctx)
 	}
 	if err != nil {
-		return // the next session waits for its own quiet
+		s.fail(err) // the next session waits for its own quiet
+		return
 	}
 	s.mu.Lock()
 	seen := s.seen
@@ -239,6 +240,6 @@ func (s *session) fetchAll(ctx context.Context) error {
 }
 
 // fail ends the session: what is left to tell is told on the next one.
-func (s *session) fail(err error) { s.conn.fail(fmt.Errorf("telling the broker: %w", err)) }
+func (s *session) fail(err error) { s.conn.fail(fmt.Errorf("speaking with the broker: %w", err)) }
 
 var errNoSession = errors.New("not connected yet")
