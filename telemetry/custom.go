@@ -1,0 +1,165 @@
+package telemetry
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unicode/utf8"
+)
+
+const (
+	customFiles = 32       // that are read, in order of name
+	customBytes = 64 << 10 // of one of them
+	customDepth = 32       // to which it may be nested
+	customPass  = 30 * time.Second
+)
+
+// Custom are the facts that the owner of a device adds: JSON files, and
+// executables that print JSON, in one directory. Each fact is named by its
+// file, without what stands behind the dot. What cannot be read is left out,
+// and the log hears of it once, until it can be read again.
+type Custom struct {
+	Dir string
+	Log *slog.Logger // nil is silent
+
+	first sync.Once
+	known atomic.Pointer[map[string]json.RawMessage]
+	mu    sync.Mutex      // of one Refresh
+	named map[string]bool // files whose failure is in the log
+}
+
+// Facts are what was read last. Only the first call reads by itself.
+func (c *Custom) Facts(ctx context.Context) map[string]json.RawMessage {
+	c.first.Do(func() { c.Refresh(ctx) })
+	return *c.known.Load()
+}
+
+// Refresh reads the facts anew and runs the executables, for half a minute at
+// most; how often is the caller's business.
+func (c *Custom) Refresh(ctx context.Context) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	ctx, cancel := context.WithTimeoutCause(ctx, customPass, fmt.Errorf("all together took more than %s", customPass))
+	defer cancel()
+	facts, failed := map[string]json.RawMessage{}, map[string]bool{}
+	entries, err := os.ReadDir(c.Dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		c.leaveOut(failed, c.Dir, err)
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), ".") {
+			continue // an editor's, or one that is still being written
+		}
+		name, text, err := c.read(ctx, e.Name())
+		if err == nil && len(facts) == customFiles {
+			err = fmt.Errorf("at most %d are taken", customFiles)
+		}
+		if err != nil {
+			c.leaveOut(failed, e.Name(), err)
+			continue
+		}
+		facts[name] = text
+	}
+	c.named = failed
+	c.known.Store(&facts)
+}
+
+func (c *Custom) leaveOut(failed map[string]bool, file string, err error) {
+	failed[file] = true
+	if !c.named[file] && c.Log != nil {
+		c.Log.Warn("a custom fact is left out", "file", file, "err", err)
+	}
+}
+
+var customName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+
+// read is the fact that one file gives.
+func (c *Custom) read(ctx context.Context, file string) (name string, text []byte, err error) {
+	name = strings.TrimSuffix(file, filepath.Ext(file))
+	path := filepath.Join(c.Dir, file)
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+	case !customName.MatchString(name):
+		err = errors.New("its name, up to the dot, is to be 1 to 64 of A-Z a-z 0-9 _ -")
+	case !info.Mode().IsRegular():
+		err = errors.New("it is no file")
+	case filepath.Ext(file) == ".json":
+		text, err = readBounded(path)
+	case info.Mode()&0o111 == 0:
+		err = errors.New("it is neither called .json nor executable")
+	case info.Mode()&0o022 != 0:
+		err = fmt.Errorf("others may write it, so it is not run: run chmod go-w %s", path)
+	default:
+		text, err = runForFact(ctx, path)
+	}
+	if err == nil {
+		err = wellFormed(text)
+	}
+	return name, text, err
+}
+
+func readBounded(path string) ([]byte, error) {
+	// A file that has become a pipe since must not hold the agent.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var text boundedText
+	_, err = io.Copy(&text, f)
+	return text.text, err
+}
+
+// boundedText takes no more than a fact may have.
+type boundedText struct {
+	text []byte
+	full bool
+}
+
+var errTooLong = fmt.Errorf("it has more than %d bytes", customBytes)
+
+// Write refuses what would be too much.
+func (b *boundedText) Write(p []byte) (int, error) {
+	if b.full = b.full || len(b.text)+len(p) > customBytes; b.full {
+		return 0, errTooLong
+	}
+	b.text = append(b.text, p...)
+	return len(p), nil
+}
+
+// wellFormed refuses what is no JSON, or nested deeper than others can take it.
+func wellFormed(text []byte) error {
+	if !utf8.Valid(text) || !json.Valid(text) {
+		return errors.New("it is no JSON")
+	}
+	depth := 0
+	for dec := json.NewDecoder(bytes.NewReader(text)); ; {
+		token, err := dec.Token()
+		if err != nil { // the end: it is valid
+			return nil
+		}
+		switch token {
+		case json.Delim('{'), json.Delim('['):
+			depth++
+		case json.Delim('}'), json.Delim(']'):
+			depth--
+		}
+		if depth > customDepth {
+			return fmt.Errorf("it is nested more than %d deep", customDepth)
+		}
+	}
+}
