@@ -42,6 +42,8 @@ type Agent struct {
 	alerts         *alerts
 	failing        bool // the last commit failed; the work loop's own
 	fetchedForRoom atomic.Pointer[time.Time]
+	custom         telemetry.Custom
+	packages       telemetry.Packages
 	lastFacts      atomic.Pointer[factsRead]
 	health         atomic.Pointer[telemetry.Sample]
 }
@@ -66,6 +68,7 @@ func New(c *Config, path string, log *slog.Logger) (*Agent, error) {
 	a.config.Store(c)
 	a.groups = step.Groups{Dir: runtimeDir(c.State), Boot: a.boot}
 	a.alerts = &alerts{agent: a}
+	a.custom.Dir, a.custom.Log = filepath.Join(c.dir, "facts.d"), log
 	return a, nil
 }
 
@@ -86,6 +89,7 @@ func (a *Agent) Run(ctx context.Context, hup <-chan os.Signal) error {
 	work, workCtx := errgroup.WithContext(ctx)
 	work.Go(func() error { return a.work(workCtx) })
 	work.Go(func() error { return a.watchHealth(workCtx) })
+	work.Go(func() error { return a.watchFacts(workCtx) })
 	work.Go(func() error { return a.listen(workCtx) })
 	work.Go(func() error { return a.reload(workCtx, hup) })
 	talk, talkCtx := errgroup.WithContext(linked)

@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/telemetry"
 )
@@ -20,20 +22,28 @@ type facts struct {
 	Tags   Values   `json:"tags"`
 	Agent  string   `json:"agent"`
 	telemetry.Facts
-	Kinds []string `json:"kinds"` // of steps that this device can and may run
-	API   int      `json:"api"`
+	Kinds    []string                   `json:"kinds"` // of steps that this device can and may run
+	API      int                        `json:"api"`
+	Packages map[string]string          `json:"packages"` // name to version
+	Custom   map[string]json.RawMessage `json:"custom"`
 }
 
 // contract is the version of the job document that this agent speaks.
 const contract = 1
 
-// factsKept is how long facts that were read are good for: hundreds of offers
-// may want them at once.
-const factsKept = 5 * time.Second
+const (
+	// factsKept is how long facts that were read are good for: hundreds of
+	// offers may want them at once.
+	factsKept = 5 * time.Second
+	// factsEvery is how often it is looked whether they have changed.
+	factsEvery = time.Minute
+	maxFacts   = 64 << 10
+)
 
 // factsRead are facts and when they were read.
 type factsRead struct {
 	text []byte
+	left []string // custom ones, for want of room
 	of   *Config
 	at   time.Time
 }
@@ -42,19 +52,27 @@ type factsRead struct {
 func (a *Agent) facts() []byte {
 	c, last := a.config.Load(), a.lastFacts.Load()
 	if last == nil || last.of != c || time.Since(last.at) > factsKept {
-		last = &factsRead{a.readFacts(c), c, time.Now()}
+		text, left := a.readFacts(c).encode()
+		if len(left) > 0 && (last == nil || !slices.Equal(left, last.left)) {
+			a.log.Warn("custom facts are left out: all facts may have 64 KiB together", "custom", left)
+		}
+		last = &factsRead{text, left, c, time.Now()}
 		a.lastFacts.Store(last)
 	}
 	return last.text
 }
 
-func (a *Agent) readFacts(c *Config) []byte {
-	return encodeFacts(c, telemetry.Host(context.Background()), a.kinds())
+func (a *Agent) readFacts(c *Config) facts {
+	ctx := context.Background()
+	f := factsOf(c, telemetry.Host(ctx), a.kinds())
+	f.Packages = a.packages.Versions(ctx, c.Facts.Packages)
+	f.Custom = maps.Clone(a.custom.Facts(ctx))
+	return f
 }
 
-func encodeFacts(c *Config, host telemetry.Facts, kinds executor.Kinds) []byte {
+func factsOf(c *Config, host telemetry.Facts, kinds executor.Kinds) facts {
 	f := facts{Device: c.Device, Groups: append([]string{}, c.Groups...), Tags: c.Tags, Agent: Version(),
-		Facts: host, Kinds: []string{}, API: contract}
+		Facts: host, Kinds: []string{}, API: contract, Packages: map[string]string{}, Custom: map[string]json.RawMessage{}}
 	if f.Tags == nil {
 		f.Tags = Values{}
 	}
@@ -63,11 +81,59 @@ func encodeFacts(c *Config, host telemetry.Facts, kinds executor.Kinds) []byte {
 			f.Kinds = append(f.Kinds, name)
 		}
 	}
-	text, err := json.Marshal(f)
-	if err != nil {
-		panic(err) // cannot be: texts, numbers and lists of them
+	return f
+}
+
+// encode is the facts as JSON. Where they are too many for a message, the
+// largest of the custom ones are left out.
+func (f facts) encode() (text []byte, left []string) {
+	for {
+		text, err := json.Marshal(f)
+		if err != nil {
+			panic(err) // cannot be: texts, numbers and JSON that was read
+		}
+		if len(text) <= maxFacts || len(f.Custom) == 0 {
+			return text, left
+		}
+		largest := slices.MaxFunc(slices.Sorted(maps.Keys(f.Custom)), func(x, y string) int {
+			return len(f.Custom[x]) - len(f.Custom[y])
+		})
+		delete(f.Custom, largest)
+		left = append(left, largest)
 	}
-	return text
+}
+
+// watchFacts reads the owner's own facts anew, now and then, and tells what has
+// changed of all.
+func (a *Agent) watchFacts(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(factsEvery):
+		}
+		a.custom.Refresh(ctx)
+		a.tellFacts()
+	}
+}
+
+// tellFacts tells facts that are not as they were told last. Offers are then
+// judged anew, unless only such changed as come and go, and no target asked
+// for one of those.
+func (a *Agent) tellFacts() {
+	n, told := a.link.current(), a.link.facts.Load()
+	if n == nil || told == nil {
+		return
+	}
+	text := a.facts()
+	if bytes.Equal(*told, text) {
+		return
+	}
+	a.link.facts.Store(&text)
+	a.publish(n.conn, a.dialect().Tell(dialect.Facts(text)))
+	if !sameButRestless(*told, text) || a.link.restless.Load() {
+		a.link.restart()
+	}
 }
 
 // allows tells whether steps of that kind may run on this device.
@@ -75,19 +141,29 @@ func (p *Policy) allows(kind string) bool {
 	return slices.Contains(p.Allow, "*") || slices.Contains(p.Allow, kind)
 }
 
-// sameButNetwork tells whether two facts differ in nothing but the network,
-// whose addresses come and go. Only other changes make a device judge every
-// offer anew.
-func sameButNetwork(x, y []byte) bool {
-	return bytes.Equal(withoutNetwork(x), withoutNetwork(y))
+// restless are the facts that come and go: addresses, and what a program of the
+// owner's finds.
+var restless = []string{"network", "custom"}
+
+// wantsRestless tells whether a target may ask for one of them.
+func wantsRestless(target string) bool {
+	return slices.ContainsFunc(restless, func(name string) bool { return strings.Contains(target, name) })
 }
 
-func withoutNetwork(text []byte) []byte {
+// sameButRestless tells whether two facts differ in nothing else. Only other
+// changes make a device judge every offer anew.
+func sameButRestless(x, y []byte) bool {
+	return bytes.Equal(withoutRestless(x), withoutRestless(y))
+}
+
+func withoutRestless(text []byte) []byte {
 	var f map[string]json.RawMessage
 	if json.Unmarshal(text, &f) != nil {
 		return text
 	}
-	delete(f, "network")
+	for _, name := range restless {
+		delete(f, name)
+	}
 	rest, _ := json.Marshal(f) // of what was just read
 	return rest
 }

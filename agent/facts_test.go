@@ -2,6 +2,10 @@ package agent
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/ratchetd/ratchet/executor"
@@ -12,9 +16,12 @@ func TestFactsAreWhatTargetSees(t *testing.T) {
 	c := &Config{Device: "gw-7", Tags: Values{"site": "berlin", "floor": int64(2)}, Policy: Policy{Allow: []string{"file", "command"}}}
 	host := telemetry.Facts{Board: telemetry.Board{Arch: "mipsle"}, Network: []telemetry.Link{{Name: "eth0"}}}
 	kinds := executor.Kinds{"reboot": nil, "file": nil, "command": nil}
-	text := encodeFacts(c, host, kinds)
+	f := factsOf(c, host, kinds)
+	f.Packages["dropbear"] = "2022.83"
+	f.Custom["rack"] = json.RawMessage(`{"row":4}`)
+	text, _ := f.encode()
 	for range 10 {
-		if again := encodeFacts(c, host, kinds); string(again) != string(text) {
+		if again, _ := f.encode(); string(again) != string(text) {
 			t.Fatalf("got %s, then %s: want the same twice", text, again)
 		}
 	}
@@ -25,6 +32,7 @@ func TestFactsAreWhatTargetSees(t *testing.T) {
 	for _, target := range []string{
 		`.device == "gw-7"`, `.tags.site == "berlin" and .tags.floor == 2`, `.groups == []`, `.board.arch == "mipsle"`,
 		`.kinds == ["command", "file"]`, `.api == 1`, `.network[0].name == "eth0"`, `.agent | length > 0`, `.os | has("kernel")`,
+		`.packages.dropbear == "2022.83" and .packages.openssl == null`, `.custom.rack.row == 4`,
 	} {
 		e, err := executor.Compile(target)
 		if err != nil {
@@ -36,14 +44,72 @@ func TestFactsAreWhatTargetSees(t *testing.T) {
 	}
 }
 
-func TestAnAddressThatComesAndGoesIsNoOtherDevice(t *testing.T) {
-	c, more := &Config{Device: "gw-7"}, &Config{Device: "gw-7", Groups: []string{"a"}}
-	eth := telemetry.Facts{Network: []telemetry.Link{{Name: "eth0"}}}
-	here, there, other := encodeFacts(c, eth, nil), encodeFacts(c, telemetry.Facts{}, nil), encodeFacts(more, eth, nil)
-	if !sameButNetwork(here, there) {
-		t.Errorf("got a difference beyond the network between %s and %s", here, there)
+func TestWhatComesAndGoesIsNoOtherDevice(t *testing.T) {
+	of := func(change func(*facts)) []byte {
+		f := factsOf(&Config{Device: "gw-7"}, telemetry.Facts{}, nil)
+		change(&f)
+		text, _ := f.encode()
+		return text
 	}
-	if sameButNetwork(here, other) || sameButNetwork(nil, here) {
-		t.Errorf("got no difference between %s and %s, or nothing", here, other)
+	plain := of(func(*facts) {})
+	for _, c := range []struct {
+		name   string
+		change func(*facts)
+		want   bool
+	}{
+		{"nothing", func(*facts) {}, true},
+		{"an address", func(f *facts) { f.Network = []telemetry.Link{{Name: "eth0"}} }, true},
+		{"a fact of the owner's", func(f *facts) { f.Custom["signal"] = json.RawMessage("-71") }, true},
+		{"a group", func(f *facts) { f.Groups = []string{"a"} }, false},
+		{"a package", func(f *facts) { f.Packages["dropbear"] = "2" }, false},
+	} {
+		if got := sameButRestless(plain, of(c.change)); got != c.want {
+			t.Errorf("%s: got %v, want %v", c.name, got, c.want)
+		}
+	}
+	if sameButRestless(nil, plain) {
+		t.Error("no facts are told from some")
+	}
+	for target, want := range map[string]bool{`.network[0].name == "eth0"`: true, `.custom.rack == 4`: true, `.tags.site == "berlin"`: false} {
+		if got := wantsRestless(target); got != want {
+			t.Errorf("%s: got %v, want %v", target, got, want)
+		}
+	}
+}
+
+func TestFactsAreBoundedByLeavingOutTheLargestOfTheOwners(t *testing.T) {
+	f := factsOf(&Config{Device: "gw-7"}, telemetry.Facts{}, nil)
+	size := func(n int) json.RawMessage { return json.RawMessage(`"` + strings.Repeat("x", n) + `"`) }
+	f.Custom = map[string]json.RawMessage{"a": size(30 << 10), "b": size(60 << 10), "c": size(40 << 10), "d": size(100)}
+	text, left := f.encode()
+	if want := []string{"b", "c"}; !slices.Equal(left, want) || len(text) > 64<<10 || len(text) < 30<<10 {
+		t.Errorf("got %v left out of %d bytes, want %v", left, len(text), want)
+	}
+}
+
+// A device tells what its owner adds, what is installed on it, and what
+// changed of both; an offer that asks for it is judged by what is true then.
+func TestTheOwnersFactsDecideWhoseJobItIs(t *testing.T) {
+	b := newBroker(t)
+	d := newDevice(t, b, "")
+	if err := os.Mkdir(filepath.Join(d.dir, "facts.d"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	d.write("facts.d/rack.json", `{"row": 3}`)
+	d.start().online(b)
+	b.await("ratchet/v1/device/gw-1/facts", func(p string) bool { return strings.Contains(p, `"custom":{"rack":{"row":3}}`) })
+	file := filepath.Join(d.dir, "ran")
+	j := doc("j1", file, "a")
+	j["target"] = `.custom.rack.row == 4`
+	b.offer("all", j)
+	b.offer("all", doc("j2", file, "b"))
+	b.final("j2")
+	d.write("facts.d/rack.json", `{"row": 4}`)
+	d.custom.Refresh(t.Context())
+	d.lastFacts.Store(nil) // no need to wait until they are old
+	d.tellFacts()
+	wantState(t, b.final("j1"), executor.Succeeded)
+	if got := read(t, file); got != "b a" {
+		t.Errorf("ran %q, want b, and a once its target was true", got)
 	}
 }

@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"time"
@@ -12,7 +11,7 @@ import (
 
 // watchHealth samples the board, and now and then sends a sample.
 func (a *Agent) watchHealth(ctx context.Context) error {
-	var published, looked time.Time
+	var published time.Time
 	for {
 		c := a.config.Load().Telemetry
 		s := a.sampler.Sample(ctx)
@@ -20,34 +19,11 @@ func (a *Agent) watchHealth(ctx context.Context) error {
 		if time.Since(published) >= time.Duration(c.Publish)-time.Duration(c.Every)/2 && a.publishHealth(s, c.QoS) {
 			published = time.Now()
 		}
-		if time.Since(looked) >= time.Minute {
-			a.watchFacts()
-			looked = time.Now()
-		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-time.After(time.Duration(c.Every)):
 		}
-	}
-}
-
-// watchFacts tells what has changed of the facts. Offers are then judged anew,
-// unless only the network changed, whose addresses come and go, and no target
-// asked for it.
-func (a *Agent) watchFacts() {
-	n, told := a.link.current(), a.link.facts.Load()
-	if n == nil || told == nil {
-		return
-	}
-	text := a.facts()
-	if bytes.Equal(*told, text) {
-		return
-	}
-	a.link.facts.Store(&text)
-	a.publish(n.conn, a.dialect().Tell(dialect.Facts(text)))
-	if !sameButNetwork(*told, text) || a.link.network.Load() {
-		a.link.restart()
 	}
 }
 

@@ -32,8 +32,8 @@ type link struct {
 	wanted, have uint64
 	poke         chan struct{} // closed when wanted rises
 
-	facts   atomic.Pointer[[]byte] // as they were told last
-	network atomic.Bool            // a target asked for the network
+	facts    atomic.Pointer[[]byte] // as they were told last
+	restless atomic.Bool            // a target asked for facts that come and go
 }
 
 func newLink() *link {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
@@ -137,8 +136,8 @@ func (a *Agent) matches(ctx context.Context, target string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if strings.Contains(target, "network") {
-		a.link.network.Store(true)
+	if wantsRestless(target) {
+		a.link.restless.Store(true)
 	}
 	input, err := executor.Input(json.RawMessage(a.facts()))
 	if err != nil {
