@@ -174,6 +174,7 @@ type device struct {
 	*Agent
 	t    *testing.T
 	dir  string
+	log  io.Writer // nil is the test's
 	stop func()
 }
 
@@ -215,7 +216,11 @@ func (d *device) start() *device {
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	a, err := New(c, path, slog.New(slog.NewTextHandler(&logs{d.t}, nil)))
+	var log io.Writer = &logs{d.t}
+	if d.log != nil {
+		log = d.log
+	}
+	a, err := New(c, path, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	if err != nil {
 		d.t.Fatal(err)
 	}
