@@ -2,7 +2,6 @@ package agent
 
 import (
 	"fmt"
-	"path/filepath"
 
 	"github.com/ratchetd/ratchet/executor"
 )
@@ -14,9 +13,7 @@ func Explain(text []byte) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the document: %w", err)
 	}
-	a := &Agent{path: DefaultPath}
-	a.config.Store(defaults(filepath.Dir(DefaultPath)))
-	if err := a.kinds().Check(j); err != nil {
+	if err := Kinds().Check(j); err != nil {
 		return nil, fmt.Errorf("the document: %w", err)
 	}
 	return executor.Explain(j), nil

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"time"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
@@ -28,6 +29,16 @@ func (a *Agent) kinds() executor.Kinds {
 		"settings":   step.Settings{Dir: c.confDir(), Try: a.trySettings, Reload: a.reloadSettings},
 		"upload":     step.Upload{Policy: policy},
 	}
+}
+
+// Kinds are those of a device that nobody has configured: they tell whether a
+// job's parameters are good. What its owner's policy says only a device knows.
+func Kinds() executor.Kinds {
+	a := &Agent{path: DefaultPath}
+	a.config.Store(defaults(filepath.Dir(DefaultPath)))
+	list := a.kinds()
+	list["settings"] = step.Settings{Try: tryAlone}
+	return list
 }
 
 // WorkerArg is the argument with which this program is a DataWorker.

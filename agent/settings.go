@@ -2,6 +2,7 @@ package agent
 
 import (
 	"errors"
+	"path/filepath"
 	"reflect"
 )
 
@@ -29,6 +30,13 @@ func (a *Agent) trySettings(name, content string, offered bool) error {
 		return err
 	}
 	return c.Link.files()
+}
+
+// tryAlone tells why no agent could run with that file in conf.d, whatever else
+// its configuration says.
+func tryAlone(name, content string, _ bool) error {
+	c := defaults(filepath.Dir(DefaultPath))
+	return c.read(name+".toml", []byte(content), "policy")
 }
 
 // reloadSettings puts conf.d into force after a change. Where it says what it

@@ -3,6 +3,7 @@ package executor
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -224,6 +225,10 @@ func (r Record) endUndo(err error, can func(i int) bool) Record {
 		s.State = Undone
 	case err == nil && s.Reason != Cancel{}.Error():
 		s.Reason += "; undone"
+	case errors.Is(err, ErrNoUndo) && r.At.Phase == Back:
+		s.Reason = bounded(err.Error())
+	case errors.Is(err, ErrNoUndo):
+		s.Reason = bounded(s.Reason + "; " + err.Error())
 	case err != nil:
 		s.Undo.Failures++
 		if s.Undo.Failures < maxUndoFailures && s.Undo.Interrupted < maxInterruptions {

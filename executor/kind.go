@@ -3,6 +3,7 @@ package executor
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 )
 
@@ -23,10 +24,15 @@ type Kind interface {
 
 // An Undoer can take its change back: at any time after Run was first called,
 // cut at any moment itself, and twice. What it needs for that was saved before
-// the change was made. ctx is not ended by a cancel.
+// the change was made. ctx is not ended by a cancel. ErrNoUndo says that this
+// step, unlike others of its kind, has no way back.
 type Undoer interface {
 	Undo(ctx context.Context, t *Task) error
 }
+
+// ErrNoUndo is what an Undo returns that can take nothing back, and never could:
+// it is not tried again, and is no undo that failed.
+var ErrNoUndo = errors.New("it has no undo: what it did stays")
 
 // A Trialist says whether its every change is on trial: where the step has no
 // confirm, it has one of 3 minutes. Its change can cut the device off.

@@ -27,6 +27,8 @@ func TestRun(t *testing.T) {
 		{"a:fails=9 | b:fails=9 c", "a b c", "failed step a: broken: failed failed succeeded"},
 		{"a | b", "a", "succeeded: succeeded pending"},
 		{"a:undo,back,stuck b:fails=9 | c", "a b -a -a -a c", "failed undo failed: step a: stuck: succeeded failed succeeded"},
+		{"a:undo,back,none b:fails=9 | c", "a b -a c", "failed step b: broken: succeeded failed succeeded"},
+		{"a:undo,fails=9,none b", "a -a", "failed step a: broken; a: it has no undo: what it did stays: failed pending"},
 		{"a:reboot b", "a a b", "succeeded: succeeded succeeded"},
 		{"a:bomb b", "a a a", "failed step a: interrupted 3 times: failed pending"},
 		{"a:bomb,max=1 b", "a", "failed step a: interrupted 1 times: failed pending"},

@@ -73,7 +73,8 @@ type filler struct {
 }
 
 // fill returns the parameters with every open Text filled in. Only content,
-// url, the words of argv and the values of env and uci can be open.
+// url, the words of argv, validate and apply, and the values of env, headers
+// and uci can be open.
 func (f *filler) fill(with json.RawMessage) (json.RawMessage, error) {
 	if !bytes.Contains(with, []byte(`"jq"`)) && !bytes.Contains(with, []byte(`"secret"`)) {
 		return with, nil
@@ -113,9 +114,9 @@ func (f *filler) field(m map[string]any, key string) (err error) {
 	switch key {
 	case "content", "url":
 		m[key], err = f.text(m[key])
-	case "argv":
+	case "argv", "validate", "apply":
 		err = f.list(m[key])
-	case "env", "uci":
+	case "env", "headers", "uci":
 		values, _ := m[key].(map[string]any)
 		for name := range values {
 			if _, several := values[name].([]any); several {
@@ -150,6 +151,9 @@ func (f *filler) text(v any) (any, error) {
 	m, open := v.(map[string]any)
 	if !open {
 		return v, nil
+	}
+	if m["jq"] == nil && m["secret"] == nil { // a plugin's own, of the same name
+		return v, f.walk(v)
 	}
 	if name, ok := m["secret"].(string); ok {
 		if f.secret == nil {

@@ -73,6 +73,7 @@ type with struct {
 	Reboot bool `json:"reboot"` // it reboots the device once
 	Bomb   bool `json:"bomb"`   // every attempt takes the device down
 	Stuck  bool `json:"stuck"`  // its undo fails
+	None   bool `json:"none"`   // it has no undo after all
 }
 
 func (k kind) Check(json.RawMessage) error { return nil }
@@ -126,6 +127,9 @@ func (k undoKind) Undo(ctx context.Context, t *Task) error {
 		return err
 	}
 	k.w.trace = append(k.w.trace, "-"+t.Step)
+	if p.None {
+		return fmt.Errorf("%s: %w", t.Step, ErrNoUndo)
+	}
 	if p.Stuck {
 		return errors.New("stuck")
 	}
@@ -166,6 +170,8 @@ func stepOf(name, opts string, j *Job) Step {
 			p.Reboot = true
 		case "bomb":
 			p.Bomb = true
+		case "none":
+			p.None = true
 		case "stuck":
 			p.Stuck = true
 		case "retry":
@@ -180,7 +186,7 @@ func stepOf(name, opts string, j *Job) Step {
 			s.IfInterrupted, s.Check = Verify, json.RawMessage(`"`+value+`"`)
 		}
 	}
-	s.With, _ = json.Marshal(map[string]any{"fails": p.Fails, "reboot": p.Reboot, "bomb": p.Bomb, "stuck": p.Stuck})
+	s.With, _ = json.Marshal(map[string]any{"fails": p.Fails, "reboot": p.Reboot, "bomb": p.Bomb, "stuck": p.Stuck, "none": p.None})
 	return s
 }
 

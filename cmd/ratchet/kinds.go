@@ -4,37 +4,22 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/ratchetd/ratchet/agent"
 	"github.com/ratchetd/ratchet/executor"
-	"github.com/ratchetd/ratchet/executor/step"
 )
 
-// kindNames are all the kinds there are. A device may run fewer: its facts say which.
-var kindNames = []string{"certificate", "command", "config", "data", "diagnostic", "download", "file", "firmware",
-	"keys", "package", "plugin", "reboot", "service", "settings", "update", "upload"}
-
-// checked are the kinds whose parameters can be judged without a device.
-var checked = executor.Kinds{
-	"command":    step.Command{},
-	"config":     step.Config{},
-	"data":       step.Data{},
-	"diagnostic": step.Diagnostic{},
-	"download":   step.Download{},
-	"file":       step.File{},
-	"package":    step.Package{},
-	"plugin":     step.Plugin{},
-	"reboot":     step.Reboot{},
-	"service":    step.Service{},
-	"upload":     step.Upload{},
-}
+// coming are kinds of the contract that no agent has yet. A device may run
+// fewer than there are: its facts say which.
+var coming = []string{"certificate", "firmware", "keys", "update"}
 
 // checkKinds holds a job with one step against that step's kind.
 func checkKinds(j executor.Job) error {
-	kind := j.Steps[0].Kind
-	if !slices.Contains(kindNames, kind) {
-		return fmt.Errorf("steps[0].%s: no such kind or field", kind)
-	}
-	if checked[kind] == nil {
+	kinds, kind := agent.Kinds(), j.Steps[0].Kind
+	if kinds[kind] == nil && slices.Contains(coming, kind) {
 		return nil
 	}
-	return checked.Check(j)
+	if kinds[kind] == nil {
+		return fmt.Errorf("steps[0].%s: no such kind or field", kind)
+	}
+	return kinds.Check(j)
 }

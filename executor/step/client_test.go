@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
 )
 
@@ -38,6 +39,29 @@ func TestASecretHeaderStaysWithItsHost(t *testing.T) {
 	}
 	if got := other.Get("X-Api-Key") + other.Get("Referer"); got != "" {
 		t.Errorf("got %q at the other host, want nothing", got)
+	}
+}
+
+// Before the device has filled a header in, its name is judged; after, its text.
+func TestAHeaderMayBeASecret(t *testing.T) {
+	for _, c := range []struct{ headers, want string }{
+		{`{"Authorization":{"secret":"token"}}`, ""},
+		{`{"X-Device":{"jq":".facts.device"}}`, ""},
+		{`{"Host":{"secret":"token"}}`, "the agent sets this one itself"},
+		{`{"X-Token":{"secret":"../token"}}`, "secret: "},
+		{`{"X-Token":"two\r\nlines"}`, "no HTTP header"},
+	} {
+		for with, kind := range map[string]executor.Kind{
+			`"to":"/a","sha256":"` + digest(nil) + `"`: step.Download{},
+			`"paths":["/a"]`: step.Upload{},
+		} {
+			err := kind.Check([]byte(`{"url":"http://h/",` + with + `,"headers":` + c.headers + `}`))
+			if c.want == "" && err != nil {
+				t.Errorf("%T %s: got %v, want nothing", kind, c.headers, err)
+			} else if c.want != "" {
+				wantError(t, err, c.want)
+			}
+		}
 	}
 }
 

@@ -34,8 +34,8 @@ const configTimeout = 10 * time.Minute // of validate and apply together
 type configWith struct {
 	Files    []json.RawMessage   `json:"files"`
 	UCI      map[string]uciValue `json:"uci"`
-	Validate []string            `json:"validate"`
-	Apply    []string            `json:"apply"`
+	Validate []executor.Word     `json:"validate"`
+	Apply    []executor.Word     `json:"apply"`
 
 	files []fileWith
 	edits []uciEdits // by package
@@ -64,11 +64,14 @@ func (k Config) permits(w configWith) error {
 			return err
 		}
 	}
-	if err := k.Policy.Command(w.Validate); err != nil {
-		return fmt.Errorf("validate: %w", err)
-	}
-	if err := k.Policy.Command(w.Apply); err != nil {
-		return fmt.Errorf("apply: %w", err)
+	for name, argv := range w.programs() {
+		list, open := words(argv)
+		if open { // it is asked again once the device has filled it in
+			continue
+		}
+		if err := k.Policy.Command(list); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
 	}
 	return nil
 }
@@ -93,15 +96,21 @@ func (k Config) parse(with json.RawMessage) (w configWith, err error) {
 	if err := k.checkPaths(w); err != nil {
 		return w, err
 	}
-	for name, argv := range map[string][]string{"validate": w.Validate, "apply": w.Apply} {
-		if argv == nil {
+	for name, argv := range w.programs() {
+		list, open := words(argv)
+		if argv == nil || open {
 			continue
 		}
-		if err := checkArgv(argv); err != nil {
+		if err := checkArgv(list); err != nil {
 			return w, fmt.Errorf("%s: %w", name, err)
 		}
 	}
 	return w, nil
+}
+
+// programs are what the step runs, by parameter.
+func (w *configWith) programs() map[string][]executor.Word {
+	return map[string][]executor.Word{"validate": w.Validate, "apply": w.Apply}
 }
 
 func (k Config) checkPaths(w configWith) error {
@@ -205,7 +214,8 @@ func (c *configuring) apply(ctx context.Context) error {
 	if len(c.with.Apply) == 0 {
 		return nil
 	}
-	return c.run(ctx, c.with.Apply)
+	apply, _ := words(c.with.Apply)
+	return c.run(ctx, apply)
 }
 
 func (c *configuring) run(ctx context.Context, apply []string) error {

@@ -37,7 +37,8 @@ func (c *configuring) keep(context.Context) error {
 // willAct saves that files are replaced and applied from here on.
 func (c *configuring) willAct(dirty bool) error {
 	if len(c.state.Apply) == 0 && len(c.with.Apply) > 0 {
-		c.state.Apply, dirty = c.with.Apply, true
+		c.state.Apply, _ = words(c.with.Apply)
+		dirty = true
 	}
 	if !dirty {
 		return nil
@@ -88,7 +89,8 @@ func (c *configuring) validate(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("validate: preparing the folder to run in: %w", err)
 	}
-	p := tool{argv: c.with.Validate, dir: tree, env: map[string]string{"RATCHET_PREPARED": tree}}
+	argv, _ := words(c.with.Validate)
+	p := tool{argv: argv, dir: tree, env: map[string]string{"RATCHET_PREPARED": tree}}
 	if err := p.run(ctx, c.t, c.Groups); err != nil {
 		return fmt.Errorf("validate: nothing was changed: %w", err)
 	}

@@ -38,6 +38,7 @@ func TestConfigRefuses(t *testing.T) {
 		`{"uci":{"a.b":null,"a.b.c":"x"}}`:                                               "uci.a.b.c: a.b is deleted by the same step",
 		`{"uci":{"a.b.c":{"secret":"../x"}}}`:                                            "uci.a.b.c: secret: ",
 		`{"uci":{"a.b.c":"x"},"validate":["a\u0000b"]}`:                                  "validate: [0]: holds a NUL byte",
+		`{"uci":{"a.b.c":"x"},"apply":["a",{"secret":"s"}]}`:                             "apply[1]: a secret must not stand here",
 		`{"uci":{"a.b.c":"x","a.b.c":"y"}}`:                                              "given twice",
 		`{"files":{"path":"/a"}}`:                                                        "files: ",
 		`{"files":[{"path":"/a","content":"","mode":"0999"}],"uci":{"a.b.c":["d","e"]}}`: "files[0]: mode: ",
@@ -46,6 +47,7 @@ func TestConfigRefuses(t *testing.T) {
 	}
 	for _, with := range []string{
 		`{"uci":{"a.b.c":{"jq":".vars.x"},"a.b.d":{"secret":"psk"},"a.b.e":[{"jq":".vars.y"},"z"],"a.b.f":null,"a.@b[0].g":""}}`,
+		`{"files":[{"path":"/a","content":"1"}],"validate":[{"jq":".vars.x"}],"apply":["ifup",{"jq":".vars.y"}]}`,
 		`{"files":[{"path":"/a","content":"1"},{"path":"/b","absent":true}],"validate":["true"],"apply":["true"]}`,
 	} {
 		if err := (step.Config{}).Check([]byte(with)); err != nil {

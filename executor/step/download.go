@@ -12,8 +12,6 @@ import (
 	"net/url"
 	"os"
 	"regexp"
-	"slices"
-	"strings"
 
 	"github.com/ratchetd/ratchet/executor"
 )
@@ -29,13 +27,13 @@ type Download struct {
 }
 
 type downloadWith struct {
-	URL     executor.Word     `json:"url"`
-	SHA256  string            `json:"sha256"`
-	To      string            `json:"to"`
-	Mode    string            `json:"mode"`
-	Owner   string            `json:"owner"`
-	Rate    executor.Size     `json:"rate"`
-	Headers map[string]string `json:"headers"`
+	URL     executor.Word `json:"url"`
+	SHA256  string        `json:"sha256"`
+	To      string        `json:"to"`
+	Mode    string        `json:"mode"`
+	Owner   string        `json:"owner"`
+	Rate    executor.Size `json:"rate"`
+	Headers headers       `json:"headers"`
 }
 
 // Check implements executor.Kind.
@@ -76,27 +74,10 @@ func parseDownload(with json.RawMessage) (w downloadWith, err error) {
 	if err := checkPath(w.To); err != nil {
 		return w, fmt.Errorf("to: %w", err)
 	}
-	if err := checkHeaders(w.Headers); err != nil {
+	if err := w.Headers.check(); err != nil {
 		return w, err
 	}
 	return w, checkAttrs(w.Mode, w.Owner)
-}
-
-var (
-	headerName = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
-	ownHeaders = []string{"range", "if-range", "accept-encoding", "host", "connection", "content-length", "transfer-encoding"}
-)
-
-func checkHeaders(h map[string]string) error {
-	for name, value := range h {
-		switch {
-		case !headerName.MatchString(name) || strings.ContainsAny(value, "\r\n\x00"):
-			return fmt.Errorf("headers: %q: no HTTP header", name)
-		case slices.Contains(ownHeaders, strings.ToLower(name)):
-			return fmt.Errorf("headers: %q: the agent sets this one itself", name)
-		}
-	}
-	return nil
 }
 
 // downloadState is a download's checkpoint.
@@ -214,7 +195,7 @@ func (s *downloading) bring(ctx context.Context, want attrs) error {
 
 func (s *downloading) fetch() Fetch {
 	return Fetch{
-		URL: s.with.URL.S, Policy: s.Policy, SHA256: s.with.SHA256, Header: s.with.Headers, Part: s.part(), Rate: int64(s.with.Rate),
+		URL: s.with.URL.S, Policy: s.Policy, SHA256: s.with.SHA256, Header: s.with.Headers.filled(), Part: s.part(), Rate: int64(s.with.Rate),
 		Every: s.Every, Boot: s.t.Boot, Client: s.Client, Files: s.Files, From: s.state.Fetch,
 		Save: func(c Checkpoint) error {
 			s.state.Fetch = c

@@ -106,7 +106,7 @@ func (k Plugin) Undo(ctx context.Context, t *executor.Task) error {
 		return err
 	}
 	if status.Exited() && status.ExitStatus() == noVerb {
-		return fmt.Errorf("the plugin %s has no undo: what it did stays", c.with.Name)
+		return fmt.Errorf("the plugin %s: %w", c.with.Name, executor.ErrNoUndo)
 	}
 	return judge(status, []int{0})
 }

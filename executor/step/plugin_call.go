@@ -59,11 +59,12 @@ func (c *calling) call(ctx context.Context, verb string) (syscall.WaitStatus, er
 	if err != nil {
 		return 0, err
 	}
+	p.files = l.theirs
 	ctx, cancel := context.WithCancel(ctx)
 	var status syscall.WaitStatus
 	var died error
 	go func() {
-		status, died = p.runWith(ctx, l.theirs...)
+		status, died = p.run(ctx)
 		l.hangUp()
 	}()
 	defer func() { // also when a Save panics, as the suite's do

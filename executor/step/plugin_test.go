@@ -111,7 +111,7 @@ func TestPluginThatWasDoneIsNotRunAgain(t *testing.T) {
 }
 
 func TestPluginUndo(t *testing.T) {
-	for status, want := range map[int]string{0: "", 1: "exit status 1", 64: "the plugin p has no undo: what it did stays"} {
+	for status, want := range map[int]string{0: "", 1: "exit status 1", 64: "the plugin p: it has no undo: what it did stays"} {
 		a, k := plugged(t, fmt.Sprintf("exit %d", status))
 		err := a.undo(k)
 		if want == "" && err != nil {

@@ -2,6 +2,7 @@ package step
 
 import (
 	"encoding/json"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -33,6 +34,9 @@ func TestPolicyIsTheOwnersWord(t *testing.T) {
 		{Download{Policy: p}, `{"url":"http://a.example.com@evil.org/x","sha256":"` + sum + `","to":"` + dir + `/a"}`, "policy.urls"},
 		{Download{Policy: p}, `{"url":"http://a.example.com/x","sha256":"` + sum + `","to":"/etc/a"}`, "policy.paths"},
 		{Diagnostic{Policy: p}, `{"checks":[{"command":["/bin/sh","-c","true"]}]}`, "policy.commands"},
+		{Config{Policy: p}, `{"files":[{"path":"` + dir + `/a","content":"x"}],"apply":["/bin/echo",{"jq":".vars.x"}]}`, ""},
+		{Config{Policy: p}, `{"files":[{"path":"` + dir + `/a","content":"x"}],"apply":["/bin/sh"]}`, "apply: /bin/sh: policy.commands"},
+		{Config{Policy: p}, `{"files":[{"path":"/etc/a","content":"x"}]}`, "policy.paths"},
 		{Diagnostic{Policy: p}, `{"checks":[{"memory":true,"repair":["/sbin/reboot"]}]}`, "policy.commands"},
 		{Diagnostic{Policy: p}, `{"collect":{"commands":[["/bin/cat","/etc/shadow"]],"to":"` + dir + `/b"}}`, "policy.commands"},
 	} {
@@ -49,5 +53,24 @@ func TestPolicyIsTheOwnersWord(t *testing.T) {
 	}
 	if err := p.PermitCheck(json.RawMessage(`{"command":["/bin/sh"]}`)); err == nil {
 		t.Error("a check may run what a step may not")
+	}
+}
+
+// What the device fills in is judged when it is known: before anything is
+// written.
+func TestAProgramThatTheDeviceFillsInIsJudgedBeforeItRuns(t *testing.T) {
+	dir := t.TempDir()
+	k := Config{Policy: Policy{Commands: []string{"/bin/echo"}}}
+	open := `{"files":[{"path":"` + dir + `/a","content":"x"}],"apply":[{"jq":".vars.program"}]}`
+	if err := k.Check(json.RawMessage(open)); err != nil {
+		t.Errorf("got %v while it is open, want nothing", err)
+	}
+	filled := strings.Replace(open, `{"jq":".vars.program"}`, `"/bin/sh"`, 1)
+	task := executor.NewTask(executor.Task{With: json.RawMessage(filled), Dir: filepath.Join(dir, "undo")}, nil, nil, nil)
+	if err := k.Run(t.Context(), task); err == nil || !strings.Contains(err.Error(), "policy.commands") {
+		t.Errorf("got %v, want policy.commands in it", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "a")); err == nil {
+		t.Error("the file was written for a program that may not run")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"os"
 	"os/exec"
 	"runtime"
 	"strings"
@@ -27,6 +28,7 @@ type process struct {
 	nice           int
 	as             *syscall.Credential
 	stdout, stderr io.Writer
+	files          []*os.File // its descriptors 3 and up; they stay open here
 	groups         Groups
 	log            *slog.Logger
 }
@@ -66,7 +68,7 @@ func (p *process) command() (*exec.Cmd, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = p.stdout, p.stderr, drain
+	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles, cmd.WaitDelay = p.stdout, p.stderr, p.files, drain
 	if p.stdin != "" {
 		cmd.Stdin = strings.NewReader(p.stdin)
 	}

@@ -27,11 +27,11 @@ type Upload struct {
 }
 
 type uploadWith struct {
-	Paths   []string          `json:"paths"`
-	URL     executor.Word     `json:"url"`
-	Method  string            `json:"method"`
-	Headers map[string]string `json:"headers"`
-	Name    string            `json:"name"`
+	Paths   []string      `json:"paths"`
+	URL     executor.Word `json:"url"`
+	Method  string        `json:"method"`
+	Headers headers       `json:"headers"`
+	Name    string        `json:"name"`
 }
 
 // Check implements executor.Kind.
@@ -65,7 +65,7 @@ func parseUpload(with json.RawMessage) (w uploadWith, err error) {
 			return w, err
 		}
 	}
-	return w, checkHeaders(w.Headers)
+	return w, w.Headers.check()
 }
 
 // target is where to send what is called name, unless the step says how to

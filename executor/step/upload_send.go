@@ -57,7 +57,7 @@ func (u *upload) stall() time.Duration { return cmp.Or(u.Stall, 5*time.Minute) }
 
 // loop tries until the server has all of it.
 func (u *upload) loop(ctx context.Context) error {
-	u.Client = withRules(u.Client, u.with.Headers, u.Policy)
+	u.Client = withRules(u.Client, u.with.Headers.filled(), u.Policy)
 	defer u.Client.CloseIdleConnections()
 	// To follow one would show another server what only this one was to get.
 	u.Client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
@@ -162,7 +162,7 @@ func (u *upload) request(ctx context.Context, b *body) (*http.Request, error) {
 	// RFC 3230, and not Content-MD5 or Content-Type, for old presigned URLs sign
 	// those two, nor x-amz-..., for new ones sign every one of that sort.
 	req.Header.Set("Digest", "sha-256="+base64.StdEncoding.EncodeToString(u.sum))
-	for name, value := range u.with.Headers {
+	for name, value := range u.with.Headers.filled() {
 		req.Header.Set(name, value)
 	}
 	return req, nil
