@@ -116,7 +116,7 @@ type ending struct {
 // what comes next. can tells whether the i-th step's kind is an Undoer.
 func (r Record) end(e ending, can func(i int) bool) Record {
 	r, s := r.own()
-	s.State, s.Reason, s.Trial = e.state, bounded(e.reason), false
+	s.State, s.Reason, s.Trial, s.Confirmed = e.state, bounded(e.reason), false, false
 	if e.state != Failed {
 		return r.onward()
 	}
@@ -196,13 +196,14 @@ func (r Record) close(state State, reason string) Record {
 }
 
 // beginUndo starts the Undo under the cursor.
-func (r Record) beginUndo() Record {
+func (r Record) beginUndo(boot string) Record {
 	r, s := r.own()
 	if s.Undo == nil {
 		s.Undo = &UndoRecord{}
 	}
 	s.Undo.Running = true
 	s.Undo.Attempts++
+	s.Boot, s.CutExpected = boot, false
 	r.State = Undoing
 	return r
 }

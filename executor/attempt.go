@@ -35,14 +35,17 @@ func (w *walk) attempt(ctx context.Context, begun string) error {
 	t := w.task(out)
 	t.Begun = begun
 	var err error
-	if !w.rec().Trial { // else the change is made, and what it had to say is kept
+	if rec := w.rec(); !rec.Trial && !rec.Confirmed { // else the change is made, and what it had to say is kept
 		if err = w.fill(ctx, t); err == nil {
 			err = w.guard(func() error { return w.run(ctx, t) })
 		}
 		w.keep(t, out)
 	}
-	if c := w.confirm(); err == nil && c != nil {
+	if c := w.confirm(); err == nil && c != nil && !w.rec().Confirmed {
 		err = w.trial(ctx, c)
+	}
+	if err == nil {
+		err = w.makeFinal(ctx, t)
 	}
 	w.took(time.Since(start))
 	if err != nil && len(t.secrets) > 0 {
@@ -87,7 +90,7 @@ func (w *walk) judge(cause, err error) error {
 
 // fail ends the attempt under the cursor; with a retry left, after a pause.
 func (w *walk) fail(err error) {
-	last := w.rec().Trial // a change that was not confirmed is undone, not made again
+	last := w.rec().Trial || w.rec().Confirmed // a change that was not confirmed is undone, not made again
 	w.change(w.r.end(ending{state: Failed, reason: w.mask(err.Error()), last: last}, w.can))
 	if !w.r.State.Final() && w.rec().State == Pending {
 		w.pause = time.Duration(w.step().Retry.Delay)
@@ -97,7 +100,8 @@ func (w *walk) fail(err error) {
 // undo runs the Undo under the cursor once. It is not ended by a cancel.
 func (w *walk) undo(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx)
-	if u := w.rec().Undo; u != nil && u.Running { // it was cut
+	rebooted := w.rec().CutExpected && w.rec().Boot != w.Boot
+	if u := w.rec().Undo; u != nil && u.Running && !rebooted { // it was cut
 		if u.Interrupted > 0 && w.Settle != nil {
 			w.Settle(ctx)
 		}
@@ -107,7 +111,8 @@ func (w *walk) undo(ctx context.Context) error {
 			return nil
 		}
 	}
-	w.change(w.r.beginUndo())
+	begun := w.rec().Boot
+	w.change(w.r.beginUndo(w.Boot))
 	if err := w.put(); err != nil {
 		return err
 	}
@@ -116,7 +121,7 @@ func (w *walk) undo(ctx context.Context) error {
 	ctx, unstop := w.untilStopped(ctx, grace)
 	defer unstop()
 	t := w.task(&tail{})
-	t.Attempt = w.rec().Undo.Attempts
+	t.Attempt, t.Begun = w.rec().Undo.Attempts, begun
 	_ = w.fill(ctx, t) // what cannot be filled in any more stays open: most undos need none of it
 	err := w.guard(func() error { return w.Kinds[w.step().Kind].(Undoer).Undo(ctx, t) })
 	if err != nil && w.stopping() {
@@ -208,6 +213,7 @@ func (w *walk) task(out *tail) *Task {
 	if w.Dir == "" {
 		t.Dir = ""
 	}
+	t.warn = func(text string) { w.change(w.r.warn("step " + step.Name + ": " + text)) }
 	t.progress = func(fraction float64) {
 		w.tell(t, Live{Progress: min(max(fraction, 0), 1)})
 	}

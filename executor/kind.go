@@ -38,6 +38,13 @@ var ErrNoUndo = errors.New("it has no undo: what it did stays")
 // confirm, it has one of 3 minutes. Its change can cut the device off.
 type Trialist interface{ OnTrial() bool }
 
+// A Confirmer makes its change final: Confirm is called once the step's trial,
+// if it has one, was withstood, and again after a cut in it. An error fails the
+// step, which is then undone. What is filled into parameters may be open.
+type Confirmer interface {
+	Confirm(ctx context.Context, t *Task) error
+}
+
 // Kinds are the kinds that this device can run, by name.
 type Kinds map[string]Kind
 

@@ -93,6 +93,7 @@ type StepRecord struct {
 	CutExpected bool            `json:"cutExpected,omitempty"` // it was about to reboot the device
 	Trial       bool            `json:"trial,omitempty"`       // its change is made and waits to be confirmed
 	Trials      int             `json:"trials,omitempty"`      // trials that were cut
+	Confirmed   bool            `json:"confirmed,omitempty"`   // its trial was withstood; what is left is its kind's Confirm
 	Undo        *UndoRecord     `json:"undo,omitempty"`
 	Output      string          `json:"-"` // tail of the last attempt
 	Result      json.RawMessage `json:"-"`

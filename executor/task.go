@@ -34,6 +34,7 @@ type Task struct {
 	saved    json.RawMessage
 	save     func(state json.RawMessage, cutExpected bool) error
 	progress func(fraction float64)
+	warn     func(text string)
 }
 
 // NewTask returns a Task with the given saved state, which calls save and
@@ -69,6 +70,14 @@ func (t *Task) checkpoint(v any, cutExpected bool) error {
 	}
 	t.saved = state
 	return nil
+}
+
+// Warn gives the job a warning for the operator, which the next Save makes
+// durable and tells. It is called by the goroutine that Run is called in.
+func (t *Task) Warn(text string) {
+	if t.warn != nil {
+		t.warn(text)
+	}
 }
 
 // Progress tells how far the attempt is, 0 to 1. It is cheap and not journaled.

@@ -56,6 +56,24 @@ func (w *walk) trial(ctx context.Context, c *Confirm) error {
 	return nil
 }
 
+// makeFinal lets a Confirmer make its change final. That the trial was withstood
+// is on disk first: a cut in it begins no trial again.
+func (w *walk) makeFinal(ctx context.Context, t *Task) error {
+	k, ok := w.Kinds[w.step().Kind].(Confirmer)
+	if !ok {
+		return nil
+	}
+	r, rec := w.r.own()
+	if !rec.Confirmed {
+		rec.Confirmed = true
+		w.change(r)
+		if err := w.put(); err != nil {
+			return err
+		}
+	}
+	return w.guard(func() error { return k.Confirm(ctx, t) })
+}
+
 // unconfirmed is why a trial ended; the change is then undone, not made again.
 func unconfirmed(within time.Duration, err error) error {
 	return fmt.Errorf("not confirmed within %s: %w", within, err)

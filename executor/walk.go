@@ -142,7 +142,7 @@ func (w *walk) settle(ctx context.Context) (bool, error) {
 		}
 	}
 	switch {
-	case rec.Trial: // it was done: only its trial is to be held again
+	case rec.Trial || rec.Confirmed: // it was done: only its trial is to be held again, or its end
 	case step.IfInterrupted == Fail:
 		why := map[State]string{Running: "interrupted", Stopped: "the agent was stopped in it"}[rec.State]
 		w.change(w.r.resume(Fail))
