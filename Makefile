@@ -3,7 +3,7 @@
 GO         ?= go
 FUZZTIME   ?= 20s
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
-DEBS        = mosquitto mosquitto-clients qemu-user-static xz-utils shellcheck
+DEBS        = mosquitto mosquitto-clients minisign jq qemu-user-static xz-utils shellcheck
 SUDO        = $(if $(filter 0,$(shell id -u)),,sudo)
 
 # Without VERSION a program tells the version that Go noted in it.
@@ -70,7 +70,7 @@ bench: build
 # Sessions with mosquitto, and the same code on other processors: big-endian
 # 32 bit, little-endian 32 bit, and the one that most boards have.
 e2e: e2e-mips e2e-mipsle e2e-armv7
-	RATCHET_E2E=1 $(GO) test ./cmd/ratchetd ./scripts/mosquitto -run E2E -count=1 -timeout 20m
+	RATCHET_E2E=1 $(GO) test ./cmd/... ./scripts/mosquitto -run E2E -count=1 -timeout 20m
 
 QEMU_mips   = qemu-mips-static
 QEMU_mipsle = qemu-mipsel-static

@@ -6,13 +6,16 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/executor"
 	"github.com/spf13/cobra"
 )
 
 func (s *session) cancelCommand() *cobra.Command {
 	var to []string
+	var g signing
 	cmd := &cobra.Command{
 		Use:   "cancel JOB",
 		Short: "End a job wherever it is offered",
@@ -20,21 +23,19 @@ func (s *session) cancelCommand() *cobra.Command {
 what was begun where the step can, and report cancelled; devices that are away
 do so when they come. A device where the job is already done leaves it so.
 
-Without --to it finds out by itself where the job is offered.`,
+Without --to it finds out by itself where the job is offered. Devices with
+policy.keys take a signed cancel only: --sign. What --print writes can also be
+given to the device itself: ratchetd cancel JOB FILE.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkCancel(args[0], to); err != nil {
 				return usageError{err}
 			}
-			c, err := s.dial(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer c.close()
-			return s.cancel(cmd.Context(), c, args[0], to)
+			return s.cancel(cmd.Context(), args[0], to, g)
 		},
 	}
 	cmd.Flags().StringSliceVar(&to, "to", nil, "only there: `device/ID`, group/NAME or all")
+	g.flags(cmd.Flags())
 	s.link.flags(cmd.Flags())
 	_ = cmd.RegisterFlagCompletionFunc("to", completeTo)
 	return cmd
@@ -49,7 +50,42 @@ func checkCancel(job string, to []string) error {
 	return checkJobID(job)
 }
 
-func (s *session) cancel(ctx context.Context, c *client, job string, to []string) error {
+func (s *session) cancel(ctx context.Context, job string, to []string, g signing) error {
+	if err := s.open(&g); err != nil {
+		return err
+	}
+	text, err := cancelText(job, g)
+	if err != nil {
+		return err
+	}
+	if g.print {
+		_, err = fmt.Fprintf(s.out, "%s\n", text)
+		return err
+	}
+	c, err := s.dial(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	return s.sendCancel(ctx, c, job, to, text, g.key != nil)
+}
+
+// cancelText is what is sent. A signed cancel must expire, or a broker could
+// bring it out again for ever; it outlives what submit lets jobs live.
+func cancelText(job string, g signing) ([]byte, error) {
+	c := struct {
+		ID      string        `json:"id"`
+		Cancel  bool          `json:"cancel"`
+		Expires executor.Time `json:"expires,omitzero"`
+	}{ID: job, Cancel: true}
+	if g.key != nil {
+		c.Expires.Time = time.Now().UTC().Truncate(time.Second).Add(defaultLife)
+	}
+	text, err := json.Marshal(c)
+	return dialect.Envelope{Job: string(text), Signature: g.sign(text, job)}.Payload(), err
+}
+
+func (s *session) sendCancel(ctx context.Context, c *client, job string, to []string, text []byte, signed bool) error {
 	r := newRoster()
 	if err := c.settle(ctx, func(m message) { r.take(m) }, dialect.OfferFilters(c.root, job)...); err != nil {
 		return err
@@ -61,15 +97,8 @@ func (s *session) cancel(ctx context.Context, c *client, job string, to []string
 	if len(to) == 0 {
 		return fmt.Errorf("job %s is offered nowhere: say with --to whose it is", job)
 	}
-	text, err := json.Marshal(struct {
-		ID     string `json:"id"`
-		Cancel bool   `json:"cancel"`
-	}{job, true})
-	if err != nil {
-		return err
-	}
 	for _, t := range to {
-		if offers[t].cancel {
+		if offers[t].cancel && (offers[t].signature != "" || !signed) {
 			fmt.Fprintf(s.out, "%s  was cancelled already (%s)\n", job, t)
 			continue
 		}

@@ -63,9 +63,9 @@ func (d document) index(name string) int {
 	return slices.IndexFunc(d.members, func(m member) bool { return m.name == name })
 }
 
-// with returns the document with the member set to a string.
-func (d document) with(name, value string) document {
-	changed, set := slices.Clone(d.members), member{name, quoted(value)}
+// with returns the document with the member set to a value.
+func (d document) with(name string, value json.RawMessage) document {
+	changed, set := slices.Clone(d.members), member{name, value}
 	if i := d.index(name); i >= 0 {
 		changed[i] = set
 	} else {

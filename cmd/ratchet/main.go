@@ -99,8 +99,8 @@ Exit codes: 0 done, 1 error, 2 usage, 3 the job failed somewhere.`,
 	root.SetIn(s.in)
 	root.SetOut(s.out)
 	root.SetErr(s.err)
-	root.AddCommand(s.submitCommand(), s.watchCommand(), s.jobsCommand(), s.cancelCommand(),
-		s.devicesCommand(), s.validateCommand(), s.explainCommand(), s.demoCommand(), s.versionCommand())
+	root.AddCommand(s.submitCommand(), s.watchCommand(), s.jobsCommand(), s.cancelCommand(), s.devicesCommand(),
+		s.validateCommand(), s.explainCommand(), s.keyCommand(), s.demoCommand(), s.versionCommand())
 	return root
 }
 

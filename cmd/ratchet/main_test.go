@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -25,9 +26,24 @@ func TestMain(m *testing.M) {
 //	told DEVICE JOB FILE  it tells the status in FILE
 //	retained TOPIC FILE   what lies at TOPIC, below the root, goes to FILE
 //	publish TOPIC FILE    the other way round
-func TestSessions(t *testing.T) {
+func TestSessions(t *testing.T) { runSessions(t, "testdata/*.txtar") }
+
+// TestE2EKeys are the sessions that need a gigabyte of memory for every use of
+// a protected key.
+func TestE2EKeys(t *testing.T) {
+	if os.Getenv("RATCHET_E2E") == "" {
+		t.Skip("set RATCHET_E2E=1, as make e2e does")
+	}
+	runSessions(t, "testdata/e2e/*.txtar")
+}
+
+func runSessions(t *testing.T, pattern string) {
+	files, err := filepath.Glob(pattern)
+	if err != nil || len(files) == 0 {
+		t.Fatal("no sessions:", err)
+	}
 	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata",
+		Files:               files,
 		RequireExplicitExec: true,
 		UpdateScripts:       os.Getenv("UPDATE") != "",
 		Setup: func(env *testscript.Env) error {

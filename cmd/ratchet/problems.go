@@ -38,7 +38,7 @@ func findProblems(text []byte) []error {
 	}
 	if good.index("id") < 0 {
 		found = append(found, errors.New("id: missing: want 1 to 64 of A-Z a-z 0-9 _ -"))
-		good = good.with("id", "x")
+		good = good.with("id", quoted("x"))
 	}
 	if _, err := executor.Parse(good.text()); err != nil {
 		found = append(found, err)

@@ -46,6 +46,8 @@ type offer struct {
 	percent *float64
 	cancel  bool
 	err     error // it cannot be read; every device rejects it
+
+	signature string // of text; empty when it is not signed
 }
 
 func newRoster() *roster {
@@ -105,9 +107,9 @@ func readOffer(payload []byte) offer {
 	}
 	var c struct{ Cancel bool }
 	if json.Unmarshal([]byte(e.Job), &c) == nil && c.Cancel {
-		return offer{cancel: true}
+		return offer{cancel: true, signature: e.Signature}
 	}
-	o := offer{text: []byte(e.Job)}
+	o := offer{text: []byte(e.Job), signature: e.Signature}
 	if e.Rollout != nil {
 		o.percent = &e.Rollout.Percent
 	}

@@ -1,12 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +20,7 @@ type submission struct {
 	percent float64
 	force   bool
 	partial bool // percent was given
+	signing
 }
 
 func (s *session) submitCommand() *cobra.Command {
@@ -39,10 +37,15 @@ it when they come.
 A job without created gets one, and expires 30 days later, unless it has a
 schedule. Submitting the same file again changes nothing; with another --percent
 it widens the rollout. Another document under an id that is in use is refused,
-for the devices would refuse it.`,
+for the devices would refuse it.
+
+With --sign the job is signed; where it names no audience, --to is written as
+one. Widening the rollout of a signed job needs no key. FILE may also be an
+envelope, as --print writes it; then its text and signature are sent as they are.`,
 		Example: `  ratchet submit wifi.yaml --to group/routers --watch
   ratchet submit wifi.yaml --to all --percent 10
-  jq .job saved.json | ratchet submit - --to device/gw-7`,
+  ratchet submit wifi.yaml --to group/routers --sign jobs.key --print >signed.json
+  ratchet submit signed.json --to group/routers --percent 10`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			sub.partial = cmd.Flags().Changed("percent")
@@ -58,6 +61,7 @@ for the devices would refuse it.`,
 	f.Float64Var(&sub.percent, "percent", 100, "offer it to this stable `share` of the devices only")
 	f.BoolVar(&sub.force, "force", false, "replace another document that is offered under this id")
 	f.BoolVar(&follow, "watch", false, "watch it until it is done")
+	sub.signing.flags(f)
 	w.flags(f)
 	s.link.flags(f)
 	_ = cmd.RegisterFlagCompletionFunc("to", completeTo)
@@ -90,8 +94,18 @@ func validTo(to string) bool {
 // submit offers the job. Whoever wants to watch it listens before it is sent,
 // so that nothing is missed.
 func (s *session) submit(ctx context.Context, file string, sub submission, follow bool, w watching) error {
-	doc, job, err := s.readJob(file, sub.id)
+	d, err := s.readJob(file, sub.id)
 	if err != nil {
+		return err
+	}
+	if err := s.open(&sub.signing); err != nil {
+		return err
+	}
+	if sub.print {
+		e, err := sub.settle(d, nil)
+		if err == nil {
+			_, err = fmt.Fprintf(s.out, "%s\n", e.Payload())
+		}
 		return err
 	}
 	c, err := s.dial(ctx)
@@ -99,23 +113,23 @@ func (s *session) submit(ctx context.Context, file string, sub submission, follo
 		return err
 	}
 	defer c.close()
-	v := newView(job.ID, w.waitOffline)
-	filters := dialect.OfferFilters(c.root, job.ID)
+	v := newView(d.job.ID, w.waitOffline)
+	filters := dialect.OfferFilters(c.root, d.job.ID)
 	if follow {
 		filters = v.filters(c.root)
 	}
 	if err := c.settle(ctx, func(m message) { v.take(m) }, filters...); err != nil {
 		return err
 	}
-	text, err := settleText(doc, job, v.offers[job.ID], sub.force)
+	e, err := sub.settle(d, v.offers[d.job.ID])
 	if err != nil {
 		return err
 	}
-	m := message{topic: dialect.Topic{To: sub.to, Name: job.ID}, payload: sub.payload(text)}
+	m := message{topic: dialect.Topic{To: sub.to, Name: d.job.ID}, payload: e.Payload()}
 	if err := c.publish(ctx, m.topic, m.payload); err != nil {
 		return err
 	}
-	s.receipt(sub, job.ID, text, follow && w.json)
+	s.receipt(sub, d.job.ID, e, follow && w.json)
 	if v.take(m); !follow {
 		return nil
 	}
@@ -123,21 +137,16 @@ func (s *session) submit(ctx context.Context, file string, sub submission, follo
 }
 
 // receipt says what was sent; where JSON is to follow it keeps out of its way.
-func (s *session) receipt(sub submission, id string, text []byte, aside bool) {
+func (s *session) receipt(sub submission, id string, e dialect.Envelope, aside bool) {
 	out := s.out
 	if aside {
 		out = s.err
 	}
-	fmt.Fprintf(out, "%s  offered to %s%s\ndigest %s\n", id, sub.to, sub.shareInWords(), executor.Digest(text))
-}
-
-// payload is the document, in an envelope if it is for a share of the devices.
-func (sub submission) payload(text []byte) []byte {
-	e := dialect.Envelope{Job: string(text)}
-	if sub.partial {
-		e.Rollout = &executor.Rollout{Percent: sub.percent}
+	signed := ""
+	if e.Signature != "" {
+		signed = ", signed"
 	}
-	return e.Payload()
+	fmt.Fprintf(out, "%s  offered to %s%s%s\ndigest %s\n", id, sub.to, sub.shareInWords(), signed, executor.Digest([]byte(e.Job)))
 }
 
 func (sub submission) shareInWords() string {
@@ -145,58 +154,4 @@ func (sub submission) shareInWords() string {
 		return ""
 	}
 	return fmt.Sprintf(", %g %% of the devices", sub.percent)
-}
-
-// readJob reads and checks a job file; what is wrong is one error, a line each.
-func (s *session) readJob(file, id string) (document, executor.Job, error) {
-	src, err := s.read(file)
-	if err != nil {
-		return document{}, executor.Job{}, err
-	}
-	if doc, err := splitDocument(src.text); err == nil && id != "" {
-		src.text = doc.with("id", id).text()
-	}
-	job, err := src.job()
-	if err != nil {
-		return document{}, job, err
-	}
-	doc, err := splitDocument(src.text)
-	return doc, job, err
-}
-
-// settleText decides what is sent: the text that is offered already where this
-// is the same job, else the document with created and expires.
-func settleText(doc document, job executor.Job, earlier map[string]offer, force bool) ([]byte, error) {
-	now := executor.Time{Time: time.Now().UTC().Truncate(time.Second)}
-	text := complete(doc, job, now, executor.Time{Time: now.Add(defaultLife)}).text()
-	if len(text) > executor.MaxDocument {
-		return nil, fmt.Errorf("the document has %d bytes: at most %d are taken", len(text), executor.MaxDocument)
-	}
-	for _, to := range slices.Sorted(maps.Keys(earlier)) {
-		o := earlier[to]
-		same := complete(doc, job, o.job.Created, o.job.Expires).text()
-		switch {
-		case bytes.Equal(same, o.text):
-			return same, nil
-		case force:
-		case o.cancel:
-			return nil, fmt.Errorf("job %s was cancelled (%s): the devices will not run it again; take another id with --id", job.ID, to)
-		default:
-			return nil, fmt.Errorf("another document is offered as %s (%s): devices that know the id refuse a second one; "+
-				"take another id with --id, or replace it with --force", job.ID, to)
-		}
-	}
-	return text, nil
-}
-
-// complete writes created and expires where the author left them out. A
-// recurring job has no end unless its author names one.
-func complete(doc document, job executor.Job, created, expires executor.Time) document {
-	if job.Expires.IsZero() && job.Schedule == "" && !expires.IsZero() {
-		doc = doc.with("expires", expires.Format(time.RFC3339))
-	}
-	if job.Created.IsZero() && !created.IsZero() {
-		doc = doc.with("created", created.Format(time.RFC3339))
-	}
-	return doc
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/spf13/cobra"
 )
@@ -60,9 +61,12 @@ type source struct {
 	name  string
 	text  []byte
 	lines map[string]int
+
+	signature string // of text, where the file was an envelope
 }
 
-// read reads a job file. YAML is told by its name, or by not beginning like JSON.
+// read reads a job file, which may be an envelope. YAML is told by its name, or
+// by not beginning like JSON.
 func (s *session) read(file string) (source, error) {
 	src := source{name: file}
 	in := s.in
@@ -80,6 +84,8 @@ func (s *session) read(file string) (source, error) {
 	}
 	if isYAML(file, src.text) {
 		src.text, src.lines, err = fromYAML(src.text)
+	} else if e, bad := dialect.OpenEnvelope(src.text); bad == nil && e.Signature != "" {
+		src.text, src.signature = []byte(e.Job), e.Signature
 	}
 	if err != nil {
 		return src, errors.New(src.place(err))

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/executor"
+)
+
+// A draft is a job as it was read, before it is decided what is sent.
+type draft struct {
+	doc       document
+	job       executor.Job
+	signature string // of its exact text; empty unless it came with one
+}
+
+// readJob reads and checks a job file; what is wrong is one error, a line each.
+func (s *session) readJob(file, id string) (draft, error) {
+	src, err := s.read(file)
+	if err != nil {
+		return draft{}, err
+	}
+	if id != "" && src.signature != "" {
+		return draft{}, errors.New("--id: the file holds a signed job, whose text cannot be changed")
+	}
+	if doc, err := splitDocument(src.text); err == nil && id != "" {
+		src.text = doc.with("id", quoted(id)).text()
+	}
+	job, err := src.job()
+	if err != nil {
+		return draft{}, err
+	}
+	doc, err := splitDocument(src.text)
+	return draft{doc, job, src.signature}, err
+}
+
+// settle decides what is sent: the text that is offered already where this is
+// the same job, else the document with all that it lacks.
+func (sub submission) settle(d draft, earlier map[string]offer) (dialect.Envelope, error) {
+	e, err := sub.settleText(d, earlier)
+	if err == nil && sub.key != nil {
+		err = sub.seal(&e)
+	}
+	if sub.partial {
+		e.Rollout = &executor.Rollout{Percent: sub.percent}
+	}
+	return e, err
+}
+
+// seal signs what is about to be sent.
+func (sub submission) seal(e *dialect.Envelope) error {
+	job, err := executor.Parse([]byte(e.Job))
+	if err == nil {
+		err = signable([]byte(e.Job), job)
+	}
+	e.Signature = sub.sign([]byte(e.Job), job.ID)
+	return err
+}
+
+func (sub submission) settleText(d draft, earlier map[string]offer) (dialect.Envelope, error) {
+	now := executor.Time{Time: time.Now().UTC().Truncate(time.Second)}
+	fresh := executor.Job{Created: now, Expires: executor.Time{Time: now.Add(defaultLife)}}
+	if sub.key != nil {
+		fresh.Audience = []string{sub.to}
+	}
+	text := d.complete(fresh)
+	if len(text) > executor.MaxDocument {
+		return dialect.Envelope{}, fmt.Errorf("the document has %d bytes: at most %d are taken", len(text), executor.MaxDocument)
+	}
+	for _, to := range slices.Sorted(maps.Keys(earlier)) {
+		o := earlier[to]
+		switch {
+		case sub.same(d, o):
+			return dialect.Envelope{Job: string(o.text), Signature: cmp.Or(d.signature, o.signature)}, nil
+		case sub.force:
+		case o.cancel:
+			return dialect.Envelope{}, fmt.Errorf("job %s was cancelled (%s): the devices will not run it again; take another id with --id", d.job.ID, to)
+		default:
+			return dialect.Envelope{}, fmt.Errorf("another document is offered as %s (%s): devices that know the id refuse a second one; "+
+				"take another id with --id, or replace it with --force", d.job.ID, to)
+		}
+	}
+	return dialect.Envelope{Job: string(text), Signature: d.signature}, nil
+}
+
+// same tells whether an earlier offer is this job. What the tool had written
+// for one audience is another document for others.
+func (sub submission) same(d draft, o offer) bool {
+	as := o.job
+	if !slices.Contains(as.Audience, sub.to) {
+		as.Audience = nil
+	}
+	return !o.cancel && bytes.Equal(d.complete(as), o.text)
+}
+
+// complete is the document with created, expires and audience where the author
+// left them out and by has them. A recurring job has no end unless its author
+// names one, and what is signed stays as it is.
+func (d draft) complete(by executor.Job) []byte {
+	doc := d.doc
+	if d.signature != "" {
+		return doc.text()
+	}
+	if len(d.job.Audience) == 0 && len(by.Audience) > 0 {
+		audience, _ := json.Marshal(by.Audience) // strings always encode
+		doc = doc.with("audience", audience)
+	}
+	if d.job.Expires.IsZero() && d.job.Schedule == "" && !by.Expires.IsZero() {
+		doc = doc.with("expires", quoted(by.Expires.Format(time.RFC3339)))
+	}
+	if d.job.Created.IsZero() && !by.Created.IsZero() {
+		doc = doc.with("created", quoted(by.Created.Format(time.RFC3339)))
+	}
+	return doc.text()
+}
