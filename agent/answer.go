@@ -121,7 +121,7 @@ func (a *Agent) answerJobs(say func(any) error) error {
 }
 
 func (a *Agent) job(id string) (dialect.JobStatus, error) {
-	r, ok, err := a.db.Record(id)
+	r, ok, err := a.db.Record(a.keyOf(id))
 	if err == nil && !ok {
 		err = fmt.Errorf("no job %s is known here", id)
 	}

@@ -28,7 +28,8 @@ type conn struct {
 	lost    chan error    // gets one error when the connection breaks
 	gone    chan struct{} // closed when it is of no more use: no answer comes any more
 	ending  sync.Once
-	resumed bool // the broker had the session
+	resumed bool          // the broker had the session
+	renew   time.Duration // after so long it is made anew, with a new password; 0: never
 }
 
 // An inbound is a message that waits to be decided and then acknowledged.
@@ -39,12 +40,12 @@ type inbound struct {
 
 // dial connects. Messages go to inbox, in order and unacknowledged, also those
 // that a resumed session brings before dial returns.
-func dial(ctx context.Context, c *Config, will *dialect.Message, now func() time.Time, inbox chan<- inbound) (*conn, error) {
-	o, err := clientOptions(c, will, now)
+func dial(ctx context.Context, c *Config, how dialect.Connection, now func() time.Time, inbox chan<- inbound) (*conn, error) {
+	o, renew, err := clientOptions(c, how, now)
 	if err != nil {
 		return nil, err
 	}
-	n := &conn{lost: make(chan error, 1), gone: make(chan struct{})}
+	n := &conn{lost: make(chan error, 1), gone: make(chan struct{}), renew: renew}
 	o.SetDefaultPublishHandler(func(_ mqtt.Client, m mqtt.Message) {
 		in := inbound{dialect.Message{Topic: m.Topic(), Payload: m.Payload(), Retain: m.Retained()}, m.Ack}
 		select {
@@ -68,27 +69,27 @@ func dial(ctx context.Context, c *Config, will *dialect.Message, now func() time
 	return n, nil
 }
 
-func clientOptions(c *Config, will *dialect.Message, now func() time.Time) (*mqtt.ClientOptions, error) {
-	o := mqtt.NewClientOptions().AddBroker(c.Link.Broker).SetClientID(c.Device).
-		SetProtocolVersion(4).SetCleanSession(false).SetKeepAlive(keepAlive).
+func clientOptions(c *Config, how dialect.Connection, now func() time.Time) (o *mqtt.ClientOptions, renew time.Duration, err error) {
+	o = mqtt.NewClientOptions().AddBroker(c.Link.Broker).SetClientID(c.Device).
+		SetProtocolVersion(4).SetCleanSession(how.Clean).SetKeepAlive(keepAlive).
 		SetConnectTimeout(connectTimeout).SetWriteTimeout(replyTimeout).
 		SetCustomOpenConnectionFn(open).SetAutoReconnect(false).SetConnectRetry(false).SetAutoAckDisabled(true).SetOrderMatters(true)
-	if will != nil {
+	if will := how.Will; will != nil {
 		o.SetBinaryWill(will.Topic, will.Payload, 1, will.Retain)
 	}
 	if err := c.Link.files(); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	conf, err := c.tlsConfig(now)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	o.SetTLSConfig(conf)
-	password, err := c.password()
+	l, err := c.login(now())
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	return o.SetUsername(c.Link.Username).SetPassword(password), nil
+	return o.SetUsername(l.username).SetPassword(l.password), l.renew, nil
 }
 
 // explainConnect says what to do about the refusals that a configuration can mend.

@@ -18,7 +18,8 @@ import (
 // that it is there. It tells whether all retained offers are fetched.
 func (s *session) greet(ctx context.Context) (anew bool, err error) {
 	remembers := s.db.New()
-	if remembers {
+	how := s.dialect().Connection()
+	if remembers && !how.Recalls {
 		if err := s.remember(ctx); err != nil {
 			return false, err
 		}
@@ -30,7 +31,11 @@ func (s *session) greet(ctx context.Context) (anew bool, err error) {
 			return false, err
 		}
 	}
-	first := append(s.dialect().Hello(), s.presence()...)
+	var first []dialect.Message
+	if !how.Asks {
+		first = s.dialect().Hello()
+	}
+	first = append(first, s.presence()...)
 	if anew {
 		facts := s.facts()
 		s.link.facts.Store(&facts)
@@ -42,7 +47,11 @@ func (s *session) greet(ctx context.Context) (anew bool, err error) {
 		}
 	}
 	s.link.up(s)
-	s.told.resend(!s.conn.resumed && !remembers, s.clock.now())
+	if how.Receipts {
+		s.told.renew()
+	} else {
+		s.told.resend(!s.conn.resumed && !remembers, s.clock.now())
+	}
 	s.alerts.resend()
 	return anew, nil
 }
@@ -52,8 +61,9 @@ func (s *session) greet(ctx context.Context) (anew bool, err error) {
 func (s *session) subscribe(ctx context.Context) error {
 	t := s.dialect().Topics()
 	topics := append(slices.Clone(t.Jobs), t.Own...)
+	clean := s.dialect().Connection().Clean
 	var had []string
-	if saved, err := s.db.Get("topics"); err == nil && saved != nil {
+	if saved, err := s.db.Get("topics"); err == nil && saved != nil && !clean {
 		_ = json.Unmarshal(saved, &had) // at worst a topic too many is unsubscribed or not
 	}
 	gone := slices.DeleteFunc(slices.Clone(had), func(f string) bool { return slices.Contains(topics, f) })
@@ -68,7 +78,7 @@ func (s *session) subscribe(ctx context.Context) error {
 	for _, f := range denied {
 		s.log.Warn("the broker denies this device the right to read a topic; what it brings is missing", "topic", f)
 	}
-	if slices.Equal(had, topics) {
+	if clean || slices.Equal(had, topics) {
 		return nil
 	}
 	saved, err := json.Marshal(topics)
@@ -84,6 +94,9 @@ func (s *session) subscribe(ctx context.Context) error {
 // rest, without a word. On a slow link it waits longer for the end of them.
 func (s *session) remember(ctx context.Context) error {
 	filters := s.dialect().Topics().ReadBack
+	if len(filters) == 0 {
+		return s.journal.ReadBack(nil)
+	}
 	s.watch()
 	began := time.Now()
 	denied, err := s.conn.subscribe(ctx, filters, 0)

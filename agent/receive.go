@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,17 +17,23 @@ import (
 // errNotForUs is a job that this device has no part in, and says nothing of.
 var errNotForUs = errors.New("not for this device")
 
+// Why an offer becomes no job, though nothing is wrong with it.
+var (
+	errNoRoom = errors.New("no room")
+	errLost   = errors.New("journal lost")
+)
+
 // offer accepts a job, refuses it with a precise reason, or takes it for none
 // of this device's business. It returns the refusal. One that came over the
 // link waits for quiet, since its cancel may be behind it.
 func (a *Agent) offer(ctx context.Context, o dialect.Offer, fromLink bool) error {
-	digest := executor.Digest(o.Text)
-	known, used, err := a.db.Known(o.ID)
+	refused := executor.Record{Key: keyOf(o), ID: o.ID, Digest: executor.Digest(o.Text), Origin: o.Origin, State: executor.Rejected}
+	known, used, err := a.db.Known(refused.Key)
 	switch {
 	case err != nil:
-		a.refuse(o.ID, digest, fmt.Errorf("the journal cannot be read: %w", err))
+		a.refuse(refused, fmt.Errorf("the journal cannot be read: %w", err))
 		return err
-	case used && o.Err == nil && (known == digest || known == ""):
+	case used && (o.Key != "" || o.Err == nil && (known == refused.Digest || known == "")):
 		return nil // once is enough
 	case used:
 		return a.reused(o.ID, o.Err)
@@ -35,10 +42,24 @@ func (a *Agent) offer(ctx context.Context, o dialect.Offer, fromLink bool) error
 	if err == nil {
 		err = a.accept(r, fromLink)
 	}
-	if err != nil && !errors.Is(err, errNotForUs) && !errors.Is(err, errReused) {
-		a.refuse(o.ID, digest, err)
-	}
+	a.refused(refused, err)
 	return err
+}
+
+// keyOf is the key of the Record that an offer becomes.
+func keyOf(o dialect.Offer) string { return cmp.Or(o.Key, o.ID) }
+
+// refused tells why an offer became no job, if whoever made it is to hear of it.
+func (a *Agent) refused(r executor.Record, why error) {
+	switch {
+	case why == nil, errors.Is(why, errReused):
+		return
+	case errors.Is(why, errNotForUs) && !a.dialect().Connection().Receipts:
+		return
+	case errors.Is(why, errLost), errors.Is(why, errNoRoom):
+		r.State = executor.Failed // nothing is wrong with the job: it may be tried again
+	}
+	a.refuse(r, why)
 }
 
 var errReused = errors.New("was used by another document: choose a new id")
@@ -66,7 +87,10 @@ func reasonOf(err error) string {
 
 // judge turns an offer into the first Record of its job.
 func (a *Agent) judge(ctx context.Context, o dialect.Offer) (executor.Record, error) {
-	if o.Err != nil {
+	switch {
+	case o.Begun:
+		return executor.Record{}, errLost
+	case o.Err != nil:
 		return executor.Record{}, o.Err
 	}
 	by, err := a.verify(o.Text, o.Signature)
@@ -90,7 +114,7 @@ func (a *Agent) judge(ctx context.Context, o dialect.Offer) (executor.Record, er
 		return executor.Record{}, err
 	}
 	r := executor.NewRecord(job, o.Text, a.clock.stamp())
-	r.Origin, r.By = o.Origin, by
+	r.Key, r.Origin, r.By = keyOf(o), o.Origin, by
 	return r, nil
 }
 
@@ -203,11 +227,13 @@ func (a *Agent) accept(r executor.Record, fromLink bool) error {
 	switch {
 	case err != nil:
 		a.alerts.raise("no-room", "critical", "a job could not be stored: "+err.Error())
-		return fmt.Errorf("no room: %w", err)
+		return fmt.Errorf("%w: %w", errNoRoom, err)
 	case verdict == store.NoRoom:
 		a.alerts.raise("no-room", "warning", "the journal is full: jobs are refused until finished ones are pruned")
 		a.makeRoom()
-		return errors.New("no room: the journal is full")
+		return fmt.Errorf("%w: the journal is full", errNoRoom)
+	case verdict == store.Reused && r.Key != r.ID:
+		return nil
 	case verdict == store.Reused: // two offers came at once, by the link and the socket
 		return a.reused(r.ID, nil)
 	case verdict == store.Known:
@@ -232,10 +258,14 @@ func (a *Agent) makeRoom() {
 
 // refuse tells a refusal from RAM: it costs no flash, and the offer, which is
 // retained, is judged again after a restart.
-func (a *Agent) refuse(id, digest string, why error) {
-	a.log.Debug("refused", "job", id, "err", why)
-	r := executor.Record{Key: id, ID: id, Digest: digest, State: executor.Rejected, Reason: why.Error()}
-	a.told.say(word{id: id, messages: a.dialect().Status(dialect.Report{Record: r})})
+func (a *Agent) refuse(r executor.Record, why error) {
+	a.log.Debug("refused", "job", r.ID, "err", why)
+	r.Reason = why.Error()
+	if a.dialect().Connection().Receipts {
+		a.told.refuse(r)
+		return
+	}
+	a.told.say(word{id: r.ID, messages: a.dialect().Status(dialect.Report{Record: r})})
 }
 
 // cancel ends a job wherever it is, or remembers that it is not to begin. Where
@@ -244,11 +274,31 @@ func (a *Agent) cancel(c dialect.Cancel) error {
 	if err := a.verifyCancel(c); err != nil {
 		return err
 	}
-	if err := a.journal.Cancel(c.ID); err != nil {
-		a.log.Error("a cancel is not in the journal yet", "job", c.ID, "err", err)
-		a.running.remember(c.ID)
-	}
-	a.running.cancel(c.ID, executor.Cancel{})
-	a.queue.poke()
+	a.end(a.keyOf(c.ID), "")
 	return nil
+}
+
+// end cancels the job with this key.
+func (a *Agent) end(key, reason string) {
+	if err := a.journal.Cancel(key); err != nil {
+		a.log.Error("a cancel is not in the journal yet", "job", key, "err", err)
+		a.running.remember(key)
+	}
+	a.running.cancel(key, executor.Cancel{Reason: reason})
+	a.queue.poke()
+}
+
+// keyOf finds the Record that is meant by an id: the newest, where a service
+// gave the same job more than once.
+func (a *Agent) keyOf(id string) string {
+	if _, known, err := a.db.Known(id); known || err != nil {
+		return id
+	}
+	records, err := a.db.Records()
+	for _, r := range slices.Backward(records) {
+		if err == nil && r.ID == id {
+			return r.Key
+		}
+	}
+	return id
 }

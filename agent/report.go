@@ -29,6 +29,7 @@ type reports struct {
 	lines    []dialect.LogLine
 	held     int // bytes in lines
 	seq      map[string]int
+	receipts receipts
 	idle     bool
 	signal   chan struct{}
 }
@@ -43,7 +44,7 @@ type overlay struct {
 }
 
 func newReports() *reports {
-	return &reports{overlay: map[string]overlay{}, again: map[string]bool{}, seq: map[string]int{}, signal: make(chan struct{}, 1)}
+	return &reports{overlay: map[string]overlay{}, again: map[string]bool{}, seq: map[string]int{}, receipts: newReceipts(), signal: make(chan struct{}, 1)}
 }
 
 // wake says that there is something to tell.
@@ -169,6 +170,7 @@ func (a *Agent) report(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-a.told.signal:
+		case <-a.told.overdue():
 		}
 		n := a.link.current()
 		if n == nil {
@@ -206,7 +208,7 @@ func (a *Agent) tell(ctx context.Context, n *conn) error {
 		records = append(records, more...)
 	}
 	if err == nil {
-		err = a.tellRecords(ctx, n, records)
+		err = a.tellRecords(ctx, n, append(records, a.told.refusals()...))
 	}
 	if err != nil {
 		a.told.putBack(d)
@@ -240,8 +242,12 @@ func (a *Agent) retold(again map[string]bool, resend func(executor.Record) bool)
 	return records, nil
 }
 
-// tellRecords sends statuses; one is told when the broker has taken it.
+// tellRecords sends statuses; one is told when the broker has taken it or,
+// where the service sends receipts, with its receipt.
 func (a *Agent) tellRecords(ctx context.Context, n *conn, records []executor.Record) error {
+	if a.dialect().Connection().Receipts {
+		return a.tellService(ctx, n, records)
+	}
 	for len(records) > 0 {
 		some := records[:min(inFlight, len(records))]
 		records = records[len(some):]
@@ -266,7 +272,7 @@ func (t *reports) over(r executor.Record) dialect.Report {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	o := t.overlay[r.Key]
-	report := dialect.Report{Record: r, Waiting: o.waiting}
+	report := dialect.Report{Record: r, Waiting: o.waiting, Taken: t.receipts.taken[r.Key], Bare: t.receipts.bare[r.Key] == r.Rev+1}
 	if at := r.At.Step; at < len(r.Steps) && at < r.Job.Total() && r.Job.StepAt(at).Name == o.step && r.Steps[at].Attempts == o.attempt {
 		report.Progress = o.progress
 	}

@@ -18,6 +18,7 @@ type session struct {
 	inbox  chan inbound
 	wanted uint64        // the state of topics, facts and credentials that it was made for
 	hushed chan struct{} // closed once the job topics are quiet
+	opened chan struct{} // closed once the service said what it holds open
 
 	mu   sync.Mutex
 	last time.Time       // when a job topic last brought something
@@ -31,9 +32,9 @@ type session struct {
 func (a *Agent) session(ctx context.Context, asked chan<- error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s := &session{Agent: a, inbox: make(chan inbound, 64), wanted: a.link.wants(), hushed: make(chan struct{})}
+	s := &session{Agent: a, inbox: make(chan inbound, 64), wanted: a.link.wants(), hushed: make(chan struct{}), opened: make(chan struct{})}
 	var err error
-	if s.conn, err = dial(ctx, a.config.Load(), a.dialect().Will(), a.clock.now, s.inbox); err != nil {
+	if s.conn, err = dial(ctx, a.config.Load(), a.dialect().Connection(), a.clock.now, s.inbox); err != nil {
 		answer(asked, err)
 		return unmade{err}
 	}
@@ -48,10 +49,14 @@ func (a *Agent) session(ctx context.Context, asked chan<- error) error {
 		return err
 	}
 	loops.Go(func() { s.hush(ctx, anew) })
+	loops.Go(func() { s.ask(ctx) })
 	answer(asked, nil)
 	select {
 	case err := <-s.conn.lost:
 		return err
+	case <-after(s.conn.renew):
+		s.depart()
+		return redial{}
 	case asked := <-a.link.redial:
 		s.depart()
 		return redial{asked}
@@ -100,13 +105,19 @@ func (s *session) inHand(n int) {
 // is durable or is decided again when the retained message comes again. So the
 // message can be acknowledged, whatever it was.
 func (s *session) receive(ctx context.Context, m dialect.Message) {
-	switch e := s.dialect().Receive(m).(type) {
+	for _, e := range s.dialect().Receive(m) {
+		s.act(ctx, e)
+	}
+}
+
+func (s *session) act(ctx context.Context, e dialect.Event) {
+	switch e := e.(type) {
 	case dialect.Offer:
 		if s.db.New() {
 			return // a kept session is early: what it brings comes again behind the read-back
 		}
 		_ = s.offer(ctx, e, true) // the refusal is told by its status
-		s.touch(e.ID)
+		s.touch(keyOf(e))
 	case dialect.Cancel:
 		if err := s.cancel(e); err != nil {
 			s.log.Warn("a cancel was refused", "job", e.ID, "err", err)
@@ -121,6 +132,8 @@ func (s *session) receive(ctx context.Context, m dialect.Message) {
 		}
 	case dialect.Told:
 		s.readBack(e.Status)
+	default:
+		s.answered(e)
 	}
 }
 
@@ -170,6 +183,13 @@ func (s *session) watch() {
 // after two minutes of chatter.
 func (s *session) silence(ctx context.Context, d time.Duration) error {
 	began := time.Now()
+	if s.dialect().Connection().Asks {
+		select {
+		case <-s.opened:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 	s.touch("")
 	for time.Since(began) < settling {
 		s.mu.Lock()

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
 )
 
@@ -191,7 +192,7 @@ func TestFilesThatAreMissingKeepTheConfigurationUsable(t *testing.T) {
 		t.Fatalf("got %v, %v, want a configuration and an error about link.ca", c, err)
 	}
 	ctx := within(t, 5*time.Second)
-	if _, err := dial(ctx, c, nil, time.Now, nil); err == nil || !strings.Contains(err.Error(), "link.ca: ") {
+	if _, err := dial(ctx, c, dialect.Connection{}, time.Now, nil); err == nil || !strings.Contains(err.Error(), "link.ca: ") {
 		t.Errorf("got %v from the connection, want one about link.ca", err)
 	}
 }

@@ -35,6 +35,18 @@ func (c *Config) tlsConfig(now func() time.Time) (*tls.Config, error) {
 	return conf, nil
 }
 
+// login is with what a device logs in, besides its certificate.
+type login struct {
+	username, password string
+	renew              time.Duration // after so long it logs in anew; 0: never
+}
+
+// login is made anew for each connection: a password may be for some time only.
+func (c *Config) login(time.Time) (login, error) {
+	password, err := c.password()
+	return login{username: c.Link.Username, password: password}, err
+}
+
 // password is what link.passwordFile holds, without the newline behind it.
 func (c *Config) password() (string, error) {
 	if c.Link.PasswordFile == "" {

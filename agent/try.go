@@ -20,12 +20,14 @@ func TryBroker(ctx context.Context, c *Config) ([]string, error) {
 	a := &Agent{}
 	a.config.Store(c)
 	d := a.dialect()
+	how := d.Connection()
+	how.Will = nil // whoever only looks leaves nothing behind
 	inbox, began := make(chan inbound), time.Now()
 	go func() { // what comes stays unacknowledged: it is the daemon's
 		for range inbox {
 		}
 	}()
-	n, err := dial(ctx, c, nil, time.Now, inbox)
+	n, err := dial(ctx, c, how, time.Now, inbox)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to %s: %w", c.Link.Broker, err)
 	}

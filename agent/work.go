@@ -20,52 +20,52 @@ const gateEvery = 5 * time.Second
 // running is the job that runs, so that a cancel finds it.
 type running struct {
 	mu    sync.Mutex
-	id    string
+	key   string
 	end   context.CancelCauseFunc
 	early map[string]bool // cancelled, and not in the journal yet
 }
 
 // remember keeps a cancel that the journal could not take.
-func (r *running) remember(id string) {
+func (r *running) remember(key string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.early == nil {
 		r.early = map[string]bool{}
 	}
 	if len(r.early) < maxWords {
-		r.early[id] = true
+		r.early[key] = true
 	}
 }
 
-func (r *running) remembers(id string) bool {
+func (r *running) remembers(key string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.early[id]
+	return r.early[key]
 }
 
 // forget hands what was remembered to the journal, which works again.
-func (r *running) forget(keep func(id string) error) {
+func (r *running) forget(keep func(key string) error) {
 	r.mu.Lock()
 	early := r.early
 	r.early = nil
 	r.mu.Unlock()
-	for id := range early {
-		if keep(id) != nil {
-			r.remember(id)
+	for key := range early {
+		if keep(key) != nil {
+			r.remember(key)
 		}
 	}
 }
 
-func (r *running) set(id string, cancel context.CancelCauseFunc) {
+func (r *running) set(key string, cancel context.CancelCauseFunc) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.id, r.end = id, cancel
+	r.key, r.end = key, cancel
 }
 
-func (r *running) cancel(id string, cause error) {
+func (r *running) cancel(key string, cause error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.id == id && r.end != nil {
+	if r.key == key && r.end != nil {
 		r.end(cause)
 	}
 }
@@ -121,10 +121,10 @@ func (a *Agent) run(ctx context.Context, x *executor.Executor, key string) (wait
 	}
 	job, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
-	a.running.set(r.ID, cancel)
+	a.running.set(key, cancel)
 	defer a.running.set("", nil)
-	if a.db.Cancelled(r.ID) || a.running.remembers(r.ID) {
-		cancel(executor.Cancel{})
+	if a.db.Cancelled(key) || a.running.remembers(key) {
+		cancel(executor.Cancel{Reason: a.told.closing(key)})
 	}
 	x.Kinds = a.kinds()
 	if most := a.config.Load().Policy.MaxTime; r.Job.Timeout == 0 && most > 0 {

@@ -22,29 +22,33 @@ type Dialect interface {
 	// Jobs are the topic filters that bring offers and cancels; Own are the
 	// other ones; ReadBack bring what this device once told of its jobs.
 	Topics() Topics
-	// Will is what the broker says for a device that vanished; nil for none.
-	Will() *Message
+	// Connection is how to speak with the service.
+	Connection() Connection
 	// Hello is what to send after every connect, such as asking for work.
 	Hello() []Message
-	// Receive tells what a message means; nil means nothing to this device.
-	Receive(Message) Event
-	// Status tells a job's state. Its messages are idempotent by Rev.
+	// Receive tells what a message means, in order; none means nothing to this device.
+	Receive(Message) []Event
+	// Status tells a job's state. Its messages are idempotent by Rev. None means
+	// that there is nothing to tell of this state.
 	Status(Report) []Message
 	// Tell turns everything else that a device says into messages: Presence,
-	// Facts, Health, Alert, LogLine, Data or Forgotten.
+	// Facts, Health, Alert, LogLine, Data, Forgotten or Ask.
 	Tell(any) []Message
 }
 
 // Topics are filters to subscribe to.
 type Topics struct{ Jobs, Own, ReadBack []string }
 
-// Event is what a message means: Offer, Cancel, Cleared, Told or Presence.
+// Event is what a message means: Offer, Cancel, Cleared, Told or Presence; from
+// a service also Receipt, Closed, Open or Past.
 type Event any
 
 // Offer is a job that somebody wants done. Err says why its envelope or text
 // cannot be read; then the rest but ID may be empty.
 type Offer struct {
 	ID        string // the topic's id
+	Key       string // for Record.Key, where the id is not enough; then it alone says which job it is
+	Begun     bool   // the service has it that this device began the job: without a Record the journal was lost
 	Scope     string // device, group or all
 	Text      []byte // the document's exact text
 	Signature string // minisign signature, or empty
@@ -80,6 +84,8 @@ type Report struct {
 	Record   executor.Record
 	Waiting  string  // why it waits; empty when it does not
 	Progress float64 // of the step under way, 0 to 1
+	Taken    bool    // the service has taken a status of this job since the agent started
+	Bare     bool    // the service refused what it says: tell the state alone
 }
 
 // Facts are what target sees; Health one sample or several that waited.

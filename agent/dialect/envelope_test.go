@@ -38,7 +38,7 @@ func TestOnlyTextsBeyondTheLimitAreRefusedForTheirSize(t *testing.T) {
 		{"signed and too long", signed(document(executor.MaxDocument+1, "x")), "the document has 131073 bytes: at most 131072 are taken"},
 		{"beyond any payload", signed(strings.Repeat("x", MaxPayload)), "the payload has "},
 	} {
-		o, ok := Plain{Root: "r", Device: "gw-1"}.Receive(Message{Topic: "r/jobs/all/wifi", Payload: c.payload}).(Offer)
+		o, ok := one(t, Plain{Root: "r", Device: "gw-1"}.Receive(Message{Topic: "r/jobs/all/wifi", Payload: c.payload})).(Offer)
 		if !ok || o.ID != "wifi" {
 			t.Fatalf("%s: got %+v, want an offer of wifi", c.name, o)
 		}

@@ -33,9 +33,9 @@ func (p Plain) Topics() Topics {
 	}
 }
 
-// Will says that the device is gone.
-func (p Plain) Will() *Message {
-	return &Message{Topic: p.own("state", ""), Payload: marshal(Presence{}), Retain: true}
+// Connection has a will, which says that the device is gone.
+func (p Plain) Connection() Connection {
+	return Connection{Will: &Message{Topic: p.own("state", ""), Payload: marshal(Presence{}), Retain: true}}
 }
 
 // Hello has nothing to say: subscribing brings the retained offers.
@@ -43,7 +43,14 @@ func (p Plain) Hello() []Message { return nil }
 
 // Receive tells what a message means. A job that is not readable is an Offer
 // with Err, so that the operator hears of it.
-func (p Plain) Receive(m Message) Event {
+func (p Plain) Receive(m Message) []Event {
+	if e := p.meaning(m); e != nil {
+		return []Event{e}
+	}
+	return nil
+}
+
+func (p Plain) meaning(m Message) Event {
 	t, ok := ParseTopic(p.Root, m.Topic)
 	switch {
 	case !ok || len(t.Name) > maxName:

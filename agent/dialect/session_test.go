@@ -80,12 +80,18 @@ func (c *conversation) say(verb, rest string) {
 		if name, ok := strings.CutPrefix(payload, "@"); ok {
 			payload = c.files[name]
 		}
-		fmt.Fprintf(&c.out, "= %s\n", meaning(c.dialect.Receive(Message{Topic: topic, Payload: []byte(payload)})))
+		events := c.dialect.Receive(Message{Topic: topic, Payload: []byte(payload)})
+		for _, e := range events {
+			fmt.Fprintf(&c.out, "= %s\n", meaning(e))
+		}
+		if len(events) == 0 {
+			c.out.WriteString("= nothing\n")
+		}
 	case "topics":
 		topics := c.dialect.Topics()
 		fmt.Fprintf(&c.out, "= jobs %q\n= own %q\n= read back %q\n", topics.Jobs, topics.Own, topics.ReadBack)
 	case "will":
-		c.sent(*c.dialect.Will())
+		c.sent(*c.dialect.Connection().Will)
 	case "status":
 		c.sent(c.dialect.Status(c.report(rest))...)
 	case "tell":
@@ -102,8 +108,6 @@ func meaning(e Event) string {
 		return offerMeaning(e)
 	case Cancel:
 		return fmt.Sprintf("cancel %s text=%s signature=%q expires=%s", e.ID, e.Text, e.Signature, showTime(e.Expires))
-	case nil:
-		return "nothing"
 	}
 	text, err := json.Marshal(e)
 	return fmt.Sprintf("%T %s%v", e, text, errorText(err))

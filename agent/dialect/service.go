@@ -1,0 +1,80 @@
+package dialect
+
+import (
+	"encoding/json"
+
+	"github.com/ratchetd/ratchet/executor"
+)
+
+// Connection is how a service wants to be spoken with. The zero value is any
+// MQTT broker.
+type Connection struct {
+	// Will is what the broker says for a device that vanished; nil for none.
+	Will *Message
+	// Clean asks the broker to keep nothing between connections: what counts
+	// the service tells anew to whoever asks.
+	Clean bool
+	// Receipts says that the broker's acknowledgement means nothing: a Status is
+	// told when its Receipt came, and is told again until then, also after a
+	// restart. Of one job only one is under way at a time. A refused offer is
+	// told in the same way, so also one that is not for this device: the service
+	// waits for an answer.
+	Receipts bool
+	// Asks says that Hello is a question: it is asked again until an Open came,
+	// and no job begins before that.
+	Asks bool
+	// Recalls says that a message brings Past, and that a new journal takes no
+	// offer before it came. Topics.ReadBack does the same by retained messages.
+	Recalls bool
+}
+
+// Receipt is a service's word on one Status: it was taken or, with Err,
+// refused. One that is to be told Again comes at a bad time only; any other
+// refusal is for what it says, so it is told once more as a bare Report.
+type Receipt struct {
+	Key   string // of the Record
+	Rev   uint64
+	Err   error
+	Again bool
+}
+
+// Closed says that the service holds a job for over, whatever the device does:
+// it was cancelled, deleted or timed out there, or our own final status came to
+// it and only its Receipt got lost. State is how it ended by the service's
+// account, if it is a state that a device tells; empty when another ended it.
+type Closed struct {
+	Key    string
+	State  executor.State
+	Reason string
+}
+
+// Open is what a service holds open for this device: of Records whose Origin
+// is From, the Keys. When Sure these are all, and any other unfinished job is
+// Closed; otherwise the service is asked about each, with Ask.
+type Open struct {
+	From string
+	Keys []string
+	Sure bool
+}
+
+// Past is all that this device told earlier of its jobs, for a new journal.
+type Past []JobStatus
+
+// Ask is, for Tell, the question how a job stands by the service's account. Its
+// answer is an Offer of the same key, a Closed, or nothing.
+type Ask struct{ Record executor.Record }
+
+// origin is what every Record.Origin of a service begins with.
+type origin struct {
+	From string `json:"from"`
+}
+
+// From tells which service a Record's job came from; empty for any broker and
+// for the device itself.
+func From(r executor.Record) string {
+	var o origin
+	if json.Unmarshal(r.Origin, &o) != nil {
+		return ""
+	}
+	return o.From
+}
