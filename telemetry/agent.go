@@ -1,33 +1,37 @@
 package telemetry
 
 import (
-	"fmt"
+	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
+	"time"
 )
 
 // Agent is what this program itself costs.
 type Agent struct {
 	RSS          uint64  `json:"rss"`
+	CPUMillis    int64   `json:"cpuMillis,omitempty"`    // of processor time since it started
 	FlashWritten *uint64 `json:"flashWritten,omitempty"` // bytes sent to disks since it started; absent where the kernel does not count
 }
 
 func sampleAgent(t tree) (*Agent, error) {
-	statm, err := line(t.proc, "self/statm")
-	if err != nil {
-		return nil, fmt.Errorf("reading the agent's size: %w", err)
+	rss := residentBytes(filepath.Join(t.proc, "self"))
+	if rss == 0 {
+		return nil, errors.New("reading the agent's size: self/statm does not tell")
 	}
-	fields := strings.Fields(statm)
-	if len(fields) < 2 {
-		return nil, fmt.Errorf("reading the agent's size: %q has no second number", statm)
+	return &Agent{RSS: rss, CPUMillis: cpuTime().Milliseconds(), FlashWritten: written(t)}, nil
+}
+
+// cpuTime is what this process has used, its children aside.
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
 	}
-	pages, err := strconv.ParseUint(fields[1], 10, 64)
-	if err != nil {
-		return nil, fmt.Errorf("reading the agent's size: %w", err)
-	}
-	return &Agent{RSS: pages * uint64(os.Getpagesize()), FlashWritten: written(t)}, nil
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 func written(t tree) *uint64 {

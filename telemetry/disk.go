@@ -14,6 +14,7 @@ type Disk struct {
 	Total   uint64   `json:"total"`
 	Free    uint64   `json:"free"` // for programs that are not root
 	Percent *float64 `json:"percent"`
+	Inodes  *float64 `json:"inodesPercent,omitempty"` // used; absent where there is no fixed number of them
 }
 
 // sampleDisks asks every device once. One that cannot be asked is left out as
@@ -32,11 +33,18 @@ func sampleDisks(ctx context.Context, t tree) ([]Disk, error) {
 			continue
 		}
 		if u.Used+u.Free > 0 { // as df counts: what is reserved for root is no room
-			all = append(all, Disk{m.path, u.Total, u.Free, percent(float64(u.Used), float64(u.Used+u.Free))})
+			all = append(all, Disk{m.path, u.Total, u.Free, percent(float64(u.Used), float64(u.Used+u.Free)), inodes(u)})
 		}
 	}
 	if len(all) == 0 {
 		return nil, errors.Join(errs...)
 	}
 	return all, nil
+}
+
+func inodes(u *disk.UsageStat) *float64 {
+	if u.InodesTotal == 0 {
+		return nil
+	}
+	return percent(float64(u.InodesUsed), float64(u.InodesTotal))
 }

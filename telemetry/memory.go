@@ -8,11 +8,14 @@ import (
 	"github.com/shirou/gopsutil/v3/mem"
 )
 
-// Memory is the board's RAM. Available is what programs can still get, caches included.
+// Memory is the board's RAM, and swap where there is some. Available is what
+// programs can still get, caches included.
 type Memory struct {
 	Total     uint64   `json:"total"`
 	Available uint64   `json:"available"`
 	Percent   *float64 `json:"percent"` // what is not available
+	SwapTotal uint64   `json:"swapTotal,omitempty"`
+	SwapFree  uint64   `json:"swapFree,omitempty"`
 }
 
 func sampleMemory(ctx context.Context) (*Memory, error) {
@@ -25,5 +28,5 @@ func sampleMemory(ctx context.Context) (*Memory, error) {
 	}
 	available := min(m.Available, m.Total)
 	used := percent(float64(m.Total-available), float64(m.Total))
-	return &Memory{Total: m.Total, Available: available, Percent: used}, nil
+	return &Memory{m.Total, available, used, m.SwapTotal, m.SwapFree}, nil
 }

@@ -23,6 +23,10 @@ type Interface struct {
 	TxErrors uint64   `json:"txErrors"`
 	RxRate   *float64 `json:"rxRate,omitempty"`
 	TxRate   *float64 `json:"txRate,omitempty"`
+	RxDrops  uint64   `json:"rxDrops,omitempty"`
+	TxDrops  uint64   `json:"txDrops,omitempty"`
+	Speed    uint64   `json:"speedMbit,omitempty"`
+	Signal   int      `json:"signalDBm,omitempty"` // of the access point that a radio is connected to
 }
 
 // traffic remembers the previous sample.
@@ -42,16 +46,24 @@ func (n *traffic) sample(ctx context.Context, t tree) ([]Interface, error) {
 	}
 	real := realInterfaces(t, names)
 	now := time.Now() // carries the monotonic clock: a jump of the wall clock bends no rate
+	heard := signals(t)
 	var all []Interface
 	for _, c := range counters {
 		if slices.Contains(real, c.Name) {
-			i := Interface{Name: c.Name, Up: isUp(t, c.Name), RxBytes: c.BytesRecv, TxBytes: c.BytesSent, RxErrors: c.Errin, TxErrors: c.Errout}
+			i := interfaceOf(t, c)
+			i.Signal = heard[c.Name]
 			all = append(all, n.rated(i, now))
 		}
 	}
 	sort.Slice(all, func(i, j int) bool { return all[i].Name < all[j].Name })
 	n.at, n.last = now, all
 	return all, nil
+}
+
+func interfaceOf(t tree, c net.IOCountersStat) Interface {
+	return Interface{Name: c.Name, Up: isUp(t, c.Name), Speed: speedMbit(t, c.Name),
+		RxBytes: c.BytesRecv, RxErrors: c.Errin, RxDrops: c.Dropin,
+		TxBytes: c.BytesSent, TxErrors: c.Errout, TxDrops: c.Dropout}
 }
 
 func (n *traffic) rated(i Interface, now time.Time) Interface {
