@@ -1,0 +1,167 @@
+package hub
+
+import (
+	"slices"
+	"strings"
+
+	mochi "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/packets"
+)
+
+const (
+	maxSubscriptions = 5         // [mqtt]: "up to five subscriptions"
+	maxKeepAlive     = 1178      // seconds; dropped after 1.5 times that [mqtt]
+	maxD2C           = 256 << 10 // [quotas]
+)
+
+// Filters that a device may subscribe to [mqtt].
+const (
+	filterMethods = "$iothub/methods/POST/#"
+	filterAnswers = "$iothub/twin/res/#"
+	filterDesired = "$iothub/twin/PATCH/properties/desired/#"
+)
+
+func filterBound(id string) string { return "devices/" + id + "/messages/devicebound/#" }
+
+// rules holds what devices do against those of the hub. It is the broker's
+// hook: nothing that a device publishes goes to another one.
+type rules struct {
+	mochi.HookBase
+	h *Hub
+}
+
+func (r *rules) ID() string { return "hub" }
+
+func (r *rules) Provides(b byte) bool {
+	return slices.Contains([]byte{mochi.OnConnect, mochi.OnConnectAuthenticate, mochi.OnACLCheck, mochi.OnSessionEstablished,
+		mochi.OnSubscribe, mochi.OnPublish}, b)
+}
+
+// OnConnect bounds the keep-alive.
+func (r *rules) OnConnect(cl *mochi.Client, _ packets.Packet) error {
+	if k := cl.State.Keepalive; k == 0 || k > maxKeepAlive {
+		cl.State.Keepalive = maxKeepAlive
+	}
+	return nil
+}
+
+// OnConnectAuthenticate refuses with CONNACK 5.
+func (r *rules) OnConnectAuthenticate(cl *mochi.Client, p packets.Packet) bool {
+	err := r.h.admit(cl, p)
+	if err != nil {
+		r.h.mu.Lock()
+		r.h.drops = append(r.h.drops, cl.ID+": refused: "+err.Error())
+		r.h.mu.Unlock()
+	}
+	return err == nil
+}
+
+// OnACLCheck leaves that to OnSubscribe and OnPublish, which end the connection.
+func (r *rules) OnACLCheck(*mochi.Client, string, bool) bool { return true }
+
+// OnSessionEstablished counts the connection.
+func (r *rules) OnSessionEstablished(cl *mochi.Client, _ packets.Packet) {
+	r.h.mu.Lock()
+	defer r.h.mu.Unlock()
+	if d := r.h.devices[cl.ID]; d != nil {
+		d.connects++
+	}
+}
+
+// OnSubscribe takes only the documented filters, at most five at a time, and
+// grants QoS 1 for QoS 2. Everything else ends the connection [mqtt].
+func (r *rules) OnSubscribe(cl *mochi.Client, p packets.Packet) packets.Packet {
+	allowed := []string{filterMethods, filterAnswers, filterDesired, filterBound(cl.ID)}
+	if r.h.Basic {
+		allowed = nil
+	}
+	have := cl.State.Subscriptions.GetAll()
+	for i, f := range p.Filters {
+		have[f.Filter] = f
+		p.Filters[i].Qos = min(f.Qos, 1)
+		if !slices.Contains(allowed, f.Filter) {
+			r.h.drop(cl, "subscribed to "+f.Filter)
+			p.Filters = nil
+			return p
+		}
+	}
+	if len(have) > maxSubscriptions {
+		r.h.drop(cl, "too many subscriptions")
+		p.Filters = nil
+	}
+	return p
+}
+
+// OnPublish does what the message asks for. Nothing is handed to another
+// device, and nothing is kept for RETAIN, which becomes a property [mqtt].
+func (r *rules) OnPublish(cl *mochi.Client, p packets.Packet) (packets.Packet, error) {
+	if cl.Net.Inline {
+		return p, nil
+	}
+	why := ""
+	switch {
+	case p.FixedHeader.Qos == 2:
+		why = "published with QoS 2"
+	case !r.h.take(cl, p):
+		why = "published to " + p.TopicName
+	}
+	if why != "" {
+		r.h.drop(cl, why)
+		return p, packets.ErrRejectPacket
+	}
+	if cl.Closed() { // cut before the answer, and before the PUBACK
+		return p, packets.ErrRejectPacket
+	}
+	return p, packets.CodeSuccessIgnore
+}
+
+// take tells whether it was a message to the hub at all.
+func (h *Hub) take(cl *mochi.Client, p packets.Packet) bool {
+	topic := p.TopicName
+	if bag, ok := strings.CutPrefix(topic, "devices/"+cl.ID+"/messages/events/"); ok {
+		return h.takeMessage(cl, bag, p)
+	}
+	if h.Basic {
+		return false
+	}
+	if rid, ok := strings.CutPrefix(topic, "$iothub/twin/GET/?$rid="); ok {
+		h.answerGet(cl, topic, rid)
+		return true
+	}
+	if rid, ok := strings.CutPrefix(topic, "$iothub/twin/PATCH/properties/reported/?$rid="); ok {
+		h.answerPatch(cl, topic, rid, p.Payload)
+		return true
+	}
+	if rest, ok := strings.CutPrefix(topic, "$iothub/methods/res/"); ok {
+		status, rid, ok := strings.Cut(rest, "/?$rid=")
+		return ok && h.takeAnswer(status, rid, p.Payload)
+	}
+	return false
+}
+
+// fate is what becomes of the message with this topic.
+func (h *Hub) fate(topic string) Fate {
+	h.mu.Lock()
+	decide := h.Fate
+	h.mu.Unlock()
+	if decide == nil {
+		return Fate{}
+	}
+	return decide(topic)
+}
+
+// SetFate changes what becomes of messages from now on.
+func (h *Hub) SetFate(decide func(topic string) Fate) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.Fate = decide
+}
+
+// send hands a message with QoS 0 to the device, if it has subscribed to it.
+func send(cl *mochi.Client, filter, topic string, payload []byte) bool {
+	if _, ok := cl.State.Subscriptions.Get(filter); !ok {
+		return false
+	}
+	return cl.WritePacket(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Publish},
+		TopicName: topic, Payload: payload}) == nil
+}
