@@ -27,7 +27,8 @@ type Config struct {
 	Telemetry Telemetry `toml:"telemetry"`
 	Facts     Facts     `toml:"facts"`
 
-	dir string // of ratchet.toml
+	dir      string // of ratchet.toml
+	sequence int64  // of the key set that a job brought; 0 is none
 }
 
 // Link is how the device reaches its broker.

@@ -40,7 +40,7 @@ func load(path string, d draft, mac func() (string, error)) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
 	}
-	if err := errors.Join(c.read(path, text), c.readParts(d)); err != nil {
+	if err := errors.Join(c.read(path, text), c.readParts(d), c.readKeys()); err != nil {
 		return nil, err
 	}
 	c.absolute()

@@ -22,6 +22,7 @@ func (a *Agent) kinds() executor.Kinds {
 		"diagnostic": step.Diagnostic{Checker: a.checker(), Policy: policy, Mask: a.mask},
 		"download":   step.Download{Policy: policy},
 		"file":       step.File{Policy: policy},
+		"keys":       a.keysKind(),
 		"package":    step.Package{Groups: a.groups},
 		"plugin":     step.Plugin{Groups: a.groups},
 		"reboot":     step.Reboot{Command: c.Policy.Reboot},
@@ -37,7 +38,7 @@ func Kinds() executor.Kinds {
 	a := &Agent{path: DefaultPath}
 	a.config.Store(defaults(filepath.Dir(DefaultPath)))
 	list := a.kinds()
-	list["settings"] = step.Settings{Try: tryAlone}
+	list["settings"], list["keys"] = step.Settings{Try: tryAlone}, step.Keys{}
 	return list
 }
 

@@ -110,7 +110,7 @@ func (a *Agent) judge(ctx context.Context, o dialect.Offer) (executor.Record, er
 	if err := a.meant(ctx, job, o); err != nil {
 		return executor.Record{}, err
 	}
-	if err := a.able(job); err != nil {
+	if err := a.able(job, by); err != nil {
 		return executor.Record{}, err
 	}
 	r := executor.NewRecord(job, o.Text, a.clock.stamp())
@@ -179,14 +179,14 @@ func (a *Agent) expired(job executor.Job) error {
 }
 
 // able tells whether this device can and may run every step.
-func (a *Agent) able(job executor.Job) error {
+func (a *Agent) able(job executor.Job, by string) error {
 	if job.Schedule != "" {
 		return errors.New("schedule: this agent runs no recurring jobs")
 	}
 	if most := a.config.Load().Policy.MaxTime; most > 0 && time.Duration(job.Timeout) > time.Duration(most) {
 		return fmt.Errorf("timeout: policy.maxTime allows %s", time.Duration(most))
 	}
-	if err := checkWindow(job.Window); err != nil {
+	if err := errors.Join(checkWindow(job.Window), maySetKeys(job, by)); err != nil {
 		return err
 	}
 	if err := a.kinds().Check(job); err != nil {

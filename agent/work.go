@@ -207,7 +207,7 @@ func (a *Agent) admit(r executor.Record) error {
 	if err := a.trusted(r); err != nil {
 		return err
 	}
-	return a.able(r.Job)
+	return a.able(r.Job, r.By)
 }
 
 // committed watches how the journal does.

@@ -42,7 +42,7 @@ func (w *walk) attempt(ctx context.Context, begun string) error {
 		w.keep(t, out)
 	}
 	if c := w.confirm(); err == nil && c != nil && !w.rec().Confirmed {
-		err = w.trial(ctx, c)
+		err = w.trial(ctx, t, c)
 	}
 	if err == nil {
 		err = w.makeFinal(ctx, t)

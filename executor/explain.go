@@ -101,8 +101,8 @@ func explainStep(j Job, i int) said {
 	}
 	out.add("tries", "%s", triesOf(s, k))
 	out.add("power cut", "%s", cutOf(s, k))
-	if s.Confirm != nil || k.trial {
-		out.add("on trial", "%s", trialOf(s, k))
+	if words := trialOf(s, k); words != "" {
+		out.add("on trial", "%s", words)
 	}
 	out.add("failure", "%s", endOf(j, i, k))
 	return out
@@ -143,12 +143,19 @@ func cutOf(s Step, k kindText) string {
 	return cmp.Or(k.cut, "it is run again") + givenUp
 }
 
+// trialOf says what the change must withstand; nothing where it is on no trial.
 func trialOf(s Step, k kindText) string {
-	c := s.Confirm
-	if c == nil {
+	c, must := s.Confirm, ""
+	if k.trial != nil {
+		must = k.trial(readParams(s.With))
+	}
+	switch {
+	case c == nil && must == "":
+		return ""
+	case c == nil:
 		c = &Confirm{Within: Duration(ownTrial)}
 	}
-	words := fmt.Sprintf("within %s the device must be connected anew", span(c.Within))
+	words := fmt.Sprintf("within %s %s", span(c.Within), cmp.Or(must, reconnected))
 	if len(c.Check) > 0 {
 		words += " and the check must pass"
 	}

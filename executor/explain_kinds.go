@@ -14,8 +14,12 @@ type kindText struct {
 	cut   string // what a power cut in it means when it is run again
 	undo  string // how it is taken back; empty when it cannot be
 	limit string // its own timeout
-	trial bool   // it is on trial also without confirm
+	// trial is what it must withstand also without confirm; nil and empty is nothing
+	trial func(params) string
 }
+
+// reconnected is what every trial asks for.
+const reconnected = "the device must be connected anew"
 
 var kindTexts = map[string]kindText{
 	"command": {
@@ -77,8 +81,14 @@ var kindTexts = map[string]kindText{
 			}
 			return "installs a signed certificate"
 		},
-		cut:  "it goes on; the old certificate stays until the new one is whole",
-		undo: "the old certificate is put back",
+		cut:  "it goes on; at every moment there is a certificate with its key",
+		undo: "the old certificate and key are put back",
+		trial: func(p params) string {
+			if p["install"] == nil {
+				return ""
+			}
+			return reconnected
+		},
 	},
 	"firmware": {
 		does: func(p params) string {
@@ -96,15 +106,17 @@ var kindTexts = map[string]kindText{
 		does:  func(p params) string { return "changes the agent's own settings " + p.text("name") },
 		cut:   "the trial begins anew",
 		undo:  "the old settings are put back",
-		trial: true,
+		trial: func(params) string { return reconnected },
 	},
 	"keys": {
 		does: func(p params) string {
 			return fmt.Sprintf("sets the %d keys that may sign jobs", len(p.list("set")))
 		},
-		cut:   "the trial begins anew",
-		undo:  "the old keys are put back",
-		trial: true,
+		cut:  "the trial begins anew",
+		undo: "the old keys are put back",
+		trial: func(params) string {
+			return reconnected + " and have accepted a job that one of the new keys signed"
+		},
 	},
 	"reboot": {
 		does:  func(params) string { return "reboots the device; done when it is up again" },

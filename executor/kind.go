@@ -34,9 +34,19 @@ type Undoer interface {
 // it is not tried again, and is no undo that failed.
 var ErrNoUndo = errors.New("it has no undo: what it did stays")
 
-// A Trialist says whether its every change is on trial: where the step has no
-// confirm, it has one of 3 minutes. Its change can cut the device off.
-type Trialist interface{ OnTrial() bool }
+// A Trialist makes changes that can cut the device off. Trial is what the change
+// of a step with these parameters has to withstand also where the step has no
+// confirm, which then lasts 3 minutes; nil is nothing.
+type Trialist interface {
+	Trial(with json.RawMessage) *Trial
+}
+
+// A Trial is more than a fresh connection when Proof is set: once that stands
+// and the step's check has passed, Proof is asked every second until it returns
+// nil, and after a cut anew. It only looks.
+type Trial struct {
+	Proof func(ctx context.Context, t *Task) error
+}
 
 // A Confirmer makes its change final: Confirm is called once the step's trial,
 // if it has one, was withstood, and again after a cut in it. An error fails the

@@ -16,16 +16,25 @@ func (w *walk) confirm() *Confirm {
 	if c := w.step().Confirm; c != nil {
 		return c
 	}
-	if k, ok := w.Kinds[w.step().Kind].(Trialist); ok && k.OnTrial() {
+	if w.asked() != nil {
 		return &Confirm{Within: Duration(ownTrial)}
 	}
 	return nil
 }
 
+// asked is the trial that the kind asks for, or nil.
+func (w *walk) asked() *Trial {
+	if k, ok := w.Kinds[w.step().Kind].(Trialist); ok {
+		return k.Trial(w.step().With)
+	}
+	return nil
+}
+
 // trial holds the change of the step under the cursor on trial: within its time
-// the agent must be connected anew and the check must pass. That it is on trial
-// is on disk first, so a power cut begins the trial again, not the change.
-func (w *walk) trial(ctx context.Context, c *Confirm) error {
+// the agent must be connected anew, the check must pass and the kind must see
+// its proof. That it is on trial is on disk first, so a power cut begins the
+// trial again, not the change.
+func (w *walk) trial(ctx context.Context, t *Task, c *Confirm) error {
 	r, rec := w.r.own()
 	if !rec.Trial {
 		rec.Trial = true
@@ -42,16 +51,28 @@ func (w *walk) trial(ctx context.Context, c *Confirm) error {
 	if err := w.reach(ctx); err != nil {
 		return unconfirmed(within, err)
 	}
-	for c.Check != nil {
-		err := w.Check(ctx, c.Check)
+	for {
+		err := w.withstood(ctx, t, c)
 		if err == nil {
-			break
+			return nil
 		}
 		select {
 		case <-ctx.Done():
 			return unconfirmed(within, err)
 		case <-time.After(time.Second):
 		}
+	}
+}
+
+// withstood tells why the change has not stood its trial yet, or nil.
+func (w *walk) withstood(ctx context.Context, t *Task, c *Confirm) error {
+	if c.Check != nil {
+		if err := w.Check(ctx, c.Check); err != nil {
+			return err
+		}
+	}
+	if k := w.asked(); k != nil && k.Proof != nil {
+		return w.guard(func() error { return k.Proof(ctx, t) })
 	}
 	return nil
 }

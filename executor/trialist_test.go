@@ -2,6 +2,7 @@ package executor
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -12,7 +13,7 @@ import (
 // risky is a kind whose every change is on trial.
 type risky struct{ undoKind }
 
-func (risky) OnTrial() bool { return true }
+func (risky) Trial(json.RawMessage) *Trial { return &Trial{} }
 
 func TestAKindThatIsAlwaysOnTrialNeedsNoConfirm(t *testing.T) {
 	for _, c := range []struct {
@@ -55,5 +56,48 @@ func TestExplainTellsOfATrialThatNobodyAskedFor(t *testing.T) {
 	got := strings.Join(Explain(j), "\n")
 	if n := strings.Count(got, "on trial"); n != 1 || !strings.Contains(got, "within 3m the device must be connected anew, else it is taken back") {
 		t.Errorf("got %d trials, want one of 3m, in\n%s", n, got)
+	}
+}
+
+// witness is a kind that sees for itself whether its change may stay.
+type witness struct {
+	risky
+	proof func(context.Context, *Task) error
+}
+
+func (p witness) Trial(json.RawMessage) *Trial { return &Trial{Proof: p.proof} }
+
+func TestAKindsOwnProofIsAwaitedLast(t *testing.T) {
+	for _, c := range []struct {
+		name          string
+		checks, after time.Duration // until the check passes, and until there is proof
+		confirm       *Confirm
+		want          string
+	}{
+		{"in time", 0, 179 * time.Second, nil, "succeeded a"},
+		{"never", 0, time.Hour, nil, "failed a -a"},
+		{"within the step's own time", 0, 50 * time.Minute, &Confirm{Within: Duration(time.Hour)}, "succeeded a"},
+		{"not before the check", 30 * time.Second, 0, &Confirm{Within: Duration(20 * time.Second), Check: json.RawMessage(`{}`)}, "failed a -a"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, job("a"))
+			w.disk.Job.Steps[0].Kind, w.disk.Job.Steps[0].Confirm = "witness", c.confirm
+			x, began, passed := w.executor(), time.Now(), false
+			x.Reach = func(context.Context) error { return nil }
+			x.Check = func(context.Context, json.RawMessage) error {
+				passed = time.Since(began) >= c.checks
+				return map[bool]error{false: errors.New("not yet")}[passed]
+			}
+			x.Kinds["witness"] = witness{risky{undoKind{kind{w: w, undo: true}}}, func(_ context.Context, task *Task) error {
+				if task.Step != "a" || c.confirm != nil && c.confirm.Check != nil && !passed {
+					t.Errorf("%s: asked for step %q before the check passed", c.name, task.Step)
+				}
+				return map[bool]error{false: errors.New("no proof")}[time.Since(began) >= c.after]
+			}}
+			r, err := x.Run(t.Context(), w.disk)
+			if got := string(r.State) + " " + strings.Join(w.trace, " "); got != c.want || err != nil {
+				t.Errorf("%s: got %s (%s, %v), want %s", c.name, got, r.Reason, err, c.want)
+			}
+		})
 	}
 }

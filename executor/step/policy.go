@@ -51,7 +51,7 @@ func (p Policy) open(path, verb string) error {
 		}
 		// /proc shows the agent's own memory and environment.
 		for _, kept := range append([]string{"/proc"}, p.Protected...) {
-			if within(real, kept) {
+			if within(real, kept) || real == beside(kept, "new") {
 				return fmt.Errorf("%s is protected: it cannot be %s by a job", path, verb)
 			}
 		}

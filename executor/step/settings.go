@@ -51,8 +51,8 @@ func parseSettings(with json.RawMessage) (w settingsWith, err error) {
 	return w, nil
 }
 
-// OnTrial implements executor.Trialist.
-func (k Settings) OnTrial() bool { return true }
+// Trial implements executor.Trialist.
+func (k Settings) Trial(json.RawMessage) *executor.Trial { return &executor.Trial{} }
 
 // Check implements executor.Kind.
 func (k Settings) Check(with json.RawMessage) error {

@@ -1,0 +1,90 @@
+package agent
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step"
+)
+
+func (c *Config) keysFile() string { return filepath.Join(c.dir, "keys.json") }
+
+// readKeys lets the key set that a job brought replace that of the policy. One
+// that cannot be read is no reason to fall back to keys that may be revoked.
+func (c *Config) readKeys() error {
+	text, err := os.ReadFile(c.keysFile())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	var s step.KeySet
+	if err == nil {
+		err = executor.Decode(text, &s)
+	}
+	if err == nil && len(s.Set) == 0 {
+		err = errors.New("set: it is empty")
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w (without that file policy.keys counts again)", c.keysFile(), err)
+	}
+	c.Policy.Keys, c.sequence = slices.Concat(s.Set, s.Before), s.Sequence
+	return nil
+}
+
+// keysKind is the kind that changes the key set of this device.
+func (a *Agent) keysKind() step.Keys {
+	return step.Keys{Path: a.config.Load().keysFile(), Now: func() []string { return a.config.Load().Policy.Keys },
+		Used: a.usedSequence, Use: a.useSequence, Signed: a.signedSince, Reload: a.reloadSettings}
+}
+
+// usedSequence is the highest sequence of a key set that this device has tried.
+// The journal knows it also of one that was taken back.
+func (a *Agent) usedSequence() (int64, error) {
+	tried := int64(0)
+	text, err := a.db.Get("keys")
+	if err == nil && text != nil {
+		err = json.Unmarshal(text, &tried)
+	}
+	return max(tried, a.config.Load().sequence), err
+}
+
+func (a *Agent) useSequence(n int64) error {
+	text, err := json.Marshal(n)
+	if err != nil {
+		return err
+	}
+	return a.db.Set("keys", text)
+}
+
+// signedSince tells whether a job that waits here since that one began, or that
+// one itself, was signed by one of these keys. The journal knows what has come,
+// so a cut forgets nothing.
+func (a *Agent) signedSince(job string, ids []string) (bool, error) {
+	unfinished, err := a.db.Unfinished()
+	if err != nil {
+		return false, err
+	}
+	since := slices.IndexFunc(unfinished, func(r executor.Record) bool { return r.ID == job })
+	if since < 0 {
+		return false, nil
+	}
+	return slices.ContainsFunc(unfinished, func(r executor.Record) bool {
+		return r.Seq >= unfinished[since].Seq && slices.Contains(ids, r.By)
+	}), nil
+}
+
+// maySetKeys tells why a job may not change who may sign: only somebody who may
+// sign himself can.
+func maySetKeys(job executor.Job, by string) error {
+	for i := range job.Total() {
+		if s := job.StepAt(i); by == "" && s.Kind == "keys" {
+			return fmt.Errorf("step %s: keys: only a signed job may change which keys may sign, on a device where policy.keys is set", s.Name)
+		}
+	}
+	return nil
+}

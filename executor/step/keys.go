@@ -1,0 +1,256 @@
+package step
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"aead.dev/minisign"
+
+	"github.com/ratchetd/ratchet/executor"
+)
+
+// maxKeys bounds a set: every signature is held against each of its keys.
+const maxKeys = 16
+
+// Keys is the kind that changes which keys may sign jobs. It is always on trial:
+// the new set is in force at once, and the old one beside it until a job has
+// come that a new key signed. So neither a key that nobody holds nor a journal
+// that is lost on trial locks the owner out. What Undo restores is in force
+// again at once; the sequence stays used.
+//
+// It does not know whether its own job was signed: that is the agent's business.
+type Keys struct {
+	Files Files
+	Path  string // of the file that holds the set
+
+	// Used is the highest sequence that was used, and Use uses one durably; it
+	// may be called again with the same. Nil is none, and nothing.
+	Used func() (int64, error)
+	Use  func(sequence int64) error
+	// Now are the keys that count. Nil is none.
+	Now func() []string
+	// Signed tells whether a job that was accepted after this one, or this one
+	// itself, was signed by a key with one of these ids. Nil is no.
+	Signed func(job string, ids []string) (bool, error)
+	// Reload puts into force what lies at Path. It may be called when nothing
+	// has changed. Nil reloads nothing.
+	Reload func() error
+}
+
+// A KeySet is what the file holds.
+type KeySet struct {
+	Sequence int64    `json:"sequence"`
+	Set      []string `json:"set"`
+	Before   []string `json:"before,omitempty"` // on trial: those that still count too
+}
+
+type keysWith struct {
+	Set      []string `json:"set"`
+	Sequence int64    `json:"sequence"`
+}
+
+type keysState struct {
+	undo
+	Old []string `json:"old"` // the keys that counted before
+}
+
+func parseKeys(with json.RawMessage) (w keysWith, err error) {
+	if err := executor.Decode(with, &w); err != nil {
+		return w, err
+	}
+	switch {
+	case len(w.Set) == 0:
+		return w, errors.New("set: want at least one key: with none in it nobody could sign a job any more")
+	case len(w.Set) > maxKeys:
+		return w, fmt.Errorf("set: there are %d keys: at most %d are taken", len(w.Set), maxKeys)
+	case w.Sequence < 1:
+		return w, errors.New("sequence: want a number above 0, and above that of every key set before")
+	}
+	_, err = keysByID(nil, w.Set)
+	return w, err
+}
+
+// keysByID adds keys to those that are there, by id. No two may share one: who
+// signed a job is known by the id alone.
+func keysByID(there map[string]minisign.PublicKey, keys []string) (map[string]minisign.PublicKey, error) {
+	all := map[string]minisign.PublicKey{}
+	for id, key := range there {
+		all[id] = key
+	}
+	for i, text := range keys {
+		var key minisign.PublicKey
+		if err := key.UnmarshalText([]byte(text)); err != nil {
+			return nil, fmt.Errorf("set: %q is no minisign public key: want the second line of the .pub file", text)
+		}
+		id := fmt.Sprintf("%016X", key.ID())
+		if had, ok := all[id]; ok && !had.Equal(key) || slices.Contains(keys[:i], text) {
+			return nil, fmt.Errorf("set: two keys have the id %s", id)
+		}
+		all[id] = key
+	}
+	return all, nil
+}
+
+// Trial implements executor.Trialist.
+func (k Keys) Trial(json.RawMessage) *executor.Trial { return &executor.Trial{Proof: k.proof} }
+
+// Check implements executor.Kind.
+func (k Keys) Check(with json.RawMessage) error {
+	w, err := parseKeys(with)
+	if err != nil {
+		return err
+	}
+	return k.rises(w.Sequence)
+}
+
+func (k Keys) rises(sequence int64) error {
+	if k.Used == nil {
+		return nil
+	}
+	used, err := k.Used()
+	if err == nil && sequence <= used {
+		err = fmt.Errorf("sequence: %d was used already, or a later one: want one above %d", sequence, used)
+	}
+	return err
+}
+
+// Run implements executor.Kind.
+func (k Keys) Run(_ context.Context, t *executor.Task) error {
+	w, err := parseKeys(t.With)
+	if err != nil {
+		return err
+	}
+	var s keysState
+	begun, err := t.Load(&s)
+	if err == nil && !begun {
+		err = k.first(w, &s)
+	}
+	if err == nil {
+		err = s.keep(k.Files, t, k.Path, func() error { return t.Save(&s) })
+	}
+	if err == nil && k.Use != nil {
+		err = k.Use(w.Sequence)
+	}
+	if err != nil {
+		return err
+	}
+	return k.write(KeySet{w.Sequence, w.Set, s.Old})
+}
+
+// first notes what counts before the change; from then on the sequence is this
+// step's.
+func (k Keys) first(w keysWith, s *keysState) error {
+	if k.Now != nil {
+		s.Old = k.Now()
+	}
+	old, err := keysByID(nil, s.Old)
+	if err == nil {
+		_, err = keysByID(old, w.Set)
+	}
+	if err != nil {
+		return err
+	}
+	return k.rises(w.Sequence)
+}
+
+func (k Keys) write(set KeySet) error {
+	text, err := json.Marshal(set)
+	if err != nil {
+		return err
+	}
+	if err := k.Files.write(k.Path, strings.NewReader(string(text)+"\n"), attrs{Mode: 0o600, UID: -1, GID: -1}); err != nil {
+		return err
+	}
+	return k.reload()
+}
+
+// proof tells whether there is reason to believe that the owner has the new keys.
+func (k Keys) proof(_ context.Context, t *executor.Task) error {
+	w, err := parseKeys(t.With)
+	if err != nil {
+		return err
+	}
+	var s keysState
+	if _, err := t.Load(&s); err != nil {
+		return err
+	}
+	ids, err := provers(w.Set, s.Old)
+	if err != nil {
+		return err
+	}
+	signed := false
+	if k.Signed != nil {
+		signed, err = k.Signed(t.Job, ids)
+	}
+	if err == nil && !signed {
+		err = fmt.Errorf("no job has come that was signed by a new key (%s)", strings.Join(ids, " or "))
+	}
+	return err
+}
+
+// Confirm implements executor.Confirmer: from now on the old keys do not count.
+func (k Keys) Confirm(_ context.Context, t *executor.Task) error {
+	w, err := parseKeys(t.With)
+	if err != nil {
+		return err
+	}
+	return k.write(KeySet{Sequence: w.Sequence, Set: w.Set})
+}
+
+// provers are the ids of the keys of which one must have signed: those that the
+// change brings or, where it only takes some away, those that stay.
+func provers(set, old []string) (ids []string, err error) {
+	had, err := keysByID(nil, old)
+	if err != nil {
+		return nil, err
+	}
+	now, err := keysByID(nil, set)
+	if err != nil {
+		return nil, err
+	}
+	var stay []string
+	for id := range now {
+		if _, ok := had[id]; ok {
+			stay = append(stay, id)
+		} else {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) == 0 {
+		ids = stay
+	}
+	slices.Sort(ids)
+	return ids, nil
+}
+
+// Undo implements executor.Undoer. Reloading changes nothing where nothing was
+// written.
+func (k Keys) Undo(_ context.Context, t *executor.Task) error {
+	var s keysState
+	if _, err := t.Load(&s); err != nil {
+		return err
+	}
+	if s.Was != nil {
+		if err := k.Files.removeForGood(beside(k.Path, "new")); err != nil {
+			return err
+		}
+	}
+	if err := s.restore(k.Files, t.Dir); err != nil {
+		return err
+	}
+	return k.reload()
+}
+
+func (k Keys) reload() error {
+	if k.Reload == nil {
+		return nil
+	}
+	if err := k.Reload(); err != nil {
+		return fmt.Errorf("reloading the keys: %w", err)
+	}
+	return nil
+}
