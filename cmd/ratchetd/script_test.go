@@ -15,13 +15,13 @@ import (
 // commands are those that sessions have beside the usual ones. A job is told
 // as ID, or DEVICE/ID where the device is not gw-1. ${WORK}, ${HTTP}, ${SHA} and
 // ${ADDRESS} in documents and configurations are filled in, and ${SOON}, three
-// seconds from now, and ${KEY}, the public key of sign.
+// seconds from now, and ${KEY} and ${KEY2}, the public keys of sign.
 //
 //	broker start [tls] [ws] [password] | stop | restart | forget | freeze | thaw
 //	offer TO/ID FILE        a retained job at its topic
 //	flood TO N FILE         so many of them, with ${ID} filled in
 //	ended N                 so many jobs are final, soon
-//	sign FILE OUT           puts a document into a signed envelope
+//	sign FILE OUT [KEY2]    puts a document into a signed envelope
 //	clear TO/ID             takes the offer away
 //	cancel TO/ID            a retained cancel
 //	await JOB STATE         waits for the state

@@ -27,7 +27,7 @@ type site struct {
 	boot    string // id of the boot in which daemons believe; empty: the real one
 	vars    map[string]string
 	files   *fileServer
-	key     minisign.PrivateKey
+	keys    map[string]minisign.PrivateKey
 	closers []func() error
 }
 
@@ -35,7 +35,7 @@ func newSite(dir string, kind brokerKind, program string) (*site, error) {
 	b := newBroker(filepath.Join(dir, "broker"), kind)
 	s := &site{dir: dir, program: strings.Fields(program), broker: b, daemons: map[string]*daemon{},
 		vars: map[string]string{"WORK": dir, "ADDRESS": b.device}}
-	return s, errors.Join(os.MkdirAll(b.dir, 0o700), s.makeKey())
+	return s, errors.Join(os.MkdirAll(b.dir, 0o700), s.makeKeys())
 }
 
 // state is the state directory of a device.
