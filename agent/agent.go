@@ -83,6 +83,7 @@ func (a *Agent) Run(ctx context.Context, hup <-chan os.Signal) error {
 		return err
 	}
 	defer a.db.Close()
+	defer os.Remove(a.groups.Dir) // unless it still notes a group
 	// The link outlives the work: how the last step ended is to be told.
 	linked, unlink := context.WithCancel(context.WithoutCancel(ctx))
 	defer unlink()

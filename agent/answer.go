@@ -34,6 +34,12 @@ type LinkStatus struct {
 	Err       string `json:"error,omitempty"`
 }
 
+// Cancelled answers a cancel: one of a job that is not known is remembered.
+type Cancelled struct {
+	ID    string `json:"id"`
+	Known bool   `json:"known"`
+}
+
 // JournalStatus is how full the journal is, in bytes.
 type JournalStatus struct {
 	Used   int64  `json:"used"`
@@ -71,7 +77,7 @@ func (a *Agent) answer(ctx context.Context, r Request, say func(any) error) erro
 	case "submit":
 		return a.answerSubmit(ctx, r, say)
 	case "cancel":
-		return a.answerCancel(r)
+		return a.answerCancel(r, say)
 	case "watch":
 		return a.answerWatch(ctx, r.ID, say)
 	}
@@ -128,8 +134,9 @@ func (a *Agent) job(id string) (dialect.JobStatus, error) {
 	return dialect.NewStatus(a.config.Load().Device, a.told.over(r)), err
 }
 
-// answerCancel takes a cancel, which must be signed where jobs must.
-func (a *Agent) answerCancel(r Request) error {
+// answerCancel takes a cancel, which must be signed where jobs must, and says
+// whether the job was known.
+func (a *Agent) answerCancel(r Request, say func(any) error) error {
 	c := dialect.Cancel{ID: r.ID}
 	if r.Text != "" {
 		e, ok := dialect.ReadOffer(r.ID, "device", []byte(r.Text)).(dialect.Cancel)
@@ -141,7 +148,11 @@ func (a *Agent) answerCancel(r Request) error {
 	if !executor.ValidID(strings.ReplaceAll(c.ID, "@", "-")) {
 		return fmt.Errorf("id: %q: no job can have it", c.ID)
 	}
-	return a.cancel(c)
+	_, known, err := a.db.Known(c.ID)
+	if err := errors.Join(err, a.cancel(c)); err != nil {
+		return err
+	}
+	return say(Cancelled{ID: c.ID, Known: known})
 }
 
 // answerSubmit takes a job from this device's own operator, by the same rules

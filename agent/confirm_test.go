@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net"
 	"os"
@@ -150,6 +151,29 @@ func TestAChangeThatCutsTheDeviceOffIsUndone(t *testing.T) {
 	}
 }
 
+// A broker that takes the connection and says nothing holds nothing up: the end
+// of the trial ends the attempt.
+func TestASilentBrokerCannotOutlastATrial(t *testing.T) {
+	b := newBroker(t)
+	mute, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mute.Close()
+	newDevice(t, b, "").start().online(b)
+	began := time.Now()
+	b.offer("device/gw-1", settingsDoc("j1", "net", "[link]\nbroker = \"tcp://"+mute.Addr().String()+"\"\n", "4s"))
+	s := b.final("j1")
+	wantState(t, s, executor.Failed)
+	want := "no connection to the broker: tcp://" + mute.Addr().String() + " does not answer; undone"
+	if !strings.HasSuffix(s.Reason, want) {
+		t.Errorf("got reason %q, want %q at its end", s.Reason, want)
+	}
+	if took := time.Since(began); took > 12*time.Second {
+		t.Errorf("the device was back %s after the offer, want the trial's 4s and a moment", took)
+	}
+}
+
 // A cancel that comes by the socket, for no other way is left.
 func TestACancelledTrialIsUndoneAtOnce(t *testing.T) {
 	b := newBroker(t)
@@ -160,7 +184,8 @@ func TestACancelledTrialIsUndoneAtOnce(t *testing.T) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	time.Sleep(time.Second)
-	if err := Call(within(t, 5*time.Second), SocketPath(d.config.Load().State), Request{Do: "cancel", ID: "j1"}, nil); err != nil {
+	heard := func(json.RawMessage) error { return nil }
+	if err := Call(within(t, 5*time.Second), SocketPath(d.config.Load().State), Request{Do: "cancel", ID: "j1"}, heard); err != nil {
 		t.Fatal(err)
 	}
 	s := b.final("j1")
@@ -183,9 +208,9 @@ func TestAFreshConnectionIsTriedForUntilTheDeadline(t *testing.T) {
 					select {
 					case asked := <-l.redial:
 						if time.Since(began) < back {
-							asked <- errors.New("connection refused")
+							asked.tell <- errors.New("connection refused")
 						} else {
-							asked <- nil
+							asked.tell <- nil
 						}
 					case <-ctx.Done():
 						return

@@ -182,6 +182,7 @@ type device struct {
 func newDevice(t *testing.T, b *broker, extra string) *device {
 	dir := t.TempDir()
 	d := &device{t: t, dir: dir}
+	t.Cleanup(func() { os.RemoveAll(runtimeDir(filepath.Join(dir, "state"))) })
 	d.write("ratchet.toml", fmt.Sprintf(`device = "gw-1"
 groups = ["routers"]
 state = %q

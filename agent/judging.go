@@ -26,6 +26,7 @@ func (a *Agent) judgeOnce(ctx context.Context, o dialect.Offer) (r executor.Reco
 	if crashes >= 2 {
 		return r, errors.New("the agent crashed twice while it judged this document: it is not judged again in this boot")
 	}
+	_ = os.MkdirAll(filepath.Dir(note), 0o700) // a failure shows in the next line
 	if err := os.WriteFile(note, fmt.Appendf(nil, "%s %d\n", text, crashes+1), 0o600); err != nil {
 		a.log.Debug("an offer is judged unguarded", "err", err)
 	}

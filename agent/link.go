@@ -23,10 +23,10 @@ const (
 // A link is what all loops know of the connection to the broker.
 type link struct {
 	mu      sync.Mutex
-	session *session          // nil until all is said that is said first
-	since   time.Time         // when it was made, or lost
-	err     error             // why there is none
-	redial  chan chan<- error // asks for a fresh connection
+	session *session    // nil until all is said that is said first
+	since   time.Time   // when it was made, or lost
+	err     error       // why there is none
+	redial  chan asking // for a fresh connection
 	// Topics, facts and credentials have changed so often; the offers of that
 	// many are fetched. A session that was made for fewer is made anew.
 	wanted, have uint64
@@ -37,7 +37,7 @@ type link struct {
 }
 
 func newLink() *link {
-	return &link{redial: make(chan chan<- error), since: time.Now(), wanted: 1, poke: make(chan struct{})}
+	return &link{redial: make(chan asking), since: time.Now(), wanted: 1, poke: make(chan struct{})}
 }
 
 // connect keeps a connection to the broker until ctx ends.
@@ -45,9 +45,9 @@ func (a *Agent) connect(ctx context.Context) error {
 	c := a.config.Load()
 	wait := share(c.Device, time.Duration(c.Link.Spread))
 	var fights fights
-	var asked chan<- error
+	var asked asking
 	for {
-		if asked == nil {
+		if asked.tell == nil {
 			select {
 			case <-ctx.Done():
 				return nil
@@ -55,7 +55,7 @@ func (a *Agent) connect(ctx context.Context) error {
 			case <-time.After(wait):
 			}
 		}
-		if asked != nil {
+		if asked.tell != nil {
 			wait = 0 // how a trial goes says nothing of the link behind it
 		}
 		began := time.Now()
@@ -88,29 +88,39 @@ func backoff(wait, held time.Duration, fresh bool) time.Duration {
 	return wait/2 + rand.N(wait/2)
 }
 
-// redial ends a session for a fresh one; asked, if any, gets to know of that.
-type redial struct{ asked chan<- error }
+// asking is for a fresh connection: tell gets to know when the device can be
+// reached by it, or why not; when over is closed nobody wants it any more.
+type asking struct {
+	tell chan<- error
+	over <-chan struct{}
+}
+
+// redial ends a session for a fresh one, which somebody may have asked for.
+type redial struct{ asked asking }
 
 func (redial) Error() string { return "a fresh connection was asked for" }
 
 // fresh makes a new connection and returns once the device can be reached by
 // it, or ctx ends. What counts is the connection, not that one stands already.
 func (l *link) fresh(ctx context.Context) error {
-	err := errNoSession
+	err := cmp.Or(l.alive(ctx), errNoSession)
 	for {
-		asked := make(chan error, 1)
+		told := make(chan error, 1)
 		select {
-		case l.redial <- asked:
+		case l.redial <- asking{told, ctx.Done()}:
 		case <-ctx.Done():
 			return err
 		}
 		select {
-		case err = <-asked:
-			if err == nil {
-				return nil
-			}
+		case err = <-told:
 		case <-ctx.Done():
-			return err
+			select { // what it was waiting for is worth knowing
+			case err = <-told:
+			case <-time.After(backoffMin):
+			}
+		}
+		if err == nil {
+			return nil
 		}
 		select {
 		case <-time.After(backoffMin):

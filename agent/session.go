@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,37 +30,39 @@ type session struct {
 
 // session makes one connection and serves it until it ends. asked, if not nil,
 // gets to know when the device can be reached by it.
-func (a *Agent) session(ctx context.Context, asked chan<- error) error {
+func (a *Agent) session(ctx context.Context, asked asking) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s := &session{Agent: a, inbox: make(chan inbound, 64), wanted: a.link.wants(), hushed: make(chan struct{}), opened: make(chan struct{})}
+	making, made := s.making(ctx, asked)
 	var err error
-	if s.conn, err = dial(ctx, a.config.Load(), a.dialect().Connection(), a.clock.now, s.inbox); err != nil {
-		answer(asked, err)
-		return unmade{err}
+	if s.conn, err = dial(making, a.config.Load(), a.dialect().Connection(), a.clock.now, s.inbox); err != nil {
+		return answer(asked, unmade{cmp.Or(made(), err)})
 	}
 	defer s.conn.close()
 	var loops sync.WaitGroup
 	defer loops.Wait()
 	defer cancel()
 	loops.Go(func() { s.drain(ctx) })
-	anew, err := s.greet(ctx)
-	if err != nil {
-		answer(asked, err)
+	anew, err := s.greet(making)
+	if overtaken := made(); overtaken != nil {
+		s.depart()
+		return answer(asked, overtaken)
+	}
+	if answer(asked, err) != nil {
 		return err
 	}
 	loops.Go(func() { s.hush(ctx, anew) })
 	loops.Go(func() { s.ask(ctx) })
-	answer(asked, nil)
 	select {
 	case err := <-s.conn.lost:
 		return err
 	case <-after(s.conn.renew):
 		s.depart()
 		return redial{}
-	case asked := <-a.link.redial:
+	case next := <-a.link.redial:
 		s.depart()
-		return redial{asked}
+		return redial{next}
 	case <-a.link.changed(s.wanted):
 		s.depart()
 		return redial{}
@@ -74,10 +77,36 @@ type unmade struct{ error }
 
 func (u unmade) Unwrap() error { return u.error }
 
-func answer(asked chan<- error, err error) {
-	if asked != nil {
-		asked <- err
+// making is ctx that also ends when the connection that is being made is
+// overtaken: nobody waits for it any more, or another one is wanted. A broker
+// that takes a connection and says nothing would hold that up for half a minute.
+// made ends that and returns what the connection was overtaken by, or nil.
+func (s *session) making(ctx context.Context, asked asking) (_ context.Context, made func() error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stood, watch := make(chan struct{}), sync.WaitGroup{}
+	watch.Go(func() {
+		select {
+		case next := <-s.link.redial:
+			cancel(redial{next})
+		case <-s.link.changed(s.wanted):
+			cancel(redial{})
+		case <-asked.over:
+			cancel(fmt.Errorf("%s does not answer", s.config.Load().Link.Broker))
+		case <-stood:
+		}
+	})
+	return ctx, func() error {
+		close(stood)
+		watch.Wait()
+		return context.Cause(ctx)
 	}
+}
+
+func answer(asked asking, err error) error {
+	if asked.tell != nil {
+		asked.tell <- err
+	}
+	return err
 }
 
 // drain decides what comes, in order, and acknowledges it then.

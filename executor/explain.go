@@ -21,7 +21,13 @@ func Explain(j Job) []string {
 		out = append(out, "", title)
 		out = append(out, explainStep(j, i)...)
 	}
-	return append(out, warnings(j)...)
+	for i, text := range Warnings(j) {
+		if i == 0 {
+			out = append(out, "")
+		}
+		out = append(out, "Warning: "+text)
+	}
+	return out
 }
 
 // said collects lines of a label and a sentence.
@@ -181,10 +187,11 @@ func endOf(j Job, i int, k kindText) string {
 	return words + "; the job fails"
 }
 
-// warnings are what an author may not have meant.
-func warnings(j Job) []string {
+// Warnings are what the author of a job may not have meant, each behind the
+// name of its step.
+func Warnings(j Job) []string {
 	var out []string
-	warn := func(s Step, text string) { out = append(out, fmt.Sprintf("Warning: %s: %s", s.Name, text)) }
+	warn := func(s Step, text string) { out = append(out, s.Name+": "+text) }
 	reboots := func(s Step) bool { return s.Kind == "reboot" }
 	for i, s := range j.Steps {
 		later := j.Steps[i+1:]
@@ -197,10 +204,24 @@ func warnings(j Job) []string {
 			warn(s, "a command cannot be taken back: confirm can only make it fail")
 		}
 	}
-	if len(out) > 0 {
-		out = append([]string{""}, out...)
+	for i := range j.Total() {
+		if s := j.StepAt(i); s.Timeout > 0 && s.Timeout <= s.trial() {
+			warn(s, fmt.Sprintf("its timeout of %s ends its trial, which may take %s, too early: make the timeout longer", span(s.Timeout), span(s.trial())))
+		}
 	}
 	return out
+}
+
+// trial is how long the step may be on trial; 0 when it never is.
+func (s Step) trial() Duration {
+	k := kindTexts[s.Kind]
+	switch {
+	case s.Confirm != nil:
+		return s.Confirm.Within
+	case k.trial != nil && k.trial(readParams(s.With)) != "":
+		return Duration(ownTrial)
+	}
+	return 0
 }
 
 // span is a duration without needless zeros.

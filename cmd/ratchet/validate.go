@@ -37,6 +37,7 @@ func (s *session) validate(files []string) error {
 		}
 		if len(found) == 0 {
 			fmt.Fprintf(s.out, "%s: good\n", file)
+			s.warn(src)
 			continue
 		}
 		bad++
@@ -46,6 +47,17 @@ func (s *session) validate(files []string) error {
 		return fmt.Errorf("%d of %d files cannot be sent", bad, len(files))
 	}
 	return nil
+}
+
+// warn says what the author of a job that is good may not have meant.
+func (s *session) warn(src source) {
+	job, err := executor.Parse(src.text)
+	if err != nil {
+		return
+	}
+	for _, text := range executor.Warnings(job) {
+		fmt.Fprintf(s.out, "%s: warning: %s\n", src.name, printable(text))
+	}
 }
 
 // A problem is what is wrong at a line of a file; 0 is no line in particular.

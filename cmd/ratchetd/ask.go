@@ -119,7 +119,14 @@ func (c *command) cancel(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	return c.ask(ctx, agent.Request{Do: "cancel", ID: args[0]}, nil)
+	return c.ask(ctx, agent.Request{Do: "cancel", ID: args[0]}, func(v json.RawMessage) error {
+		var done agent.Cancelled
+		if err := json.Unmarshal(v, &done); err != nil || done.Known {
+			return err
+		}
+		_, err := fmt.Fprintf(c.out, "no job %s is known here: if it comes, it will not begin\n", done.ID)
+		return err
+	})
 }
 
 func (c *command) explain(_ context.Context, args []string) error {

@@ -235,9 +235,3 @@ func diagnosticCases(t *testing.T) []steptest.Case {
 		}},
 	}
 }
-
-func TestADiagnosticCutAnywhereEndsInTheSamePlace(t *testing.T) {
-	for _, c := range diagnosticCases(t) {
-		t.Run(c.Name, func(t *testing.T) { t.Log("\n" + strings.Join(steptest.Run(t, c), "\n")) })
-	}
-}

@@ -193,6 +193,7 @@ func TestNothingOutlivesTheStep(t *testing.T) {
 
 // TestAnEscapedChildDoesNotHangTheStep: it left the group and holds the pipe.
 func TestAnEscapedChildDoesNotHangTheStep(t *testing.T) {
+	t.Parallel()
 	a := newAttempt(t, `{"shell":"setsid sh -c 'echo $$; exec sleep 100' & sleep 0.5; echo over"}`)
 	began := time.Now()
 	err := a.run(t.Context(), step.Command{})

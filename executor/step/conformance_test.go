@@ -26,7 +26,9 @@ var update = flag.Bool("update", false, "write testdata/matrix.txt anew")
 // every Save and every file operation.
 func TestEveryCutEndsInTheSamePlace(t *testing.T) {
 	var rows []string
-	for _, c := range slices.Concat(cases(t), configCases(t), serviceCases(t), settingsCases(), keysCases(t), packageCases(t)) {
+	t.Parallel() // with the tests that wait
+	for _, c := range slices.Concat(cases(t), configCases(t), dataCases(t), diagnosticCases(t),
+		serviceCases(t), settingsCases(), keysCases(t), packageCases(t)) {
 		t.Run(c.Name, func(t *testing.T) { rows = append(rows, steptest.Run(t, c)...) })
 	}
 	if t.Failed() || testing.Short() {

@@ -66,10 +66,3 @@ func installPlugin(t *testing.T, dir, name, text string) {
 		}
 	}
 }
-
-// TestEveryCutOfDataUploadAndPlugin is tier 3 of these kinds.
-func TestEveryCutOfDataUploadAndPlugin(t *testing.T) {
-	for _, c := range dataCases(t) {
-		t.Run(c.Name, func(t *testing.T) { t.Log("\n" + strings.Join(steptest.Run(t, c), "\n")) })
-	}
-}

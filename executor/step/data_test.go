@@ -305,6 +305,7 @@ func TestTheOutputIsNoInput(t *testing.T) {
 
 // TestTooManyFilesAreAnError and cost neither time nor memory.
 func TestTooManyFilesAreAnError(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	for i := range 10_001 {
 		writeText(t, filepath.Join(dir, fmt.Sprint(i)), "")
@@ -316,6 +317,7 @@ func TestTooManyFilesAreAnError(t *testing.T) {
 }
 
 func TestDataTellsHowFarItIs(t *testing.T) {
+	t.Parallel()
 	a, _, _ := dataStep(t, "jsonl", `inputs | empty`, strings.Repeat("1\n", 1<<20))
 	if err := a.run(t.Context(), data(t)); err != nil {
 		t.Fatal(err)

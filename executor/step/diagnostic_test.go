@@ -107,6 +107,7 @@ func TestARepairRunsOnceAndOnlyWhenTheCheckFailed(t *testing.T) {
 }
 
 func TestARepairHasUntilWithinToWork(t *testing.T) {
+	t.Parallel()
 	flag := filepath.Join(t.TempDir(), "flag")
 	got, _, err := diagnose(t, step.Diagnostic{},
 		`{"checks":[{"name":"a","command":["sh","-c","echo x >> %[1]s; [ $(wc -l < %[1]s) -gt 2 ]"],"repair":["true"],"within":"8s"}]}`, flag)

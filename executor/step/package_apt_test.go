@@ -112,6 +112,7 @@ func (r aptRoot) want(installed string) {
 }
 
 func TestAptInstallsUpgradesAndGoesBack(t *testing.T) {
+	t.Parallel()
 	r := newAptRoot(t)
 	first := r.step(`{"manager":"apt","refresh":true,"install":["tool=1"]}`)
 	r.want("lib 1, tool 1")
@@ -137,6 +138,7 @@ func TestAptInstallsUpgradesAndGoesBack(t *testing.T) {
 // TestACutDpkgIsRepaired: dpkg had unpacked a package and not configured it
 // when the power went, and another was not even unpacked.
 func TestACutDpkgIsRepaired(t *testing.T) {
+	t.Parallel()
 	r := newAptRoot(t)
 	a := newAttempt(t, `{"manager":"apt","install":["tool"]}`)
 	r.step(`{"manager":"apt","refresh":true}`)

@@ -217,6 +217,7 @@ func TestADependencyKeepsWhatItNeeds(t *testing.T) {
 
 // TestALockIsWaitedFor: the manager is somebody else's for a while.
 func TestALockIsWaitedFor(t *testing.T) {
+	t.Parallel()
 	dir, kind := newPackages(t)
 	lock := filepath.Join(dir, "lock")
 	if err := os.WriteFile(lock, nil, 0o644); err != nil {
@@ -238,6 +239,7 @@ func TestALockIsWaitedFor(t *testing.T) {
 // TestTheAgentsOwnPackageOutlivesIt: the manager that replaces the agent goes
 // on when that is stopped, and the run after finds the work done.
 func TestTheAgentsOwnPackageOutlivesIt(t *testing.T) {
+	t.Parallel()
 	dir, kind := newPackages(t)
 	script := filepath.Join(dir, "opkg")
 	text := "#!/bin/sh\ncase $* in *install*) [ -e " + dir + "/told ] || { : > " + dir + "/told; sleep 1; } ;; esac\nexec " + strings.Join(kind.Opkg, " ") + " \"$@\"\n"

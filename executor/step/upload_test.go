@@ -375,6 +375,7 @@ func TestUploadSendsNothingHalf(t *testing.T) {
 }
 
 func TestUploadEndsWithItsStep(t *testing.T) {
+	t.Parallel()
 	s := newReceiver(t, hang)
 	why := errors.New("cancelled by the operator")
 	for _, tt := range []struct {
