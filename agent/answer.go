@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -139,11 +140,12 @@ func (a *Agent) job(id string) (dialect.JobStatus, error) {
 func (a *Agent) answerCancel(r Request, say func(any) error) error {
 	c := dialect.Cancel{ID: r.ID}
 	if r.Text != "" {
-		e, ok := dialect.ReadOffer(r.ID, "device", []byte(r.Text)).(dialect.Cancel)
-		if !ok {
-			return errors.New("the text is no cancel of this job")
+		switch e := dialect.ReadOffer(r.ID, "device", []byte(r.Text)).(type) {
+		case dialect.Cancel:
+			c = e
+		case dialect.Offer:
+			return cmp.Or(e.Err, errors.New("the text is no cancel of this job"))
 		}
-		c = e
 	}
 	if !executor.ValidID(strings.ReplaceAll(c.ID, "@", "-")) {
 		return fmt.Errorf("id: %q: no job can have it", c.ID)

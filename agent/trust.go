@@ -70,6 +70,9 @@ func bounded(job executor.Job, by string) error {
 func (a *Agent) verifyCancel(c dialect.Cancel) error {
 	by, err := a.verify(c.Text, c.Signature)
 	switch {
+	case err != nil && c.Signature == "":
+		return fmt.Errorf("signature: policy.keys is set, so only signed cancels are taken: make one with "+
+			"ratchet cancel %s --sign KEY --print >FILE, and give it to ratchetd cancel %s FILE", c.ID, c.ID)
 	case err != nil || by == "":
 		return err
 	case c.Expires.IsZero():

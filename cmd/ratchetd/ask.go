@@ -115,11 +115,19 @@ func (c *command) submit(ctx context.Context, args []string) error {
 }
 
 func (c *command) cancel(ctx context.Context, args []string) error {
-	args, err := c.parse(c.flags("cancel"), args, 1, 1)
+	args, err := c.parse(c.flags("cancel"), args, 1, 2)
 	if err != nil {
 		return err
 	}
-	return c.ask(ctx, agent.Request{Do: "cancel", ID: args[0]}, func(v json.RawMessage) error {
+	r := agent.Request{Do: "cancel", ID: args[0]}
+	if len(args) == 2 {
+		text, err := c.read(args[1])
+		if err != nil {
+			return err
+		}
+		r.Text = string(bytes.TrimSpace(text))
+	}
+	return c.ask(ctx, r, func(v json.RawMessage) error {
 		var done agent.Cancelled
 		if err := json.Unmarshal(v, &done); err != nil || done.Known {
 			return err

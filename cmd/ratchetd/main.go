@@ -26,7 +26,7 @@ Usage: ratchetd COMMAND [--config FILE] [ARGUMENTS]
   status [--json] [--watch] how the agent and the board are
   jobs [--json] [ID]        what it knows of its jobs, or of one
   submit [--watch] FILE     give it a job (JSON; - is stdin), by the same policy as over the link
-  cancel ID                 end a job
+  cancel ID [FILE]          end a job; FILE holds a signed cancel, where policy.keys is set
   explain FILE              what each step would do, and what a power cut there would mean
   version
 
