@@ -9,6 +9,7 @@ import (
 	"maps"
 	"math/big"
 	"slices"
+	"strings"
 )
 
 // Text is a string among a step's parameters that may be left to the device to
@@ -115,7 +116,10 @@ func (f *filler) field(m map[string]any, key string) (err error) {
 	case "content", "url":
 		m[key], err = f.text(m[key])
 	case "argv", "validate", "apply":
-		err = f.list(m[key])
+		before := slices.Clone(asList(m[key]))
+		if err = f.list(m[key]); err == nil {
+			err = noOptions(before, asList(m[key]))
+		}
 	case "env", "headers", "uci":
 		values, _ := m[key].(map[string]any)
 		for name := range values {
@@ -134,8 +138,32 @@ func (f *filler) field(m map[string]any, key string) (err error) {
 	return err
 }
 
+func asList(v any) []any {
+	list, _ := v.([]any)
+	return list
+}
+
+// noOptions refuses a word of a command line that the device filled in and that
+// the program would take for an option: whoever names a network or a file could
+// else tell the program what to do. Where the author wrote the dash, or a --
+// before it, it is meant.
+func noOptions(before, words []any) error {
+	for i, word := range words {
+		open, filled := before[i].(map[string]any)
+		src, _ := open["jq"].(string)
+		text, _ := word.(string)
+		switch {
+		case word == "--" && !filled:
+			return nil
+		case filled && strings.HasPrefix(text, "-") && !strings.HasPrefix(strings.TrimSpace(src), `"-`):
+			return fmt.Errorf("[%d]: its value %q begins with -, as an option does: put \"--\" before it, or begin the expression with the option", i, text)
+		}
+	}
+	return nil
+}
+
 func (f *filler) list(v any) error {
-	words, _ := v.([]any)
+	words := asList(v)
 	for i := range words {
 		word, err := f.text(words[i])
 		if err != nil {

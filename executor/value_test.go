@@ -8,7 +8,7 @@ import (
 )
 
 func TestValuesAreFilledInOnTheDevice(t *testing.T) {
-	env := map[string]any{"vars": map[string]any{"lan": "192.168.7.1", "n": 7}, "facts": map[string]any{"tags": map[string]any{}}}
+	env := map[string]any{"vars": map[string]any{"lan": "192.168.7.1", "n": 7, "evil": "-oProxyCommand=reboot", "dashes": "--"}, "facts": map[string]any{"tags": map[string]any{}}}
 	secret := func(name string) (string, error) {
 		if name == "wifi" {
 			return "hunter2hunter2", nil
@@ -24,6 +24,11 @@ func TestValuesAreFilledInOnTheDevice(t *testing.T) {
 		{`{"apply":["ifup",{"jq":".vars.lan"}],"validate":[{"jq":".vars.n"}]}`, `{"apply":["ifup","192.168.7.1"],"validate":["7"]}`, ""},
 		{`{"headers":{"Authorization":{"secret":"wifi"},"X":"y"}}`, `{"headers":{"Authorization":"hunter2hunter2","X":"y"}}`, ""},
 		{`{"with":{"content":{"deep":{"content":{"jq":".vars.n"}}}}}`, `{"with":{"content":{"deep":{"content":"7"}}}}`, ""},
+		{`{"argv":["ping",{"jq":".vars.evil"}]}`, "", `argv: [1]: its value "-oProxyCommand=reboot" begins with -, as an option does`},
+		{`{"argv":["ping",{"jq":".vars.dashes"},{"jq":".vars.evil"}]}`, "", `argv: [1]: its value "--" begins with -`},
+		{`{"argv":["ping","--",{"jq":".vars.evil"}]}`, `{"argv":["ping","--","-oProxyCommand=reboot"]}`, ""},
+		{`{"argv":["tool",{"jq":"\"--lan=\" + .vars.lan"}]}`, `{"argv":["tool","--lan=192.168.7.1"]}`, ""},
+		{`{"env":{"K":{"jq":".vars.evil"}}}`, `{"env":{"K":"-oProxyCommand=reboot"}}`, ""},
 		{`{"url":{"jq":".vars"}}`, "", "url: jq gives an object"},
 		{`{"url":{"jq":".nothing"}}`, "", "url: jq gives null"},
 		{`{"env":{"K":{"secret":"other"}}}`, "", "env: K: no such secret"},

@@ -20,15 +20,22 @@ type attrs struct {
 }
 
 // setAttrs durably gives a file its owner and mode. The owner comes first: a
-// change of owner clears the set-user-id bit.
+// change of owner clears the set-user-id bit. It is the file itself that is
+// changed, through its descriptor: whoever may write its directory could put a
+// link to another one there meanwhile, and be given that.
 func (f Files) setAttrs(path string, a attrs) error {
 	err := f.do("attrs", func() error {
+		file, err := openItself(path)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
 		if a.UID != -1 || a.GID != -1 {
-			if err := os.Chown(path, a.UID, a.GID); err != nil {
+			if err := file.Chown(a.UID, a.GID); err != nil {
 				return err
 			}
 		}
-		if err := syscall.Chmod(path, a.Mode); err != nil {
+		if err := syscall.Fchmod(int(file.Fd()), a.Mode); err != nil {
 			return &fs.PathError{Op: "chmod", Path: path, Err: err}
 		}
 		return nil
@@ -37,6 +44,33 @@ func (f Files) setAttrs(path string, a attrs) error {
 		return err
 	}
 	return f.sync(path)
+}
+
+// openItself opens a regular file to read, and nothing that has taken its place
+// since its path was judged, link by link: to open a device can act, and a link
+// leads elsewhere.
+func openItself(path string) (*os.File, error) {
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, errors.Join(fmt.Errorf("%s is no regular file any more", path), err, file.Close())
+	}
+	return file, nil
+}
+
+// openJudged opens a file whose links were followed when it was judged, unless
+// a link has taken the place of one of its directories since.
+func openJudged(path string) (*os.File, error) {
+	file, err := openItself(path)
+	if err != nil {
+		return nil, err
+	}
+	if real, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", file.Fd())); err != nil || real != path {
+		return nil, errors.Join(fmt.Errorf("%s was moved, or leads elsewhere, since it was judged: let the step retry", path), err, file.Close())
+	}
+	return file, nil
 }
 
 // covers tells whether a file that has b needs no change to have a.

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"unicode/utf8"
 )
 
@@ -118,15 +117,5 @@ func chooseOne(p Policy, path string) (chosen, error) {
 	return chosen{Path: path, Real: real, Size: info.Size()}, err
 }
 
-// open opens the file, unless a link or a device has taken its place since it
-// was chosen.
-func (c chosen) open() (*os.File, error) {
-	file, err := os.OpenFile(c.Real, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, errors.Join(fmt.Errorf("%s is no regular file any more", c.Path), err, file.Close())
-	}
-	return file, nil
-}
+// open opens the file that was chosen.
+func (c chosen) open() (*os.File, error) { return openJudged(c.Real) }

@@ -99,7 +99,7 @@ func (w *fileWith) open(p Policy) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, fmt.Errorf("from: %w", err)
 	}
-	return os.Open(from)
+	return openJudged(from)
 }
 
 // filing is one attempt at a file step.

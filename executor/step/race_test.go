@@ -1,0 +1,74 @@
+package step
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/ratchetd/ratchet/executor"
+)
+
+// Whoever may write the directory of a file that a job changes can put a link
+// in its place between any two operations.
+func TestALinkThatTakesAFilesPlaceIsNotFollowed(t *testing.T) {
+	for _, op := range []string{"write", "sync", "attrs", "rename"} {
+		dir := t.TempDir()
+		victim := filepath.Join(dir, "victim")
+		if err := os.WriteFile(victim, []byte("kept"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		swapped := false
+		k := File{Files: Files{Before: func(what string, paths ...string) error {
+			if what != op || swapped {
+				return nil
+			}
+			swapped = true
+			if err := os.Remove(paths[0]); err != nil {
+				return err
+			}
+			return os.Symlink(victim, paths[0])
+		}}}
+		with := fmt.Sprintf(`{"path":%q,"content":"new","mode":"0666"}`, filepath.Join(dir, "conf"))
+		task := executor.NewTask(executor.Task{With: json.RawMessage(with), Dir: filepath.Join(dir, "state"), Attempt: 1}, nil,
+			func(json.RawMessage, bool) error { return nil }, nil)
+		err := k.Run(t.Context(), task)
+		info, statErr := os.Stat(victim)
+		text, _ := os.ReadFile(victim)
+		if statErr != nil || info.Mode().Perm() != 0o600 || string(text) != "kept" || !swapped {
+			t.Errorf("at %s: the victim has %q and mode %v (%v, %v)", op, text, info.Mode(), statErr, err)
+		}
+	}
+}
+
+func TestADirectoryThatBecameALinkIsNotFollowed(t *testing.T) {
+	dir := t.TempDir()
+	for _, sub := range []string{"app", "kept"} {
+		if err := os.Mkdir(filepath.Join(dir, sub), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, sub, "key"), []byte(sub), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file, err := chooseOne(Policy{Protected: []string{filepath.Join(dir, "kept")}}, filepath.Join(dir, "app", "key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if opened, err := file.open(); err != nil {
+		t.Errorf("got %v, want it opened: nothing has changed", err)
+	} else {
+		opened.Close()
+	}
+	if err := os.Rename(filepath.Join(dir, "app"), filepath.Join(dir, "was")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("kept", filepath.Join(dir, "app")); err != nil {
+		t.Fatal(err)
+	}
+	if opened, err := file.open(); err == nil {
+		opened.Close()
+		t.Error("a protected file was opened by the name of another")
+	}
+}
