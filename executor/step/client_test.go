@@ -65,6 +65,23 @@ func TestAHeaderMayBeASecret(t *testing.T) {
 	}
 }
 
+// What a URL holds of a user, a password and a query is in no report.
+func TestTheCredentialsOfAURLAreMasked(t *testing.T) {
+	s := newServer(t, pattern(10))
+	s.fault = func(w http.ResponseWriter, _ *http.Request, _ int) bool {
+		w.WriteHeader(http.StatusForbidden)
+		return true
+	}
+	address := strings.Replace(s.URL, "http://", "http://user:hunter2@", 1) + "/f?X-Amz-Signature=hunter2"
+	a, _ := fetching(t, s, "")
+	a.With = json.RawMessage(strings.Replace(string(a.With), s.URL, address, 1))
+	err := a.run(t.Context(), step.Download{})
+	wantError(t, err, "403")
+	if said := err.Error() + a.out.String() + a.err.String(); strings.Contains(said, "hunter2") {
+		t.Errorf("got %q, want no credentials in it", said)
+	}
+}
+
 func TestARedirectFromHTTPSToHTTPIsRefused(t *testing.T) {
 	plain := newServer(t, pattern(10))
 	tls := httptest.NewTLSServer(http.RedirectHandler(plain.URL, http.StatusFound))

@@ -129,6 +129,7 @@ func TestPluginThatBreaksTheContractIsEnded(t *testing.T) {
 		{"an unknown field", `echo '{"progress":1}' >&3; echo '{"sate":1}' >&3; sleep 100`, "line 2 that the plugin p wrote to descriptor 3: sate: unknown field"},
 		{"a long line", `head -c 70000 /dev/zero | tr '\0' x >&3; sleep 100`, "a line to descriptor 3 that is longer than 64 KiB"},
 		{"a big state", `printf '{"state":"%20000s"}\n' >&3; sleep 100`, "a state of 20002 bytes: at most 16384 are kept"},
+		{"a death", `echo '{"progress":0.5}' >&3; kill -9 $$`, "SIGKILL"},
 		{"a flood of nonsense", `yes >&3`, "line 1 that the plugin p wrote to descriptor 3: not JSON"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -1,10 +1,13 @@
 package step_test
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
 
+	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
 )
 
@@ -88,5 +91,37 @@ func TestEveryKindAsksThePolicy(t *testing.T) {
 	wantFile(t, key, []byte("secret"))
 	if got := s.requests(); len(got) > 0 {
 		t.Errorf("got requests %q, want none", got)
+	}
+}
+
+// A tree that the owner opens has no way out by a link in it. (One that leads
+// nowhere is written through by no kind.)
+func TestNoLinkLeavesTheTreesThatMayBeWritten(t *testing.T) {
+	dir, p := tree(t)
+	p.Paths = []string{filepath.Join(dir, "open")}
+	outside := filepath.Join(dir, "outside")
+	if err := errors.Join(os.Mkdir(outside, 0o755), os.WriteFile(filepath.Join(outside, "f"), nil, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	for link, to := range map[string]string{"away": outside, "file": outside + "/f", "up": "..", "here": "f"} {
+		if err := os.Symlink(to, filepath.Join(dir, "open", link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for path, want := range map[string]string{
+		"open/away/f": "policy.paths", "open/file": "policy.paths", "open/up/outside/f": "policy.paths", "open/away": "policy.paths",
+		"outside/f": "policy.paths", "open/f": "", "open/here": "", "open/new/f": "", "open/up/open/f": "",
+	} {
+		for name, kind := range map[string]executor.Kind{
+			`{"path":%q,"content":"x"}`: step.File{Policy: p}, `{"files":[{"path":%q,"content":"x"}]}`: step.Config{Policy: p},
+			`{"url":"http://127.0.0.1:9/","sha256":"` + digest(nil) + `","to":%q}`: step.Download{Policy: p},
+		} {
+			err := kind.Check(fmt.Appendf(nil, name, filepath.Join(dir, path)))
+			if want != "" {
+				wantError(t, err, want)
+			} else if err != nil {
+				t.Errorf("%T %s: got %v, want it written", kind, path, err)
+			}
+		}
 	}
 }
