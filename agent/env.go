@@ -86,16 +86,28 @@ func (a *Agent) mask(text []byte) []byte {
 // policy is what the owner lets steps do; what is the agent's own is nobody's.
 func (a *Agent) policy() step.Policy {
 	c := a.config.Load()
-	own := []string{c.State, a.path, c.confDir(), a.secrets(), filepath.Join(filepath.Dir(a.path), "keys.json"),
-		c.Link.Key, c.Link.PasswordFile}
-	if exe, err := os.Executable(); err == nil {
-		own = append(own, exe)
-	}
 	return step.Policy{
-		Protected: slices.DeleteFunc(own, func(p string) bool { return p == "" }),
+		Protected: a.own(),
 		Paths:     c.Policy.Paths, Commands: c.Policy.Commands, URLs: c.Policy.URLs, Users: c.Policy.Users,
 		MaxSize: int64(c.Policy.MaxSize),
 	}
+}
+
+// own is what no job may read or write. Single files are named beside the trees
+// they lie in, since hard links to them are known by the file. On OpenWrt
+// ratchet.toml is made from /etc/config/ratchet.
+func (a *Agent) own() []string {
+	c := a.config.Load()
+	own := []string{c.State, store.Path(c.State), a.path, c.confDir(), c.keysFile(), a.secrets(),
+		c.Link.Key, c.Link.PasswordFile, "/etc/config/ratchet"}
+	secrets, _ := os.ReadDir(a.secrets()) // none: nothing to keep
+	for _, f := range secrets {
+		own = append(own, filepath.Join(a.secrets(), f.Name()))
+	}
+	if exe, err := os.Executable(); err == nil {
+		own = append(own, exe)
+	}
+	return slices.DeleteFunc(own, func(p string) bool { return p == "" })
 }
 
 // runtimeDir is a directory in RAM for what must not outlive this boot. OpenWrt

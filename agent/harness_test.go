@@ -32,6 +32,7 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", "24"); err != nil {
 		panic(err)
 	}
+	Seal()
 	os.Exit(m.Run())
 }
 

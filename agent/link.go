@@ -151,6 +151,14 @@ func (l *link) down(a *Agent, err error) {
 	}
 }
 
+// choked tells whether the broker sent what is too long to be read. The session
+// that it keeps would bring that again, whatever is cleared: so it must go.
+func (l *link) choked() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return errors.Is(l.err, errTooLong)
+}
+
 // current is the session to speak on, or nil.
 func (l *link) current() *session {
 	l.mu.Lock()

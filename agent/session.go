@@ -36,7 +36,9 @@ func (a *Agent) session(ctx context.Context, asked asking) error {
 	s := &session{Agent: a, inbox: make(chan inbound, 64), wanted: a.link.wants(), hushed: make(chan struct{}), opened: make(chan struct{})}
 	making, made := s.making(ctx, asked)
 	var err error
-	if s.conn, err = dial(making, a.config.Load(), a.dialect().Connection(), a.clock.now, s.inbox); err != nil {
+	how := a.dialect().Connection()
+	how.Clean = how.Clean || a.link.choked()
+	if s.conn, err = dial(making, a.config.Load(), how, a.clock.now, s.inbox); err != nil {
 		return answer(asked, unmade{cmp.Or(made(), err)})
 	}
 	defer s.conn.close()

@@ -23,6 +23,17 @@ func Tune() {
 	}
 }
 
+// Seal keeps the descriptors with which this process was started, of whoever
+// started it, from the programs that it runs. Go's own are sealed anyway.
+func Seal() {
+	open, _ := os.ReadDir("/proc/self/fd") // without /proc there is no agent
+	for _, f := range open {
+		if fd, err := strconv.Atoi(f.Name()); err == nil && fd > 2 {
+			syscall.CloseOnExec(fd)
+		}
+	}
+}
+
 // trim gives back what a burst of work, such as a start or a job, has taken:
 // free heap, and the pages of the program itself, which stay in the page cache
 // and are mapped again when they are needed. Without it an idle agent would

@@ -3,6 +3,7 @@ package dialect
 import (
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/ratchetd/ratchet/executor"
 )
@@ -58,4 +59,35 @@ func TestIDsTooLongToAnswerAreNothing(t *testing.T) {
 			t.Errorf("an id of %d bytes: got %+v", n, got)
 		}
 	}
+}
+
+// FuzzEnvelope holds that what an envelope says is what its author wrote: a
+// payload that is read gives the same when it is written again, and no text
+// comes out of it that is not in it.
+func FuzzEnvelope(f *testing.F) {
+	for _, payload := range []string{
+		`{"job":"{\"id\":\"a\"}","signature":"untrusted comment: x\nRUQ\n","rollout":{"percent":5}}`,
+		`{"job":"{}","rollout":{"percent":101}}`, `{"job":"{}","job":"[]"}`, `{"Job":"{}"}`, `{"job":null}`, `{"id":"a"}`, "\xff", `{"job":"\ud800"}`,
+	} {
+		f.Add([]byte(payload))
+	}
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		e, err := OpenEnvelope(payload)
+		if err != nil {
+			return
+		}
+		if e.Signature == "" && e.Rollout == nil && e.Job != string(payload) && members(payload)["job"] == nil {
+			t.Errorf("the bare text %q became %q", payload, e.Job)
+		}
+		if !utf8.ValidString(e.Job) {
+			return // it is no document
+		}
+		again, err := OpenEnvelope(e.Payload())
+		if _, nested := stringOf(members([]byte(e.Job))["job"]); nested && e.Signature == "" && e.Rollout == nil {
+			return // written again it is bare, and an envelope of its own
+		}
+		if err != nil || again.Job != e.Job || again.Signature != e.Signature || (again.Rollout == nil) != (e.Rollout == nil) {
+			t.Errorf("%q gives %+v, then %+v (%v)", payload, e, again, err)
+		}
+	})
 }

@@ -38,6 +38,7 @@ func (c *command) daemon(ctx context.Context, args []string) error {
 		a.Wrap(c.wrap)
 	}
 	agent.Tune()
+	agent.Seal()
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)

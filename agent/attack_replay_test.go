@@ -1,0 +1,164 @@
+package agent
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/store"
+)
+
+var attacksByReplay = []attack{
+	{"a job, sent again", func(f *fort) string {
+		payload := signed(f.first, f.good("j"))
+		got := f.send("j", payload)
+		f.b.retain("ratchet/v1/jobs/all/j", payload)
+		f.b.retain("ratchet/v1/jobs/device/gw-1/j", payload)
+		f.wantRuns("j")
+		return got + ", once"
+	}},
+	{"a job, sent again after a restart", func(f *fort) string {
+		payload := signed(f.first, f.good("j"))
+		got := f.send("j", payload)
+		f.stop()
+		f.b.forget()
+		f.start().online(f.b)
+		f.b.retain("ratchet/v1/jobs/device/gw-1/j", payload)
+		f.wantRuns("j")
+		return got + ", once"
+	}},
+	{"a job, sent again after its history was pruned", func(f *fort) string {
+		payload := signed(f.first, f.good("j"))
+		got := f.send("j", payload)
+		await(f.T, "the job to be told", func() bool {
+			untold, err := f.db.Untold()
+			return err == nil && len(untold) == 0
+		})
+		f.send("k", signed(f.first, f.good("k"))) // one that is kept whole
+		gone, err := f.db.Prune(f.clock.now().AddDate(1, 0, 0), store.History{Count: 1, Bytes: 1, Seen: map[string]bool{}})
+		if r, _, _ := f.db.Record("j"); err != nil || len(gone) > 0 || len(r.Steps) > 0 {
+			f.Errorf("pruned to %+v, forgot %q: %v", r, gone, err)
+		}
+		f.b.retain("ratchet/v1/jobs/device/gw-1/j", payload)
+		f.wantRuns("j", "k")
+		return got + ", once"
+	}},
+	{"a job that is meant for another device", func(f *fort) string {
+		got := f.send("j", signed(f.first, f.good("j", "audience", []string{"device/gw-2", "group/ovens"})))
+		f.wantRuns()
+		return got
+	}},
+	{"a job, under another id", func(f *fort) string {
+		got := f.send("k", signed(f.first, f.good("j")))
+		f.wantRuns()
+		return got
+	}},
+	{"a job that expired a second ago", func(f *fort) string {
+		late := time.Now().Add(-time.Second).UTC().Format(time.RFC3339)
+		got := f.send("j", signed(f.first, f.good("j", "expires", late)))
+		f.wantRuns()
+		return strings.Replace(got, late, "TIME", 1)
+	}},
+	{"a job that had expired, after the clock was set back", clockSetBack},
+	{"the same, after a restart", func(f *fort) string {
+		f.send("now", f.signedAt(f.good("now"), 48*time.Hour))
+		f.wantRuns("now") // with its commits the floor is saved
+		f.stop()
+		f.b.forget()
+		f.start().online(f.b)
+		return f.dayOld()
+	}},
+	{"a cancel that has expired", func(f *fort) string {
+		f.b.retain("ratchet/v1/jobs/device/gw-1/j", signed(f.first, f.good("j", "spread", "3s")))
+		f.cancelWith(signed(f.first, `{"id":"j","cancel":true,"expires":"2026-11-20T00:00:00Z"}`))
+		return "refused; " + f.end("j")
+	}},
+}
+
+// clockSetBack lets the device hear of a time, which it believes more than its
+// clock: to it that clock has been set back then.
+func clockSetBack(f *fort) string {
+	f.send("now", f.signedAt(f.good("now"), 48*time.Hour))
+	return f.dayOld()
+}
+
+func (f *fort) signedAt(text string, ahead time.Duration) string {
+	return string(dialect.Envelope{Job: text, Signature: signature(f.first, text, time.Now().Add(ahead))}.Payload())
+}
+
+// dayOld sends what expires tomorrow, when it is the day after.
+func (f *fort) dayOld() string {
+	tomorrow := time.Now().Add(24 * time.Hour).UTC().Format(time.RFC3339)
+	got := f.send("j", signed(f.first, f.good("j", "expires", tomorrow)))
+	f.wantRuns("now")
+	return strings.Replace(got, tomorrow, "TIME", 1)
+}
+
+// cancelWith waits until the device has the job j, sends a cancel and waits
+// until it is decided.
+func (f *fort) cancelWith(payload string) {
+	f.Helper()
+	f.b.await(jobsTopic+"j", func(p string) bool { return statusOf(p).State != "" })
+	f.b.retain("ratchet/v1/jobs/all/j", payload)
+}
+
+var attacksOnIDs = []attack{
+	{"another document under an id that is in use", func(f *fort) string {
+		f.send("j", signed(f.first, f.good("j")))
+		f.b.retain("ratchet/v1/jobs/device/gw-1/j", signed(f.first, f.good("j", "description", "another")))
+		f.b.await("ratchet/v1/device/gw-1/alerts/id-reused", func(p string) bool { return strings.Contains(p, "raised") })
+		f.wantRuns("j")
+		return "refused, and the alert id-reused"
+	}},
+	{"an unsigned document that takes an id beforehand", func(f *fort) string {
+		first := f.send("j", f.good("j", "description", "squatting"))
+		f.b.forget()
+		got := f.send("j", signed(f.first, f.good("j")))
+		f.wantRuns("j")
+		return first[:strings.Index(first, ":")] + "; the owner's job: " + got
+	}},
+	{"an unsigned cancel that takes an id beforehand", func(f *fort) string {
+		f.b.retain("ratchet/v1/jobs/all/j", `{"id":"j","cancel":true}`)
+		got := f.send("j", signed(f.first, f.good("j")))
+		f.wantRuns("j")
+		return "refused; the owner's job: " + got
+	}},
+	{"an unsigned cancel", func(f *fort) string {
+		f.b.retain("ratchet/v1/jobs/device/gw-1/j", signed(f.first, f.good("j", "spread", "3s")))
+		f.cancelWith(`{"id":"j","cancel":true}`)
+		return "refused; " + f.end("j")
+	}},
+	{"a cancel of another key", func(f *fort) string {
+		f.b.retain("ratchet/v1/jobs/device/gw-1/j", signed(f.first, f.good("j", "spread", "3s")))
+		f.cancelWith(signed(f.other, `{"id":"j","cancel":true,"expires":"2099-01-01T00:00:00Z"}`))
+		return "refused; " + f.end("j")
+	}},
+	{"the cancel of another job", func(f *fort) string {
+		f.b.retain("ratchet/v1/jobs/device/gw-1/j", signed(f.first, f.good("j", "spread", "3s")))
+		f.cancelWith(signed(f.first, `{"id":"k","cancel":true,"expires":"2099-01-01T00:00:00Z"}`))
+		return "refused; " + f.end("j")
+	}},
+	{"an unsigned job and cancel by the local socket", func(f *fort) string {
+		ask := func(r Request) error { return Call(f.Context(), SocketPath(f.config.Load().State), r, nil) }
+		submit, cancel := ask(Request{Do: "submit", Text: f.good("j")}), ask(Request{Do: "cancel", ID: "j"})
+		if submit == nil || cancel == nil {
+			f.Errorf("got %v and %v", submit, cancel)
+		}
+		f.wantRuns()
+		return fmt.Sprintf("refused: %v", submit)
+	}},
+	{"a key set with a sequence that was used", keySetRollback},
+}
+
+// keySetRollback tries to bring back a key that was revoked, with the job that
+// once set it.
+func keySetRollback(f *fort) string {
+	now, then := signer{f.T, "", f.first}, newSigner(f.T)
+	again := now.sign(keysDoc("again", 1, "1s", then))
+	f.b.offerSigned(now, keysDoc("rotate", 1, "1s", then))
+	f.b.final("rotate")
+	got := f.send("again", again)
+	f.wantRuns()
+	return got
+}
