@@ -106,15 +106,6 @@ func newFort(t *testing.T) *fort {
 	return f
 }
 
-func readAll(t *testing.T, file string) string {
-	t.Helper()
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
-}
-
 // good is a document that this device runs when the owner signed it; changes
 // are members that it has otherwise, nil for one that is missing.
 func (f *fort) good(id string, changes ...any) string {
