@@ -178,7 +178,8 @@ func TestABrokerThatFallsIsNoFight(t *testing.T) {
 		}
 	}()
 	d := newDevice(t, &broker{t: t, addr: l.Addr().String()}, "").start()
-	for end := time.Now().Add(60 * time.Second); time.Now().Before(end); time.Sleep(time.Second) {
+	// Five ends make a fight: with the pauses between them 31 s at most.
+	for end := time.Now().Add(35 * time.Second); time.Now().Before(end); time.Sleep(time.Second) {
 		for _, a := range d.alerts.list() {
 			if a.Name == "duplicate-id" {
 				t.Errorf("a proxy without a backend raises %s %s: %s", a.Severity, a.Name, a.Rule)
@@ -287,8 +288,10 @@ func TestALostAckIsMadeUpFor(t *testing.T) {
 	}}, nil)
 	d := newDevice(t, b, "").start().online(b)
 	b.offer("device/gw-1", doc("j1", filepath.Join(d.dir, "ran"), "a"))
-	time.Sleep(50 * time.Second)
-	s := statusOf(b.lastOf(jobsTopic + "j1"))
+	var s dialect.JobStatus
+	for end := time.Now().Add(50 * time.Second); s.State != executor.Succeeded && time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		s = statusOf(b.lastOf(jobsTopic + "j1"))
+	}
 	untold, _ := d.db.Untold()
 	t.Log(lost.Load(), s.State, len(untold), "connected", d.link.current() != nil)
 	if s.State != executor.Succeeded {
