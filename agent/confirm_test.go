@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -160,6 +161,17 @@ func TestASilentBrokerCannotOutlastATrial(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer mute.Close()
+	left := make(chan bool, 10)
+	go func() {
+		for {
+			c, err := mute.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.Copy(io.Discard, c)
+			left <- true
+		}
+	}()
 	newDevice(t, b, "").start().online(b)
 	began := time.Now()
 	b.offer("device/gw-1", settingsDoc("j1", "net", "[link]\nbroker = \"tcp://"+mute.Addr().String()+"\"\n", "4s"))
@@ -171,6 +183,11 @@ func TestASilentBrokerCannotOutlastATrial(t *testing.T) {
 	}
 	if took := time.Since(began); took > 12*time.Second {
 		t.Errorf("the device was back %s after the offer, want the trial's 4s and a moment", took)
+	}
+	select {
+	case <-left:
+	case <-time.After(time.Second):
+		t.Error("the connection that was given up stands: it could still come to life")
 	}
 }
 

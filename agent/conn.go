@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -54,6 +56,14 @@ func dial(ctx context.Context, c *Config, how dialect.Connection, now func() tim
 		}
 	})
 	o.SetConnectionLostHandler(func(_ mqtt.Client, err error) { n.fail(err) })
+	var keep func() bool
+	o.SetCustomOpenConnectionFn(func(to *url.URL, o mqtt.ClientOptions) (net.Conn, error) {
+		raw, err := open(to, o)
+		if err == nil { // one that is given up must not come to life later, and take over its successor
+			keep = context.AfterFunc(ctx, func() { raw.Close() })
+		}
+		return raw, err
+	})
 	n.client = mqtt.NewClient(o)
 	token := n.client.Connect().(*mqtt.ConnectToken)
 	select {
@@ -65,6 +75,9 @@ func dial(ctx context.Context, c *Config, how dialect.Connection, now func() tim
 	if err := token.Error(); err != nil {
 		return nil, explainConnect(err)
 	}
+	if !keep() {
+		return nil, context.Cause(ctx)
+	}
 	n.resumed = token.SessionPresent()
 	return n, nil
 }
@@ -73,7 +86,7 @@ func clientOptions(c *Config, how dialect.Connection, now func() time.Time) (o *
 	o = mqtt.NewClientOptions().AddBroker(c.Link.Broker).SetClientID(c.Device).
 		SetProtocolVersion(4).SetCleanSession(how.Clean).SetKeepAlive(keepAlive).
 		SetConnectTimeout(connectTimeout).SetWriteTimeout(replyTimeout).
-		SetCustomOpenConnectionFn(open).SetAutoReconnect(false).SetConnectRetry(false).SetAutoAckDisabled(true).SetOrderMatters(true)
+		SetAutoReconnect(false).SetConnectRetry(false).SetAutoAckDisabled(true).SetOrderMatters(true)
 	if will := how.Will; will != nil {
 		o.SetBinaryWill(will.Topic, will.Payload, 1, will.Retain)
 	}
