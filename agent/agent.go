@@ -91,6 +91,7 @@ func (a *Agent) Run(ctx context.Context, hup <-chan os.Signal) error {
 	work.Go(func() error { return a.work(workCtx) })
 	work.Go(func() error { return a.watchHealth(workCtx) })
 	work.Go(func() error { return a.watchFacts(workCtx) })
+	work.Go(func() error { return a.watchCertificate(workCtx) })
 	work.Go(func() error { return a.listen(workCtx) })
 	work.Go(func() error { return a.reload(workCtx, hup) })
 	talk, talkCtx := errgroup.WithContext(linked)

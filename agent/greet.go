@@ -53,6 +53,7 @@ func (s *session) greet(ctx context.Context) (anew bool, err error) {
 		s.told.resend(!s.conn.resumed && !remembers, s.clock.now())
 	}
 	s.alerts.resend()
+	s.judgeCertificate() // it may have been renewed
 	return anew, nil
 }
 

@@ -16,19 +16,20 @@ import (
 func (a *Agent) kinds() executor.Kinds {
 	policy, c := a.policy(), a.config.Load()
 	return executor.Kinds{
-		"command":    step.Command{Groups: a.groups, Policy: policy},
-		"config":     step.Config{Groups: a.groups, Policy: policy},
-		"data":       step.Data{Groups: a.groups, Policy: policy, Publish: a.publishData},
-		"diagnostic": step.Diagnostic{Checker: a.checker(), Policy: policy, Mask: a.mask},
-		"download":   step.Download{Policy: policy},
-		"file":       step.File{Policy: policy},
-		"keys":       a.keysKind(),
-		"package":    step.Package{Groups: a.groups},
-		"plugin":     step.Plugin{Groups: a.groups},
-		"reboot":     step.Reboot{Command: c.Policy.Reboot},
-		"service":    step.Service{Groups: a.groups},
-		"settings":   step.Settings{Dir: c.confDir(), Try: a.trySettings, Reload: a.reloadSettings},
-		"upload":     step.Upload{Policy: policy},
+		"certificate": a.certificateKind(),
+		"command":     step.Command{Groups: a.groups, Policy: policy},
+		"config":      step.Config{Groups: a.groups, Policy: policy},
+		"data":        step.Data{Groups: a.groups, Policy: policy, Publish: a.publishData},
+		"diagnostic":  step.Diagnostic{Checker: a.checker(), Policy: policy, Mask: a.mask},
+		"download":    step.Download{Policy: policy},
+		"file":        step.File{Policy: policy},
+		"keys":        a.keysKind(),
+		"package":     step.Package{Groups: a.groups},
+		"plugin":      step.Plugin{Groups: a.groups},
+		"reboot":      step.Reboot{Command: c.Policy.Reboot},
+		"service":     step.Service{Groups: a.groups},
+		"settings":    step.Settings{Dir: c.confDir(), Try: a.trySettings, Reload: a.reloadSettings},
+		"upload":      step.Upload{Policy: policy},
 	}
 }
 
@@ -38,7 +39,7 @@ func Kinds() executor.Kinds {
 	a := &Agent{path: DefaultPath}
 	a.config.Store(defaults(filepath.Dir(DefaultPath)))
 	list := a.kinds()
-	list["settings"], list["keys"] = step.Settings{Try: tryAlone}, step.Keys{}
+	list["settings"], list["keys"], list["certificate"] = step.Settings{Try: tryAlone}, step.Keys{}, step.Certificate{}
 	return list
 }
 

@@ -7,6 +7,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/ratchetd/ratchet/executor/step"
 )
 
 // tlsConfig is how the broker is verified, and how this device proves who it
@@ -27,12 +29,25 @@ func (c *Config) tlsConfig(now func() time.Time) (*tls.Config, error) {
 	if c.Link.Cert == "" {
 		return conf, nil
 	}
-	pair, err := tls.LoadX509KeyPair(c.Link.Cert, c.Link.Key)
+	pair, err := c.pair()
 	if err != nil {
 		return nil, fmt.Errorf("link.cert and link.key: %w", err)
 	}
 	conf.Certificates = []tls.Certificate{pair}
 	return conf, nil
+}
+
+// pair is what this device proves itself with.
+func (c *Config) pair() (tls.Certificate, error) {
+	cert, err := os.ReadFile(c.Link.Cert)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	key, err := os.ReadFile(c.Link.Key)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return step.KeyPair(cert, key)
 }
 
 // login is with what a device logs in, besides its certificate.

@@ -22,6 +22,8 @@ import (
 //	flood TO N FILE         so many of them, with ${ID} filled in
 //	ended N                 so many jobs are final, soon
 //	sign FILE OUT [KEY2]    puts a document into a signed envelope
+//	certify JOB [stranger]  certifies what the job requests, by the broker's authority
+//	                        or another; documents name it ${CERTIFICATE}
 //	clear TO/ID             takes the offer away
 //	cancel TO/ID            a retained cancel
 //	await JOB STATE         waits for the state
@@ -44,6 +46,7 @@ var commands = map[string]func(*testscript.TestScript, bool, []string){
 	"flood":    cmdFlood,
 	"ended":    cmdEnded,
 	"sign":     cmdSign,
+	"certify":  cmdCertify,
 	"clear":    cmdClear,
 	"cancel":   cmdCancel,
 	"await":    cmdAwait,

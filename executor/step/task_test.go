@@ -19,6 +19,7 @@ import (
 type attempt struct {
 	executor.Task
 	saved    json.RawMessage
+	result   json.RawMessage // of the last run
 	saves    int
 	expected bool // the last Save expected a reboot
 	out, err buffer
@@ -37,7 +38,9 @@ func newAttempt(t *testing.T, format string, args ...any) *attempt {
 
 // run runs the kind once more, as the executor does after a cut.
 func (a *attempt) run(ctx context.Context, k executor.Kind) error {
-	err := k.Run(ctx, a.task())
+	t := a.task()
+	err := k.Run(ctx, t)
+	a.result = t.Result
 	a.Attempt++
 	a.Begun = a.Boot
 	return err

@@ -1,0 +1,52 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/ratchetd/ratchet/executor/step"
+)
+
+// renewBefore is how long before its end a certificate is to be renewed.
+const renewBefore = 30 * 24 * time.Hour
+
+// certificateKind is the kind that renews the link's certificate.
+func (a *Agent) certificateKind() step.Certificate {
+	c := a.config.Load()
+	return step.Certificate{Cert: c.Link.Cert, Key: c.Link.Key, Device: c.Device,
+		Pending: filepath.Join(c.State, "pending.key"), Renew: a.link.restart,
+		Now: func() (time.Time, bool) { return a.clock.now(), a.clock.sane() }}
+}
+
+// watchCertificate looks at the link's certificate once a day; every connection
+// does too.
+func (a *Agent) watchCertificate(ctx context.Context) error {
+	for {
+		a.judgeCertificate()
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(24 * time.Hour):
+		}
+	}
+}
+
+// judgeCertificate raises or clears the alert that the certificate ends soon.
+func (a *Agent) judgeCertificate() {
+	c := a.config.Load()
+	if c.Link.Cert == "" {
+		a.alerts.clear("certificate")
+		return
+	}
+	pair, err := c.pair()
+	switch {
+	case err != nil: // the link tells of it
+	case pair.Leaf.NotAfter.Sub(a.clock.now()) < renewBefore:
+		a.alerts.raise("certificate", "warning", fmt.Sprintf("link.cert ends on %s: renew it with a step of the kind certificate",
+			pair.Leaf.NotAfter.UTC().Format("2006-01-02")))
+	default:
+		a.alerts.clear("certificate")
+	}
+}

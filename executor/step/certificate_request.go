@@ -1,0 +1,125 @@
+package step
+
+import (
+	"cmp"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/ratchetd/ratchet/executor"
+)
+
+// request makes the key, unless one is waiting already, and tells what the
+// authority is to certify.
+func (k Certificate) request(t *executor.Task, s *certificateState, w *requestWith) error {
+	key, err := k.pending()
+	if errors.Is(err, fs.ErrNotExist) {
+		key, err = k.make(t, s)
+	} else if err == nil {
+		err = k.Files.settle(k.Pending)
+	}
+	if err != nil {
+		return fmt.Errorf("making a key: %w", err)
+	}
+	csr, err := x509.CreateCertificateRequest(rand.Reader, w.template(k.Device), key)
+	if err != nil {
+		return fmt.Errorf("making a request: %w", err)
+	}
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: csr})
+	t.Result, err = json.Marshal(map[string]string{"csr": string(text)})
+	return err
+}
+
+func (w *requestWith) template(device string) *x509.CertificateRequest {
+	list := func(text string) []string {
+		if text == "" {
+			return nil
+		}
+		return []string{text}
+	}
+	return &x509.CertificateRequest{DNSNames: w.DNSNames, Subject: pkix.Name{
+		CommonName: cmp.Or(w.CommonName, device), Organization: list(w.Organization),
+		OrganizationalUnit: list(w.OrganizationalUnit), Country: list(w.Country)}}
+}
+
+// pending is the key that waits for its certificate. One that cannot be read as
+// a key is none.
+func (k Certificate) pending() (crypto.Signer, error) {
+	text, err := os.ReadFile(k.Pending)
+	if err != nil {
+		return nil, err
+	}
+	for _, block := range privateKeys(text) {
+		key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+		if signer, ok := key.(crypto.Signer); ok && err == nil {
+			return signer, nil
+		}
+	}
+	return nil, fs.ErrNotExist
+}
+
+func (k Certificate) make(t *executor.Task, s *certificateState) (crypto.Signer, error) {
+	draw := k.draw
+	if draw == nil {
+		draw = func() (*ecdsa.PrivateKey, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) }
+	}
+	key, err := draw()
+	if err != nil {
+		return nil, err
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, err
+	}
+	if err := k.keep(t, s, k.Pending); err != nil {
+		return nil, err
+	}
+	text := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+	return key, k.Files.write(k.Pending, strings.NewReader(string(text)), attrs{Mode: 0o600, UID: -1, GID: -1})
+}
+
+// privateKeys are the blocks of a PEM file that hold private keys.
+func privateKeys(text []byte) (keys []*pem.Block) {
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type == "PRIVATE KEY" || strings.HasSuffix(block.Type, " PRIVATE KEY") {
+			keys = append(keys, block)
+		}
+	}
+	return keys
+}
+
+// KeyPair is the certificate with its key, as they lie in PEM files. Of several
+// keys in theirs it takes the one that fits: while a certificate is exchanged
+// there are two.
+func KeyPair(certificate, keys []byte) (tls.Certificate, error) {
+	pair, err := tls.X509KeyPair(certificate, keys)
+	if err == nil {
+		return pair, nil
+	}
+	if key := keyOf(certificate, keys); key != nil {
+		return tls.X509KeyPair(certificate, key)
+	}
+	return pair, err
+}
+
+// keyOf is the key that fits the certificate, or nil.
+func keyOf(certificate, keys []byte) []byte {
+	for _, block := range privateKeys(keys) {
+		key := pem.EncodeToMemory(block)
+		if _, err := tls.X509KeyPair(certificate, key); err == nil {
+			return key
+		}
+	}
+	return nil
+}
