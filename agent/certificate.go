@@ -3,7 +3,9 @@ package agent
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/ratchetd/ratchet/executor/step"
@@ -16,8 +18,28 @@ const renewBefore = 30 * 24 * time.Hour
 func (a *Agent) certificateKind() step.Certificate {
 	c := a.config.Load()
 	return step.Certificate{Cert: c.Link.Cert, Key: c.Link.Key, Device: c.Device,
-		Pending: filepath.Join(c.State, "pending.key"), Renew: a.link.restart,
+		Pending: c.pendingKey(), Renew: a.link.restart,
 		Now: func() (time.Time, bool) { return a.clock.now(), a.clock.sane() }}
+}
+
+func (c *Config) pendingKey() string { return filepath.Join(c.State, "pending.key") }
+
+// privateLines are those of the device's private keys that say more than that
+// they are keys.
+func (a *Agent) privateLines() (lines []string) {
+	c := a.config.Load()
+	for _, path := range []string{c.Link.Key, c.pendingKey()} {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			continue // there is none
+		}
+		for _, line := range strings.Fields(string(text)) {
+			if len(line) >= 32 {
+				lines = append(lines, line)
+			}
+		}
+	}
+	return lines
 }
 
 // watchCertificate looks at the link's certificate once a day; every connection

@@ -80,7 +80,7 @@ func (a *Agent) mask(text []byte) []byte {
 	if password, err := a.config.Load().password(); err == nil {
 		secrets = append(secrets, password)
 	}
-	return []byte(executor.Mask(string(text), secrets))
+	return []byte(executor.Mask(string(text), append(secrets, a.privateLines()...)))
 }
 
 // policy is what the owner lets steps do; what is the agent's own is nobody's.

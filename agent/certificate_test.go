@@ -1,0 +1,107 @@
+package agent
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// identify gives the device a certificate that ends so soon, and its key.
+func (d *device) identify(ends time.Duration) {
+	d.t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	form := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(ends)}
+	der, err := x509.CreateCertificate(rand.Reader, form, form, &key.PublicKey, key)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.write("link.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})))
+	d.write("link.key", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})))
+}
+
+// configuration is what newDevice wrote; its last section is link.
+func (d *device) configuration() string {
+	d.t.Helper()
+	text, err := os.ReadFile(filepath.Join(d.dir, "ratchet.toml"))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestACertificateThatEndsSoonIsToldUntilItIsRenewed(t *testing.T) {
+	b := newBroker(t)
+	d := newDevice(t, b, "")
+	d.identify(29 * 24 * time.Hour)
+	d.write("ratchet.toml", d.configuration()+"cert = \"link.pem\"\nkey = \"link.key\"\n")
+	d.start().online(b)
+	const topic = "ratchet/v1/device/gw-1/alerts/certificate"
+	b.await(topic, func(p string) bool {
+		return strings.Contains(p, `"state":"raised"`) && strings.Contains(p, `"severity":"warning"`) &&
+			strings.Contains(p, "link.cert ends on "+time.Now().Add(29*24*time.Hour).UTC().Format("2006-01-02"))
+	})
+	d.identify(31 * 24 * time.Hour)
+	d.link.restart()
+	b.await(topic, func(p string) bool { return strings.Contains(p, `"state":"cleared"`) })
+}
+
+func TestARequestNeedsALinkWithACertificate(t *testing.T) {
+	b := newBroker(t)
+	newDevice(t, b, "").start().online(b)
+	b.offer("device/gw-1", `{"id":"ask","steps":[{"name":"ask","certificate":{"request":{}}}]}`)
+	s := b.final("ask")
+	if wantState(t, s, "rejected"); !strings.Contains(s.Reason, "set link.cert and link.key first") {
+		t.Errorf("got reason %q", s.Reason)
+	}
+}
+
+func TestNoKindReadsAKeyOfTheDevice(t *testing.T) {
+	b := newBroker(t)
+	d := newDevice(t, b, "")
+	d.identify(24 * time.Hour)
+	d.write("ratchet.toml", d.configuration()+"cert = \"link.pem\"\nkey = \"link.key\"\n")
+	d.start().online(b)
+	for id, path := range map[string]string{"key": "link.key", "beside": ".link.key.ratchet-new", "pending": "state/pending.key"} {
+		b.offer("device/gw-1", map[string]any{"id": id, "steps": []any{map[string]any{"name": "f",
+			"file": map[string]any{"path": filepath.Join(d.dir, path), "content": ""}}}})
+		s := b.final(id)
+		if wantState(t, s, "rejected"); !strings.Contains(s.Reason, "is protected") {
+			t.Errorf("%s: got reason %q, want that it is protected", id, s.Reason)
+		}
+	}
+}
+
+// A command that runs as root can read the key; what it says is masked all the same.
+func TestNoReportHoldsAKeyOfTheDevice(t *testing.T) {
+	b := newBroker(t)
+	d := newDevice(t, b, "")
+	d.identify(24 * time.Hour)
+	d.write("ratchet.toml", d.configuration()+"cert = \"link.pem\"\nkey = \"link.key\"\n")
+	d.start().online(b)
+	b.offer("device/gw-1", map[string]any{"id": "cat", "steps": []any{
+		map[string]any{"name": "ask", "certificate": map[string]any{"request": map[string]any{}}},
+		map[string]any{"name": "cat", "command": map[string]any{"argv": []string{"cat", filepath.Join(d.dir, "link.key"), filepath.Join(d.dir, "state/pending.key")}}}}})
+	s := b.final("cat")
+	wantState(t, s, "succeeded")
+	if got, want := strings.Count(s.Steps[1].Output, "********"), 6; got != want {
+		t.Errorf("got %d masked lines, want the %d of two keys: %s", got, want, s.Steps[1].Output)
+	}
+	if csr := string(s.Steps[0].Result); !strings.Contains(csr, "-----BEGIN CERTIFICATE REQUEST-----") {
+		t.Errorf("got %s, want a request with nothing masked", csr)
+	}
+}
