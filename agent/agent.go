@@ -46,6 +46,7 @@ type Agent struct {
 	packages       telemetry.Packages
 	lastFacts      atomic.Pointer[factsRead]
 	health         atomic.Pointer[telemetry.Sample]
+	stop           context.CancelCauseFunc // ends Run
 }
 
 // A Journal is what of the store must be durable before anything follows from
@@ -78,7 +79,11 @@ func (a *Agent) Wrap(f func(Journal) Journal) { a.wrap = f }
 // Run opens the journal and works until ctx ends. A step that is running then
 // gets its grace, what is known by then is told, and the link is closed.
 // What hup brings makes it read its configuration again.
+//
+// ErrRestart says that it is to be started anew, from its binary.
 func (a *Agent) Run(ctx context.Context, hup <-chan os.Signal) error {
+	ctx, a.stop = context.WithCancelCause(ctx)
+	defer a.stop(nil)
 	if err := a.open(); err != nil {
 		return err
 	}
@@ -102,6 +107,9 @@ func (a *Agent) Run(ctx context.Context, hup <-chan os.Signal) error {
 	unlink()
 	if talkErr := talk.Wait(); err == nil {
 		err = talkErr
+	}
+	if err == nil && context.Cause(ctx) == ErrRestart {
+		err = ErrRestart
 	}
 	return err
 }
@@ -140,6 +148,7 @@ func (a *Agent) open() error {
 		a.queue.add(r, false)
 	}
 	a.sweep(unfinished)
+	a.forgetOld(unfinished)
 	return a.lookBack()
 }
 

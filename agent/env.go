@@ -105,7 +105,7 @@ func (a *Agent) own() []string {
 		own = append(own, filepath.Join(a.secrets(), f.Name()))
 	}
 	if exe, err := os.Executable(); err == nil {
-		own = append(own, exe)
+		own = append(append(own, exe), step.Update{Path: exe}.Beside()...)
 	}
 	return slices.DeleteFunc(own, func(p string) bool { return p == "" })
 }

@@ -29,6 +29,7 @@ func (a *Agent) kinds() executor.Kinds {
 		"reboot":      step.Reboot{Command: c.Policy.Reboot},
 		"service":     step.Service{Groups: a.groups},
 		"settings":    step.Settings{Dir: c.confDir(), Try: a.trySettings, Reload: a.reloadSettings},
+		"update":      a.update(policy),
 		"upload":      step.Upload{Policy: policy},
 	}
 }

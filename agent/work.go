@@ -152,6 +152,14 @@ func (a *Agent) run(ctx context.Context, x *executor.Executor, key string) (wait
 // over looks back at a job that just became final.
 func (a *Agent) over(r executor.Record) {
 	a.alertOf(r)
+	if updates(r) {
+		unfinished, err := a.db.Unfinished()
+		if err != nil {
+			a.log.Warn("the old binary stays until the next start", "err", err)
+		} else {
+			a.forgetOld(unfinished)
+		}
+	}
 	if err := a.prune(nil); err != nil {
 		a.log.Warn("the history was not pruned", "err", err)
 	}

@@ -90,7 +90,7 @@ type StepRecord struct {
 	Resumed     string          `json:"resumed,omitempty"`     // how the last interruption was settled
 	Boot        string          `json:"boot,omitempty"`        // the boot in which it was last begun
 	Saved       json.RawMessage `json:"saved,omitempty"`       // the kind's own checkpoint
-	CutExpected bool            `json:"cutExpected,omitempty"` // it was about to reboot the device
+	CutExpected bool            `json:"cutExpected,omitempty"` // it was about to reboot the device, or to start the agent anew
 	Trial       bool            `json:"trial,omitempty"`       // its change is made and waits to be confirmed
 	Trials      int             `json:"trials,omitempty"`      // trials that were cut
 	Confirmed   bool            `json:"confirmed,omitempty"`   // its trial was withstood; what is left is its kind's Confirm

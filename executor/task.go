@@ -56,8 +56,9 @@ func (t *Task) Load(v any) (bool, error) {
 // Save makes v the step's checkpoint. It is durable when Save returns.
 func (t *Task) Save(v any) error { return t.checkpoint(v, false) }
 
-// SaveBeforeReboot is Save for a step that is about to reboot the device: if
-// the next start is in another boot, that was no interruption.
+// SaveBeforeReboot is Save for a step that is about to reboot the device, or to
+// start the agent anew: if the next start is in another boot, or the agent was
+// stopped in an orderly way, that was no interruption.
 func (t *Task) SaveBeforeReboot(v any) error { return t.checkpoint(v, true) }
 
 func (t *Task) checkpoint(v any, cutExpected bool) error {

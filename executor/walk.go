@@ -133,7 +133,7 @@ func (w *walk) wanted(ctx context.Context) bool {
 // tells whether it is to be begun again.
 func (w *walk) settle(ctx context.Context) (bool, error) {
 	step, rec := w.step(), w.rec()
-	if rec.CutExpected && rec.Boot != w.Boot {
+	if rec.CutExpected && (rec.Boot != w.Boot || rec.State == Stopped) {
 		return true, nil
 	}
 	if rec.State == Running {

@@ -10,7 +10,7 @@ import (
 
 // coming are kinds of the contract that no agent has yet. A device may run
 // fewer than there are: its facts say which.
-var coming = []string{"firmware", "update"}
+var coming = []string{"firmware"}
 
 // checkKinds holds a job with one step against that step's kind.
 func checkKinds(j executor.Job) error {

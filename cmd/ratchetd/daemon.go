@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -42,7 +43,22 @@ func (c *command) daemon(ctx context.Context, args []string) error {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
-	return a.Run(ctx, hup)
+	err = a.Run(ctx, hup)
+	if errors.Is(err, agent.ErrRestart) {
+		return again()
+	}
+	return err
+}
+
+// again makes this process the program that lies at its path by now. The
+// process keeps its id, so whoever watches it notices nothing; files that it
+// has open are closed by the kernel. It returns only when that cannot be done.
+func again() error {
+	path, err := os.Executable()
+	if err == nil {
+		err = syscall.Exec(path, os.Args, os.Environ())
+	}
+	return fmt.Errorf("starting the agent anew: %w", err)
 }
 
 // check is the command that tells what is wrong before the daemon is started.

@@ -61,15 +61,8 @@ func parseDownload(with json.RawMessage) (w downloadWith, err error) {
 	if err := executor.Decode(with, &w); err != nil {
 		return w, err
 	}
-	u, err := url.Parse(w.URL.S)
-	switch {
-	case w.URL.Open:
-	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
-		return w, errors.New("url: want an address that begins with http:// or https:// and names a host")
-	}
-	switch {
-	case !sha256Pattern.MatchString(w.SHA256):
-		return w, fmt.Errorf("sha256: %q: want 64 lower-case hex digits", w.SHA256)
+	if err := checkSource(w.URL, w.SHA256); err != nil {
+		return w, err
 	}
 	if err := checkPath(w.To); err != nil {
 		return w, fmt.Errorf("to: %w", err)
@@ -78,6 +71,22 @@ func parseDownload(with json.RawMessage) (w downloadWith, err error) {
 		return w, err
 	}
 	return w, checkAttrs(w.Mode, w.Owner)
+}
+
+// checkSource says why nothing can be fetched with these parameters, or nil.
+func checkSource(address executor.Word, sum string) error {
+	switch {
+	case !address.Open && !isURL(address.S):
+		return errors.New("url: want an address that begins with http:// or https:// and names a host")
+	case !sha256Pattern.MatchString(sum):
+		return fmt.Errorf("sha256: %q: want 64 lower-case hex digits", sum)
+	}
+	return nil
+}
+
+func isURL(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https")
 }
 
 // downloadState is a download's checkpoint.

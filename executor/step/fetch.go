@@ -77,10 +77,12 @@ func (f Fetch) Run(ctx context.Context) (Checkpoint, error) {
 	defer x.Client.CloseIdleConnections()
 	ctx, cancel := untilStop(ctx, f.Stopping)
 	defer cancel(nil)
+	defer func() {
+		if x.part.file != nil {
+			_ = x.part.close() // what must last was synced
+		}
+	}()
 	err := x.open(ctx)
-	if x.part.file != nil {
-		defer x.part.close() // what must last was synced
-	}
 	if err == nil {
 		err = x.loop(ctx)
 	}

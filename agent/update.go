@@ -1,0 +1,50 @@
+package agent
+
+import (
+	"errors"
+	"os"
+	"slices"
+
+	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step"
+)
+
+// ErrRestart is Run's error when an update has exchanged the agent's binary:
+// the program is to be started anew.
+var ErrRestart = errors.New("the agent starts anew")
+
+// update is the kind that exchanges this agent's binary.
+func (a *Agent) update(p step.Policy) step.Update {
+	path, err := os.Executable()
+	if err != nil {
+		path = os.Args[0]
+	}
+	return step.Update{Groups: a.groups, Policy: p, Package: step.Package{Groups: a.groups}, Keys: a.config.Load().Policy.Keys,
+		Path: path, Version: Version(), Config: a.path, Restart: a.restart}
+}
+
+func (a *Agent) restart() error {
+	a.stop(ErrRestart)
+	return nil
+}
+
+// updates tells whether a job has begun to exchange the agent's binary.
+func updates(r executor.Record) bool {
+	for i, s := range r.Steps {
+		if i < r.Job.Total() && s.Attempts > 0 && r.Job.StepAt(i).Kind == "update" {
+			return true
+		}
+	}
+	return false
+}
+
+// forgetOld removes the binary that an update has kept, unless an unfinished
+// job may still want it back.
+func (a *Agent) forgetOld(unfinished []executor.Record) {
+	if slices.ContainsFunc(unfinished, updates) {
+		return
+	}
+	if err := a.update(a.policy()).Forget(); err != nil {
+		a.log.Warn("what an update has kept beside the agent's binary stays", "err", err)
+	}
+}

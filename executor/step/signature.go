@@ -1,0 +1,80 @@
+package step
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/ratchetd/ratchet/updater"
+)
+
+// maxSignature bounds a minisign signature: four lines, of which two are comments.
+const maxSignature = 4 << 10
+
+// checkSignature holds a step's signature, its text or the URL of it, against
+// the keys that the owner trusts.
+func checkSignature(signature string, keys []string, p Policy) error {
+	switch {
+	case signature == "" && len(keys) > 0:
+		return errors.New("signature: policy.keys is set, so what is installed must be signed with one of those keys")
+	case signature == "":
+		return nil
+	case len(keys) == 0:
+		return errors.New("signature: policy.keys is empty, so there is nothing to hold it against: set it, or leave out the signature")
+	case len(signature) > maxSignature:
+		return fmt.Errorf("signature: %d bytes: a minisign signature has at most %d", len(signature), maxSignature)
+	case updater.IsSignature(signature):
+		return nil
+	case !isURL(signature):
+		return errors.New("signature: want the text of a minisign signature, or the address where it is to be had")
+	}
+	return p.URL(signature)
+}
+
+// fetchSignature is the text of a signature, brought from its URL where it is one.
+func fetchSignature(ctx context.Context, signature string, p Policy, client *http.Client) (string, error) {
+	if signature == "" || updater.IsSignature(signature) {
+		return signature, nil
+	}
+	client = withRules(client, nil, p)
+	defer client.CloseIdleConnections()
+	for pause := time.Second; ; pause *= 2 {
+		text, err := getSmall(ctx, client, signature)
+		if err == nil || errors.As(err, new(final)) || pause > 16*time.Second {
+			return text, err
+		}
+		if err := sleep(ctx, nil, jitter(pause)); err != nil {
+			return "", err
+		}
+	}
+}
+
+func getSmall(ctx context.Context, client *http.Client, address string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return "", final{errors.New("signature: not a URL")} // the error itself would show it
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		if u := new(url.Error); errors.As(err, &u) { // it would show the query
+			err = u.Err
+		}
+		return "", fmt.Errorf("GET %s: %w", masked(address), err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		err := fmt.Errorf("GET %s: %s", masked(address), resp.Status)
+		if resp.StatusCode < 500 {
+			err = final{err}
+		}
+		return "", err
+	}
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxSignature))
+	return string(text), err
+}

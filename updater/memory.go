@@ -1,0 +1,27 @@
+package updater
+
+import (
+	"errors"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// Need is how much memory Stage takes for a binary of so many bytes: it grows
+// a buffer by a quarter again and again, and the collector comes late.
+func Need(size uint64) uint64 { return 6 * size }
+
+// FreeMemory is what this board can still give to programs, in bytes.
+func FreeMemory() (uint64, error) {
+	text, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(string(text), "MemAvailable:")
+	fields := strings.Fields(rest)
+	if len(fields) == 0 {
+		return 0, errors.New("/proc/meminfo tells no MemAvailable")
+	}
+	kib, err := strconv.ParseUint(fields[0], 10, 64)
+	return kib << 10, err
+}
