@@ -34,6 +34,7 @@ type link struct {
 
 	facts    atomic.Pointer[[]byte] // as they were told last
 	restless atomic.Bool            // a target asked for facts that come and go
+	mute     atomic.Bool            // the broker drops what this device says, and that was told
 }
 
 func newLink() *link {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
@@ -20,6 +21,8 @@ type session struct {
 	wanted uint64        // the state of topics, facts and credentials that it was made for
 	hushed chan struct{} // closed once the job topics are quiet
 	opened chan struct{} // closed once the service said what it holds open
+	began  executor.Time
+	echoed atomic.Bool // what it said of itself came back
 
 	mu   sync.Mutex
 	last time.Time       // when a job topic last brought something
@@ -33,7 +36,8 @@ type session struct {
 func (a *Agent) session(ctx context.Context, asked asking) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s := &session{Agent: a, inbox: make(chan inbound, 64), wanted: a.link.wants(), hushed: make(chan struct{}), opened: make(chan struct{})}
+	s := &session{Agent: a, inbox: make(chan inbound, 64), wanted: a.link.wants(), hushed: make(chan struct{}), opened: make(chan struct{}),
+		began: stampOf(a.clock.stamp())}
 	making, made := s.making(ctx, asked)
 	var err error
 	how := a.dialect().Connection()
@@ -55,6 +59,7 @@ func (a *Agent) session(ctx context.Context, asked asking) error {
 		return err
 	}
 	loops.Go(func() { s.hush(ctx, anew) })
+	loops.Go(func() { s.listen(ctx) })
 	loops.Go(func() { s.ask(ctx) })
 	select {
 	case err := <-s.conn.lost:
@@ -158,6 +163,7 @@ func (s *session) act(ctx context.Context, e dialect.Event) {
 		s.cleared(e.ID)
 		s.touch("")
 	case dialect.Presence:
+		s.heard(e)
 		if !e.Online { // an old session's will may come late
 			s.publish(s.conn, s.presence())
 		}

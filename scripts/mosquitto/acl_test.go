@@ -81,55 +81,83 @@ func freePort(t *testing.T) string {
 	return port
 }
 
-// retain publishes as user on every topic; the broker drops in silence what is not allowed.
-func retain(t *testing.T, port, user string, topics ...string) {
+// retain publishes as user on a topic; the broker drops in silence what is not
+// allowed.
+func retain(t *testing.T, port, user, topic string, args ...string) {
 	t.Helper()
-	for _, topic := range topics {
-		out, err := exec.Command("mosquitto_pub", "-p", port, "-u", user, "-P", password, "-q", "1", "-r", "-t", topic, "-m", user).CombinedOutput()
-		if err != nil {
-			t.Fatalf("%v: %s", err, out)
-		}
+	args = append([]string{"-p", port, "-u", user, "-P", password, "-q", "1", "-r", "-t", topic, "-m", user}, args...)
+	if out, err := exec.Command("mosquitto_pub", args...).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
 	}
 }
 
-// seen lists "topic=payload" of all that user gets when asking for everything.
-func seen(port, user string) []string {
+// seen lists "topic=payload" of all that user gets when asking for filter.
+func seen(port, user, filter string, args ...string) []string {
+	args = append([]string{"-p", port, "-u", user, "-P", password, "-W", "1", "-t", filter, "-F", "%t=%p"}, args...)
 	// It ends with an error when the time is up, which is how it always ends.
-	out, _ := exec.Command("mosquitto_sub", "-p", port, "-u", user, "-P", password, "-W", "1", "-t", "ratchet/v1/#", "-F", "%t=%p").Output()
-	rows := strings.Fields(strings.ReplaceAll(string(out), "ratchet/v1/", ""))
-	slices.Sort(rows)
-	return rows
+	out, _ := exec.Command("mosquitto_sub", args...).Output()
+	return strings.Fields(string(out))
 }
 
+// Every try is one of gw-1, which is in no group, at what is its own and not.
+var tries = []struct{ verb, topic, what string }{
+	{"write", "device/gw-1/state", "its own state"},
+	{"write", "device/gw-1/jobs/j", "the status of its own job"},
+	{"write", "device/gw-2/state", "another's state"},
+	{"write", "device/gw-2/jobs/j", "the status of another's job"},
+	{"write", "device/gw-2/alerts/hot", "another's alert"},
+	{"write", "jobs/device/gw-1/j", "a job for itself"},
+	{"write", "jobs/device/gw-2/j", "a job for another"},
+	{"write", "jobs/group/g/j", "a job for a group"},
+	{"write", "jobs/all/j", "a job for all"},
+	{"read", "jobs/device/gw-1/k", "its own job"},
+	{"read", "jobs/group/g/k", "a group's job"},
+	{"read", "jobs/all/k", "the job of all"},
+	{"read", "jobs/device/gw-2/k", "another's job"},
+	{"read", "device/gw-1/jobs/k", "the status of its own job"},
+	{"read", "device/gw-2/jobs/k", "the status of another's job"},
+	{"read", "device/gw-2/health", "another's health"},
+	{"read as client gw-2", "jobs/device/gw-2/k", "another's job"},
+	{"write as client gw-2", "device/gw-2/state", "another's state"},
+}
+
+// TestE2EDevicesAreKeptApart writes down what a device may and may not do; with
+// UPDATE set it is written anew.
 func TestE2EDevicesAreKeptApart(t *testing.T) {
 	port := broker(t)
-	topics := []string{
-		"ratchet/v1/jobs/device/gw-1/j", "ratchet/v1/jobs/device/gw-2/j", "ratchet/v1/jobs/group/g/j", "ratchet/v1/jobs/all/j",
-		"ratchet/v1/device/gw-1/state", "ratchet/v1/device/gw-2/jobs/j",
+	for _, topic := range []string{"jobs/device/gw-1/k", "jobs/device/gw-2/k", "jobs/group/g/k", "jobs/all/k"} {
+		retain(t, port, "operator", "ratchet/v1/"+topic)
 	}
-	retain(t, port, "operator", topics[:4]...)
-	retain(t, port, "gw-1", topics[4])
-	retain(t, port, "gw-2", topics[5])
-	for _, intruder := range []string{"operator", "gw-1", "gw-2"} { // each tries to overwrite what the owners wrote
-		for _, topic := range topics {
-			if !owns(intruder, topic) {
-				retain(t, port, intruder, topic)
-			}
+	retain(t, port, "gw-1", "ratchet/v1/device/gw-1/jobs/k")
+	retain(t, port, "gw-2", "ratchet/v1/device/gw-2/jobs/k")
+	retain(t, port, "gw-2", "ratchet/v1/device/gw-2/health")
+	var rows strings.Builder
+	for _, try := range tries {
+		topic, result := "ratchet/v1/"+try.topic, "denied"
+		var as []string
+		if strings.Contains(try.verb, "as client") {
+			as = []string{"-i", "gw-2"}
+		}
+		got := func() []string { return seen(port, "gw-1", topic, as...) }
+		if strings.HasPrefix(try.verb, "write") {
+			retain(t, port, "gw-1", topic, as...)
+			got = func() []string { return seen(port, "operator", topic) }
+		}
+		if slices.ContainsFunc(got(), func(row string) bool {
+			return strings.HasPrefix(try.verb, "read") || strings.HasSuffix(row, "=gw-1")
+		}) {
+			result = "allowed"
+		}
+		fmt.Fprintf(&rows, "%-20s | %-22s | %-27s | %s\n", try.verb, try.topic, try.what, result)
+	}
+	t.Logf("\n%s", rows.String())
+	const table = "testdata/rights.txt"
+	if os.Getenv("UPDATE") != "" {
+		if err := os.WriteFile(table, []byte(rows.String()), 0o644); err != nil {
+			t.Fatal(err)
 		}
 	}
-	for user, want := range map[string][]string{
-		"operator": {"device/gw-1/state=gw-1", "device/gw-2/jobs/j=gw-2", "jobs/all/j=operator", "jobs/device/gw-1/j=operator", "jobs/device/gw-2/j=operator", "jobs/group/g/j=operator"},
-		"gw-1":     {"device/gw-1/state=gw-1", "jobs/all/j=operator", "jobs/device/gw-1/j=operator", "jobs/group/g/j=operator"},
-	} {
-		if got := seen(port, user); !slices.Equal(got, want) {
-			t.Errorf("%s: got  %q\nwant %q", user, got, want)
-		}
+	if want, err := os.ReadFile(table); err != nil || rows.String() != string(want) {
+		t.Errorf("got\n%swant\n%s%v", rows.String(), want, err)
 	}
-}
-
-func owns(user, topic string) bool {
-	if user == "operator" {
-		return strings.HasPrefix(topic, "ratchet/v1/jobs/")
-	}
-	return strings.HasPrefix(topic, "ratchet/v1/device/"+user+"/")
 }

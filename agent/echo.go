@@ -1,0 +1,41 @@
+package agent
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/ratchetd/ratchet/agent/dialect"
+)
+
+// echoAfter is how long after its greeting a device should have heard itself.
+const echoAfter = 10 * time.Second
+
+// heard notes that the broker gave back what this session said of the device.
+func (s *session) heard(p dialect.Presence) {
+	if p.Online && (p.Since.IsZero() || !p.Since.Before(s.began.Time)) {
+		s.echoed.Store(true)
+	}
+}
+
+// listen warns where the broker drops what this device says. MQTT 3.1.1 has no
+// answer that tells of it, so a device without the right to publish looks as if
+// it were away, with its jobs done and nobody the wiser.
+func (s *session) listen(ctx context.Context) {
+	said := s.presence()
+	if len(said) == 0 || !slices.Contains(s.dialect().Topics().Own, said[0].Topic) {
+		return
+	}
+	select {
+	case <-ctx.Done():
+		return
+	case <-time.After(echoAfter):
+	}
+	switch {
+	case s.echoed.Load():
+		s.link.mute.Store(false)
+	case !s.link.mute.Swap(true): // once, not at every connection
+		s.log.Warn("the broker drops what this device says, or keeps it from hearing itself: "+
+			"give it the right to write and to read everything below its own topic", "topic", said[0].Topic)
+	}
+}
