@@ -56,8 +56,10 @@ func (a *Agent) refused(r executor.Record, why error) {
 		return
 	case errors.Is(why, errNotForUs) && !a.dialect().Connection().Receipts:
 		return
-	case errors.Is(why, errLost), errors.Is(why, errNoRoom):
-		r.State = executor.Failed // nothing is wrong with the job: it may be tried again
+	case errors.Is(why, errLost), errors.Is(why, errNoRoom) && a.dialect().Connection().Receipts:
+		// Nothing is wrong with the job. A cloud would not offer it again after a
+		// rejection; a broker does, and a job has one final state only.
+		r.State = executor.Failed
 	}
 	a.refuse(r, why)
 }
