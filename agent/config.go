@@ -42,6 +42,9 @@ type Link struct {
 	Key          string   `toml:"key,omitempty"`
 	Username     string   `toml:"username,omitempty"`
 	PasswordFile string   `toml:"passwordFile,omitempty"`
+	Hub          string   `toml:"hub,omitempty"`        // azure: its name, if it is not the broker's
+	SASKeyFile   string   `toml:"sasKeyFile,omitempty"` // azure: with the device's symmetric key
+	TokenLife    Duration `toml:"tokenLife,omitzero"`   // azure; an hour unless it is set
 }
 
 // Policy is what jobs may do on this device.

@@ -53,14 +53,21 @@ func (c *Config) validateNames() error {
 
 func (l *Link) validate() error {
 	errs := []error{checkBroker(l.Broker)}
-	if l.Dialect != "plain" {
-		errs = append(errs, fmt.Errorf("link.dialect: %q: want plain", l.Dialect))
+	switch l.Dialect {
+	case "plain":
+	case "azure":
+		errs = append(errs, l.validateAzure())
+	default:
+		errs = append(errs, fmt.Errorf("link.dialect: %q: want plain or azure", l.Dialect))
 	}
 	if strings.Trim(l.Root, "/") != l.Root || l.Root == "" || len(l.Root) > 128 || strings.ContainsAny(l.Root, "#+\x00") {
 		errs = append(errs, fmt.Errorf("link.root: %q: want a topic such as ratchet/v1, without # or + or a slash at its ends", l.Root))
 	}
 	if (l.Cert == "") != (l.Key == "") {
 		errs = append(errs, errors.New("link.cert and link.key: want both or none"))
+	}
+	if l.SASKeyFile != "" && l.Dialect != "azure" {
+		errs = append(errs, errors.New("link.sasKeyFile: it is for the azure dialect"))
 	}
 	if l.PasswordFile != "" && l.Username == "" {
 		errs = append(errs, errors.New("link.username: link.passwordFile is set, so want a user name too"))
@@ -72,7 +79,8 @@ func (l *Link) validate() error {
 func (l *Link) files() error {
 	return errors.Join(
 		readableFile("link.ca", l.CA), readableFile("link.cert", l.Cert),
-		secretFile("link.key", l.Key), secretFile("link.passwordFile", l.PasswordFile))
+		secretFile("link.key", l.Key), secretFile("link.passwordFile", l.PasswordFile),
+		secretFile("link.sasKeyFile", l.SASKeyFile))
 }
 
 func checkBroker(broker string) error {

@@ -73,7 +73,7 @@ func dial(ctx context.Context, c *Config, how dialect.Connection, now func() tim
 		return nil, context.Cause(ctx)
 	}
 	if err := token.Error(); err != nil {
-		return nil, explainConnect(err)
+		return nil, explainConnect(c, err, now())
 	}
 	if !keep() {
 		return nil, context.Cause(ctx)
@@ -83,7 +83,7 @@ func dial(ctx context.Context, c *Config, how dialect.Connection, now func() tim
 }
 
 func clientOptions(c *Config, how dialect.Connection, now func() time.Time) (o *mqtt.ClientOptions, renew time.Duration, err error) {
-	o = mqtt.NewClientOptions().AddBroker(c.Link.Broker).SetClientID(c.Device).
+	o = mqtt.NewClientOptions().AddBroker(c.Link.address()).SetClientID(c.Device).
 		SetProtocolVersion(4).SetCleanSession(how.Clean).SetKeepAlive(keepAlive).
 		SetConnectTimeout(connectTimeout).SetWriteTimeout(replyTimeout).
 		SetAutoReconnect(false).SetConnectRetry(false).SetAutoAckDisabled(true).SetOrderMatters(true)
@@ -106,9 +106,13 @@ func clientOptions(c *Config, how dialect.Connection, now func() time.Time) (o *
 }
 
 // explainConnect says what to do about the refusals that a configuration can mend.
-func explainConnect(err error) error {
-	switch text := err.Error(); {
-	case strings.Contains(text, "not Authorized"), strings.Contains(text, "bad user name"):
+func explainConnect(c *Config, err error, now time.Time) error {
+	text := err.Error()
+	refused := strings.Contains(text, "not Authorized") || strings.Contains(text, "bad user name")
+	switch {
+	case refused && c.Link.Dialect == "azure":
+		return explainAzure(err, now)
+	case refused:
 		return fmt.Errorf("the broker refuses these credentials: check link.username, link.passwordFile and link.cert: %w", err)
 	case strings.Contains(text, "certificate signed by unknown authority"):
 		return fmt.Errorf("link.ca does not vouch for this broker: %w", err)

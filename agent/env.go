@@ -77,8 +77,11 @@ func (a *Agent) mask(text []byte) []byte {
 			secrets = append(secrets, s)
 		}
 	}
-	if password, err := a.config.Load().password(); err == nil {
-		secrets = append(secrets, password)
+	c := a.config.Load()
+	for _, read := range []func() (string, error){c.password, c.sasKey} {
+		if s, err := read(); err == nil {
+			secrets = append(secrets, s)
+		}
 	}
 	return []byte(executor.Mask(string(text), append(secrets, a.privateLines()...)))
 }
@@ -99,7 +102,7 @@ func (a *Agent) policy() step.Policy {
 func (a *Agent) own() []string {
 	c := a.config.Load()
 	own := []string{c.State, store.Path(c.State), a.path, c.confDir(), c.keysFile(), a.secrets(),
-		c.Link.Key, c.Link.PasswordFile, "/etc/config/ratchet"}
+		c.Link.Key, c.Link.PasswordFile, c.Link.SASKeyFile, "/etc/config/ratchet"}
 	secrets, _ := os.ReadDir(a.secrets()) // none: nothing to keep
 	for _, f := range secrets {
 		own = append(own, filepath.Join(a.secrets(), f.Name()))

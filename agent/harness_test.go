@@ -33,6 +33,7 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	Seal()
+	receiptMin, receiptMax = 300*time.Millisecond, 2*time.Second
 	os.Exit(m.Run())
 }
 

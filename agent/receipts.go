@@ -36,11 +36,18 @@ func newReceipts() receipts {
 // refuse takes a refusal that is told until its receipt comes.
 func (t *reports) refuse(r executor.Record) {
 	t.mu.Lock()
-	if _, there := t.receipts.refused[r.Key]; !there && len(t.receipts.refused) < maxWords {
+	if was, there := t.receipts.refused[r.Key]; was.Digest != r.Digest || !there && len(t.receipts.refused) < maxWords {
 		t.receipts.refused[r.Key] = r
 	}
 	t.mu.Unlock()
 	t.wake()
+}
+
+// unrefuse takes a refusal back: the offer is gone, or became a job after all.
+func (t *reports) unrefuse(key string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.receipts.refused, key)
 }
 
 func (t *reports) refusals() []executor.Record {
@@ -92,6 +99,13 @@ func (t *reports) mayTell(key string) bool {
 	return true
 }
 
+// retell notes that a Record may have news for which it was too early.
+func (t *reports) retell(key string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.again[key] = true
+}
+
 // settled notes that nothing is under way for this Record.
 func (t *reports) settled(key string) {
 	t.mu.Lock()
@@ -120,6 +134,7 @@ func (a *Agent) tellService(ctx context.Context, n *conn, records []executor.Rec
 			continue
 		}
 		if !a.told.mayTell(r.Key) {
+			a.told.retell(r.Key)
 			continue
 		}
 		for _, t := range a.publish(n, messages) {
@@ -132,7 +147,7 @@ func (a *Agent) tellService(ctx context.Context, n *conn, records []executor.Rec
 }
 
 // answered acts on what only a service says.
-func (s *session) answered(e dialect.Event) {
+func (s *session) answered(ctx context.Context, e dialect.Event) {
 	switch e := e.(type) {
 	case dialect.Receipt:
 		s.receipt(e)
@@ -142,6 +157,14 @@ func (s *session) answered(e dialect.Event) {
 		s.offered(e)
 	case dialect.Past:
 		s.recall(e)
+	case dialect.Stale:
+		note(s.edition.stale)
+	case dialect.Say:
+		s.publish(s.conn, e)
+	case dialect.Missed:
+		s.missed(ctx)
+	case dialect.Call:
+		s.call(ctx, e)
 	}
 }
 
@@ -260,11 +283,16 @@ func (s *session) offered(e dialect.Open) {
 	for _, r := range records {
 		switch {
 		case held[r.Key] || dialect.From(r) != e.From:
+		case e.Cancels:
+			s.end(r.Key, "")
 		case e.Sure:
 			s.closed(dialect.Closed{Key: r.Key, Reason: "it is not offered any more"})
 		default:
 			s.publish(s.conn, s.dialect().Tell(dialect.Ask{Record: r}))
 		}
+	}
+	if e.Cancels {
+		s.stopFetching(func(id string) bool { return !held[id] })
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -54,7 +54,7 @@ func (a *Agent) refused(r executor.Record, why error) {
 	switch {
 	case why == nil, errors.Is(why, errReused):
 		return
-	case errors.Is(why, errNotForUs) && !a.dialect().Connection().Receipts:
+	case errors.Is(why, errNotForUs) && a.quiet():
 		return
 	case errors.Is(why, errLost), errors.Is(why, errNoRoom) && a.dialect().Connection().Receipts:
 		// Nothing is wrong with the job. A cloud would not offer it again after a
@@ -62,6 +62,12 @@ func (a *Agent) refused(r executor.Record, why error) {
 		r.State = executor.Failed
 	}
 	a.refuse(r, why)
+}
+
+// quiet tells whether nobody is to hear of offers that are not for this device.
+func (a *Agent) quiet() bool {
+	how := a.dialect().Connection()
+	return how.Quiet || !how.Receipts
 }
 
 var errReused = errors.New("was used by another document: choose a new id")
@@ -243,6 +249,7 @@ func (a *Agent) accept(r executor.Record, fromLink bool) error {
 	}
 	a.log.Debug("accepted", "job", r.ID)
 	a.alerts.clear("no-room")
+	a.told.unrefuse(r.Key)
 	a.queue.add(r, fromLink)
 	a.told.wake()
 	return nil
@@ -273,6 +280,10 @@ func (a *Agent) refuse(r executor.Record, why error) {
 // cancel ends a job wherever it is, or remembers that it is not to begin. Where
 // the journal cannot be written it works from RAM, and is journaled when it can.
 func (a *Agent) cancel(c dialect.Cancel) error {
+	if c.Service {
+		a.end(a.keyOf(c.ID), "")
+		return nil
+	}
 	if err := a.verifyCancel(c); err != nil {
 		return err
 	}

@@ -23,12 +23,17 @@ type session struct {
 	opened chan struct{} // closed once the service said what it holds open
 	began  executor.Time
 	echoed atomic.Bool // what it said of itself came back
+	loops  sync.WaitGroup
+
+	edition edition
 
 	mu   sync.Mutex
 	last time.Time       // when a job topic last brought something
 	busy int             // messages that are being decided
 	seen map[string]bool // ids that a full subscribe brought; nil when there is none under way
 	past []dialect.JobStatus
+
+	fetching map[string]fetch // by the offer's id
 }
 
 // session makes one connection and serves it until it ends. asked, if not nil,
@@ -37,7 +42,7 @@ func (a *Agent) session(ctx context.Context, asked asking) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s := &session{Agent: a, inbox: make(chan inbound, 64), wanted: a.link.wants(), hushed: make(chan struct{}), opened: make(chan struct{}),
-		began: stampOf(a.clock.stamp())}
+		began: stampOf(a.clock.stamp()), edition: newEdition(), fetching: map[string]fetch{}}
 	making, made := s.making(ctx, asked)
 	var err error
 	how := a.dialect().Connection()
@@ -46,10 +51,9 @@ func (a *Agent) session(ctx context.Context, asked asking) error {
 		return answer(asked, unmade{cmp.Or(made(), err)})
 	}
 	defer s.conn.close()
-	var loops sync.WaitGroup
-	defer loops.Wait()
+	defer s.loops.Wait()
 	defer cancel()
-	loops.Go(func() { s.drain(ctx) })
+	s.loops.Go(func() { s.drain(ctx) })
 	anew, err := s.greet(making)
 	if overtaken := made(); overtaken != nil {
 		s.depart()
@@ -58,9 +62,10 @@ func (a *Agent) session(ctx context.Context, asked asking) error {
 	if answer(asked, err) != nil {
 		return err
 	}
-	loops.Go(func() { s.hush(ctx, anew) })
-	loops.Go(func() { s.listen(ctx) })
-	loops.Go(func() { s.ask(ctx) })
+	s.loops.Go(func() { s.hush(ctx, anew) })
+	s.loops.Go(func() { s.listen(ctx) })
+	s.loops.Go(func() { s.ask(ctx) })
+	s.loops.Go(func() { s.refresh(ctx) })
 	select {
 	case err := <-s.conn.lost:
 		return err
@@ -142,6 +147,9 @@ func (s *session) inHand(n int) {
 // message can be acknowledged, whatever it was.
 func (s *session) receive(ctx context.Context, m dialect.Message) {
 	for _, e := range s.dialect().Receive(m) {
+		if d, ok := e.(dialect.Edition); ok && !s.edition.takes(d) {
+			return
+		}
 		s.act(ctx, e)
 	}
 }
@@ -152,10 +160,16 @@ func (s *session) act(ctx context.Context, e dialect.Event) {
 		if s.db.New() {
 			return // a kept session is early: what it brings comes again behind the read-back
 		}
-		_ = s.offer(ctx, e, true) // the refusal is told by its status
+		if e.Remote != nil {
+			s.fetchOffer(ctx, e)
+		} else {
+			_ = s.offer(ctx, e, true) // the refusal is told by its status
+		}
 		s.touch(keyOf(e))
 	case dialect.Cancel:
-		if err := s.cancel(e); err != nil {
+		if e.Service {
+			s.takenBack(e.ID)
+		} else if err := s.cancel(e); err != nil {
 			s.log.Warn("a cancel was refused", "job", e.ID, "err", err)
 		}
 		s.touch(e.ID)
@@ -170,7 +184,7 @@ func (s *session) act(ctx context.Context, e dialect.Event) {
 	case dialect.Told:
 		s.readBack(e.Status)
 	default:
-		s.answered(e)
+		s.answered(ctx, e)
 	}
 }
 

@@ -57,7 +57,10 @@ type login struct {
 }
 
 // login is made anew for each connection: a password may be for some time only.
-func (c *Config) login(time.Time) (login, error) {
+func (c *Config) login(now time.Time) (login, error) {
+	if c.Link.Dialect == "azure" {
+		return c.azureLogin(now)
+	}
 	password, err := c.password()
 	return login{username: c.Link.Username, password: password}, err
 }

@@ -32,7 +32,7 @@ type Dialect interface {
 	// that there is nothing to tell of this state.
 	Status(Report) []Message
 	// Tell turns everything else that a device says into messages: Presence,
-	// Facts, Health, Alert, LogLine, Data, Forgotten or Ask.
+	// Facts, Health, Alert, LogLine, Data, Forgotten, Ask or Answer.
 	Tell(any) []Message
 }
 
@@ -40,7 +40,7 @@ type Dialect interface {
 type Topics struct{ Jobs, Own, ReadBack []string }
 
 // Event is what a message means: Offer, Cancel, Cleared, Told or Presence; from
-// a service also Receipt, Closed, Open or Past.
+// a service also Receipt, Closed, Open, Past, Edition, Stale, Say, Missed or Call.
 type Event any
 
 // Offer is a job that somebody wants done. Err says why its envelope or text
@@ -54,8 +54,12 @@ type Offer struct {
 	Signature string // minisign signature, or empty
 	Percent   *float64
 	Origin    json.RawMessage // for Record.Origin
+	Remote    *Remote         // where Text is, if not here
 	Err       error
 }
+
+// Remote is a text that lies elsewhere.
+type Remote struct{ URL, SHA256 string }
 
 // Cancel asks for the end of a job. Text is its exact text, which the
 // signature, if there is one, is for.
@@ -64,6 +68,7 @@ type Cancel struct {
 	Text      []byte
 	Signature string
 	Expires   executor.Time // zero unless it was given
+	Service   bool          // the job's own service takes it back: it needs no signature, and waits for no job to come
 }
 
 // Cleared says that an offer was taken away; nothing is cancelled by it.

@@ -101,15 +101,15 @@ func readCancel(id string, e Envelope) (Cancel, error) {
 		return Cancel{}, errors.New("cancel: want true; an empty payload takes an offer away")
 	case e.Rollout != nil:
 		return Cancel{}, errors.New("rollout: a cancel is for every device that it reaches")
-	case !cancellable(id):
+	case !Cancellable(id):
 		return Cancel{}, fmt.Errorf("id: %q: no job can have it", id)
 	}
 	return Cancel{ID: id, Text: []byte(e.Job), Signature: e.Signature, Expires: c.Expires}, nil
 }
 
-// cancellable knows the ids that documents carry and those that a device makes
+// Cancellable knows the ids that documents carry and those that a device makes
 // itself: NAME@TIME for what a schedule or an alert began.
-func cancellable(id string) bool {
+func Cancellable(id string) bool {
 	name, at, made := strings.Cut(id, "@")
 	return executor.ValidID(name) && (!made || executor.ValidID(at))
 }

@@ -32,7 +32,7 @@ func FuzzReceive(f *testing.F) {
 		case Offer:
 			checkOffer(t, e, id)
 		case Cancel:
-			if e.ID != id || !cancellable(id) || len(e.Text) == 0 {
+			if e.ID != id || !Cancellable(id) || len(e.Text) == 0 {
 				t.Errorf("got %+v on %q", e, topic)
 			}
 		case Told:

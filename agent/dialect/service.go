@@ -2,6 +2,7 @@ package dialect
 
 import (
 	"encoding/json"
+	"strconv"
 
 	"github.com/ratchetd/ratchet/executor"
 )
@@ -23,6 +24,9 @@ type Connection struct {
 	// Asks says that Hello is a question: it is asked again until an Open came,
 	// and no job begins before that.
 	Asks bool
+	// Quiet says that nobody waits for a word on an offer that is not for this
+	// device, though there are Receipts.
+	Quiet bool
 	// Recalls says that a message brings Past, and that a new journal takes no
 	// offer before it came. Topics.ReadBack does the same by retained messages.
 	Recalls bool
@@ -52,9 +56,10 @@ type Closed struct {
 // is From, the Keys. When Sure these are all, and any other unfinished job is
 // Closed; otherwise the service is asked about each, with Ask.
 type Open struct {
-	From string
-	Keys []string
-	Sure bool
+	From    string
+	Keys    []string
+	Sure    bool
+	Cancels bool // these are all; any other unfinished job is cancelled, and that is told
 }
 
 // Past is all that this device told earlier of its jobs, for a new journal.
@@ -63,6 +68,40 @@ type Past []JobStatus
 // Ask is, for Tell, the question how a job stands by the service's account. Its
 // answer is an Offer of the same key, a Closed, or nothing.
 type Ask struct{ Record executor.Record }
+
+// Edition is the state of all offers that the rest of a message is of; it comes
+// first. What is older than the newest that came means nothing any more. Where
+// it is a change only, and another one before it did not come, the whole is
+// asked for, with Hello.
+type Edition struct {
+	Number uint64
+	Whole  bool
+}
+
+// Stale says that the whole is to be asked for.
+type Stale struct{}
+
+// Say is what is to be said in answer to a message.
+type Say []Message
+
+// Missed says that the service did not take the Facts: they are told again.
+type Missed struct{}
+
+// Call asks for something at once, and its caller waits for the Answer.
+type Call struct {
+	Method  string
+	Request string // which one is answered
+	Payload []byte
+}
+
+// Answer is, for Tell, the answer to a Call: a status as in HTTP, and JSON.
+type Answer struct {
+	To     Call
+	Status int
+	Body   []byte
+}
+
+func (a Answer) status() string { return strconv.Itoa(a.Status) }
 
 // origin is what every Record.Origin of a service begins with.
 type origin struct {

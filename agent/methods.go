@@ -1,0 +1,162 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/executor"
+)
+
+// callPatience is how long a caller may wait for an answer.
+const callPatience = 5 * time.Second
+
+// outcome is what a caller hears of a job.
+type outcome struct {
+	ID     string         `json:"id"`
+	State  executor.State `json:"state"`
+	Rev    uint64         `json:"rev"`
+	Reason string         `json:"reason"`
+}
+
+// call answers a caller who waits. All that it may do is idempotent by the
+// job's id: a caller who got no answer asks again.
+func (s *session) call(ctx context.Context, c dialect.Call) {
+	ctx, cancel := context.WithTimeout(ctx, callPatience)
+	defer cancel()
+	status, answer := s.perform(ctx, c)
+	body, err := json.Marshal(answer)
+	if err != nil {
+		status, body = http.StatusInternalServerError, []byte("{}")
+	}
+	s.publish(s.conn, s.dialect().Tell(dialect.Answer{To: c, Status: status, Body: body}))
+}
+
+func (s *session) perform(ctx context.Context, c dialect.Call) (int, any) {
+	var asked struct {
+		ID string `json:"id"`
+	}
+	_ = json.Unmarshal(c.Payload, &asked) // each method says itself what it misses
+	if s.db.New() {
+		return http.StatusServiceUnavailable, problem(asked.ID, errors.New("the device still reads back what it told earlier: ask again"))
+	}
+	switch c.Method {
+	case "job":
+		return s.callJob(ctx, c.Payload)
+	case "cancel":
+		return s.callCancel(asked.ID)
+	case "status":
+		return s.callStatus(asked.ID)
+	case "diagnose", "reboot":
+		return s.callStep(ctx, c.Method, asked.ID, c.Payload)
+	}
+	return http.StatusNotFound, problem("", fmt.Errorf("there is no method %q: want job, cancel, status, diagnose or reboot", c.Method))
+}
+
+func problem(id string, err error) outcome {
+	return outcome{ID: id, State: executor.Rejected, Reason: err.Error()}
+}
+
+// callJob takes a job, or the signed cancel of one, by the rules of the twin.
+func (s *session) callJob(ctx context.Context, payload []byte) (int, any) {
+	e, err := dialect.OpenEnvelope(payload)
+	if err != nil {
+		return http.StatusBadRequest, problem("", err)
+	}
+	var head struct {
+		ID string `json:"id"`
+	}
+	if err := json.Unmarshal([]byte(e.Job), &head); err != nil || !executor.ValidID(head.ID) {
+		return http.StatusBadRequest, problem("", errors.New("want a job with an id, bare or in an envelope"))
+	}
+	switch read := dialect.ReadOffer(head.ID, "device", payload).(type) {
+	case dialect.Cancel:
+		if err := s.cancel(read); err != nil {
+			return http.StatusForbidden, problem(head.ID, err)
+		}
+		return s.after(head.ID, http.StatusAccepted)
+	case dialect.Offer:
+		read.Origin = dialect.OriginOf(dialect.FromMethod)
+		return s.callOffer(ctx, read)
+	}
+	return http.StatusBadRequest, problem(head.ID, errors.New("want a job"))
+}
+
+func (s *session) callOffer(ctx context.Context, o dialect.Offer) (int, any) {
+	_, known, err := s.db.Known(o.ID)
+	if err == nil {
+		err = s.offer(ctx, o, true)
+	}
+	switch {
+	case err == nil && known:
+		return s.after(o.ID, http.StatusOK)
+	case err == nil:
+		return s.after(o.ID, http.StatusAccepted)
+	case errors.Is(err, errReused):
+		return http.StatusConflict, problem(o.ID, err)
+	case errors.Is(err, errNotForUs):
+		return http.StatusPreconditionFailed, problem(o.ID, err)
+	case errors.Is(err, errNoRoom):
+		return http.StatusServiceUnavailable, problem(o.ID, err)
+	}
+	return http.StatusBadRequest, problem(o.ID, err)
+}
+
+// after is how the job is now.
+func (s *session) after(id string, status int) (int, any) {
+	j, err := s.job(id)
+	if err != nil { // it is no job yet, or is known by its last line only
+		return status, outcome{ID: id}
+	}
+	return status, outcome{id, j.State, j.Rev, j.Reason}
+}
+
+func (s *session) callCancel(id string) (int, any) {
+	if !dialect.Cancellable(id) {
+		return http.StatusBadRequest, problem(id, errors.New(`want the job's id: {"id": "..."}`))
+	}
+	if err := s.cancel(dialect.Cancel{ID: id, Service: true}); err != nil {
+		return http.StatusForbidden, problem(id, err)
+	}
+	j, err := s.job(id)
+	if err == nil && j.State.Final() {
+		return s.after(id, http.StatusOK)
+	}
+	return s.after(id, http.StatusAccepted)
+}
+
+// callStatus tells one job whole, or how the agent and the board are.
+func (s *session) callStatus(id string) (int, any) {
+	if id == "" {
+		return http.StatusOK, s.status()
+	}
+	j, err := s.job(id)
+	if err != nil {
+		return http.StatusNotFound, problem(id, err)
+	}
+	return http.StatusOK, json.RawMessage(j.Encode())
+}
+
+// kindOf is the kind of the one step that a method stands for.
+var kindOf = map[string]string{"diagnose": "diagnostic", "reboot": "reboot"}
+
+// callStep runs a job of one step, whose parameters are the rest of the payload.
+func (s *session) callStep(ctx context.Context, method, id string, payload []byte) (int, any) {
+	if !executor.ValidID(id) {
+		return http.StatusBadRequest, problem(id, errors.New("id: want one of A-Z a-z 0-9 _ -, so that asking twice does it once"))
+	}
+	var with map[string]json.RawMessage
+	if err := json.Unmarshal(payload, &with); err != nil {
+		return http.StatusBadRequest, problem(id, err)
+	}
+	delete(with, "id")
+	text, err := json.Marshal(map[string]any{"id": id, "steps": []any{map[string]any{"name": method, kindOf[method]: with}}})
+	if err != nil {
+		return http.StatusBadRequest, problem(id, err)
+	}
+	return s.callOffer(ctx, dialect.Offer{ID: id, Scope: "device", Text: text, Origin: dialect.OriginOf(dialect.FromMethod)})
+}
