@@ -56,7 +56,7 @@ func (a *Agent) refused(r executor.Record, why error) {
 		return
 	case errors.Is(why, errNotForUs) && a.quiet():
 		return
-	case errors.Is(why, errLost), errors.Is(why, errNoRoom) && a.dialect().Connection().Receipts:
+	case errors.Is(why, errLost), errors.Is(why, errNoRoom) && !a.quiet():
 		// Nothing is wrong with the job. A cloud would not offer it again after a
 		// rejection; a broker does, and a job has one final state only.
 		r.State = executor.Failed
