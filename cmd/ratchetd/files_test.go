@@ -26,8 +26,13 @@ type fileServer struct {
 }
 
 func newFileServer(size, rate int) *fileServer {
-	f := &fileServer{file: make([]byte, size), rate: rate}
-	_, _ = rand.NewChaCha8([32]byte{1}).Read(f.file)
+	file := make([]byte, size)
+	_, _ = rand.NewChaCha8([32]byte{1}).Read(file)
+	return serveFile(file, rate)
+}
+
+func serveFile(file []byte, rate int) *fileServer {
+	f := &fileServer{file: file, rate: rate}
 	f.Server = httptest.NewServer(f)
 	return f
 }
@@ -62,9 +67,14 @@ func cmdHTTP(ts *testscript.TestScript, _ bool, args []string) {
 	rate, err := strconv.Atoi(args[1])
 	ts.Check(err)
 	f, s := newFileServer(size, rate), siteOf(ts)
+	s.serve(f)
+	ts.Setenv("SHA", s.vars["SHA"])
+}
+
+// serve makes a server the one that ${HTTP} and ${SHA} tell of.
+func (s *site) serve(f *fileServer) {
 	sum := sha256.Sum256(f.file)
 	s.vars["HTTP"], s.vars["SHA"] = f.URL, hex.EncodeToString(sum[:])
-	ts.Setenv("SHA", s.vars["SHA"])
 	s.closers = append(s.closers, func() error {
 		f.CloseClientConnections()
 		f.Close()

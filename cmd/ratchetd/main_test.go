@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 
@@ -17,6 +18,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if thisRelease() != (release{}) { // whatever name it lies under while it is tried
+		mortal()
+	}
 	flag.Parse()
 	// Sessions wait for silence on topics far more than they work.
 	if err := flag.Set("test.parallel", "32"); err != nil {
@@ -28,13 +32,15 @@ func TestMain(m *testing.M) {
 // mortal is the program, except that it can be made to die at a point of its
 // journal and to believe in another boot.
 func mortal() {
+	this := thisRelease()
+	args := this.behave(slices.Clone(os.Args[1:]))
 	if err := fakeBoot(os.Getenv(bootFile)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
-	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr, dying(os.Getenv(dieAt))))
+	os.Exit(run(ctx, args, os.Stdin, os.Stdout, os.Stderr, dying(os.Getenv(dieAt+this.version))))
 }
 
 // thorough tells whether everything is to be tried that takes its time or

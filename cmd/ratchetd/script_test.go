@@ -37,6 +37,8 @@ import (
 //	logged REGEXP           gw-1 logs this, soon
 //	boot ID                 the boot that daemons find from now on
 //	http SIZE RATE          a server with one file: ${HTTP}/file, ${SHA}
+//	install VERSION         the release that is the agent from now on
+//	publish VERSION [HOW]   ${HTTP} has that release, ${SHA}; it may crash, or be deaf
 //	sent MIN MAX RANGES     bytes and range requests that it has answered
 //	fill FILE...            fills in the files themselves
 //	mount DIR SIZE          a small disk, until the session ends
@@ -63,6 +65,8 @@ var commands = map[string]func(*testscript.TestScript, bool, []string){
 	"sent":     cmdSent,
 	"mount":    cmdMount,
 	"fill":     cmdFill,
+	"install":  cmdInstall,
+	"publish":  cmdPublish,
 }
 
 func siteOf(ts *testscript.TestScript) *site { return ts.Value("site").(*site) }
