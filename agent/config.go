@@ -27,8 +27,9 @@ type Config struct {
 	Telemetry Telemetry `toml:"telemetry"`
 	Facts     Facts     `toml:"facts"`
 
-	dir      string // of ratchet.toml
-	sequence int64  // of the key set that a job brought; 0 is none
+	dir      string   // of ratchet.toml
+	ownKeys  []string // policy.keys as ratchet.toml has them
+	sequence int64    // of the key set that a job brought; 0 is none
 }
 
 // Link is how the device reaches its broker.

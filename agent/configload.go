@@ -40,7 +40,11 @@ func load(path string, d draft, mac func() (string, error)) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
 	}
-	if err := errors.Join(c.read(path, text), c.readParts(d), c.readKeys()); err != nil {
+	if err := errors.Join(c.read(path, text), c.readParts(d)); err != nil {
+		return nil, err
+	}
+	c.ownKeys = c.Policy.Keys
+	if err := c.readKeys(); err != nil {
 		return nil, err
 	}
 	c.absolute()

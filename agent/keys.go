@@ -20,6 +20,7 @@ func (c *Config) keysFile() string { return filepath.Join(c.dir, "keys.json") }
 func (c *Config) readKeys() error {
 	text, err := os.ReadFile(c.keysFile())
 	if errors.Is(err, fs.ErrNotExist) {
+		c.Policy.Keys, c.sequence = c.ownKeys, 0
 		return nil
 	}
 	var s step.KeySet
@@ -39,7 +40,28 @@ func (c *Config) readKeys() error {
 // keysKind is the kind that changes the key set of this device.
 func (a *Agent) keysKind() step.Keys {
 	return step.Keys{Path: a.config.Load().keysFile(), Now: func() []string { return a.config.Load().Policy.Keys },
-		Used: a.usedSequence, Use: a.useSequence, Signed: a.signedSince, Reload: a.reloadSettings}
+		Used: a.usedSequence, Use: a.useSequence, Signed: a.signedSince, Reload: a.reloadKeys}
+}
+
+// reloadKeys puts the key set into force, and nothing else of the configuration:
+// somebody may be about to edit that. Where a key is new all offers are fetched
+// again, for one that it signed may have been refused.
+func (a *Agent) reloadKeys() error {
+	for {
+		was := a.config.Load()
+		now := *was
+		if err := now.readKeys(); err != nil {
+			return err
+		}
+		if !a.config.CompareAndSwap(was, &now) {
+			continue
+		}
+		isNew := func(key string) bool { return !slices.Contains(was.Policy.Keys, key) }
+		if slices.ContainsFunc(now.Policy.Keys, isNew) {
+			a.link.restart()
+		}
+		return nil
+	}
 }
 
 // usedSequence is the highest sequence of a key set that this device has tried.

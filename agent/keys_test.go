@@ -134,13 +134,15 @@ func TestAKeyThatNeverSignsIsTakenBack(t *testing.T) {
 	}
 }
 
-// Cancel works at any moment: by the old key as long as it counts.
+// Cancel works at any moment: by the old key as long as it counts. The keys are
+// all that is read anew, whatever has become of the configuration.
 func TestTheOldKeyCancelsARotationThatWaitsForItsProof(t *testing.T) {
 	was, next := newSigner(t), newSigner(t)
 	b := newBroker(t)
 	d := newDevice(t, b, owned(was)).start().online(b)
 	b.offerSigned(was, keysDoc("rotate", 1, "10m", next))
 	d.counts(next, was)
+	d.write("ratchet.toml", "what is this")
 	b.retain("ratchet/v1/jobs/device/gw-1/rotate", was.sign(map[string]any{"id": "rotate", "cancel": true}))
 	wantState(t, b.final("rotate"), executor.Cancelled)
 	d.counts(was)

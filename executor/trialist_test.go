@@ -49,13 +49,22 @@ func TestAKindThatIsAlwaysOnTrialNeedsNoConfirm(t *testing.T) {
 }
 
 func TestExplainTellsOfATrialThatNobodyAskedFor(t *testing.T) {
-	j, err := Parse([]byte(`{"id":"j","steps":[{"name":"a","settings":{"name":"tags","content":""}},{"name":"b","file":{}}]}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := strings.Join(Explain(j), "\n")
-	if n := strings.Count(got, "on trial"); n != 1 || !strings.Contains(got, "within 3m the device must be connected anew, else it is taken back") {
-		t.Errorf("got %d trials, want one of 3m, in\n%s", n, got)
+	const connected = "on trial   within 3m the device must be connected anew"
+	for step, want := range map[string]string{
+		`"settings":{"name":"tags","content":""}`: connected + ", else it is taken back",
+		`"keys":{"set":["RWQ"],"sequence":1}`:     connected + " and have accepted a job that one of the new keys signed, else it is taken back",
+		`"certificate":{"install":{}}`:            connected + ", else it is taken back",
+		`"certificate":{"request":{}}`:            "",
+		`"file":{}`:                               "",
+	} {
+		j, err := Parse([]byte(`{"id":"j","steps":[{"name":"a",` + step + `}]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := strings.Join(Explain(j), "\n")
+		if !strings.Contains(got, want) || want == "" && strings.Contains(got, "on trial") {
+			t.Errorf("%s: want %q in\n%s", step, want, got)
+		}
 	}
 }
 

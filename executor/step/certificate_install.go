@@ -117,10 +117,11 @@ func (k Certificate) exchange(s *certificateState, cert, key []byte) error {
 	if err != nil {
 		return err
 	}
-	if err := k.put(s.Undo[1].Was, withKeys(key, old), 0o600); err != nil {
+	both := withKeys(key, old)
+	if err := k.put(s.Undo[1].Was, both, 0o600); err != nil {
 		return err
 	}
-	if err := k.put(s.Undo[0].Was, cert, 0o644); err != nil {
+	if err := k.put(s.Undo[0].Was, cert, 0o644); err != nil || bytes.Equal(both, key) {
 		return err
 	}
 	return k.put(s.Undo[1].Was, key, 0o600)
