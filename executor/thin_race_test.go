@@ -2,7 +2,7 @@
 
 package executor
 
-// thin leaves out last cuts of a sequence, all but every fifth: the race
+// thin leaves out last cuts, behind all but every fifth of those before: the race
 // detector makes a run ten times as long and finds nothing in the order of cuts.
 // Without it all are made.
 const thin = 5

@@ -2,5 +2,5 @@
 
 package executor
 
-// thin is how many of the last cuts of a sequence make one that is tried.
+// thin is behind which of the cuts before it a last cut is tried: all.
 const thin = 1
