@@ -7,6 +7,9 @@ import (
 	"path/filepath"
 	"testing"
 
+	"aead.dev/minisign"
+
+	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
 )
@@ -116,4 +119,59 @@ func siteWithTLS(t *testing.T) *site {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// TestE2EKeyRotationIsKilledAtEveryCommit holds rotations of the keys that sign:
+// wherever a kill -9 cuts one, a key that signs stays alone, and one that never
+// does leaves the old key.
+func TestE2EKeyRotationIsKilledAtEveryCommit(t *testing.T) {
+	needMosquitto(t)
+	t.Parallel()
+	for _, signs := range []bool{true, false} {
+		t.Run(map[bool]string{true: "good", false: "never signs"}[signs], func(t *testing.T) {
+			t.Parallel()
+			for n := 1; n <= 6; n++ {
+				for _, side := range []string{"before", "after"} {
+					point := fmt.Sprintf("%d-%s", n, side)
+					t.Run(point, func(t *testing.T) {
+						t.Parallel()
+						rotateKeysAndDie(t, signs, point)
+					})
+				}
+			}
+		})
+	}
+}
+
+func rotateKeysAndDie(t *testing.T, signs bool, point string) {
+	v := newVictim(t, mosquitto)
+	v.must(os.MkdirAll(filepath.Dir(v.config("gw-1")), 0o700))
+	v.must(os.WriteFile(v.config("gw-1"), fmt.Appendf(nil, "device = \"gw-1\"\nstate = %q\n[link]\nbroker = %q\nspread = \"0s\"\n[policy]\nkeys = [%q]\n",
+		v.state("gw-1"), v.broker.url("tcp"), v.vars["KEY"]), 0o600))
+	v.signed("KEY", "rotate", `{"name":"rotate","confirm":{"within":"4s"},"keys":{"set":["${KEY2}"],"sequence":1}}`)
+	if signs { // it is refused, and judged again when its key counts
+		v.signed("KEY2", "proof", `{"name":"a","command":{"argv":["true"]}}`)
+	}
+	d := v.run(dieAt + "=" + point)
+	v.must(d.wait())
+	v.run()
+	s, want := v.final("rotate"), map[bool]executor.State{true: executor.Succeeded, false: executor.Failed}[signs]
+	if s.State != want {
+		t.Errorf("got %s (%s), want %s", s.State, s.Reason, want)
+	}
+	v.daemons["gw-1"].kill()
+	v.run()
+	for name, counts := range map[string]bool{"KEY": !signs, "KEY2": signs} {
+		id := "by-" + name
+		v.signed(name, id, `{"name":"a","command":{"argv":["true"]}}`)
+		v.must(v.watcher.sees("device/gw-1/jobs/"+id, fmt.Sprintf(`.state == %q`, map[bool]string{true: "succeeded", false: "rejected"}[counts])))
+	}
+}
+
+// signed offers a job of one step that a key of the site has signed.
+func (v *victim) signed(key, id, step string) {
+	v.t.Helper()
+	text := v.fill(fmt.Appendf(nil, `{"id":%q,"expires":"2099-01-01T00:00:00Z","audience":["all"],"steps":[%s]}`, id, step))
+	e := dialect.Envelope{Job: string(text), Signature: string(minisign.Sign(v.keys[key], text))}
+	v.must(v.watcher.send("jobs/device/gw-1/"+id, e.Payload()))
 }
