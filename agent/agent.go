@@ -6,6 +6,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -47,6 +48,8 @@ type Agent struct {
 	lastFacts      atomic.Pointer[factsRead]
 	health         atomic.Pointer[telemetry.Sample]
 	stop           context.CancelCauseFunc // ends Run
+	backlog        *backlog
+	lastBoot       *telemetry.Boot
 }
 
 // A Journal is what of the store must be durable before anything follows from
@@ -65,7 +68,7 @@ func New(c *Config, path string, log *slog.Logger) (*Agent, error) {
 		return nil, fmt.Errorf("without the id of this boot a reboot cannot be told from a restart: %w", err)
 	}
 	a := &Agent{path: path, log: log, started: time.Now(), boot: boot,
-		queue: newQueue(), told: newReports(), link: newLink(), sampler: &telemetry.Sampler{Device: c.Device, Log: log}}
+		queue: newQueue(), told: newReports(), link: newLink(), backlog: newBacklog(), lastBoot: bootOf(boot, ""), sampler: &telemetry.Sampler{Device: c.Device, Log: log}}
 	a.config.Store(c)
 	a.groups = step.Groups{Dir: runtimeDir(c.State), Boot: a.boot}
 	a.alerts = &alerts{agent: a}
@@ -102,11 +105,16 @@ func (a *Agent) Run(ctx context.Context, hup <-chan os.Signal) error {
 	talk, talkCtx := errgroup.WithContext(linked)
 	talk.Go(func() error { return a.connect(talkCtx) })
 	talk.Go(func() error { return a.report(talkCtx) })
+	talk.Go(func() error { return a.sendSamples(talkCtx) })
 	err := work.Wait()
 	a.told.flush(2 * time.Second)
 	unlink()
 	if talkErr := talk.Wait(); err == nil {
 		err = talkErr
+	}
+	a.spillAll()
+	if markErr := a.noteStop(); markErr != nil {
+		a.log.Warn("that the agent was stopped is not in the journal", "err", markErr)
 	}
 	if err == nil && context.Cause(ctx) == ErrRestart {
 		err = ErrRestart
@@ -149,6 +157,9 @@ func (a *Agent) open() error {
 	}
 	a.sweep(unfinished)
 	a.forgetOld(unfinished)
+	if err := errors.Join(a.restore(), a.noteBoot()); err != nil {
+		a.log.Warn("what an earlier agent noted of the board's health is lost", "err", err)
+	}
 	return a.lookBack()
 }
 

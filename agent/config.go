@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/BurntSushi/toml"
@@ -66,6 +67,38 @@ type Telemetry struct {
 	Every   Duration `toml:"every"`
 	Publish Duration `toml:"publish"`
 	QoS     int      `toml:"qos"`
+	Spill   Duration `toml:"spill"` // offline: samples are written at most so often; 0: never
+}
+
+const (
+	unset      = Duration(-1) // no text gives that
+	spillEvery = Duration(15 * time.Minute)
+	smallFlash = 32 << 20 // bytes of a file system that is spared
+)
+
+// settle chooses what depends on the board, where the owner did not: flash is
+// the size of the file system that the journal is on, 0 if it is not known.
+func (t *Telemetry) settle(flash int64) {
+	if t.Spill != unset {
+		return
+	}
+	t.Spill = spillEvery
+	if flash > 0 && flash < smallFlash {
+		t.Spill = 0
+	}
+}
+
+// fileSystemSize is that of the one which path is on, or will be; 0 if it
+// cannot be told.
+func fileSystemSize(path string) int64 {
+	var fs syscall.Statfs_t
+	for syscall.Statfs(path, &fs) != nil {
+		if path == filepath.Dir(path) {
+			return 0
+		}
+		path = filepath.Dir(path)
+	}
+	return int64(fs.Blocks) * int64(fs.Bsize)
 }
 
 // Facts is what the device tells of itself beyond what it always does.
@@ -78,7 +111,7 @@ func defaults(dir string) *Config {
 		State:     defaultState(dir),
 		Link:      Link{Dialect: "plain", Root: "ratchet/v1", Spread: Duration(5 * time.Second)},
 		Policy:    Policy{Allow: []string{"*"}, Reboot: []string{"reboot"}},
-		Telemetry: Telemetry{Every: Duration(30 * time.Second), Publish: Duration(5 * time.Minute), QoS: 1},
+		Telemetry: Telemetry{Every: Duration(30 * time.Second), Publish: Duration(5 * time.Minute), QoS: 1, Spill: unset},
 		dir:       dir,
 	}
 }

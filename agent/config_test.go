@@ -50,7 +50,7 @@ func TestTheShortestConfigurationHasTheDocumentedDefaults(t *testing.T) {
 		State:     "/var/lib/ratchet",
 		Link:      Link{Dialect: "plain", Broker: "tcp://broker:1883", Root: "ratchet/v1", Spread: Duration(5 * time.Second)},
 		Policy:    Policy{Allow: []string{"*"}, Reboot: []string{"reboot"}},
-		Telemetry: Telemetry{Every: Duration(30 * time.Second), Publish: Duration(5 * time.Minute), QoS: 1},
+		Telemetry: Telemetry{Every: Duration(30 * time.Second), Publish: Duration(5 * time.Minute), QoS: 1, Spill: Duration(15 * time.Minute)},
 		dir:       got.dir,
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -229,6 +229,25 @@ func TestTheEffectiveConfigurationReadsBackAsItself(t *testing.T) {
 	}
 }
 
+func TestSmallFlashIsSparedUnlessTheOwnerSaysOtherwise(t *testing.T) {
+	for _, c := range []struct {
+		set, want Duration
+		small     bool
+	}{{unset, spillEvery, false}, {unset, 0, true}, {Duration(time.Hour), Duration(time.Hour), true}, {0, 0, false}} {
+		got, size := Telemetry{Spill: c.set}, int64(smallFlash)
+		if c.small {
+			size--
+		}
+		got.settle(size)
+		if got.Spill != c.want {
+			t.Errorf("set %v, small %v: got %v, want %v", c.set, c.small, got.Spill, c.want)
+		}
+	}
+	if got := fileSystemSize(filepath.Join(t.TempDir(), "not", "yet")); got <= 0 {
+		t.Errorf("got %d bytes for a directory that is still to be made, want those of the file system above", got)
+	}
+}
+
 func FuzzConfig(f *testing.F) {
 	for _, seed := range []string{least, "[link]\nspread = \"5s\"\n[policy]\nmaxSize = \"1MB\"\n", "[[alert]]\nname = 1\n",
 		"tags.a = 1\nvars = {b = 1979-05-27}\n", "a.b.c = 1\n\"\" = 2\n", "[link.broker]\nx = 1\n"} {
@@ -246,6 +265,7 @@ func FuzzConfig(f *testing.F) {
 		if _, err := toml.Decode(text, &all); err != nil {
 			t.Errorf("took what is no TOML: %v", err)
 		}
+		c.Telemetry.settle(0)
 		back := &Config{dir: c.dir}
 		if err := back.read("effective", []byte(c.Effective())); err != nil {
 			t.Errorf("the effective configuration cannot be read back: %v", err)

@@ -48,6 +48,7 @@ func load(path string, d draft, mac func() (string, error)) (*Config, error) {
 		return nil, err
 	}
 	c.absolute()
+	c.Telemetry.settle(fileSystemSize(c.State))
 	if err := c.validate(); err != nil {
 		return nil, err
 	}

@@ -42,11 +42,14 @@ func (s *session) greet(ctx context.Context) (anew bool, err error) {
 		first = append(first, s.dialect().Tell(dialect.Facts(facts))...)
 	}
 	for _, m := range first {
+		began := time.Now()
 		if err := s.conn.answered(ctx, s.conn.publish(m)); err != nil {
 			return false, fmt.Errorf("publishing %s: %w", m.Topic, err)
 		}
+		s.link.rtt.Store(time.Since(began).Milliseconds())
 	}
 	s.link.up(s)
+	s.backlog.retry()
 	if how.Receipts {
 		s.told.renew()
 	} else {

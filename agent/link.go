@@ -32,6 +32,7 @@ type link struct {
 	wanted, have uint64
 	poke         chan struct{} // closed when wanted rises
 
+	rtt      atomic.Int64           // milliseconds that the broker last took to acknowledge something
 	facts    atomic.Pointer[[]byte] // as they were told last
 	restless atomic.Bool            // a target asked for facts that come and go
 	mute     atomic.Bool            // the broker drops what this device says, and that was told

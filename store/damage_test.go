@@ -26,7 +26,7 @@ func populated(t testing.TB) []byte {
 			finish(t, db, r, executor.Succeeded)
 		}
 	}
-	for _, err := range []error{db.Cancel("job-00"), db.Cancel("never-came"), db.Set("due", []byte("1")), db.PutSamples([]byte("sample"))} {
+	for _, err := range []error{db.Cancel("job-00"), db.Cancel("never-came"), db.Set("due", []byte("1")), keepSamples(db, []byte("sample"))} {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -191,7 +191,7 @@ func survives(t testing.TB, data []byte) bool {
 	if _, err := db.Prune(noon.AddDate(1, 0, 0), History{Count: 1, Seen: map[string]bool{}}); err != nil {
 		t.Fatal(err)
 	}
-	for _, err := range []error{db.Cancel("another"), db.PutSamples([]byte("x")), db.DropSamples(9), db.Set("due", nil)} {
+	for _, err := range []error{db.Cancel("another"), keepSamples(db, []byte("x")), dropSamples(db, 9), db.Set("due", nil)} {
 		if err != nil {
 			t.Fatal(err)
 		}

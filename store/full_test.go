@@ -58,7 +58,7 @@ func TestAFullFileIsNeverMappedAgain(t *testing.T) {
 			if got := record(t, db, "j1"); got.State != executor.Queued {
 				t.Errorf("when full: read %+v", got)
 			}
-			if err := db.DropSamples(1); err != nil {
+			if err := dropSamples(db, 1); err != nil {
 				t.Errorf("when full: deleting: %v", err)
 			}
 			err := db.bolt.Update(func(tx *bolt.Tx) error { return tx.DeleteBucket([]byte("ballast")) })
@@ -75,7 +75,7 @@ func TestAFullFileIsNeverMappedAgain(t *testing.T) {
 // fillUp writes values of 700 bytes, one a commit, until bbolt refuses.
 func fillUp(t *testing.T, db *DB) {
 	t.Helper()
-	if err := db.PutSamples([]byte("sample")); err != nil {
+	if err := keepSamples(db, []byte("sample")); err != nil {
 		t.Fatal(err)
 	}
 	for i := range 5000 {

@@ -14,32 +14,56 @@ type Sample struct {
 	Data []byte
 }
 
-// PutSamples appends to what waits, in one commit. All that waits is bounded to
-// a sixteenth of the database; the oldest make room.
-func (db *DB) PutSamples(data ...[]byte) error {
+// SwapSamples forgets the samples of these Seqs and appends others to what
+// waits, in one commit, or none if there is nothing to do. It returns the Seqs
+// of the others. All that waits is bounded by SampleRoom; beyond it the oldest
+// make room.
+func (db *DB) SwapSamples(gone []uint64, data ...[]byte) ([]uint64, error) {
 	db.write.Lock()
 	defer db.write.Unlock()
-	if len(data) == 0 {
-		return nil
+	if len(gone) == 0 && len(data) == 0 {
+		return nil, nil
 	}
+	var seqs []uint64
 	err := db.update(func(tx *bolt.Tx) error {
 		b := tx.Bucket(bucketSamples)
-		for _, d := range data {
-			seq, err := b.NextSequence()
-			if err != nil {
-				return err
-			}
-			if err := b.Put(number(seq), d); err != nil {
+		for _, seq := range gone {
+			if err := b.Delete(number(seq)); err != nil {
 				return err
 			}
 		}
-		return dropThrough(b, oldestBeyond(b, int(db.max/16)))
+		if len(data) == 0 {
+			return nil // and bbolt would look for the last of none for ever
+		}
+		var err error
+		if seqs, err = appendSamples(b, data); err != nil {
+			return err
+		}
+		return dropThrough(b, oldestBeyond(b, db.SampleRoom()))
 	})
 	if err != nil {
-		return fmt.Errorf("keeping telemetry: %w", err)
+		return nil, fmt.Errorf("keeping telemetry: %w", err)
 	}
-	return nil
+	return seqs, nil
 }
+
+func appendSamples(b *bolt.Bucket, data [][]byte) ([]uint64, error) {
+	var seqs []uint64
+	for _, d := range data {
+		seq, err := b.NextSequence()
+		if err != nil {
+			return nil, err
+		}
+		if err := b.Put(number(seq), d); err != nil {
+			return nil, err
+		}
+		seqs = append(seqs, seq)
+	}
+	return seqs, nil
+}
+
+// SampleRoom is how many bytes of telemetry can wait: a sixteenth of the database.
+func (db *DB) SampleRoom() int { return int(db.max / 16) }
 
 // oldestBeyond returns the newest Seq that no longer fits into room, or 0.
 func oldestBeyond(b *bolt.Bucket, room int) uint64 {
@@ -64,24 +88,14 @@ func (db *DB) Samples() ([]Sample, error) {
 	return all, err
 }
 
-// DropSamples forgets those up to and with this Seq, in one commit, or none if
-// there are none.
-func (db *DB) DropSamples(through uint64) error {
-	db.write.Lock()
-	defer db.write.Unlock()
-	any := false
+// Sample returns one of those that wait, or nil if it does not.
+func (db *DB) Sample(seq uint64) ([]byte, error) {
+	var data []byte
 	err := db.bolt.View(func(tx *bolt.Tx) error {
-		k, _ := tx.Bucket(bucketSamples).Cursor().First()
-		any = k != nil && binary.BigEndian.Uint64(k) <= through
+		data = bytes.Clone(tx.Bucket(bucketSamples).Get(number(seq)))
 		return nil
 	})
-	if err == nil && any {
-		err = db.update(func(tx *bolt.Tx) error { return dropThrough(tx.Bucket(bucketSamples), through) })
-	}
-	if err != nil {
-		return fmt.Errorf("dropping telemetry: %w", err)
-	}
-	return nil
+	return data, err
 }
 
 func dropThrough(b *bolt.Bucket, through uint64) error {
