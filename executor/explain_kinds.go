@@ -98,9 +98,12 @@ var kindTexts = map[string]kindText{
 		undo: "the old system is booted again, where the board has two",
 	},
 	"update": {
-		does: func(p params) string { return "replaces the agent with " + p.either("version", "url") },
-		cut:  "it goes on at the phase it was in; there is a whole agent at every moment",
-		undo: "the old agent is put back",
+		does: func(p params) string {
+			return "replaces the agent with " + p.either("version", "url") + ", if that runs here with the present configuration"
+		},
+		cut:   "it goes on at the phase it was in; there is a whole agent at every moment, and one that does not start three times is taken back",
+		undo:  "the old agent is put back and started",
+		trial: func(params) string { return reconnected },
 	},
 	"settings": {
 		does:  func(p params) string { return "changes the agent's own settings " + p.text("name") },

@@ -1,0 +1,312 @@
+package step_test
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"aead.dev/minisign"
+	"golang.org/x/sys/unix"
+
+	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/updater"
+)
+
+func TestUpdateRefuses(t *testing.T) {
+	const good = `"url":"http://x/r","sha256":"` + "0000000000000000000000000000000000000000000000000000000000000000" + `","version":"2.0"`
+	keys := step.Update{Keys: []string{"RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3"}}
+	hosts := step.Update{Policy: step.Policy{URLs: []string{"*.example.com"}}}
+	hostsAndKeys := step.Update{Keys: keys.Keys, Policy: hosts.Policy}
+	for _, c := range []struct {
+		kind       step.Update
+		with, want string
+	}{
+		{step.Update{}, good, ""},
+		{step.Update{}, strings.Replace(good, "2.0", "", 1), "version: "},
+		{step.Update{}, strings.Replace(good, "2.0", "2.0 --help", 1), "version: "},
+		{step.Update{}, strings.Replace(good, "http", "ftp", 1), "url: want an address"},
+		{step.Update{}, strings.Replace(good, "0000", "0", 1), "sha256: "},
+		{step.Update{}, good + `,"signature":"untrusted comment: x"`, "policy.keys is empty"},
+		{step.Update{}, good + `,"to":"/bin/x"`, "to: unknown field"},
+		{keys, good, "policy.keys is set, so what is installed must be signed"},
+		{keys, good + `,"signature":"untrusted comment: x"`, ""},
+		{keys, good + `,"signature":"https://x/r.minisig"`, ""},
+		{keys, good + `,"signature":"/etc/passwd"`, "signature: want the text"},
+		{hosts, good, "policy.urls does not allow this host"},
+		{hostsAndKeys, strings.Replace(good, "//x/", "//a.example.com/", 1) + `,"signature":"https://x/r.minisig"`, "policy.urls does not allow this host"},
+	} {
+		err := c.kind.Check([]byte("{" + c.with + "}"))
+		if c.want == "" && err != nil {
+			t.Errorf("%s: %v", c.with, err)
+		} else if c.want != "" {
+			wantError(t, err, c.want)
+		}
+	}
+}
+
+// updatable is an agent in a folder of its own, and a release that it can get.
+type updatable struct {
+	*testing.T
+	dir       string
+	kind      step.Update
+	old, next []byte
+}
+
+func newUpdatable(t *testing.T) updatable {
+	old := echo(t)
+	u := updatable{T: t, dir: t.TempDir(), old: old, next: append(slices.Clone(old), "new"...)}
+	running := filepath.Join(t.TempDir(), "running")
+	u.kind = step.Update{Path: filepath.Join(u.dir, "ratchetd"), Running: running, Version: "1",
+		Config: "/etc/ratchet/ratchet.toml", Restart: func() error { return errAnew }, Memory: func() (uint64, error) { return 0, nil }}
+	if err := errors.Join(os.WriteFile(u.kind.Path, old, 0o755), os.WriteFile(running, old, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+// runs makes a binary the one that runs.
+func (u updatable) runs(binary []byte) {
+	u.Helper()
+	if err := os.WriteFile(u.kind.Running, binary, 0o755); err != nil {
+		u.Fatal(err)
+	}
+}
+
+func (u updatable) job(release []byte, more string) *attempt {
+	url, sum := serveBytes(u.T, release)
+	return newAttempt(u.T, `{"url":%q,"sha256":%q,"version":"version","force":true%s}`, url, sum, more)
+}
+
+// anew runs the step as far as to the start of the new agent.
+func (u updatable) anew(a *attempt) {
+	u.Helper()
+	if err := a.run(u.Context(), u.kind); err != errAnew {
+		u.Fatalf("got %v, want a start of the new agent", err)
+	}
+}
+
+// holds asserts what lies in the agent's folder besides it.
+func (u updatable) holds(binary []byte, want ...string) {
+	u.Helper()
+	if lies, err := os.ReadFile(u.kind.Path); err != nil || !slices.Equal(lies, binary) {
+		u.Errorf("got another agent of %d bytes (%v), want one of %d", len(lies), err, len(binary))
+	}
+	files, err := os.ReadDir(u.dir)
+	var got []string
+	for _, f := range files {
+		if f.Name() != "ratchetd" {
+			got = append(got, f.Name())
+		}
+	}
+	if err != nil || !slices.Equal(got, want) {
+		u.Errorf("got %v (%v) beside the agent, want %v", got, err, want)
+	}
+}
+
+func TestWhatIsNotTheNewAgentNeverTakesItsPlace(t *testing.T) {
+	program := func(name string) []byte {
+		text, err := os.ReadFile("/usr/bin/" + name)
+		if err != nil {
+			t.Skipf("this test needs %s", name)
+		}
+		return text
+	}
+	u := newUpdatable(t)
+	other := slices.Clone(u.next)
+	other[4] ^= 3 // of the other word size
+	for _, c := range []struct {
+		name    string
+		release []byte
+		want    string
+	}{
+		{"a script", []byte("#!/bin/sh\necho ratchetd version\n"), "not an ELF file"},
+		{"another processor", other, "and this device is "},
+		{"it fails", program("false"), "does not tell its version: .ratchetd"},
+		{"another version", program("true"), "is version \"\", want version"},
+		{"it cannot run with the configuration", program("basename"), "cannot run with the present configuration: "},
+	} {
+		a := u.job(c.release, "")
+		wantError(t, a.run(t.Context(), u.kind), c.want)
+		u.holds(u.old, ".ratchetd.ratchet-part")
+		if err := a.undo(u.kind); err != nil {
+			t.Errorf("%s: undo: %v", c.name, err)
+		}
+		u.holds(u.old)
+	}
+}
+
+func TestOnlyASignedAgentIsInstalledWhereThereAreKeys(t *testing.T) {
+	public, private, err := minisign.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	left := map[uint64][]string{0: {"ratchetd.old", "ratchetd.trial"}, 1 << 30: {".ratchetd.ratchet-part", "ratchetd.old", "ratchetd.trial"}}
+	for _, free := range []uint64{0, 1 << 30} {
+		u := newUpdatable(t)
+		u.kind.Keys = []string{public.String()}
+		u.kind.Memory = func() (uint64, error) { return free, nil }
+		quoted := func(content []byte) string {
+			text, _ := json.Marshal(string(minisign.Sign(private, content)))
+			return `,"signature":` + string(text)
+		}
+		a := u.job(u.next, quoted(u.old))
+		wantError(t, a.run(t.Context(), u.kind), "the new binary: ", "signature")
+		if err := a.undo(u.kind); err != nil {
+			t.Error(err)
+		}
+		u.holds(u.old)
+		u.anew(u.job(u.next, quoted(u.next)))
+		u.holds(u.next, left[free]...)
+	}
+}
+
+func TestASignatureIsFetchedFromItsAddress(t *testing.T) {
+	public, private, err := minisign.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := newUpdatable(t)
+	u.kind.Keys = []string{public.String()}
+	signature := newServer(t, minisign.Sign(private, u.next))
+	signature.fault = func(w http.ResponseWriter, _ *http.Request, n int) bool {
+		if n == 1 {
+			w.WriteHeader(http.StatusBadGateway)
+		}
+		return n == 1
+	}
+	u.anew(u.job(u.next, fmt.Sprintf(`,"signature":%q`, signature.URL)))
+	gone := newServer(t, nil)
+	gone.fault = func(w http.ResponseWriter, _ *http.Request, _ int) bool {
+		w.WriteHeader(http.StatusNotFound)
+		return true
+	}
+	again := newUpdatable(t)
+	again.kind.Keys = u.kind.Keys
+	wantError(t, again.job(again.next, fmt.Sprintf(`,"signature":%q`, gone.URL)).run(t.Context(), again.kind), "404")
+	again.holds(again.old)
+}
+
+func TestAnAgentThatDoesNotStartIsToldByTheOldOne(t *testing.T) {
+	u := newUpdatable(t)
+	a := u.job(u.next, "")
+	u.anew(a)
+	// What the service manager's scripts do.
+	if err := errors.Join(os.Rename(updater.Old(u.kind.Path), u.kind.Path), os.Remove(updater.Trial(u.kind.Path))); err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, a.run(t.Context(), u.kind), "version version did not start three times, so the service manager has put 1 back")
+	wantError(t, u.kind.Confirm(t.Context(), a.task()), "did not start three times")
+	if err := a.undo(u.kind); err != nil {
+		t.Error(err)
+	}
+	u.holds(u.old)
+}
+
+func TestTheOldAgentStaysBesideTheNewOneUntilItIsForgotten(t *testing.T) {
+	u := newUpdatable(t)
+	a := u.job(u.next, "")
+	u.anew(a)
+	u.holds(u.next, "ratchetd.old", "ratchetd.trial")
+	wantError(t, u.kind.Confirm(t.Context(), a.task()), "the agent that runs is not version")
+	u.runs(u.next)
+	if err := a.run(t.Context(), u.kind); err != nil {
+		t.Fatal(err)
+	}
+	u.holds(u.next, "ratchetd.old", "ratchetd.trial")
+	for range 2 {
+		if err := u.kind.Confirm(t.Context(), a.task()); err != nil {
+			t.Fatal(err)
+		}
+		u.holds(u.next, "ratchetd.old")
+	}
+	for range 2 {
+		if err := u.kind.Forget(); err != nil {
+			t.Fatal(err)
+		}
+		u.holds(u.next)
+	}
+	wantError(t, a.undo(u.kind), "putting back the old binary: it is gone")
+}
+
+func TestAStartThatBringsAnotherBinaryIsGivenUp(t *testing.T) {
+	u := newUpdatable(t)
+	a := u.job(u.next, "")
+	for range 4 {
+		u.anew(a) // and it is the old one again that runs
+	}
+	wantError(t, a.run(t.Context(), u.kind), "the agent was started anew 4 times")
+	u.runs([]byte("a third one"))
+	wantError(t, a.run(t.Context(), u.kind), "somebody else has replaced it")
+	if err := a.undo(u.kind); err != nil {
+		t.Fatal(err)
+	}
+	u.holds(u.old)
+}
+
+func TestABinaryInAPlaceThatCannotBeWrittenIsTold(t *testing.T) {
+	u := newUpdatable(t)
+	if os.Geteuid() != 0 {
+		t.Skip("this test needs root: it mounts a disk")
+	}
+	if err := unix.Mount("tmpfs", u.dir, "tmpfs", 0, "size=256k"); err != nil {
+		t.Skipf("this system lets us mount nothing: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(u.dir, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := os.WriteFile(u.kind.Path, u.old, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	big := append(slices.Clone(u.next), make([]byte, 512<<10)...)
+	wantError(t, u.job(big, "").run(t.Context(), u.kind), "no room: ", u.dir)
+	u.holds(u.old)
+	if err := unix.Mount("", u.dir, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, u.job(u.next, "").run(t.Context(), u.kind), u.dir+", where the agent's binary lies, cannot be written: read-only file system")
+}
+
+// TestAnAgentFromAPackageComesFromItsManager is with the real apt and dpkg.
+func TestAnAgentFromAPackageComesFromItsManager(t *testing.T) {
+	t.Parallel()
+	r, u := newAptRoot(t), newUpdatable(t)
+	const inside = "/usr/bin/ratchetd"
+	r.put("build/ratchetd-1"+inside, string(u.old))
+	r.build("ratchetd", "1", "")
+	r.step(`{"manager":"apt","refresh":true,"install":["ratchetd"]}`)
+	r.put("dpkg-query", fmt.Sprintf("#!/bin/sh\n# The packages know the agent by its path inside %[1]s.\n"+
+		"[ \"$1\" = --search ] && set -- --search \"${2#%[1]s}\"\nexec dpkg-query --root=%[1]s \"$@\"\n", r.dir))
+	if err := errors.Join(os.Chmod(r.dir+inside, 0o755), os.Chmod(r.dir+"/dpkg-query", 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	u.kind.Package, u.kind.Path = r.kind, r.dir+inside
+	u.kind.Package.DpkgQuery = []string{r.dir + "/dpkg-query"}
+	a := newAttempt(t, `{"url":"http://nowhere.invalid/","sha256":%q,"version":"2"}`, digest(u.next))
+	wantError(t, a.run(t.Context(), u.kind), "package ratchetd has no version 2 to upgrade to: publish it, or use force: true")
+	r.put("build/ratchetd-2"+inside, string(u.next))
+	r.build("ratchetd", "2", "")
+	u.anew(a)
+	r.want("ratchetd 2")
+	u.runs(u.next)
+	u.kind.Version = "2"
+	if err := errors.Join(a.run(t.Context(), u.kind), u.kind.Confirm(t.Context(), a.task())); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.undo(u.kind); err != errAnew {
+		t.Errorf("got %v, want the old agent to be started", err)
+	}
+	r.want("ratchetd 1")
+	u.runs(u.old)
+	if err := a.undo(u.kind); err != nil {
+		t.Error(err)
+	}
+}
