@@ -60,6 +60,9 @@ func (a *Agent) secret(name string) (string, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("secret: there is no file %s in %s", name, a.secrets())
 	}
+	if err := secretFile("secret", filepath.Join(a.secrets(), name)); err != nil {
+		return "", err
+	}
 	if len(text) > executor.MaxOutput {
 		return "", fmt.Errorf("secret: %s has %d bytes: at most %d are taken", name, len(text), executor.MaxOutput)
 	}
@@ -68,13 +71,13 @@ func (a *Agent) secret(name string) (string, error) {
 
 func (a *Agent) secrets() string { return filepath.Join(filepath.Dir(a.path), "secrets") }
 
-// mask hides every secret of this device in what a step has collected.
+// mask hides every secret of this device in what a step has to say.
 func (a *Agent) mask(text []byte) []byte {
 	files, _ := os.ReadDir(a.secrets()) // none: nothing to hide
 	var secrets []string
 	for _, f := range files {
-		if s, err := a.secret(f.Name()); err == nil {
-			secrets = append(secrets, s)
+		if s, err := os.ReadFile(filepath.Join(a.secrets(), f.Name())); err == nil && len(s) <= executor.MaxOutput {
+			secrets = append(secrets, strings.TrimRight(string(s), "\r\n"))
 		}
 	}
 	c := a.config.Load()
@@ -83,7 +86,7 @@ func (a *Agent) mask(text []byte) []byte {
 			secrets = append(secrets, s)
 		}
 	}
-	return []byte(executor.Mask(string(text), append(secrets, a.privateLines()...)))
+	return []byte(executor.Mask(string(text), append(secrets, a.config.Load().keyLines()...)))
 }
 
 // policy is what the owner lets steps do; what is the agent's own is nobody's.

@@ -69,7 +69,7 @@ func (k Config) permits(w configWith) error {
 		if open { // it is asked again once the device has filled it in
 			continue
 		}
-		if err := k.Policy.Command(list); err != nil {
+		if err := k.Policy.Program(list); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}

@@ -54,7 +54,7 @@ func (k Diagnostic) permits(w diagnosticWith) error {
 		return nil
 	}
 	for _, argv := range w.Collect.Commands {
-		if err := k.Policy.Command(argv); err != nil && !slices.Equal(argv, []string{"dmesg"}) {
+		if err := k.Policy.Program(argv); err != nil && !slices.Equal(argv, []string{"dmesg"}) {
 			return fmt.Errorf("collect: %w", err)
 		}
 	}

@@ -51,10 +51,26 @@ func (p Policy) URL(address string) error {
 	return fmt.Errorf("%s: policy.urls does not allow this host", host)
 }
 
-// User says why a job may not run a program as this user, or nil.
+// Program says why a job may not let the agent run argv as itself, or nil.
+func (p Policy) Program(argv []string) error {
+	if err := p.Command(argv); err != nil || len(argv) == 0 {
+		return err
+	}
+	if p.User("") != nil {
+		return fmt.Errorf("%s: policy.users does not allow the agent's own user, as whom it would run", argv[0])
+	}
+	return nil
+}
+
+// User says why a job may not run a program as this user, or nil. An empty name
+// is the agent's own user.
 func (p Policy) User(name string) error {
+	if p.Users == nil || slices.Contains(p.Users, name) {
+		return nil
+	}
+	own, err := identify("")
 	switch {
-	case p.Users == nil || slices.Contains(p.Users, name):
+	case name == "" && err == nil && slices.Contains(p.Users, own.name):
 		return nil
 	case name == "":
 		return fmt.Errorf("user: policy.users is set: name one of %s", strings.Join(p.Users, ", "))
@@ -88,10 +104,10 @@ func words(argv []executor.Word) (list []string, open bool) {
 
 // permits holds what a check may run against the owner's policy.
 func (c Check) permits(p Policy) error {
-	if err := p.Command(c.argv); err != nil {
+	if err := p.Program(c.argv); err != nil {
 		return err
 	}
-	return p.Command(c.Repair)
+	return p.Program(c.Repair)
 }
 
 // PermitCheck reads a step's check, which repairs nothing, and holds it against

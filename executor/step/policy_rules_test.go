@@ -3,7 +3,9 @@ package step
 import (
 	"encoding/json"
 	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -37,6 +39,15 @@ func TestPolicyIsTheOwnersWord(t *testing.T) {
 		{Config{Policy: p}, `{"files":[{"path":"` + dir + `/a","content":"x"}],"apply":["/bin/echo",{"jq":".vars.x"}]}`, ""},
 		{Config{Policy: p}, `{"files":[{"path":"` + dir + `/a","content":"x"}],"apply":["/bin/sh"]}`, "apply: /bin/sh: policy.commands"},
 		{Config{Policy: p}, `{"files":[{"path":"/etc/a","content":"x"}]}`, "policy.paths"},
+		{Diagnostic{Policy: p}, `{"checks":[{"command":["/bin/echo"]}]}`, "policy.users"},
+		{Diagnostic{Policy: p}, `{"checks":[{"memory":true,"repair":["/bin/echo"]}]}`, "policy.users"},
+		{Diagnostic{Policy: p}, `{"collect":{"commands":[["/bin/echo"]],"to":"` + dir + `/b"}}`, "policy.users"},
+		{Config{Policy: p}, `{"files":[{"path":"` + dir + `/a","content":"x"}],"apply":["/bin/echo"]}`, "policy.users"},
+		{Config{Policy: p}, `{"files":[{"path":"` + dir + `/a","content":"x"}],"validate":["/bin/sh"]}`, "policy.commands"},
+		{Config{Policy: p}, `{"files":[{"path":"/etc/a","content":"x"}]}`, "policy.paths"},
+		{Upload{Policy: p}, `{"paths":["/etc/hostname"],"url":"http://example.org/x"}`, "policy.urls"},
+		{Data{Policy: p}, `{"inputs":["/etc/hostname"],"format":"text","jq":"inputs","output":"/etc/a"}`, "policy.paths"},
+		{Diagnostic{Policy: p}, `{"collect":{"files":["/etc/hostname"],"to":"/etc/b"}}`, "policy.paths"},
 		{Diagnostic{Policy: p}, `{"checks":[{"memory":true,"repair":["/sbin/reboot"]}]}`, "policy.commands"},
 		{Diagnostic{Policy: p}, `{"collect":{"commands":[["/bin/cat","/etc/shadow"]],"to":"` + dir + `/b"}}`, "policy.commands"},
 	} {
@@ -50,6 +61,22 @@ func TestPolicyIsTheOwnersWord(t *testing.T) {
 	}
 	if err := p.Writable(filepath.Join(dir, "..", "a")); err == nil {
 		t.Error("a path that leaves the tree was taken")
+	}
+	own := p
+	own.Users = append(own.Users, strconv.Itoa(os.Geteuid()))
+	if me, err := user.Current(); err == nil {
+		own.Users = append(own.Users, me.Username)
+	}
+	if err := (Command{Policy: own}).Check(json.RawMessage(`{"argv":["/bin/echo"]}`)); err != nil {
+		t.Errorf("the agent's own user, named: got %v", err)
+	}
+	for c, open := range map[string]executor.Kind{
+		`{"checks":[{"command":["/bin/echo"]}]}`:                                   Diagnostic{Policy: own},
+		`{"files":[{"path":"` + dir + `/a","content":"x"}],"apply":["/bin/echo"]}`: Config{Policy: own},
+	} {
+		if err := open.Check(json.RawMessage(c)); err != nil {
+			t.Errorf("%s: got %v", c, err)
+		}
 	}
 	if err := p.PermitCheck(json.RawMessage(`{"command":["/bin/sh"]}`)); err == nil {
 		t.Error("a check may run what a step may not")
