@@ -108,3 +108,11 @@ func explainAzure(err error, now time.Time) error {
 	return fmt.Errorf("the hub refuses this device: is it registered there and enabled, is its key in link.sasKeyFile or its certificate in link.cert, and is this clock right, which says %s: %w",
 		now.UTC().Format(time.RFC3339), err)
 }
+
+// hint adds what may be behind a right that a hub does not grant.
+func (l *Link) hint(err error) error {
+	if l.Dialect != "azure" {
+		return err
+	}
+	return fmt.Errorf("%w (a hub of the basic tier has no twins and no direct methods: the device needs one of the standard or free tier)", err)
+}

@@ -12,8 +12,8 @@ import (
 	"github.com/ratchetd/ratchet/executor"
 )
 
-// callPatience is how long a caller may wait for an answer.
-const callPatience = 5 * time.Second
+// callPatience is how long a call may take: its caller waits for five seconds at least.
+const callPatience = 4 * time.Second
 
 // outcome is what a caller hears of a job.
 type outcome struct {
@@ -41,7 +41,7 @@ func (s *session) perform(ctx context.Context, c dialect.Call) (int, any) {
 		ID string `json:"id"`
 	}
 	_ = json.Unmarshal(c.Payload, &asked) // each method says itself what it misses
-	if s.db.New() {
+	if !s.remembers(ctx) {
 		return http.StatusServiceUnavailable, problem(asked.ID, errors.New("the device still reads back what it told earlier: ask again"))
 	}
 	switch c.Method {
@@ -55,6 +55,18 @@ func (s *session) perform(ctx context.Context, c dialect.Call) (int, any) {
 		return s.callStep(ctx, c.Method, asked.ID, c.Payload)
 	}
 	return http.StatusNotFound, problem("", fmt.Errorf("there is no method %q: want job, cancel, status, diagnose or reboot", c.Method))
+}
+
+// remembers waits until a new journal has its past: who called would not call
+// again only because he was early.
+func (s *session) remembers(ctx context.Context) bool {
+	if s.db.New() {
+		select {
+		case <-s.opened:
+		case <-ctx.Done():
+		}
+	}
+	return !s.db.New()
 }
 
 func problem(id string, err error) outcome {

@@ -164,7 +164,7 @@ func (s *session) answered(ctx context.Context, e dialect.Event) {
 	case dialect.Missed:
 		s.missed(ctx)
 	case dialect.Call:
-		s.call(ctx, e)
+		s.loops.Go(func() { s.call(ctx, e) })
 	}
 }
 

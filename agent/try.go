@@ -3,8 +3,12 @@ package agent
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
+
+	"github.com/ratchetd/ratchet/agent/dialect"
 )
 
 // TryBroker tells how the link is: what the daemon says, if it runs, for the
@@ -22,27 +26,80 @@ func TryBroker(ctx context.Context, c *Config) ([]string, error) {
 	d := a.dialect()
 	how := d.Connection()
 	how.Will = nil // whoever only looks leaves nothing behind
-	inbox, began := make(chan inbound), time.Now()
-	go func() { // what comes stays unacknowledged: it is the daemon's
-		for range inbox {
-		}
-	}()
-	n, err := dial(ctx, c, how, time.Now, inbox)
+	came, began := make(chan inbound, 64), time.Now()
+	n, err := dial(ctx, c, how, time.Now, came)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to %s: %w", c.Link.Broker, err)
 	}
 	defer n.close()
 	lines := []string{fmt.Sprintf("connected to %s in %d ms", c.Link.Broker, time.Since(began).Milliseconds())}
-	t := d.Topics()
-	denied, err := n.subscribe(ctx, append(append(t.Jobs, t.Own...), t.ReadBack...), 1)
+	heard := make(chan dialect.Message, 64)
+	go listenOnly(came, heard)
+	more, err := tryTopics(ctx, n, d.Topics())
+	lines = append(lines, more...)
+	if err == nil && how.Asks {
+		more, err = tryAsking(ctx, n, d, heard)
+		lines = append(lines, more...)
+	}
 	if err != nil {
-		return lines, err
+		err = c.Link.hint(err)
 	}
-	for _, f := range denied {
-		lines = append(lines, "denied: reading "+f)
+	return lines, err
+}
+
+// listenOnly passes on what comes, as far as somebody wants it. It stays
+// unacknowledged: it is the daemon's.
+func listenOnly(came <-chan inbound, heard chan<- dialect.Message) {
+	for m := range came {
+		select {
+		case heard <- m.Message:
+		default:
+		}
 	}
-	if len(denied) > 0 {
-		return lines, fmt.Errorf("the broker denies %d subscriptions: give this device the right to read them", len(denied))
+}
+
+// tryTopics asks for one topic after another: some services end the connection
+// over one that they do not grant, and never say which.
+func tryTopics(ctx context.Context, n *conn, t dialect.Topics) (lines []string, err error) {
+	denied := 0
+	for _, f := range slices.Concat(t.Jobs, t.Own, t.ReadBack) {
+		refused, err := n.subscribe(ctx, []string{f}, 1)
+		if err != nil {
+			return append(lines, "denied: reading "+f), fmt.Errorf("the connection was ended over the right to read %s: %w", f, err)
+		}
+		for range refused {
+			lines = append(lines, "denied: reading "+f)
+			denied++
+		}
+	}
+	if denied > 0 {
+		return lines, fmt.Errorf("the broker denies %d subscriptions: give this device the right to read them", denied)
 	}
 	return append(lines, "every subscription was granted"), n.unsubscribe(ctx, t.ReadBack)
 }
+
+// tryAsking puts the question that a session begins with, and waits for its answer.
+func tryAsking(ctx context.Context, n *conn, d dialect.Dialect, heard <-chan dialect.Message) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, tryPatience)
+	defer cancel()
+	for _, m := range d.Hello() {
+		if err := n.answered(ctx, n.publish(m)); err != nil {
+			return []string{"denied: writing " + m.Topic}, fmt.Errorf("asking on %s: %w", m.Topic, err)
+		}
+	}
+	for {
+		select {
+		case m := <-heard:
+			for _, e := range d.Receive(m) {
+				if o, ok := e.(dialect.Open); ok {
+					return []string{fmt.Sprintf("the service answers: it has %d jobs for this device", len(o.Keys))}, nil
+				}
+			}
+		case <-ctx.Done():
+			return nil, errors.New("the service does not answer when it is asked for jobs")
+		}
+	}
+}
+
+// tryPatience is how long a service may take for its answer.
+const tryPatience = 10 * time.Second

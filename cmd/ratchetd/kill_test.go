@@ -108,7 +108,16 @@ func (v *victim) final(id string) dialect.JobStatus {
 // keeps holds the promises against a job that is final.
 func (v *victim) keeps(id string, fails bool) {
 	v.t.Helper()
-	s := v.final(id)
+	v.holds(v.final(id), fails)
+	if err := v.watcher.oneEnd(); err != nil {
+		v.t.Error(err)
+	}
+}
+
+// holds does so by the status that the job ended with.
+func (v *victim) holds(s dialect.JobStatus, fails bool) {
+	v.t.Helper()
+	id := s.Job
 	cuts := v.cuts[id]
 	if n := begun(v.dir, id, "once"); n > 1 {
 		v.t.Errorf("%s: the step that runs at most once was begun %d times", id, n)
@@ -124,9 +133,6 @@ func (v *victim) keeps(id string, fails bool) {
 	_, err := os.Stat(filepath.Join(v.dir, id+".file"))
 	if left := err == nil; left != (s.State == executor.Succeeded) {
 		v.t.Errorf("%s is %s, and that its file is there is %v", id, s.State, left)
-	}
-	if err := v.watcher.oneEnd(); err != nil {
-		v.t.Error(err)
 	}
 }
 
