@@ -446,9 +446,13 @@ func TestAnAlertClearedOfflineIsTold(t *testing.T) {
 func TestAnAlertNeedsNoClock(t *testing.T) {
 	b := newBroker(t)
 	d := newDevice(t, b, "")
-	b.server.AddHook(&fn{subd: func() { time.Sleep(300 * time.Millisecond) }}, nil)
+	greeting := make(chan bool, 99)
+	b.server.AddHook(&fn{subd: func() {
+		greeting <- true
+		time.Sleep(300 * time.Millisecond)
+	}}, nil)
 	d.start()
-	time.Sleep(150 * time.Millisecond)
+	<-greeting
 	d.clock.mu.Lock()
 	d.clock.base = time.Now().Add(24 * time.Hour)
 	d.clock.mu.Unlock()
