@@ -86,7 +86,7 @@ func (a *Agent) mask(text []byte) []byte {
 			secrets = append(secrets, s)
 		}
 	}
-	return []byte(executor.Mask(string(text), append(secrets, a.config.Load().keyLines()...)))
+	return []byte(executor.Mask(string(text), append(secrets, a.privateLines()...)))
 }
 
 // policy is what the owner lets steps do; what is the agent's own is nobody's.

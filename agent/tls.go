@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -76,15 +75,4 @@ func (c *Config) password() (string, error) {
 		return "", fmt.Errorf("link.passwordFile: %w", err)
 	}
 	return strings.TrimRight(string(data), "\r\n"), nil
-}
-
-// keyLines are the lines of the link's key that tell something of it.
-func (c *Config) keyLines() []string {
-	if c.Link.Key == "" {
-		return nil
-	}
-	text, _ := os.ReadFile(c.Link.Key) // where it cannot be read it cannot be told
-	return slices.DeleteFunc(strings.Fields(string(text)), func(word string) bool {
-		return len(word) < 16 // the words around it; the last line may be short, and tells little
-	})
 }
