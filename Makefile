@@ -29,7 +29,7 @@ check: budget
 	@if command -v shellcheck >/dev/null; then shellcheck $(SHELL_SCRIPTS); \
 		else echo "shellcheck is not installed: make deps"; fi
 
-SHELL_SCRIPTS = .ci/run $(shell git ls-files '*.sh')
+SHELL_SCRIPTS = .ci/run scripts/openwrt/ratchetd-start scripts/systemd/ratchetd-fallback $(shell git ls-files '*.sh')
 
 budget:
 	$(GO) run ./scripts/budget

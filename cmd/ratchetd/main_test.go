@@ -40,7 +40,7 @@ func mortal() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
-	os.Exit(run(ctx, args, os.Stdin, os.Stdout, os.Stderr, dying(os.Getenv(dieAt+this.version))))
+	os.Exit(run(ctx, args, os.Stdin, os.Stdout, os.Stderr, dying(os.Getenv(this.dieAt()))))
 }
 
 // thorough tells whether everything is to be tried that takes its time or

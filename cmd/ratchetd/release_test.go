@@ -50,6 +50,10 @@ func thisRelease() release {
 	return release{fields[0], strings.Join(fields[1:], "")}
 }
 
+// dieAt is what names the point at which this release dies. A shell passes on
+// no name with a dot.
+func (r release) dieAt() string { return dieAt + strings.ReplaceAll(r.version, ".", "_") }
+
 // behave does what the release does other than the program under test, and
 // returns the arguments that are left for that.
 func (r release) behave(args []string) []string {

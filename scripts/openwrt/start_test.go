@@ -1,0 +1,79 @@
+// Package openwrt tests the scripts beside it.
+package openwrt
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// binary is a stand-in for the agent, which says its name and ends.
+func binary(t *testing.T, path, name string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte("#!/bin/sh\necho "+name+" \"$@\"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func put(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// starts runs the script so often and tells what it started, and what is left.
+func starts(t *testing.T, path string, times int) string {
+	t.Helper()
+	var said []string
+	for range times {
+		cmd := exec.Command("./ratchetd-start", path, "run", "--config", "a b")
+		cmd.Stderr = os.Stderr
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		name, rest, _ := strings.Cut(strings.TrimSpace(string(out)), " ")
+		if rest != "run --config a b" {
+			t.Errorf("got arguments %q", rest)
+		}
+		said = append(said, name)
+	}
+	files, err := filepath.Glob(path + "*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprint(strings.Join(said, " "), ", ", len(files), " files")
+}
+
+func TestABinaryOnTrialIsTakenBackAfterThreeStarts(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		trial    string // what is in the file of that name; "" is no such file
+		old, now string
+		times    int
+		want     string
+	}{
+		{"no update", "", "", "new", 5, "new new new new new, 1 files"},
+		{"one that was confirmed", "", "old", "new", 5, "new new new new new, 2 files"},
+		{"on trial, started by the old one", "started\n", "old", "new", 5, "new new old old old, 1 files"},
+		{"on trial, the power went before", "-\n", "old", "new", 2, "new new, 3 files"},
+		{"the old one still, not exchanged yet", "started\n", "same", "same", 5, "same same same same same, 3 files"},
+		{"without an old one", "started\n", "", "new", 5, "new new new new new, 2 files"},
+	} {
+		path := filepath.Join(t.TempDir(), "ratchetd")
+		binary(t, path, c.now)
+		if c.old != "" {
+			binary(t, path+".old", c.old)
+		}
+		if c.trial != "" {
+			put(t, path+".trial", strings.TrimPrefix(c.trial, "-"))
+		}
+		if got := starts(t, path, c.times); got != c.want {
+			t.Errorf("%s: got %s, want %s", c.name, got, c.want)
+		}
+	}
+}
