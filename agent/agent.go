@@ -199,7 +199,10 @@ func (a *Agent) taskDir() string { return filepath.Join(a.config.Load().State, "
 // dialect is how this device speaks, by its present configuration.
 func (a *Agent) dialect() dialect.Dialect {
 	c := a.config.Load()
-	if c.Link.Dialect == "azure" {
+	switch c.Link.Dialect {
+	case "aws":
+		return a.aws(c)
+	case "azure":
 		return dialect.Azure{Device: c.Device}
 	}
 	return dialect.Plain{Root: c.Link.Root, Device: c.Device, Groups: c.Groups}

@@ -24,6 +24,7 @@ type Config struct {
 	Tags      Values    `toml:"tags,omitempty"`
 	Vars      Values    `toml:"vars,omitempty"`
 	Link      Link      `toml:"link"`
+	AWS       AWS       `toml:"aws"`
 	Policy    Policy    `toml:"policy"`
 	Telemetry Telemetry `toml:"telemetry"`
 	Facts     Facts     `toml:"facts"`
@@ -47,6 +48,13 @@ type Link struct {
 	Hub          string   `toml:"hub,omitempty"`        // azure: its name, if it is not the broker's
 	SASKeyFile   string   `toml:"sasKeyFile,omitempty"` // azure: with the device's symmetric key
 	TokenLife    Duration `toml:"tokenLife,omitzero"`   // azure; an hour unless it is set
+}
+
+// AWS is what the dialect of AWS IoT needs beyond the link.
+type AWS struct {
+	Handlers string   `toml:"handlers"`          // the folder of job handlers
+	Replies  bool     `toml:"replies"`           // subscribe to accepted and rejected, which come in any case
+	Defender Duration `toml:"defender,omitzero"` // how often Device Defender gets metrics; 0: never
 }
 
 // Policy is what jobs may do on this device.
@@ -110,6 +118,7 @@ func defaults(dir string) *Config {
 	return &Config{
 		State:     defaultState(dir),
 		Link:      Link{Dialect: "plain", Root: "ratchet/v1", Spread: Duration(5 * time.Second)},
+		AWS:       AWS{Handlers: filepath.Join(dir, "handlers"), Replies: true},
 		Policy:    Policy{Allow: []string{"*"}, Reboot: []string{"reboot"}},
 		Telemetry: Telemetry{Every: Duration(30 * time.Second), Publish: Duration(5 * time.Minute), QoS: 1, Spill: unset},
 		dir:       dir,

@@ -25,13 +25,18 @@ var packageName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9+._-]{0,127}$`)
 // validate holds the whole configuration against the rules; the error has one
 // line for each that is broken.
 func (c *Config) validate() error {
-	return errors.Join(c.validateNames(), c.Link.validate(), c.Policy.validate(), c.Telemetry.validate(), c.Facts.validate())
+	return errors.Join(c.validateNames(), c.Link.validate(), c.AWS.validate(), c.Policy.validate(), c.Telemetry.validate(), c.Facts.validate())
 }
 
 func (c *Config) validateNames() error {
 	const want = "want 1 to 64 of A-Z a-z 0-9 _ . -"
 	var errs []error
-	if c.Device != "" && !executor.ValidDevice(c.Device) {
+	switch aws := c.Link.Dialect == "aws"; {
+	case c.Device == "" && aws:
+		errs = append(errs, errors.New("device: want the name of the thing in AWS IoT"))
+	case aws && !thingName.MatchString(c.Device):
+		errs = append(errs, fmt.Errorf("device: %q: want the name of a thing: 1 to 128 of A-Z a-z 0-9 : _ -", c.Device))
+	case c.Device != "" && !aws && !executor.ValidDevice(c.Device):
 		errs = append(errs, fmt.Errorf("device: %q: %s", c.Device, want))
 	}
 	if len(c.Groups) > maxGroups {
@@ -54,11 +59,11 @@ func (c *Config) validateNames() error {
 func (l *Link) validate() error {
 	errs := []error{checkBroker(l.Broker)}
 	switch l.Dialect {
-	case "plain":
+	case "plain", "aws":
 	case "azure":
 		errs = append(errs, l.validateAzure())
 	default:
-		errs = append(errs, fmt.Errorf("link.dialect: %q: want plain or azure", l.Dialect))
+		errs = append(errs, fmt.Errorf("link.dialect: %q: want plain, aws or azure", l.Dialect))
 	}
 	if strings.Trim(l.Root, "/") != l.Root || l.Root == "" || len(l.Root) > 128 || strings.ContainsAny(l.Root, "#+\x00") {
 		errs = append(errs, fmt.Errorf("link.root: %q: want a topic such as ratchet/v1, without # or + or a slash at its ends", l.Root))
@@ -73,6 +78,16 @@ func (l *Link) validate() error {
 		errs = append(errs, errors.New("link.username: link.passwordFile is set, so want a user name too"))
 	}
 	return errors.Join(errs...)
+}
+
+// thingName is what AWS takes; it is a level of topics.
+var thingName = regexp.MustCompile(`^[A-Za-z0-9:_-]{1,128}$`)
+
+func (a *AWS) validate() error {
+	if a.Defender != 0 && a.Defender < Duration(5*time.Minute) {
+		return errors.New("aws.defender: want 5m or more: Device Defender refuses reports that come sooner")
+	}
+	return nil
 }
 
 // files tells what is wrong with the files that the link needs.

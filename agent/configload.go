@@ -84,7 +84,7 @@ func (c *Config) readParts(d draft) error {
 
 // absolute lets paths be given relative to the configuration file.
 func (c *Config) absolute() {
-	for _, p := range []*string{&c.State, &c.Link.CA, &c.Link.Cert, &c.Link.Key, &c.Link.PasswordFile, &c.Link.SASKeyFile} {
+	for _, p := range []*string{&c.State, &c.Link.CA, &c.Link.Cert, &c.Link.Key, &c.Link.PasswordFile, &c.Link.SASKeyFile, &c.AWS.Handlers} {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(c.dir, *p)
 		}

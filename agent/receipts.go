@@ -165,6 +165,9 @@ func (s *session) answered(ctx context.Context, e dialect.Event) {
 		s.missed(ctx)
 	case dialect.Call:
 		s.loops.Go(func() { s.call(ctx, e) })
+	case dialect.Busy:
+		s.log.Debug("the service is busy; it is asked again", "err", e.Err)
+		note(s.later)
 	}
 }
 
@@ -174,6 +177,8 @@ func (a *Agent) receipt(e dialect.Receipt) {
 	case e.Again:
 		a.log.Debug("a status is told again", "job", e.Key, "err", e.Err)
 		return // when it is due
+	case e.Err == nil && e.Part:
+		a.told.begun(e.Key)
 	case e.Err == nil:
 		a.taken(e.Key, e.Rev)
 	case a.told.strip(e.Key, e.Rev):
@@ -197,6 +202,13 @@ func (a *Agent) taken(key string, rev uint64) {
 		return
 	}
 	a.told.receipts.taken[key] = true
+}
+
+// begun notes that the service has taken something of this Record.
+func (t *reports) begun(key string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.receipts.taken[key] = true
 }
 
 // forget drops what was known of a job of which all is told.
@@ -333,11 +345,30 @@ func (s *session) ask(ctx context.Context) {
 		}
 		select {
 		case <-s.opened:
-			return
+			if !s.rest(ctx) {
+				return
+			}
+			wait = receiptMin
 		case <-time.After(wait):
 		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+// rest returns a while after the service could not answer a question, such as
+// how a job stands; false when the session ends before.
+func (s *session) rest(ctx context.Context) bool {
+	select {
+	case <-s.later:
+	case <-ctx.Done():
+		return false
+	}
+	select {
+	case <-time.After(receiptMin):
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 

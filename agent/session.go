@@ -21,6 +21,7 @@ type session struct {
 	wanted uint64        // the state of topics, facts and credentials that it was made for
 	hushed chan struct{} // closed once the job topics are quiet
 	opened chan struct{} // closed once the service said what it holds open
+	later  chan struct{} // the service could not answer
 	began  executor.Time
 	echoed atomic.Bool // what it said of itself came back
 	loops  sync.WaitGroup
@@ -41,7 +42,7 @@ type session struct {
 func (a *Agent) session(ctx context.Context, asked asking) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s := &session{Agent: a, inbox: make(chan inbound, 64), wanted: a.link.wants(), hushed: make(chan struct{}), opened: make(chan struct{}),
+	s := &session{Agent: a, inbox: make(chan inbound, 64), wanted: a.link.wants(), hushed: make(chan struct{}), opened: make(chan struct{}), later: make(chan struct{}, 1),
 		began: stampOf(a.clock.stamp()), edition: newEdition(), fetching: map[string]fetch{}}
 	making, made := s.making(ctx, asked)
 	var err error

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -16,6 +17,7 @@ import (
 // not make every certificate look unborn.
 func (c *Config) tlsConfig(now func() time.Time) (*tls.Config, error) {
 	conf := &tls.Config{MinVersion: tls.VersionTLS12, Time: now}
+	conf.NextProtos = c.protocols()
 	if c.Link.CA != "" {
 		pem, err := os.ReadFile(c.Link.CA)
 		if err != nil {
@@ -48,6 +50,19 @@ func (c *Config) pair() (tls.Certificate, error) {
 		return tls.Certificate{}, err
 	}
 	return step.KeyPair(cert, key)
+}
+
+// protocols is what TLS must ask for on port 443 of AWS, where MQTT shares a
+// port with HTTPS: one name with a certificate, one with a custom authorizer.
+func (c *Config) protocols() []string {
+	u, err := url.Parse(c.Link.Broker)
+	switch {
+	case err != nil || c.Link.Dialect != "aws" || u.Scheme != "tls" || u.Port() != "443":
+		return nil
+	case c.Link.Cert != "":
+		return []string{"x-amzn-mqtt-ca"}
+	}
+	return []string{"mqtt"}
 }
 
 // login is with what a device logs in, besides its certificate.

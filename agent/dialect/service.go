@@ -40,6 +40,7 @@ type Receipt struct {
 	Rev   uint64
 	Err   error
 	Again bool
+	Part  bool // it was taken, and what it leads up to is to be told next
 }
 
 // Closed says that the service holds a job for over, whatever the device does:
@@ -61,6 +62,10 @@ type Open struct {
 	Sure    bool
 	Cancels bool // these are all; any other unfinished job is cancelled, and that is told
 }
+
+// Busy says that the service could not answer a question now: Hello is to be
+// asked again in a while.
+type Busy struct{ Err error }
 
 // Past is all that this device told earlier of its jobs, for a new journal.
 type Past []JobStatus

@@ -1,10 +1,12 @@
 package step
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"syscall"
@@ -31,6 +33,8 @@ type commandWith struct {
 	Nice    int                      `json:"nice"`
 	Stdin   string                   `json:"stdin"`
 	OKCodes []int                    `json:"okCodes"`
+	// StderrLines fails the step when there are more lines on stderr.
+	StderrLines *int `json:"stderrLines"`
 
 	argv []string // of the program, or of the shell
 }
@@ -82,6 +86,9 @@ func parseCommand(with json.RawMessage) (w commandWith, err error) {
 			return w, fmt.Errorf("okCodes[%d]: %d: want 0 to 255", i, code)
 		}
 	}
+	if w.StderrLines != nil && *w.StderrLines < 0 {
+		return w, fmt.Errorf("stderrLines: %d: want 0 or more", *w.StderrLines)
+	}
 	if w.OKCodes == nil {
 		w.OKCodes = []int{0}
 	}
@@ -118,15 +125,41 @@ func (k Command) Run(ctx context.Context, t *executor.Task) error {
 	}
 	ctx, cancel := limit(ctx, t, time.Hour)
 	defer cancel()
+	said := &lineCounter{to: t.Err}
 	p := process{
 		argv: w.argv, env: environ(t, who, texts(w.Env)), dir: w.Dir, nice: w.Nice, stdin: w.Stdin,
-		as: who.credential, stdout: t.Output, stderr: t.Err, groups: k.Groups, log: t.Log,
+		as: who.credential, stdout: t.Output, stderr: said, groups: k.Groups, log: t.Log,
 	}
 	status, err := p.run(ctx)
 	if err != nil {
 		return err
 	}
-	return judge(status, w.OKCodes)
+	if err := judge(status, w.OKCodes); err != nil || w.StderrLines == nil || said.lines() <= *w.StderrLines {
+		return err
+	}
+	return fmt.Errorf("%d lines on stderr: at most %d are taken", said.lines(), *w.StderrLines)
+}
+
+// lineCounter counts the lines that it passes on; one that does not end counts.
+type lineCounter struct {
+	to   io.Writer
+	n    int
+	open bool
+}
+
+func (c *lineCounter) Write(p []byte) (int, error) {
+	c.n += bytes.Count(p, []byte("\n"))
+	if len(p) > 0 {
+		c.open = p[len(p)-1] != '\n'
+	}
+	return c.to.Write(p)
+}
+
+func (c *lineCounter) lines() int {
+	if c.open {
+		return c.n + 1
+	}
+	return c.n
 }
 
 // judge says what a process's end means. Death by a signal is a failure

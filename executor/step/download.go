@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path"
+	"path/filepath"
 	"regexp"
 
 	"github.com/ratchetd/ratchet/executor"
@@ -27,13 +29,17 @@ type Download struct {
 }
 
 type downloadWith struct {
-	URL     executor.Word `json:"url"`
-	SHA256  string        `json:"sha256"`
-	To      string        `json:"to"`
-	Mode    string        `json:"mode"`
-	Owner   string        `json:"owner"`
-	Rate    executor.Size `json:"rate"`
-	Headers headers       `json:"headers"`
+	URL    executor.Word `json:"url"`
+	SHA256 string        `json:"sha256"`
+	// Unverified takes what the server sends, which nobody has signed for: for
+	// services whose documents know no digest. Then To may be a folder, in which
+	// the file keeps its name.
+	Unverified bool          `json:"unverified"`
+	To         string        `json:"to"`
+	Mode       string        `json:"mode"`
+	Owner      string        `json:"owner"`
+	Rate       executor.Size `json:"rate"`
+	Headers    headers       `json:"headers"`
 }
 
 // Check implements executor.Kind.
@@ -61,7 +67,7 @@ func parseDownload(with json.RawMessage) (w downloadWith, err error) {
 	if err := executor.Decode(with, &w); err != nil {
 		return w, err
 	}
-	if err := checkSource(w.URL, w.SHA256); err != nil {
+	if err := w.checkSource(); err != nil {
 		return w, err
 	}
 	if err := checkPath(w.To); err != nil {
@@ -74,6 +80,18 @@ func parseDownload(with json.RawMessage) (w downloadWith, err error) {
 }
 
 // checkSource says why nothing can be fetched with these parameters, or nil.
+func (w *downloadWith) checkSource() error {
+	switch {
+	case !w.Unverified:
+		return checkSource(w.URL, w.SHA256)
+	case w.SHA256 != "":
+		return errors.New("unverified: there is a sha256 to verify by")
+	case !w.URL.Open && !isURL(w.URL.S):
+		return errors.New("url: want an address that begins with http:// or https:// and names a host")
+	}
+	return nil
+}
+
 func checkSource(address executor.Word, sum string) error {
 	switch {
 	case !address.Open && !isURL(address.S):
@@ -114,9 +132,26 @@ func (k Download) begin(t *executor.Task) (*downloading, error) {
 	if _, err := t.Load(&s.state); err != nil {
 		return nil, err
 	}
-	s.path, err = resolve(with.To)
+	if err := s.intoFolder(); err != nil {
+		return nil, err
+	}
+	s.path, err = resolve(s.with.To)
 	s.state.Path = s.path
 	return s, err
+}
+
+// intoFolder gives the file its name in a folder that To may be.
+func (s *downloading) intoFolder() error {
+	info, err := os.Stat(s.with.To)
+	if !s.with.Unverified || err != nil || !info.IsDir() {
+		return nil
+	}
+	u, err := url.Parse(s.with.URL.S)
+	if err != nil || path.Base(u.Path) == "/" || path.Base(u.Path) == "." {
+		return fmt.Errorf("to: %s is a folder, and the url names no file", s.with.To)
+	}
+	s.with.To = filepath.Join(s.with.To, path.Base(u.Path))
+	return nil
 }
 
 func (s *downloading) save() error { return s.t.Save(&s.state) }
@@ -155,7 +190,7 @@ func (k Download) Run(ctx context.Context, t *executor.Task) error {
 
 // isHere tells whether the target has the wanted content already.
 func (s *downloading) isHere(ctx context.Context, now was) (bool, error) {
-	if now.Absent {
+	if now.Absent || s.with.Unverified {
 		return false, nil
 	}
 	file, err := os.Open(s.path)

@@ -125,3 +125,9 @@ func signalName(s syscall.Signal) string {
 	}
 	return fmt.Sprintf("signal %d", int(s))
 }
+
+// KnownUser says why no program can run as that user here, or nil.
+func KnownUser(name string) error {
+	_, err := identify(name)
+	return err
+}

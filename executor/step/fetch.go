@@ -20,7 +20,7 @@ import (
 type Fetch struct {
 	URL      string
 	Policy   Policy // of the owner: which hosts, and how much
-	SHA256   string // lower-case hex
+	SHA256   string // lower-case hex; empty: whatever comes
 	Header   map[string]string
 	Part     string        // where the bytes go
 	Rate     int64         // bytes per second; 0 is without limit

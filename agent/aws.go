@@ -1,0 +1,36 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/executor/step"
+)
+
+// aws is how this device speaks with AWS IoT.
+func (a *Agent) aws(c *Config) dialect.AWS {
+	tags := map[string]string{}
+	for name, value := range c.Tags {
+		tags[name] = fmt.Sprint(value)
+	}
+	return dialect.AWS{Thing: c.Device, Tags: tags, Handlers: c.AWS.Handlers, Replies: c.AWS.Replies,
+		Defender: c.AWS.Defender > 0, Handler: handlerFile, User: step.KnownUser}
+}
+
+// handlerFile tells whether a file is there that may be run as a job handler.
+// One that others can write would let them run what they like as this agent.
+func handlerFile(path string) (bool, error) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), err == nil && !info.Mode().IsRegular():
+		return false, nil
+	case err != nil:
+		return false, nil // the step says what is wrong with it
+	case info.Mode().Perm()&0o022 != 0:
+		return false, fmt.Errorf("%s can be written by others: run chmod 700 %s", path, path)
+	}
+	return true, nil
+}
