@@ -105,7 +105,7 @@ func (a *Agent) policy() step.Policy {
 func (a *Agent) own() []string {
 	c := a.config.Load()
 	own := []string{c.State, store.Path(c.State), a.path, c.confDir(), c.keysFile(), a.secrets(),
-		c.Link.Key, c.Link.PasswordFile, c.Link.SASKeyFile, "/etc/config/ratchet"}
+		a.firmwareScript(), c.Link.Key, c.Link.PasswordFile, c.Link.SASKeyFile, "/etc/config/ratchet"}
 	secrets, _ := os.ReadDir(a.secrets()) // none: nothing to keep
 	for _, f := range secrets {
 		own = append(own, filepath.Join(a.secrets(), f.Name()))

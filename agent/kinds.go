@@ -23,6 +23,7 @@ func (a *Agent) kinds() executor.Kinds {
 		"diagnostic":  step.Diagnostic{Checker: a.checker(), Policy: policy, Mask: a.mask},
 		"download":    step.Download{Policy: policy},
 		"file":        step.File{Policy: policy},
+		"firmware":    a.firmware(),
 		"keys":        a.keysKind(),
 		"package":     step.Package{Groups: a.groups},
 		"plugin":      step.Plugin{Groups: a.groups},

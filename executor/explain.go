@@ -199,7 +199,7 @@ func Warnings(j Job) []string {
 		case s.Kind == "config" && s.Confirm == nil && slices.ContainsFunc(later, reboots):
 			warn(s, "a reboot follows and it is not on trial: if it cuts the device off nothing takes it back; add confirm")
 		case s.Kind == "firmware":
-			warn(s, "on a board with one firmware slot there is no way back")
+			warn(s, "on a board with one firmware slot, as with sysupgrade, there is no way back: a bad image needs a visit")
 		case s.Kind == "command" && s.Confirm != nil:
 			warn(s, "a command cannot be taken back: confirm can only make it fail")
 		}

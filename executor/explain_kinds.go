@@ -94,8 +94,15 @@ var kindTexts = map[string]kindText{
 		does: func(p params) string {
 			return "writes the firmware " + p.either("version", "url", "image") + " and boots it"
 		},
-		cut:  "it goes on at the phase it was in; a new system that does not confirm itself is left again, where the board can",
-		undo: "the old system is booted again, where the board has two",
+		cut:   "it goes on at the phase it was in; a new system that does not confirm itself is left again, where the board can",
+		undo:  "the old system is booted again, where the board has two",
+		limit: "given up after 5m without a byte, and after 1h of writing",
+		trial: func(p params) string {
+			if p.text("backend") == "sysupgrade" {
+				return ""
+			}
+			return reconnected
+		},
 	},
 	"update": {
 		does: func(p params) string {

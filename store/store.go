@@ -186,6 +186,13 @@ func (db *DB) Close() error {
 	return err
 }
 
+// Freeze keeps the file as it is: whoever writes waits until thaw is called. A
+// flash of the firmware packs the file while the agent still runs.
+func (db *DB) Freeze() (thaw func()) {
+	db.write.Lock()
+	return sync.OnceFunc(db.write.Unlock)
+}
+
 // Broken tells why the file that Open found was set aside; empty if it was not.
 func (db *DB) Broken() string { return db.broken }
 

@@ -73,6 +73,9 @@ func (c *command) check(ctx context.Context, args []string) error {
 		return err
 	}
 	fmt.Fprint(c.out, config.Effective())
+	for _, line := range agent.DescribeBoard(ctx, config, c.config) {
+		fmt.Fprintln(c.out, "#", line)
+	}
 	if *connect {
 		report, err := agent.TryBroker(ctx, config)
 		for _, line := range report {

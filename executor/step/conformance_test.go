@@ -28,7 +28,7 @@ func TestEveryCutEndsInTheSamePlace(t *testing.T) {
 	var rows []string
 	t.Parallel() // with the tests that wait
 	for _, c := range slices.Concat(cases(t), configCases(t), dataCases(t), diagnosticCases(t),
-		serviceCases(t), settingsCases(), certificateCases(t), keysCases(t), packageCases(t), updateCases(t)) {
+		serviceCases(t), settingsCases(), certificateCases(t), keysCases(t), packageCases(t), updateCases(t), firmwareCases()) {
 		t.Run(c.Name, func(t *testing.T) { rows = append(rows, steptest.Run(t, c)...) })
 	}
 	if t.Failed() || testing.Short() {

@@ -25,6 +25,7 @@ const (
 type process struct {
 	argv, env      []string
 	dir, stdin     string
+	in             io.Reader // in stdin's stead
 	nice           int
 	as             *syscall.Credential
 	stdout, stderr io.Writer
@@ -69,6 +70,7 @@ func (p *process) command() (*exec.Cmd, error) {
 		return nil, err
 	}
 	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles, cmd.WaitDelay = p.stdout, p.stderr, p.files, drain
+	cmd.Stdin = p.in
 	if p.stdin != "" {
 		cmd.Stdin = strings.NewReader(p.stdin)
 	}

@@ -17,6 +17,7 @@ type tool struct {
 	dir    string
 	env    map[string]string
 	stdin  string
+	in     io.Reader // in stdin's stead
 	stdout io.Writer // nil: the step's output
 }
 
@@ -40,7 +41,7 @@ func (x tool) status(ctx context.Context, t *executor.Task, groups Groups, stder
 		x.stdout = t.Output
 	}
 	run := process{
-		argv: x.argv, env: environ(t, who, x.env), dir: x.dir, stdin: x.stdin,
+		argv: x.argv, env: environ(t, who, x.env), dir: x.dir, stdin: x.stdin, in: x.in,
 		stdout: x.stdout, stderr: stderr, groups: groups, log: t.Log,
 	}
 	return run.run(ctx)

@@ -47,12 +47,11 @@ func (k startsAnew) act(t *executor.Task, do func(step.Update, *executor.Task) e
 }
 
 func (k *startsAnew) Run(ctx context.Context, t *executor.Task) error {
-	return k.act(t, func(u step.Update, t *executor.Task) error {
-		if err := u.Run(ctx, t); err != nil {
-			return err
-		}
-		return u.Confirm(ctx, t)
-	})
+	return k.act(t, func(u step.Update, t *executor.Task) error { return u.Run(ctx, t) })
+}
+
+func (k *startsAnew) Confirm(ctx context.Context, t *executor.Task) error {
+	return k.act(t, func(u step.Update, t *executor.Task) error { return u.Confirm(ctx, t) })
 }
 
 func (k *startsAnew) Undo(ctx context.Context, t *executor.Task) error {

@@ -32,10 +32,7 @@ type plan struct {
 
 var never = plan{}
 
-var (
-	errDead   = errors.New("the agent is dead")
-	errReboot = errors.New("the device reboots")
-)
+var errDead = errors.New("the agent is dead")
 
 // dead is what a kind is cut with.
 type dead struct{}
@@ -46,15 +43,17 @@ type device struct {
 	with       string
 	dir, state string
 	boot       int
+	boots      func(dir string) error
 	begun      string
 	attempt    int
 	saved      json.RawMessage
 	disk       disk
 
-	plan    plan
-	points  []string
-	isDead  bool
-	restart context.CancelCauseFunc // called when the kind expects a reboot
+	plan      plan
+	points    []string
+	isDead    bool
+	rebooting bool          // the kind expects it
+	stopping  chan struct{} // closed when it comes
 }
 
 func (d *device) undoable() bool {
@@ -62,14 +61,25 @@ func (d *device) undoable() bool {
 	return ok
 }
 
-// run runs the kind once; a reboot that it asks for is done.
+// run runs the kind once, and lets it make its change final.
 func (d *device) run(p plan) error {
+	err := d.through(p, d.kind.Run)
+	if k, ok := d.kind.(executor.Confirmer); ok && err == nil {
+		err = d.try(p, k.Confirm)
+	}
+	return err
+}
+
+func (d *device) undo(p plan) error { return d.through(p, d.kind.(executor.Undoer).Undo) }
+
+// through tries once; a reboot that the kind asks for is done.
+func (d *device) through(p plan, act func(context.Context, *executor.Task) error) error {
 	d.points = nil
 	for range 3 {
 		d.attempt++
-		err := d.try(p, d.kind.Run)
+		err := d.try(p, act)
 		d.begun = d.bootID()
-		if !errors.Is(err, errReboot) {
+		if !d.rebooting || d.isDead {
 			return err
 		}
 		if err := d.cut(powerKeepsNames); err != nil {
@@ -79,18 +89,10 @@ func (d *device) run(p plan) error {
 	return errors.New("it rebooted three times")
 }
 
-func (d *device) undo(p plan) error {
-	d.points = nil
-	return d.try(p, d.kind.(executor.Undoer).Undo)
-}
-
 func (d *device) bootID() string { return fmt.Sprint("boot-", d.boot) }
 
 func (d *device) try(p plan, act func(context.Context, *executor.Task) error) (err error) {
-	d.plan, d.isDead = p, false
-	ctx, cancel := context.WithCancelCause(context.Background())
-	defer cancel(nil)
-	d.restart = cancel
+	d.plan, d.isDead, d.rebooting, d.stopping = p, false, false, make(chan struct{})
 	defer func() {
 		if r := recover(); r != nil {
 			if _, ok := r.(dead); !ok {
@@ -99,13 +101,13 @@ func (d *device) try(p plan, act func(context.Context, *executor.Task) error) (e
 			err = errors.Join(errDead, d.cut(p.how))
 		}
 	}()
-	return act(ctx, d.task())
+	return act(context.Background(), d.task())
 }
 
 func (d *device) task() *executor.Task {
 	return executor.NewTask(executor.Task{
 		Job: "job", Step: "step", With: json.RawMessage(d.with), Attempt: d.attempt, Boot: d.bootID(), Begun: d.begun,
-		Dir: d.state, Output: io.Discard, Err: io.Discard, Log: slog.New(slog.DiscardHandler),
+		Dir: d.state, Output: io.Discard, Err: io.Discard, Log: slog.New(slog.DiscardHandler), Stopping: d.stopping,
 	}, d.saved, d.save, func(float64) {})
 }
 
@@ -118,7 +120,9 @@ func (d *device) save(state json.RawMessage, cutExpected bool) error {
 		return err // any other fault comes too late: it is saved
 	}
 	if cutExpected {
-		time.AfterFunc(50*time.Millisecond, func() { d.restart(errReboot) })
+		d.rebooting = true
+		stopping := d.stopping
+		time.AfterFunc(5*time.Millisecond, func() { close(stopping) })
 	}
 	return nil
 }
@@ -161,7 +165,11 @@ func (d *device) cut(how way) error {
 		return nil
 	}
 	d.boot++
-	return d.disk.lose(how == powerLosesNames)
+	err := d.disk.lose(how == powerLosesNames)
+	if d.boots != nil {
+		err = errors.Join(err, d.boots(d.dir))
+	}
+	return err
 }
 
 func (d *device) dirEquals(want tree) error {

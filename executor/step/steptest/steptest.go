@@ -27,6 +27,7 @@ type Case struct {
 	Kind  func(step.Files) executor.Kind // the kind, which does its file operations with these Files
 	With  func(dir string) string        // parameters in JSON, for a step whose files lie in dir
 	Setup func(dir string) error         // what lies in dir before; nil is nothing
+	Boot  func(dir string) error         // what a boot changes by itself in dir; nil is nothing
 }
 
 // Run holds the case against every promise and returns its rows of the matrix:
@@ -264,7 +265,7 @@ func (s *suite) device() (*device, error) {
 	if s.made > 1 {
 		_ = os.RemoveAll(filepath.Join(s.root, fmt.Sprint(s.made-1)))
 	}
-	d := &device{dir: filepath.Join(home, "files"), state: filepath.Join(home, "state", "step"), boot: 1}
+	d := &device{dir: filepath.Join(home, "files"), state: filepath.Join(home, "state", "step"), boot: 1, boots: s.Boot}
 	d.kind = s.Kind(step.Files{Before: d.before})
 	d.with = s.With(d.dir)
 	if err := errors.Join(os.MkdirAll(d.dir, 0o755), os.Mkdir(filepath.Dir(d.state), 0o700)); err != nil {

@@ -1,0 +1,116 @@
+package step
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/updater"
+)
+
+const maxAnswer = 256 << 10
+
+// run runs a program for the board.
+func (s *flashing) run(ctx context.Context, c updater.Call) (updater.Answer, error) {
+	if c.Detach {
+		return updater.Answer{}, s.detach(ctx, c)
+	}
+	out, said := &capped{most: maxAnswer}, &tail{most: 512}
+	stdout, stderr := io.MultiWriter(out, said), io.Writer(said)
+	if c.Line != nil {
+		lines := &lineWriter{tell: c.Line}
+		stdout = io.MultiWriter(out, said, lines, s.t.Output)
+		stderr = io.MultiWriter(said, lines, s.t.Err)
+	}
+	x := tool{argv: c.Argv, env: c.Env, in: c.Stdin, stdout: stdout}
+	status, err := x.status(ctx, s.t, s.Groups, stderr)
+	if err == nil && status.Signaled() {
+		err = judge(status, nil)
+	}
+	return updater.Answer{Out: out.String(), Said: strings.TrimSpace(said.lastLine()), Code: status.ExitStatus()}, err
+}
+
+// detach runs a program that ends this one by rebooting the device. How it ends
+// itself says nothing: the reboot may still be on its way.
+func (s *flashing) detach(ctx context.Context, c updater.Call) error {
+	err := detached(ctx, s.t, c.Argv, c.Env)
+	if errors.Is(err, errStopped) || ctx.Err() != nil {
+		return err
+	}
+	wait := s.Patience
+	if wait == 0 {
+		wait = 2 * time.Minute
+	}
+	if waited := sleep(ctx, s.t.Stopping, wait); waited != nil {
+		return waited
+	}
+	return err
+}
+
+// capped keeps the beginning of what is written to it.
+type capped struct {
+	bytes.Buffer
+	most int
+}
+
+func (c *capped) Write(p []byte) (int, error) {
+	_, _ = c.Buffer.Write(p[:min(len(p), max(0, c.most-c.Len()))]) // a Buffer's never fails
+	return len(p), nil
+}
+
+// lineWriter passes on whole lines, of which a carriage return ends one too.
+type lineWriter struct {
+	tell func(string)
+	part []byte
+}
+
+func (l *lineWriter) Write(p []byte) (int, error) {
+	l.part = append(l.part, p...)
+	for {
+		end := bytes.IndexAny(l.part, "\n\r")
+		if end < 0 {
+			break
+		}
+		l.tell(string(l.part[:end]))
+		l.part = l.part[end+1:]
+	}
+	if len(l.part) > maxAnswer {
+		l.part = nil
+	}
+	return len(p), nil
+}
+
+// Describe says what this board has to write firmware with, and what speaks
+// against it.
+func (k Firmware) Describe(ctx context.Context) []string {
+	name := k.Board.Found()
+	if name == "" {
+		return []string{"firmware: this board has none of " + strings.Join(updater.Backends(), ", ")}
+	}
+	s, err := k.begin(ctx, &executor.Task{Output: io.Discard, Err: io.Discard, Log: slog.New(slog.DiscardHandler)}, firmwareWith{})
+	var now updater.System
+	if err == nil {
+		now, err = s.backend.State(ctx)
+	}
+	if err != nil {
+		return []string{fmt.Sprintf("firmware: %s, which does not work: %v", name, err)}
+	}
+	line := "firmware: " + name + ", runs " + now.Version()
+	if now.Slot != "" {
+		line += " in " + now.Slot
+	}
+	lines := []string{line}
+	if !s.backend.Slots {
+		lines = append(lines, "firmware: there is no way back on this board: "+s.backend.Why)
+	}
+	for _, mark := range k.Board.Marks() {
+		lines = append(lines, "firmware: "+mark)
+	}
+	return lines
+}

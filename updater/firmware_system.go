@@ -1,0 +1,83 @@
+package updater
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// system is what the files of the running system say of it.
+func (b *Board) system() System {
+	var s System
+	for _, from := range []struct {
+		file string
+		keys []string
+	}{
+		{"/etc/openwrt_release", []string{"DISTRIB_RELEASE", "DISTRIB_REVISION", "DISTRIB_DESCRIPTION"}},
+		{"/etc/os-release", []string{"IMAGE_VERSION", "BUILD_ID", "VERSION_ID", "VERSION"}},
+	} {
+		values := b.variables(from.file)
+		for _, key := range from.keys {
+			s.Versions = names(s.Versions).add(values[key])
+		}
+	}
+	s.Boards = names(s.Boards).add(b.text("/tmp/sysinfo/board_name"))
+	for compatible := range strings.SplitSeq(b.text("/proc/device-tree/compatible"), "\x00") {
+		s.Boards = names(s.Boards).add(compatible)
+	}
+	s.Boards = names(s.Boards).add(b.text("/sys/class/dmi/id/product_name"))
+	s.Slot = b.rootDevice()
+	return s
+}
+
+// names are different words, none empty.
+type names []string
+
+func (n names) add(name string) names {
+	if name = strings.TrimSpace(name); name == "" || slices.Contains(n, name) {
+		return n
+	}
+	return append(n, name)
+}
+
+// text is what a small file holds, or nothing.
+func (b *Board) text(path string) string {
+	data, err := os.ReadFile(filepath.Join(b.Root, path))
+	if err != nil || len(data) > 64<<10 {
+		return ""
+	}
+	return strings.Trim(string(data), "\x00\n\t ")
+}
+
+// variables reads a file of lines such as NAME="value".
+func (b *Board) variables(path string) map[string]string {
+	values := map[string]string{}
+	for line := range strings.Lines(b.text(path)) {
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok {
+			values[name] = strings.Trim(value, `"'`)
+		}
+	}
+	return values
+}
+
+// rootDevice is the device of the root file system, which on a board with two
+// slots tells in which of them it runs.
+func (b *Board) rootDevice() string {
+	device := ""
+	for line := range strings.Lines(b.text("/proc/self/mountinfo")) {
+		f := strings.Fields(line)
+		if dash := slices.Index(f, "-"); len(f) > 4 && f[4] == "/" && dash > 0 && dash+2 < len(f) {
+			device = f[dash+2]
+		}
+	}
+	if strings.HasPrefix(device, "/dev/") && device != "/dev/root" {
+		return device
+	}
+	for word := range strings.FieldsSeq(b.text("/proc/cmdline")) {
+		if root, ok := strings.CutPrefix(word, "root="); ok {
+			return root
+		}
+	}
+	return ""
+}

@@ -1,0 +1,86 @@
+package updater
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"strings"
+)
+
+// menderProgram is the client: of version 4 and later, or the one before.
+func (b *Board) menderProgram() string {
+	return cmp.Or(b.program("mender-update"), b.program("mender"))
+}
+
+func (b *Board) hasMender() bool {
+	return b.menderProgram() != "" && b.menderDevice() != ""
+}
+
+func (b *Board) menderDevice() string {
+	return b.variables("/var/lib/mender/device_type")["device_type"]
+}
+
+// nothingToCommit is the status with which commit and rollback say that no
+// update is in progress.
+const nothingToCommit = 2
+
+// mender drives Mender's client standalone: its daemon must not run beside it.
+func (b *Board) mender(context.Context) (*Backend, error) {
+	return &Backend{
+		Name: "mender", Slots: true,
+		State: b.menderSystem, Install: b.menderInstall,
+		Confirm: func(ctx context.Context) error { return b.menderEnd(ctx, "commit") },
+		Rollback: func(ctx context.Context, _ string) error {
+			return b.menderEnd(ctx, "rollback")
+		},
+	}, nil
+}
+
+// menderSystem adds the name of the artifact to what the system itself says:
+// before the commit the client may still tell the old one.
+func (b *Board) menderSystem(ctx context.Context) (System, error) {
+	out, err := b.ask(ctx, b.menderProgram(), "show-artifact")
+	if err != nil {
+		return System{}, err
+	}
+	own := b.system()
+	versions := names(nil).add(b.variables("/etc/mender/artifact_info")["artifact_name"]).add(lastLine(out))
+	for _, v := range own.Versions {
+		versions = versions.add(v)
+	}
+	return System{Versions: versions, Boards: append([]string{b.menderDevice()}, own.Boards...), Slot: own.Slot}, nil
+}
+
+// menderInstall takes back first what an attempt before this one has left
+// uncommitted, for beside that none can begin.
+func (b *Board) menderInstall(ctx context.Context, i Image, progress func(float64)) error {
+	if err := b.menderEnd(ctx, "rollback"); err != nil {
+		return err
+	}
+	_, err := b.do(ctx, Call{Argv: []string{b.menderProgram(), "install", i.Path}, Line: func(line string) {
+		for word := range strings.FieldsSeq(line) {
+			var percent int
+			if n, _ := fmt.Sscanf(word, "%d%%", &percent); n == 1 {
+				progress(float64(percent) / 100)
+			}
+		}
+	}})
+	return err
+}
+
+// menderEnd is a commit or a rollback. Done again it finds nothing in progress.
+func (b *Board) menderEnd(ctx context.Context, verb string) error {
+	a, err := b.Run(ctx, Call{Argv: []string{b.menderProgram(), verb}})
+	if err == nil && a.Code != 0 && a.Code != nothingToCommit {
+		err = fmt.Errorf("exit status %d: %s", a.Code, a.Said)
+	}
+	if err != nil {
+		return fmt.Errorf("mender %s: %w", verb, err)
+	}
+	return nil
+}
+
+func lastLine(text string) string {
+	text = strings.TrimSpace(text)
+	return text[strings.LastIndexByte(text, '\n')+1:]
+}

@@ -1,0 +1,162 @@
+package updater
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+func (b *Board) hasRAUC() bool {
+	return b.program("rauc") != "" && slices.ContainsFunc(
+		[]string{"/etc/rauc/system.conf", "/run/rauc/system.conf", "/usr/lib/rauc/system.conf"}, b.has)
+}
+
+// raucStatus is of what rauc says as JSON what is needed here.
+type raucStatus struct {
+	Compatible string                `json:"compatible"`
+	Booted     string                `json:"booted"` // the boot name
+	Slots      []map[string]raucSlot `json:"slots"`
+}
+
+type raucSlot struct {
+	BootName string `json:"bootname"`
+	State    string `json:"state"`
+	Status   struct {
+		Bundle struct {
+			Version string `json:"version"`
+		} `json:"bundle"`
+	} `json:"slot_status"`
+}
+
+// others are the slots that can be booted and are not.
+func (s raucStatus) others() (list []string) {
+	for _, named := range s.Slots {
+		for name, slot := range named {
+			if slot.BootName != "" && slot.State != "booted" {
+				list = append(list, name)
+			}
+		}
+	}
+	return list
+}
+
+func (b *Board) raucStatus(ctx context.Context) (s raucStatus, err error) {
+	out, err := b.ask(ctx, b.program("rauc"), "status", "--detailed", "--output-format=json")
+	if err != nil {
+		return s, err
+	}
+	if err := json.Unmarshal([]byte(out), &s); err != nil {
+		return s, fmt.Errorf("reading what rauc status says: %w", err)
+	}
+	if s.Booted == "" {
+		return s, errors.New("rauc does not know which slot is booted: see bootname in its system.conf and rauc.slot on the kernel's command line")
+	}
+	return s, nil
+}
+
+// rauc works through RAUC's command line, which talks to its service where it
+// has one. Other than RAUC's own signatures it takes no view of a bundle.
+func (b *Board) rauc(ctx context.Context) (*Backend, error) {
+	s, err := b.raucStatus(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rauc := b.program("rauc")
+	return &Backend{
+		Name: "rauc", Slots: len(s.others()) > 0, Why: "RAUC's system.conf has one slot that can be booted",
+		State: b.raucSystem,
+		Test: func(ctx context.Context, i Image) error {
+			_, err := b.ask(ctx, rauc, "info", i.Path)
+			return err
+		},
+		Install: b.raucInstall,
+		Confirm: func(ctx context.Context) error {
+			_, err := b.ask(ctx, rauc, "status", "mark-good", "booted")
+			return err
+		},
+		Rollback: b.raucRollback,
+	}, nil
+}
+
+func (b *Board) raucSystem(ctx context.Context) (System, error) {
+	s, err := b.raucStatus(ctx)
+	if err != nil {
+		return System{}, err
+	}
+	own := b.system()
+	var versions names
+	for _, named := range s.Slots {
+		for _, slot := range named {
+			if slot.State == "booted" {
+				versions = versions.add(slot.Status.Bundle.Version)
+			}
+		}
+	}
+	for _, v := range own.Versions {
+		versions = versions.add(v)
+	}
+	return System{Versions: versions, Boards: append(names(nil).add(s.Compatible), own.Boards...), Slot: s.Booted}, nil
+}
+
+var raucPercent = regexp.MustCompile(`^\s*(\d{1,3})%`)
+
+// raucInstall installs a bundle. An installation that an attempt before this one
+// began goes on in RAUC's service: it is waited for, and then done again, for
+// how it ended nobody has heard.
+func (b *Board) raucInstall(ctx context.Context, i Image, progress func(float64)) error {
+	for {
+		_, err := b.do(ctx, Call{Argv: []string{b.program("rauc"), "install", i.Path}, Line: func(line string) {
+			if m := raucPercent.FindStringSubmatch(line); m != nil {
+				percent, _ := strconv.Atoi(m[1])
+				progress(float64(percent) / 100)
+			}
+		}})
+		if err == nil || !strings.Contains(err.Error(), "Already processing") {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(2 * time.Second):
+		}
+	}
+}
+
+// raucRollback marks what is in the other slots bad when this is the one to
+// stay, and else this one.
+func (b *Board) raucRollback(ctx context.Context, slot string) error {
+	s, err := b.raucStatus(ctx)
+	if err != nil {
+		return err
+	}
+	good, bad := "booted", s.others()
+	if s.Booted != slot {
+		bad = []string{"booted"}
+		for _, named := range s.Slots {
+			for name, other := range named {
+				if other.BootName == slot {
+					good = name
+				}
+			}
+		}
+		if good == "booted" {
+			return fmt.Errorf("rauc knows no slot with the boot name %s any more", cmp.Or(slot, "(none)"))
+		}
+	}
+	if _, err := b.ask(ctx, b.program("rauc"), "status", "mark-active", good); err != nil {
+		return err
+	}
+	for _, name := range bad {
+		if _, err := b.ask(ctx, b.program("rauc"), "status", "mark-bad", name); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,86 @@
+package updater
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// scriptState is what the verb state prints.
+type scriptState struct {
+	Version string `json:"version"`
+	Board   string `json:"board"`
+	Slot    string `json:"slot"`
+	Slots   int    `json:"slots"`
+	Stream  bool   `json:"stream"`
+}
+
+// script is an executable of the owner's with the verbs state, check FILE,
+// install FILE (or - for stdin), confirm and rollback SLOT.
+func (b *Board) script(ctx context.Context) (*Backend, error) {
+	s, err := b.scriptState(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &Backend{
+		Name: "script", Slots: s.Slots > 1, Streams: s.Stream, Why: "its script says that it has one slot",
+		State: b.scriptSystem,
+		Test: func(ctx context.Context, i Image) error {
+			_, err := b.do(ctx, Call{Argv: []string{b.Script, "check", i.Path}, Env: scriptEnv(i)})
+			return err
+		},
+		Install: b.scriptInstall,
+		Confirm: func(ctx context.Context) error {
+			_, err := b.ask(ctx, b.Script, "confirm")
+			return err
+		},
+		Rollback: func(ctx context.Context, slot string) error {
+			_, err := b.ask(ctx, b.Script, "rollback", slot)
+			return err
+		},
+	}, nil
+}
+
+func (b *Board) scriptState(ctx context.Context) (s scriptState, err error) {
+	out, err := b.ask(ctx, b.Script, "state")
+	if err != nil {
+		return s, err
+	}
+	if err := json.Unmarshal([]byte(out), &s); err != nil {
+		return s, fmt.Errorf(`%s state: want one JSON object such as {"version":"1.0","slot":"A","slots":2}: %w`, b.Script, err)
+	}
+	if s.Slots > 1 && s.Slot == "" {
+		return s, fmt.Errorf("%s state: slots is %d, so want slot too: the one that runs", b.Script, s.Slots)
+	}
+	return s, nil
+}
+
+// scriptSystem believes the script alone: what it does not say is not known.
+func (b *Board) scriptSystem(ctx context.Context) (System, error) {
+	s, err := b.scriptState(ctx)
+	return System{Versions: names(nil).add(s.Version), Boards: names(nil).add(s.Board), Slot: s.Slot}, err
+}
+
+func scriptEnv(i Image) map[string]string {
+	return map[string]string{
+		"RATCHET_VERSION": i.Version, "RATCHET_SIZE": strconv.FormatInt(i.Size, 10),
+		"RATCHET_KEEP_SETTINGS": map[bool]string{false: "1", true: "0"}[i.Reset],
+	}
+}
+
+func (b *Board) scriptInstall(ctx context.Context, i Image, progress func(float64)) error {
+	path := i.Path
+	if path == "" {
+		path = "-"
+	}
+	_, err := b.do(ctx, Call{Argv: []string{b.Script, "install", path}, Env: scriptEnv(i), Stdin: i.Stream, Line: func(line string) {
+		if text, ok := strings.CutPrefix(line, "progress "); ok {
+			if f, err := strconv.ParseFloat(text, 64); err == nil {
+				progress(f)
+			}
+		}
+	}})
+	return err
+}

@@ -1,0 +1,95 @@
+package updater
+
+import (
+	"context"
+	"errors"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+func (b *Board) hasSWUpdate() bool {
+	return b.program("swupdate-client") != "" && slices.ContainsFunc(
+		[]string{"/tmp/sockinstctrl", "/run/swupdate/sockinstctrl"}, b.has)
+}
+
+// swupdate hands the image to the service of SWUpdate, whose own configuration
+// says which software selection and which keys it takes. Going back is the
+// boot loader's work, which U-Boot can be asked to do.
+func (b *Board) swupdate(ctx context.Context) (*Backend, error) {
+	client, env := b.program("swupdate-client"), uboot{b}
+	back := &Backend{
+		Name: "swupdate", Streams: true, Why: "SWUpdate has no U-Boot environment with bootlimit and altbootcmd here",
+		State: b.swupdateSystem, Install: b.swupdateInstall,
+		Test: func(ctx context.Context, i Image) error {
+			_, err := b.ask(ctx, client, "-v", "-d", i.Path)
+			return err
+		},
+	}
+	if !env.there() {
+		return back, nil
+	}
+	if now, err := env.read(ctx); err == nil {
+		back.Slots = now["bootlimit"] != "" && now["altbootcmd"] != ""
+	}
+	if back.Slots {
+		back.Confirm, back.Rollback = env.confirm, b.swupdateRollback
+	}
+	return back, nil
+}
+
+// swupdateSystem takes the versions from /etc/sw-versions, whose lines name a
+// part of the software and its version.
+func (b *Board) swupdateSystem(context.Context) (System, error) {
+	s := b.system()
+	var versions names
+	for line := range strings.Lines(b.text("/etc/sw-versions")) {
+		if f := strings.Fields(line); len(f) > 1 {
+			versions = versions.add(f[1])
+		}
+	}
+	for _, v := range s.Versions {
+		versions = versions.add(v)
+	}
+	s.Versions = versions
+	if board := strings.Fields(b.text("/etc/hwrevision")); len(board) > 0 {
+		s.Boards = append([]string{board[0]}, s.Boards...)
+	}
+	return s, nil
+}
+
+var swupdatePercent = regexp.MustCompile(`\b(\d{1,3})%`)
+
+func (b *Board) swupdateInstall(ctx context.Context, i Image, progress func(float64)) error {
+	path := i.Path
+	if path == "" {
+		path = "-"
+	}
+	_, err := b.do(ctx, Call{Argv: []string{b.program("swupdate-client"), "-v", path}, Stdin: i.Stream, Line: func(line string) {
+		if m := swupdatePercent.FindStringSubmatch(line); m != nil {
+			percent, _ := strconv.Atoi(m[1])
+			progress(float64(percent) / 100)
+		}
+	}})
+	return err
+}
+
+// swupdateRollback cannot disarm what was installed and not booted yet: which
+// variables an sw-description has changed for it only that knows.
+func (b *Board) swupdateRollback(ctx context.Context, slot string) error {
+	env := uboot{b}
+	if b.rootDevice() != slot {
+		return env.giveUp(ctx)
+	}
+	now, err := env.read(ctx)
+	if err != nil {
+		return err
+	}
+	count, _ := strconv.Atoi(now["bootcount"])
+	limit, _ := strconv.Atoi(now["bootlimit"])
+	if now["ustate"] == "1" && count <= limit {
+		return errors.New("SWUpdate has armed the other slot and cannot be asked to disarm it: the next boot is of the new system")
+	}
+	return nil
+}

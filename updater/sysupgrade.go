@@ -1,0 +1,168 @@
+package updater
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// keepTar is where the agent's own files wait, in RAM, for a flash that keeps
+// nothing else.
+const keepTar = "/tmp/ratchet-keep.tgz"
+
+// sysupgrade flashes OpenWrt. There is no way back. It stops all services, kills
+// its caller and reboots, and its exit status says nothing: whether it worked
+// shows the version that runs after the boot.
+func (b *Board) sysupgrade(context.Context) (*Backend, error) {
+	return &Backend{
+		Name: "sysupgrade", Kills: true, Why: "sysupgrade writes over the running system",
+		KeepIn: filepath.Join(b.Root, "/lib/upgrade/keep.d/ratchet"),
+		State: func(context.Context) (System, error) {
+			s := b.system()
+			s.Slot = "" // the root is an overlay, whatever lies below it
+			return s, nil
+		},
+		Test: func(ctx context.Context, i Image) error {
+			_, err := b.ask(ctx, b.program("sysupgrade"), "-T", i.Path)
+			return err
+		},
+		Install: b.flash,
+	}, nil
+}
+
+func (b *Board) flash(ctx context.Context, i Image, _ func(float64)) error {
+	if err := b.roomToFlash(i.Keep); err != nil {
+		return err
+	}
+	argv := []string{b.program("sysupgrade")}
+	if i.Reset {
+		if err := b.packKept(ctx, i.Keep); err != nil {
+			return err
+		}
+		argv = append(argv, "-f", keepTar)
+	} else if err := b.isKept(ctx, i.Keep); err != nil {
+		return err
+	}
+	_, err := b.do(ctx, Call{Argv: append(argv, i.Path), Detach: true})
+	if err == nil {
+		err = errors.New("it ended, and the device did not reboot")
+	}
+	return fmt.Errorf("sysupgrade: %w", err)
+}
+
+// isKept makes sure that what the agent needs would be there after the flash.
+func (b *Board) isKept(ctx context.Context, keep []string) error {
+	out, err := b.ask(ctx, b.program("sysupgrade"), "-l")
+	if err != nil {
+		return err
+	}
+	list := strings.Fields(out)
+	for _, file := range b.files(keep) {
+		if !slices.Contains(list, file) {
+			return fmt.Errorf("sysupgrade would not keep %s: see /lib/upgrade/keep.d/ratchet and /etc/sysupgrade.conf", file)
+		}
+	}
+	return nil
+}
+
+func (b *Board) packKept(ctx context.Context, keep []string) error {
+	argv := []string{"tar", "-czf", filepath.Join(b.Root, keepTar), "-C", filepath.Join(b.Root, "/")}
+	for _, path := range keep {
+		if b.has(path) {
+			argv = append(argv, strings.TrimPrefix(path, "/"))
+		}
+	}
+	if _, err := b.ask(ctx, argv...); err != nil {
+		return fmt.Errorf("packing what the agent needs: %w", err)
+	}
+	return nil
+}
+
+// files are the regular files and links at and below the paths.
+func (b *Board) files(paths []string) (list []string) {
+	for _, path := range paths {
+		_ = filepath.WalkDir(filepath.Join(b.Root, path), func(file string, e os.DirEntry, err error) error {
+			if err == nil && !e.IsDir() && e.Type()&(os.ModeSocket|os.ModeNamedPipe) == 0 {
+				list = append(list, strings.TrimPrefix(file, strings.TrimSuffix(b.Root, "/")))
+			}
+			return nil // what cannot be read is missed by sysupgrade too
+		})
+	}
+	return list
+}
+
+// Kept is what a flash of OpenWrt must keep for the agent to be there after it:
+// the given paths, and unless it is part of the image the agent's binary with
+// what starts it.
+func (b *Board) Kept(paths []string, binary string) []string {
+	kept := slices.Clone(paths)
+	for _, pattern := range []string{"/etc/config/ratchet*", "/lib/upgrade/keep.d/ratchet"} {
+		kept = append(kept, b.glob(pattern)...)
+	}
+	if b.inImage(binary) {
+		return kept
+	}
+	kept = append(kept, binary)
+	for _, pattern := range []string{"/etc/init.d/ratchet*", "/etc/rc.d/[SK]*ratchet*"} {
+		kept = append(kept, b.glob(pattern)...)
+	}
+	return kept
+}
+
+func (b *Board) inImage(binary string) bool { return b.has(filepath.Join("/rom", binary)) }
+
+func (b *Board) glob(pattern string) (list []string) {
+	found, _ := filepath.Glob(filepath.Join(b.Root, pattern)) // the patterns are good
+	for _, f := range found {
+		list = append(list, strings.TrimPrefix(f, strings.TrimSuffix(b.Root, "/")))
+	}
+	return list
+}
+
+// KeepWarning says why the agent may be missing after a flash, or nothing.
+func (b *Board) KeepWarning(kept []string, binary string) string {
+	if b.inImage(binary) || !b.has("/overlay") {
+		return ""
+	}
+	var disk syscall.Statfs_t
+	if syscall.Statfs(filepath.Join(b.Root, "/overlay"), &disk) != nil {
+		return ""
+	}
+	room, need := int64(disk.Blocks)*int64(disk.Bsize), b.size(kept)
+	if need > room/10*9 {
+		return fmt.Sprintf("the agent is not part of the image and its %d bytes do not fit into the %d of the overlay: after the flash it would be missing; build an image with it", need, room)
+	}
+	return "the agent is not part of the image: it is kept as a file, and the packages of the image should list it"
+}
+
+func (b *Board) size(paths []string) (sum int64) {
+	for _, f := range b.files(paths) {
+		if info, err := os.Stat(filepath.Join(b.Root, f)); err == nil {
+			sum += info.Size()
+		}
+	}
+	return sum
+}
+
+// roomToFlash asks for the RAM that the tar of what is kept and the programs
+// that write need; the image lies in RAM already.
+func (b *Board) roomToFlash(keep []string) error {
+	const programs = 3 << 20
+	for line := range strings.Lines(b.text("/proc/meminfo")) {
+		f := strings.Fields(line)
+		if len(f) < 2 || f[0] != "MemAvailable:" {
+			continue
+		}
+		kB, err := strconv.ParseInt(f[1], 10, 64)
+		if need := b.size(keep) + programs; err == nil && kB<<10 < need {
+			return fmt.Errorf("no room in RAM: the flash needs %d bytes and %d are available: stop services and submit again", need, kB<<10)
+		}
+	}
+	return nil
+}
