@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -11,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"aead.dev/minisign"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
@@ -367,4 +370,60 @@ func TestFactsAndHealthAreTold(t *testing.T) {
 		}
 		return false
 	})
+}
+
+func TestOnlyNewsOfTheTwinCounts(t *testing.T) {
+	d := newEdition()
+	for i, step := range []struct {
+		number       uint64
+		whole        bool
+		takes, stale bool
+	}{
+		{5, true, true, false},
+		{5, false, false, false}, // it is in the whole
+		{4, false, false, false}, // late
+		{6, false, true, false},
+		{6, false, false, false}, // twice
+		{8, false, true, true},   // the one before it did not come
+		{7, true, false, true},   // overtaken: it may lack what the change brought
+		{8, true, true, false},
+		{9, true, true, false},
+	} {
+		takes := d.takes(dialect.Edition{Number: step.number, Whole: step.whole})
+		stale := len(d.stale) > 0
+		if stale {
+			<-d.stale
+		}
+		if takes != step.takes || stale != step.stale {
+			t.Errorf("%d: edition %d, whole %v: taken %v, asks anew %v; want %v and %v", i, step.number, step.whole, takes, stale, step.takes, step.stale)
+		}
+	}
+}
+
+func TestWithKeysOnlySignedJobsRunButTheHubMayCancel(t *testing.T) {
+	c := newCloud(t, &hub.Hub{})
+	public, private, err := minisign.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := c.device(fmt.Sprintf("[policy]\nkeys = [%q]", public.String()), "").start()
+	file := filepath.Join(d.dir, "ran")
+	c.desireDoc("unsigned", doc("unsigned", file, "a"))
+	if got := c.await("unsigned", executor.Rejected); !strings.Contains(fmt.Sprint(got["reason"]), "signature") {
+		t.Errorf("got %v, want the signature to be missed", got)
+	}
+	for _, method := range []string{"job", "reboot", "diagnose"} {
+		if got, o := c.call(method, doc("other", file, "a")); got != 400 || !strings.Contains(o.Reason, "signature") {
+			t.Errorf("%s: got %d %+v, want it refused for the signature", method, got, o)
+		}
+	}
+	job := endless("signed", file)
+	job["expires"], job["audience"] = time.Now().Add(time.Hour).UTC().Format(time.RFC3339), []string{"device/gw-1"}
+	document := text(t, job)
+	c.desire("signed", map[string]any{"t": dialect.Pieces(string(document)), "signature": string(minisign.Sign(private, document))})
+	c.until("it to run", func() bool { return read(t, file) == "ran" })
+	if got, o := c.call("cancel", map[string]any{"id": "signed"}); got != 202 {
+		t.Errorf("got %d %+v, want it taken", got, o)
+	}
+	c.await("signed", executor.Cancelled)
 }

@@ -36,7 +36,7 @@ func TestConversations(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c := conversation{t: t, files: map[string]string{}, dialect: Plain{Root: "ratchet/v1", Device: "gw-1", Groups: []string{"routers", "lab"}}}
+			c := conversation{t: t, files: map[string]string{}, dialect: spokenIn(file)}
 			for _, f := range ar.Files {
 				c.files[f.Name] = strings.TrimSpace(string(f.Data))
 			}
@@ -51,6 +51,14 @@ func TestConversations(t *testing.T) {
 			}
 		})
 	}
+}
+
+// spokenIn is the dialect of a conversation, by its file's name.
+func spokenIn(file string) Dialect {
+	if strings.HasPrefix(filepath.Base(file), "azure") {
+		return Azure{Device: "gw-1"}
+	}
+	return Plain{Root: "ratchet/v1", Device: "gw-1", Groups: []string{"routers", "lab"}}
 }
 
 type conversation struct {
@@ -121,6 +129,9 @@ func offerMeaning(o Offer) string {
 	if o.Percent != nil {
 		s += fmt.Sprintf(" percent=%v", *o.Percent)
 	}
+	if o.Remote != nil {
+		return fmt.Sprintf("%s signature=%q url=%s sha256=%s", s, o.Signature, o.Remote.URL, o.Remote.SHA256)
+	}
 	_, err := executor.Parse(o.Text)
 	return fmt.Sprintf("%s signature=%q text=%s%s", s, o.Signature, o.Text, errorText(err))
 }
@@ -161,6 +172,7 @@ func (c *conversation) report(name string) Report {
 		Output   map[int]string          `json:"output"`
 		Result   map[int]json.RawMessage `json:"result"`
 		Waiting  string                  `json:"waiting"`
+		Bare     bool                    `json:"bare"`
 		Progress float64                 `json:"progress"`
 	}
 	c.decode([]byte(c.files[name]), &in)
@@ -174,7 +186,7 @@ func (c *conversation) report(name string) Report {
 	for i := range in.Record.Steps {
 		in.Record.Steps[i].Output, in.Record.Steps[i].Result = in.Output[i], in.Result[i]
 	}
-	return Report{Record: in.Record, Waiting: in.Waiting, Progress: in.Progress}
+	return Report{Record: in.Record, Waiting: in.Waiting, Progress: in.Progress, Bare: in.Bare}
 }
 
 func (c *conversation) news(what string, text []byte) any {
