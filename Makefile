@@ -77,7 +77,7 @@ QEMU_mipsle = qemu-mipsel-static
 QEMU_armv7  = qemu-arm-static
 
 e2e-mips e2e-mipsle e2e-armv7: e2e-%:
-	CGO_ENABLED=0 $(FOR_$*) $(GO) test -exec $(QEMU_$*) -count=1 -timeout 20m ./store ./executor ./telemetry
+	CGO_ENABLED=0 $(FOR_$*) $(GO) test -exec $(QEMU_$*) -count=1 -timeout 20m ./store ./executor ./telemetry ./updater
 
 # Every fuzz target for FUZZTIME.
 fuzz:

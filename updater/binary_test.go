@@ -113,6 +113,9 @@ func TestABinaryForAnotherProcessorIsTold(t *testing.T) {
 		{"empty", nil, "no program for Linux"},
 		{"short", []byte("\x7fELF"), "no program for Linux"},
 	} {
+		if len(c.content) == 64 && string(c.content) == string(self[:64]) {
+			continue // this one too
+		}
 		wantError(t, c.name, updater.SameMachine(write(t, c.content)), c.want)
 	}
 }
