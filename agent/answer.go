@@ -108,8 +108,11 @@ func (l *link) status() LinkStatus {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := LinkStatus{Connected: l.session != nil, For: int64(time.Since(l.since).Seconds())}
-	if l.session == nil && l.err != nil {
+	switch {
+	case l.session == nil && l.err != nil:
 		s.Err = l.err.Error()
+	case l.session != nil && l.mute.Load():
+		s.Err = unheard
 	}
 	return s
 }

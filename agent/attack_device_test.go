@@ -30,6 +30,7 @@ var attacksOnTheDevice = []attack{
 			"headers": map[string]any{"X-Job": map[string]any{"jq": ".vars.newline"}}})
 	}},
 	{"an archive that would unpack elsewhere", archiveNames},
+	{"a link in the place of a file that is being written", linkRace},
 	{"writing what is the agent's own", writeOwn},
 	{"reading what is the agent's own", readOwn},
 	{"a step of another user at the agent and its files", otherUser},
@@ -104,6 +105,45 @@ func archiveNames(f *fort) string {
 		f.Errorf("packed %q", names)
 	}
 	return got + ": files only, by names without .."
+}
+
+// linkRace has a user who may write the directory of a file that a job writes,
+// and puts links to another one wherever a new file appears. Package step tries
+// that at each moment for itself.
+func linkRace(f *fort) string {
+	victim, app := filepath.Join(f.dir, "victim"), filepath.Join(f.dir, "app")
+	must(f, os.WriteFile(victim, []byte("kept"), 0o600))
+	must(f, os.Mkdir(app, 0o777))
+	done, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case <-done:
+				return
+			default:
+			}
+			files, _ := os.ReadDir(app)
+			for _, file := range files {
+				_ = os.Remove(filepath.Join(app, file.Name()))
+				_ = os.Symlink(victim, filepath.Join(app, file.Name()))
+			}
+		}
+	}()
+	var steps []any
+	for i := range 60 {
+		steps = append(steps, map[string]any{"name": fmt.Sprint("s", i), "continueOnFailure": true,
+			"file": map[string]any{"path": filepath.Join(app, fmt.Sprint("f", i)), "content": "new", "mode": "0666"}})
+	}
+	got := f.send("j", signed(f.first, f.good("j", "steps", steps)))
+	close(done)
+	<-ended
+	info, err := os.Stat(victim)
+	if must(f, err); info.Mode().Perm() != 0o600 || readAll(f.T, victim) != "kept" {
+		f.Errorf("the other file has mode %v and %q", info.Mode(), readAll(f.T, victim))
+	}
+	f.wantRuns()
+	return got + ": the other file is as it was"
 }
 
 // own lists names of what is the agent's own, some by other ways to them.

@@ -75,7 +75,7 @@ var (
 
 func lineOf(table []byte, name string) string {
 	for line := range strings.Lines(string(table)) {
-		if strings.HasPrefix(line, name+" ") {
+		if had, _, _ := strings.Cut(line, "|"); strings.TrimSpace(had) == name {
 			return strings.TrimSuffix(line, "\n")
 		}
 	}

@@ -11,6 +11,9 @@ import (
 // echoAfter is how long after its greeting a device should have heard itself.
 const echoAfter = 10 * time.Second
 
+const unheard = "the broker drops what this device says, or keeps it from hearing itself: " +
+	"give it the right to write and to read everything below its own topic"
+
 // heard notes that the broker gave back what this session said of the device.
 func (s *session) heard(p dialect.Presence) {
 	if p.Online && (p.Since.IsZero() || !p.Since.Before(s.began.Time)) {
@@ -35,7 +38,6 @@ func (s *session) listen(ctx context.Context) {
 	case s.echoed.Load():
 		s.link.mute.Store(false)
 	case !s.link.mute.Swap(true): // once, not at every connection
-		s.log.Warn("the broker drops what this device says, or keeps it from hearing itself: "+
-			"give it the right to write and to read everything below its own topic", "topic", said[0].Topic)
+		s.log.Warn(unheard, "topic", said[0].Topic)
 	}
 }

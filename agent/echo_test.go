@@ -39,6 +39,9 @@ func TestARightToSpeakThatIsMissingIsNamed(t *testing.T) {
 			t.Fatalf("the missing right was not named:\n%s", log.String())
 		}
 	}
+	if got := linkWords(d.status().Link); !strings.HasPrefix(got, "connected for ") || !strings.HasSuffix(got, ", but "+unheard) {
+		t.Errorf("status: got %q", got)
+	}
 	if !strings.Contains(log.String(), "topic=ratchet/v1/device/gw-1/state") {
 		t.Errorf("the topic was not named:\n%s", log.String())
 	}
@@ -51,4 +54,7 @@ func TestADeviceThatHearsItselfMissesNothing(t *testing.T) {
 		s := d.link.current()
 		return s != nil && s.echoed.Load()
 	})
+	if got := d.status().Link; !got.Connected || got.Err != "" {
+		t.Errorf("status: got %+v", got)
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
@@ -125,5 +126,17 @@ func runtimeDir(state string) string {
 			return filepath.Join(dir, name)
 		}
 	}
-	return filepath.Join(os.TempDir(), name)
+	return ownDir(filepath.Join(os.TempDir(), name), filepath.Join(state, "run"))
+}
+
+// ownDir is dir, made where it is missing, unless somebody else was there
+// first: in a directory that all may write he would say which process groups to
+// kill. Then it is otherwise.
+func ownDir(dir, otherwise string) string {
+	_ = os.Mkdir(dir, 0o700) // it may be there; what counts is whose it is
+	info, err := os.Lstat(dir)
+	if err != nil || !info.IsDir() || info.Mode().Perm()&0o077 != 0 || info.Sys().(*syscall.Stat_t).Uid != uint32(os.Geteuid()) {
+		return otherwise
+	}
+	return dir
 }

@@ -39,7 +39,7 @@ func ShowStatus(w io.Writer, v json.RawMessage) error {
 
 func linkWords(l LinkStatus) string {
 	if l.Connected {
-		return "connected for " + ago(l.For)
+		return strings.TrimSuffix("connected for "+ago(l.For)+", but "+l.Err, ", but ")
 	}
 	return strings.TrimSuffix("not connected for "+ago(l.For)+": "+l.Err, ": ")
 }
