@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -17,9 +18,16 @@ const renewBefore = 30 * 24 * time.Hour
 // certificateKind is the kind that renews the link's certificate.
 func (a *Agent) certificateKind() step.Certificate {
 	c := a.config.Load()
-	return step.Certificate{Cert: c.Link.Cert, Key: c.Link.Key, Device: c.Device,
+	cert, key := c.certFiles()
+	return step.Certificate{Cert: cert, Key: key, Device: c.Device,
 		Pending: c.pendingKey(), Renew: a.link.restart,
 		Now: func() (time.Time, bool) { return a.clock.now(), a.clock.sane() }}
+}
+
+// certFiles are where the link's certificate and its key lie. Where the link has
+// none yet they lie where settings that come behind can name them.
+func (c *Config) certFiles() (cert, key string) {
+	return cmp.Or(c.Link.Cert, filepath.Join(c.dir, "link.crt")), cmp.Or(c.Link.Key, filepath.Join(c.dir, "link.key"))
 }
 
 func (c *Config) pendingKey() string { return filepath.Join(c.State, "pending.key") }
@@ -28,7 +36,8 @@ func (c *Config) pendingKey() string { return filepath.Join(c.State, "pending.ke
 // they are keys.
 func (a *Agent) privateLines() (lines []string) {
 	c := a.config.Load()
-	for _, path := range []string{c.Link.Key, c.pendingKey()} {
+	_, key := c.certFiles()
+	for _, path := range []string{key, c.pendingKey()} {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			continue // there is none

@@ -5,6 +5,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"math/big"
 	"os"
@@ -12,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ratchetd/ratchet/executor"
 )
 
 // identify gives the device a certificate that ends so soon, and its key.
@@ -60,14 +63,50 @@ func TestACertificateThatEndsSoonIsToldUntilItIsRenewed(t *testing.T) {
 	b.await(topic, func(p string) bool { return strings.Contains(p, `"state":"cleared"`) })
 }
 
-func TestARequestNeedsALinkWithACertificate(t *testing.T) {
+// A device that comes with a password only gets its first certificate by two
+// jobs; the settings that name it are on trial for themselves.
+func TestADeviceWithoutACertificateGetsItsFirst(t *testing.T) {
 	b := newBroker(t)
-	newDevice(t, b, "").start().online(b)
+	d := newDevice(t, b, "").start().online(b)
 	b.offer("device/gw-1", `{"id":"ask","steps":[{"name":"ask","certificate":{"request":{}}}]}`)
 	s := b.final("ask")
-	if wantState(t, s, "rejected"); !strings.Contains(s.Reason, "set link.cert and link.key first") {
-		t.Errorf("got reason %q", s.Reason)
+	wantState(t, s, executor.Succeeded)
+	var result struct{ CSR string }
+	if err := json.Unmarshal(s.Steps[0].Result, &result); err != nil {
+		t.Fatal(err)
 	}
+	b.offer("device/gw-1", map[string]any{"id": "first", "steps": []any{
+		map[string]any{"name": "install", "certificate": map[string]any{"install": map[string]any{"certificate": certifyAnew(t, result.CSR)}}},
+		map[string]any{"name": "use", "settings": map[string]any{"name": "cert", "content": "[link]\ncert = \"link.crt\"\nkey = \"link.key\"\n"}}}})
+	wantState(t, b.final("first"), executor.Succeeded)
+	if pair, err := d.config.Load().pair(); err != nil || pair.Leaf.Subject.CommonName != "gw-1" {
+		t.Errorf("got %v, want the certificate of gw-1 in use", err)
+	}
+	b.offer("device/gw-1", map[string]any{"id": "read", "steps": []any{map[string]any{"name": "f",
+		"file": map[string]any{"path": filepath.Join(d.dir, "x"), "from": filepath.Join(d.dir, "link.key")}}}})
+	if s := b.final("read"); s.State == executor.Succeeded || !strings.Contains(s.Reason, "is protected") {
+		t.Errorf("got %s (%s) from a job that reads the key, want that it is protected", s.State, s.Reason)
+	}
+}
+
+// certifyAnew is what an authority made up for it answers to a request.
+func certifyAnew(t *testing.T, text string) string {
+	t.Helper()
+	block, _ := pem.Decode([]byte(text))
+	csr, err := x509.ParseCertificateRequest(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	form := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: csr.Subject, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, form, form, csr.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 }
 
 func TestNoKindReadsAKeyOfTheDevice(t *testing.T) {

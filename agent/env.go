@@ -105,8 +105,9 @@ func (a *Agent) policy() step.Policy {
 // ratchet.toml is made from /etc/config/ratchet.
 func (a *Agent) own() []string {
 	c := a.config.Load()
+	_, key := c.certFiles()
 	own := []string{c.State, store.Path(c.State), a.path, c.confDir(), c.keysFile(), a.secrets(),
-		a.firmwareScript(), c.Link.Key, c.Link.PasswordFile, c.Link.SASKeyFile, "/etc/config/ratchet"}
+		a.firmwareScript(), key, c.pendingKey(), c.Link.PasswordFile, c.Link.SASKeyFile, "/etc/config/ratchet"}
 	secrets, _ := os.ReadDir(a.secrets()) // none: nothing to keep
 	for _, f := range secrets {
 		own = append(own, filepath.Join(a.secrets(), f.Name()))
