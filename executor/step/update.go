@@ -86,8 +86,9 @@ type updateState struct {
 	From     release    `json:"from"`
 	To       release    `json:"to"`
 	Fetch    Checkpoint `json:"fetch,omitzero"`
-	Armed    bool       `json:"armed,omitempty"`   // the old binary lies at updater.Old; the next thing is the swap
-	Package  string     `json:"package,omitempty"` // whose manager does it
+	Armed    bool       `json:"armed,omitempty"`    // the old binary lies at updater.Old; the next thing is the swap
+	Package  string     `json:"package,omitempty"`  // whose manager does it
+	Verified string     `json:"verified,omitempty"` // how, and why so
 	Restarts int        `json:"restarts,omitempty"`
 }
 
@@ -193,7 +194,11 @@ func (u *updating) arrived() error {
 // say tells from what to what, on the new side.
 func (u *updating) say() (err error) {
 	fmt.Fprintf(u.t.Output, "the agent is %s now, and was %s\n", u.state.To.Version, u.state.From.Version)
-	u.t.Result, err = json.Marshal(map[string]release{"from": u.state.From, "to": u.state.To})
+	result := map[string]any{"from": u.state.From, "to": u.state.To}
+	if u.state.Verified != "" {
+		result["verified"] = u.state.Verified
+	}
+	u.t.Result, err = json.Marshal(result)
 	return err
 }
 

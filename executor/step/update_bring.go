@@ -69,13 +69,14 @@ func (u *updating) vouch(c updater.Candidate) error {
 	size := uint64(info.Size())
 	free, err := u.Memory()
 	if need := updater.Need(size); err != nil || free < need || headroom(filepath.Dir(u.path), size) != nil {
-		fmt.Fprintf(u.t.Output, "verified as it lies: selfupdate would hold it in memory (%d MB of %d MB free) and write it once more\n", need>>20, free>>20)
+		u.state.Verified = fmt.Sprintf("as it lies: selfupdate wants %d MB of memory (%d are free) and room for a second copy", need>>20, free>>20)
 		return errors.Join(c.Vouch(), u.tidy(updater.Staged(u.path)))
 	}
 	staged := updater.Staged(u.path)
 	if err := u.Files.remove(staged); err != nil {
 		return err
 	}
+	u.state.Verified = "by selfupdate"
 	return u.Files.do("open", func() error {
 		return u.Files.do("write", func() error { return c.Stage(u.path) }, staged)
 	}, staged)
