@@ -96,3 +96,20 @@ func TestATwinThatIsFullGetsRoom(t *testing.T) {
 		t.Errorf("the reported properties have %d bytes, %v, want room", len(reported), err)
 	}
 }
+
+func TestFactsThatAHubDidNotTakeAreToldAgain(t *testing.T) {
+	c := newCloud(t, &hub.Hub{})
+	var left atomic.Int32
+	left.Store(3)
+	c.SetFate(func(topic string) hub.Fate {
+		if strings.HasSuffix(topic, "=facts") && left.Add(-1) >= 0 {
+			return hub.Fate{Status: 429}
+		}
+		return hub.Fate{}
+	})
+	c.device("groups = [\"lab\"]", "").start()
+	c.until("the facts", func() bool {
+		n, err := c.Count("SELECT COUNT() AS n FROM devices WHERE properties.reported.facts.groups.lab = true")
+		return err == nil && n == 1
+	})
+}

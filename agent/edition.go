@@ -93,11 +93,15 @@ func (s *session) takenBack(id string) {
 	s.cleared(id)
 }
 
-// missed tells facts again that the service did not take.
+// missed tells facts again that the service did not take, in a while.
 func (s *session) missed(ctx context.Context) {
+	if s.missing.Swap(true) {
+		return
+	}
 	s.loops.Go(func() {
 		select {
-		case <-time.After(receiptMin):
+		case <-time.After(6 * receiptMin):
+			s.missing.Store(false)
 			s.publish(s.conn, s.dialect().Tell(dialect.Facts(s.facts())))
 		case <-ctx.Done():
 		}

@@ -27,6 +27,7 @@ type session struct {
 	loops  sync.WaitGroup
 
 	edition edition
+	missing atomic.Bool // facts that are told again
 
 	mu   sync.Mutex
 	last time.Time       // when a job topic last brought something

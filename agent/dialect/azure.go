@@ -86,7 +86,7 @@ func (a Azure) answer(rest string, body []byte) []Event {
 	switch {
 	case rid == ridGet && status == 200:
 		return a.wholeTwin(body)
-	case rid == ridFacts && status >= 300:
+	case rid == ridFacts && passing(status):
 		return []Event{Missed{}}
 	case strings.HasPrefix(rid, ridJob), strings.HasPrefix(rid, ridBare):
 		return receiptOf(rid, status)
@@ -112,13 +112,15 @@ func receiptOf(rid string, status int) []Event {
 	if status < 300 {
 		return []Event{r}
 	}
-	refused := status >= 400 && status < 500 && status != 429
-	r.Err, r.Again = fmt.Errorf("the hub answered %d", status), !refused || bare
-	if refused {
-		return []Event{r, Stale{}}
+	r.Err, r.Again = fmt.Errorf("the hub answered %d", status), passing(status) || bare
+	if passing(status) {
+		return []Event{r}
 	}
-	return []Event{r}
+	return []Event{r, Stale{}}
 }
+
+// passing tells whether a refusal is for the time only, and not for what was said.
+func passing(status int) bool { return status == 429 || status >= 500 }
 
 func ridOf(r Report) string {
 	kind := ridJob
