@@ -49,6 +49,7 @@ func (db *DB) SwapSamples(gone []uint64, data ...[]byte) ([]uint64, error) {
 
 func appendSamples(b *bolt.Bucket, data [][]byte) ([]uint64, error) {
 	var seqs []uint64
+	b.FillPercent = 1 // nothing is ever put between them
 	for _, d := range data {
 		seq, err := b.NextSequence()
 		if err != nil {

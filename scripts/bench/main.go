@@ -3,7 +3,7 @@
 // figure stands beside the floor that the same machine gave in the same run.
 // It prints tables and judges nothing: times on a busy machine prove nothing.
 //
-//	make build && go run ./scripts/bench [-idle 2m] [idle] [jobs] [resume] [disk]
+//	make build && go run ./scripts/bench [-idle 2m] [idle] [health] [jobs] [resume] [disk]
 package main
 
 import (
@@ -31,6 +31,7 @@ var sections = []struct {
 	run  func(*bench, context.Context) error
 }{
 	{"idle", (*bench).measureIdle},
+	{"health", (*bench).measureHealth},
 	{"jobs", (*bench).measureJobs},
 	{"resume", (*bench).measureResume},
 	{"disk", (*bench).measureDisk},
