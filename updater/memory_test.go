@@ -1,3 +1,7 @@
+// With the race detector other memory is taken.
+
+//go:build !race
+
 package updater_test
 
 import (
