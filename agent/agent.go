@@ -41,6 +41,7 @@ type Agent struct {
 	told           *reports
 	link           *link
 	alerts         *alerts
+	renewals       renewals
 	failing        bool // the last commit failed; the work loop's own
 	fetchedForRoom atomic.Pointer[time.Time]
 	custom         telemetry.Custom

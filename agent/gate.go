@@ -28,6 +28,9 @@ func (a *Agent) gate(r executor.Record) string {
 	if reason := a.outside(r.Job.Window); reason != "" {
 		return reason
 	}
+	if reason := a.urlExpired(r); reason != "" {
+		return reason
+	}
 	if r.Job.Force {
 		return ""
 	}

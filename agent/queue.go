@@ -118,6 +118,13 @@ func (q *queue) poke() {
 	q.signal()
 }
 
+// has tells whether a job is unfinished.
+func (q *queue) has(key string) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return slices.ContainsFunc(q.jobs, func(e queued) bool { return e.key == key })
+}
+
 // empty tells that no job is unfinished.
 func (q *queue) empty() bool {
 	q.mu.Lock()

@@ -34,6 +34,10 @@ func (a *Agent) offer(ctx context.Context, o dialect.Offer, fromLink bool) error
 		a.refuse(refused, fmt.Errorf("the journal cannot be read: %w", err))
 		return err
 	case used && (o.Key != "" || o.Err == nil && (known == refused.Digest || known == "")):
+		if o.Key != "" && o.Err == nil && a.queue.has(o.Key) {
+			a.renewals.came(o.Key, o.Text)
+			a.queue.poke()
+		}
 		return nil // once is enough
 	case used:
 		return a.reused(o.ID, o.Err)
@@ -248,6 +252,9 @@ func (a *Agent) accept(r executor.Record, fromLink bool) error {
 		return nil
 	}
 	a.log.Debug("accepted", "job", r.ID)
+	if r.Key != r.ID {
+		a.renewals.came(r.Key, nil)
+	}
 	a.alerts.clear("no-room")
 	a.told.unrefuse(r.Key)
 	a.queue.add(r, fromLink)

@@ -126,6 +126,12 @@ func (a *Agent) run(ctx context.Context, x *executor.Executor, key string) (wait
 	if a.db.Cancelled(key) || a.running.remembers(key) {
 		cancel(executor.Cancel{Reason: a.told.closing(key)})
 	}
+	r = a.renewed(r)
+	if reason := a.awaitsURL(r); reason != "" && job.Err() == nil {
+		a.queue.begun(key)
+		a.told.waiting(key, reason)
+		return true, nil
+	}
 	x.Kinds = a.kinds()
 	if most := a.config.Load().Policy.MaxTime; r.Job.Timeout == 0 && most > 0 {
 		r.Job.Timeout = executor.Duration(most)
@@ -145,6 +151,7 @@ func (a *Agent) run(ctx context.Context, x *executor.Executor, key string) (wait
 	}
 	a.queue.remove(key)
 	a.told.done(key)
+	a.renewals.forget(key)
 	a.over(r)
 	return false, nil
 }

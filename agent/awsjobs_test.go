@@ -1,0 +1,278 @@
+package agent
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/scripts/fakeaws/jobs"
+)
+
+// until waits for something on this device.
+func until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("it never came that %s", what)
+		}
+	}
+}
+
+// lastRecord is the newest of a job.
+func (d *device) lastRecord(id string) executor.Record {
+	d.t.Helper()
+	r, _, err := d.db.Record(d.keyOf(id))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return r
+}
+
+func (d *device) alerted(name string) bool {
+	for _, a := range d.alerts.list() {
+		if a.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// long is a document whose first step takes for ever, unless file.go is there.
+func long(file string) string {
+	return fmt.Sprintf(`{"version":"1.0","steps":[{"action":{"name":"long","type":"runCommand","input":{"command":"sh,-c,echo begun >>%[1]s; while ! test -e %[1]s.go; do sleep 0.05; done; echo done >>%[1]s"}}}]}`, file)
+}
+
+func TestAJobThatTheServiceClosedIsStoppedHere(t *testing.T) {
+	for name, closes := range map[string]func(*jobs.Service){
+		"a forced cancel": func(s *jobs.Service) { s.Cancel("job", true) },
+		"deletion":        func(s *jobs.Service) { s.Delete("job") },
+		"a cancel before another job": func(s *jobs.Service) {
+			_ = s.Create(jobs.Job{ID: "next", Targets: []string{"gw-1"}, Document: `{"steps":[{"name":"a","command":{"argv":["true"]}}]}`})
+			s.Cancel("job", true)
+		},
+		"a cancel while it was away": func(s *jobs.Service) {
+			s.Drop("gw-1", "test")
+			s.Cancel("job", true)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, d := newAWS(t, "")
+			d.start()
+			file := filepath.Join(d.dir, "out")
+			create(t, s, "job", long(file))
+			until(t, "the step has begun", func() bool { return read(t, file) == "begun" })
+			awaits(t, s, "job", func(e jobs.Execution) bool { return e.Status == "IN_PROGRESS" })
+			closes(s)
+			until(t, "the job is over", func() bool { return d.lastRecord("job").State.Final() })
+			r := d.lastRecord("job")
+			if r.State != executor.Cancelled || !strings.HasPrefix(r.Reason, "closed by service") {
+				t.Errorf("got %s (%s), want it cancelled: closed by service", r.State, r.Reason)
+			}
+			if got := read(t, file); got != "begun" {
+				t.Errorf("got %q, want the step ended", got)
+			}
+			until(t, "nothing is left to tell", func() bool { return !d.untold(d.lastRecord("job")) })
+			if d.alerted("outcome-unreported") {
+				t.Error("got an alert, want none: nothing was finished that the service does not know")
+			}
+		})
+	}
+}
+
+func TestWorkThatWasDoneWhenTheServiceHadClosedItRaisesAnAlert(t *testing.T) {
+	s, d := newAWS(t, "")
+	d.start()
+	file := filepath.Join(d.dir, "out")
+	create(t, s, "job", long(file))
+	awaits(t, s, "job", func(e jobs.Execution) bool { return e.Status == "IN_PROGRESS" })
+	s.SetFate(func(string) jobs.Fate { return jobs.Fate{Deaf: true} }) // the link is of no use
+	s.Drop("gw-1", "test")
+	if err := os.WriteFile(file+".go", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the work is done", func() bool { return d.lastRecord("job").State == executor.Succeeded })
+	s.Cancel("job", true)
+	s.SetFate(nil)
+	until(t, "it is known that nobody will hear of it", func() bool { return d.alerted("outcome-unreported") })
+	if e := s.Execution("gw-1", "job"); e.Status != "CANCELED" {
+		t.Errorf("got %s at the service, want CANCELED as it was", e.Status)
+	}
+	until(t, "nothing is left to tell", func() bool { return !d.untold(d.lastRecord("job")) })
+}
+
+func TestTheServicesTimerAndItsRetryAreFollowed(t *testing.T) {
+	s, d := newAWS(t, "")
+	s.Minute = 500 * time.Millisecond
+	d.start()
+	file := filepath.Join(d.dir, "out")
+	createWith(t, s, jobs.Job{ID: "job", Document: long(file), Timeout: 1, Retries: map[string]int{"TIMED_OUT": 1}})
+	awaits(t, s, "job", func(e jobs.Execution) bool { return e.Number == 2 })
+	if err := os.WriteFile(file+".go", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if e := ends(t, s, "job"); e.Status != "SUCCEEDED" || e.Number != 2 {
+		t.Errorf("got %s of execution %d, want SUCCEEDED of the second", e.Status, e.Number)
+	}
+	if first := s.Executions("gw-1")[0]; first.Status != "TIMED_OUT" {
+		t.Errorf("got %s of the first execution, want TIMED_OUT", first.Status)
+	}
+}
+
+func TestAnOwnTimeoutIsAFailure(t *testing.T) {
+	s, d := newAWS(t, "")
+	d.start()
+	create(t, s, "job", `{"steps":[{"name":"slow","command":{"argv":["sleep","60"]},"timeout":"200ms"}]}`)
+	if e := ends(t, s, "job"); e.Status != "FAILED" || !strings.Contains(e.Details["reason"], "200ms") {
+		t.Errorf("got %s (%s), want FAILED for the time", e.Status, e.Details["reason"])
+	}
+}
+
+func TestAJobThatWaitsStaysQueued(t *testing.T) {
+	s, d := newAWS(t, "")
+	d.start()
+	inhibit := filepath.Join(d.dir, "state", "inhibit")
+	if err := os.MkdirAll(inhibit, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(inhibit, "app"), []byte("not now"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	create(t, s, "job", `{"steps":[{"name":"a","command":{"argv":["true"]}}]}`)
+	until(t, "the job waits", func() bool {
+		r := d.lastRecord("job")
+		return r.Rev > 0 && d.told.over(r).Waiting != ""
+	})
+	if e := s.Execution("gw-1", "job"); e.Status != "QUEUED" {
+		t.Errorf("got %s, want QUEUED", e.Status)
+	}
+	if err := os.Remove(filepath.Join(inhibit, "app")); err != nil {
+		t.Fatal(err)
+	}
+	if e := ends(t, s, "job"); e.Status != "SUCCEEDED" {
+		t.Errorf("got %s, want SUCCEEDED", e.Status)
+	}
+}
+
+func TestWhatCanNeverWorkIsRejectedAndWhatIsNotForUsToo(t *testing.T) {
+	for document, want := range map[string]string{
+		`{"steps":[{"name":"a","command":{"argv":["true"]}}],"target":".board.arch == \"none\""}`:                                     "not for this device",
+		`{"steps":[{"name":"a","nonsense":{}}]}`:                                                                                      "nonsense",
+		`{"id":"other","steps":[{"name":"a","command":{"argv":["true"]}}]}`:                                                           `id is "other"`,
+		`{"version":"2.0","steps":[{"action":{"name":"a","type":"runCommand"}}]}`:                                                     "version",
+		`{"job":"{\"id\":\"job\",\"cancel\":true}"}`:                                                                                  "cancel the job execution",
+		`{"version":"1.0","steps":[{"action":{"name":"a","type":"runHandler","input":{"handler":"../../bin/sh","path":"default"}}}]}`: "want the name of a file",
+	} {
+		t.Run(want, func(t *testing.T) {
+			s, d := newAWS(t, "")
+			d.start()
+			create(t, s, "job", document)
+			if e := ends(t, s, "job"); e.Status != "REJECTED" || !strings.Contains(e.Details["reason"], want) {
+				t.Errorf("got %s (%s), want it REJECTED for %q", e.Status, e.Details["reason"], want)
+			}
+		})
+	}
+}
+
+func TestAnExecutionInProgressWithoutARecordFails(t *testing.T) {
+	s, d := newAWS(t, "")
+	create(t, s, "job", `{"steps":[{"name":"a","command":{"argv":["true"]}}]}`)
+	s.Begin("gw-1") // another agent, or this one before its journal was lost
+	d.start()
+	if e := ends(t, s, "job"); e.Status != "FAILED" || e.Details["reason"] != "journal lost" {
+		t.Errorf("got %s (%s), want FAILED: journal lost", e.Status, e.Details["reason"])
+	}
+}
+
+func TestDetailsThatTheServiceRefusesAreLeftOut(t *testing.T) {
+	s, d := newAWS(t, "")
+	var updates atomic.Int32
+	s.Fate = func(topic string) jobs.Fate {
+		if strings.HasSuffix(topic, "/update") && updates.Add(1) == 1 {
+			return jobs.Fate{Code: "InvalidRequest"}
+		}
+		return jobs.Fate{}
+	}
+	d.start()
+	create(t, s, "job", `{"steps":[{"name":"a","command":{"argv":["sleep","0.3"]}}]}`)
+	if e := ends(t, s, "job"); e.Status != "SUCCEEDED" || updates.Load() < 3 {
+		t.Errorf("got %s after %d updates, want SUCCEEDED after a refusal, a bare one and the end", e.Status, updates.Load())
+	}
+}
+
+// A URL that the journal holds has expired when the device is back: the
+// document is asked for again.
+func TestPresignedURLsAreFetchedAnewAfterACut(t *testing.T) {
+	s, d := newAWS(t, "")
+	dir := files(t, s)
+	s.Life = time.Second
+	if err := os.WriteFile(filepath.Join(dir, "image"), []byte("content"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d.start()
+	file := filepath.Join(d.dir, "out")
+	create(t, s, "job", fmt.Sprintf(`{"version":"1.0","steps":[
+		{"action":{"name":"long","type":"runCommand","input":{"command":"sh,-c,echo begun >>%[1]s; sleep 2"}}},
+		{"action":{"name":"get","type":"runHandler","input":{"handler":"download-file.sh","args":["${aws:iot:s3-presigned-url:https://s3.region.amazonaws.com/bucket/image}","%[1]s.image"]}}}]}`, file))
+	until(t, "the step has begun", func() bool { return read(t, file) == "begun" })
+	d.stop()
+	time.Sleep(1100 * time.Millisecond)
+	d.start()
+	if e := ends(t, s, "job"); e.Status != "SUCCEEDED" {
+		t.Errorf("got %s (%s), want SUCCEEDED", e.Status, e.Details["reason"])
+	}
+	if got := read(t, file+".image"); got != "content" {
+		t.Errorf("got %q, want the file", got)
+	}
+}
+
+// A download that is cut begins again with a new URL, at the byte where it was.
+func TestADownloadThatWasCutGoesOnWithANewURL(t *testing.T) {
+	s, d := newAWS(t, "")
+	s.Life = time.Second
+	var asked atomic.Value
+	stop := make(chan struct{})
+	content := strings.Repeat("x", 200_000)
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Store(r.Header.Get("Range") + " " + r.FormValue("X-Amz-Signature"))
+		w.Header().Set("ETag", `"1"`)
+		if r.Header.Get("Range") != "" {
+			http.ServeContent(w, r, "image", time.Time{}, strings.NewReader(content))
+			return
+		}
+		w.Header().Set("Content-Length", fmt.Sprint(len(content)))
+		fmt.Fprint(w, content[:100_000])
+		w.(http.Flusher).Flush()
+		select {
+		case <-stop:
+		case <-r.Context().Done():
+		}
+	}))
+	t.Cleanup(web.Close)
+	t.Cleanup(func() { close(stop) })
+	s.Files = web.URL
+	d.start()
+	file := filepath.Join(d.dir, "image")
+	create(t, s, "job", `{"version":"1.0","steps":[{"action":{"name":"get","type":"runHandler","input":{"handler":"download-file.sh","args":["${aws:iot:s3-presigned-url:https://s3.region.amazonaws.com/bucket/image}","`+file+`"]}}}]}`)
+	until(t, "half of it is there", func() bool { return asked.Load() != nil })
+	time.Sleep(300 * time.Millisecond)
+	before := strings.Fields(asked.Load().(string))
+	d.stop()
+	time.Sleep(time.Second)
+	d.start()
+	if e := ends(t, s, "job"); e.Status != "SUCCEEDED" {
+		t.Fatalf("got %s (%s), want SUCCEEDED", e.Status, e.Details["reason"])
+	}
+	if after := strings.Fields(asked.Load().(string)); len(after) != 2 || after[0] != "bytes=65536-" && after[0] != "bytes=100000-" || after[1] == before[0] {
+		t.Errorf("got %q asked first, then %q, want the rest from a new URL", before, after)
+	}
+	if text, err := os.ReadFile(file); err != nil || string(text) != content {
+		t.Errorf("got %d bytes (%v), want all %d", len(text), err, len(content))
+	}
+}
