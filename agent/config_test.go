@@ -133,7 +133,7 @@ func TestAValueThatCannotWorkIsRefused(t *testing.T) {
 		"state = \"\"":                                                 "state: ",
 		"[link]\nroot = \"a/#\"":                                       "link.root: ",
 		"[link]\nroot = \"/a\"":                                        "link.root: ",
-		"[link]\ndialect = \"other\"":                                    "link.dialect: ",
+		"[link]\ndialect = \"other\"":                                  "link.dialect: ",
 		"[link]\nbroker = \"\"":                                        "link.broker: ",
 		"[link]\nbroker = \"mqtt://b:1883\"":                           "tcp, tls, ws or wss",
 		"[link]\nbroker = \"tls://b\"":                                 "want a port",
