@@ -2,12 +2,14 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"aead.dev/minisign"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -102,8 +104,12 @@ func (s *site) publish(r release) error {
 	if err != nil {
 		return err
 	}
-	f := serveFile(program, 1<<30)
-	s.serve(f)
+	s.serve(serveFile(program, 1<<30))
+	signature, err := json.Marshal(string(minisign.Sign(s.keys["KEY"], program)))
+	if err != nil {
+		return err
+	}
+	s.vars["BEFORE"], s.vars["SIGNATURE"] = s.vars["SIGNATURE"], string(signature)
 	if err := s.configure("gw-1"); err != nil {
 		return err
 	}

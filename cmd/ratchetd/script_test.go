@@ -38,7 +38,7 @@ import (
 //	boot ID                 the boot that daemons find from now on
 //	http SIZE RATE          a server with one file: ${HTTP}/file, ${SHA}
 //	install VERSION         the release that is the agent from now on
-//	publish VERSION [HOW]   ${HTTP} has that release, ${SHA}; it may crash, or be deaf
+//	publish VERSION [HOW]   ${HTTP} has that release, ${SHA}, ${SIGNATURE}, and ${BEFORE} of the one before; it may crash, or be deaf
 //	sent MIN MAX RANGES     bytes and range requests that it has answered
 //	fill FILE...            fills in the files themselves
 //	mount DIR SIZE          a small disk, until the session ends
