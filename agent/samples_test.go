@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -11,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -34,7 +34,6 @@ type feeler struct {
 	mu   sync.Mutex
 	got  [][]time.Time // of the samples in each message
 	deaf bool          // the broker acknowledges nothing
-	wire int           // bytes that were sent and received
 }
 
 // feel opens an agent in dir, which samples and publishes every five minutes,
@@ -133,9 +132,6 @@ func (f *feeler) take(p *packets.PublishPacket) bool {
 	if f.deaf {
 		return false
 	}
-	var wire bytes.Buffer
-	_ = p.Write(&wire)
-	f.wire += wire.Len() + 4
 	text := p.Payload
 	if text[0] != '[' {
 		text = append(append([]byte("["), text...), ']')
@@ -171,6 +167,13 @@ func (f *feeler) times() string {
 	return strings.Join(all, " ")
 }
 
+// taken are the times of all samples that came.
+func (f *feeler) taken() []time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Concat(f.got...)
+}
+
 func (f *feeler) setDeaf(deaf bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -204,6 +207,15 @@ func TestSamplesThatWaitedComeBehindTheLiveOneInArrays(t *testing.T) {
 	})
 }
 
+func TestASampleThatWaitedForTheFirstConnectionIsSentOnIt(t *testing.T) {
+	b := newBroker(t)
+	b.stop()
+	newDevice(t, b, "[telemetry]\npublish = \"24h\"\n").start()
+	time.Sleep(time.Second)
+	b.start()
+	b.await("ratchet/v1/device/gw-1/health", func(p string) bool { return strings.HasPrefix(p, `{"device":"gw-1","time"`) })
+}
+
 func TestNoFlashIsWrittenWhileOnlineAndLittleWhileOffline(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
@@ -226,12 +238,8 @@ func TestNoFlashIsWrittenWhileOnlineAndLittleWhileOffline(t *testing.T) {
 		if got := f.db.Commits() - spilled; got != 1 {
 			t.Errorf("once all was sent: got %d commits, want 1", got)
 		}
-		samples := 0
-		for _, message := range f.got {
-			samples += len(message)
-		}
-		if want := 49 * 12; samples < want || samples > want+1 {
-			t.Errorf("got %d samples of 49 hours, want %d", samples, want)
+		if got, want := len(f.taken()), 49*12; got < want || got > want+1 {
+			t.Errorf("got %d samples of 49 hours, want %d", got, want)
 		}
 	})
 }
@@ -305,10 +313,8 @@ func TestADayOfTwoHundredReconnectsLeavesNothingBehind(t *testing.T) {
 		f.up()
 		time.Sleep(10 * time.Minute)
 		seen := map[time.Time]bool{}
-		for _, message := range f.got {
-			for _, at := range message {
-				seen[at] = true
-			}
+		for _, at := range f.taken() {
+			seen[at] = true
 		}
 		if got, want := len(seen), 24*12+2; got < want {
 			t.Errorf("got %d samples, want those of a day, %d", got, want)
