@@ -3,7 +3,7 @@
 GO         ?= go
 FUZZTIME   ?= 20s
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
-DEBS        = mosquitto mosquitto-clients minisign jq qemu-user-static xz-utils shellcheck
+DEBS        = mosquitto mosquitto-clients minisign jq qemu-user-static xz-utils shellcheck busybox
 SUDO        = $(if $(filter 0,$(shell id -u)),,sudo)
 
 # Without VERSION a program tells the version that Go noted in it.

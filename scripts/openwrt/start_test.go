@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -26,11 +27,12 @@ func put(t *testing.T, path, text string) {
 }
 
 // starts runs the script so often and tells what it started, and what is left.
-func starts(t *testing.T, path string, times int) string {
+func starts(t *testing.T, shell []string, path string, times int) string {
 	t.Helper()
 	var said []string
 	for range times {
-		cmd := exec.Command("./ratchetd-start", path, "run", "--config", "a b")
+		argv := append(slices.Clone(shell), "./ratchetd-start", path, "run", "--config", "a b")
+		cmd := exec.Command(argv[0], argv[1:]...)
 		cmd.Stderr = os.Stderr
 		out, err := cmd.Output()
 		if err != nil {
@@ -50,6 +52,16 @@ func starts(t *testing.T, path string, times int) string {
 }
 
 func TestABinaryOnTrialIsTakenBackAfterThreeStarts(t *testing.T) {
+	t.Run("sh", func(t *testing.T) { takenBack(t, nil) })
+	t.Run("busybox", func(t *testing.T) { // what OpenWrt has
+		if _, err := exec.LookPath("busybox"); err != nil {
+			t.Skip("busybox is not installed: make deps")
+		}
+		takenBack(t, []string{"busybox", "sh"})
+	})
+}
+
+func takenBack(t *testing.T, shell []string) {
 	for _, c := range []struct {
 		name     string
 		trial    string // what is in the file of that name; "" is no such file
@@ -72,7 +84,7 @@ func TestABinaryOnTrialIsTakenBackAfterThreeStarts(t *testing.T) {
 		if c.trial != "" {
 			put(t, path+".trial", strings.TrimPrefix(c.trial, "-"))
 		}
-		if got := starts(t, path, c.times); got != c.want {
+		if got := starts(t, shell, path, c.times); got != c.want {
 			t.Errorf("%s: got %s, want %s", c.name, got, c.want)
 		}
 	}
