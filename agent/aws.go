@@ -34,3 +34,11 @@ func handlerFile(path string) (bool, error) {
 	}
 	return true, nil
 }
+
+// right names what a policy of AWS must allow for a topic.
+func (c *Config) right(action, topic string) string {
+	if c.Link.Dialect != "aws" {
+		return ""
+	}
+	return " (" + action + topic + ")"
+}

@@ -111,6 +111,9 @@ func explainAzure(err error, now time.Time) error {
 
 // hint adds what may be behind a right that a hub does not grant.
 func (l *Link) hint(err error) error {
+	if l.Dialect == "aws" {
+		return fmt.Errorf("%w (add those rights to the policy of this thing's certificate; what only brings answers can do without: aws.replies, aws.defender)", err)
+	}
 	if l.Dialect != "azure" {
 		return err
 	}

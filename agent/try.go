@@ -35,10 +35,10 @@ func TryBroker(ctx context.Context, c *Config) ([]string, error) {
 	lines := []string{fmt.Sprintf("connected to %s in %d ms", c.Link.Broker, time.Since(began).Milliseconds())}
 	heard := make(chan dialect.Message, 64)
 	go listenOnly(came, heard)
-	more, err := tryTopics(ctx, n, d.Topics())
+	more, err := tryTopics(ctx, c, n, d.Topics())
 	lines = append(lines, more...)
 	if err == nil && how.Asks {
-		more, err = tryAsking(ctx, n, d, heard)
+		more, err = tryAsking(ctx, c, n, d, heard)
 		lines = append(lines, more...)
 	}
 	if err != nil {
@@ -60,15 +60,15 @@ func listenOnly(came <-chan inbound, heard chan<- dialect.Message) {
 
 // tryTopics asks for one topic after another: some services end the connection
 // over one that they do not grant, and never say which.
-func tryTopics(ctx context.Context, n *conn, t dialect.Topics) (lines []string, err error) {
+func tryTopics(ctx context.Context, c *Config, n *conn, t dialect.Topics) (lines []string, err error) {
 	denied := 0
 	for _, f := range slices.Concat(t.Jobs, t.Own, t.ReadBack) {
 		refused, err := n.subscribe(ctx, []string{f}, 1)
 		if err != nil {
-			return append(lines, "denied: reading "+f), fmt.Errorf("the connection was ended over the right to read %s: %w", f, err)
+			return append(lines, "denied: reading "+f+c.right("iot:Subscribe on topicfilter/", f)), fmt.Errorf("the connection was ended over the right to read %s: %w", f, err)
 		}
 		for range refused {
-			lines = append(lines, "denied: reading "+f)
+			lines = append(lines, "denied: reading "+f+c.right("iot:Subscribe on topicfilter/", f))
 			denied++
 		}
 	}
@@ -79,12 +79,12 @@ func tryTopics(ctx context.Context, n *conn, t dialect.Topics) (lines []string, 
 }
 
 // tryAsking puts the question that a session begins with, and waits for its answer.
-func tryAsking(ctx context.Context, n *conn, d dialect.Dialect, heard <-chan dialect.Message) ([]string, error) {
+func tryAsking(ctx context.Context, c *Config, n *conn, d dialect.Dialect, heard <-chan dialect.Message) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, tryPatience)
 	defer cancel()
 	for _, m := range d.Hello() {
 		if err := n.answered(ctx, n.publish(m)); err != nil {
-			return []string{"denied: writing " + m.Topic}, fmt.Errorf("asking on %s: %w", m.Topic, err)
+			return []string{"denied: writing " + m.Topic + c.right("iot:Publish on topic/", m.Topic)}, fmt.Errorf("asking on %s: %w", m.Topic, err)
 		}
 	}
 	for {
