@@ -42,8 +42,9 @@ func (c *Config) azureLogin(now time.Time) (login, error) {
 		return login{}, errors.New("link.sasKeyFile: want the device's key in base64, as the hub shows it")
 	}
 	life := cmp.Or(time.Duration(c.Link.TokenLife), usualToken)
-	l.password = sasToken(hub+"/devices/"+c.Device, key, now.Add(life))
-	l.renew = life / 5 * 4
+	until := now.Add(life).Truncate(time.Second) // as the token has it
+	l.password = sasToken(hub+"/devices/"+c.Device, key, until)
+	l.renew = until.Sub(now) / 5 * 4
 	return l, nil
 }
 

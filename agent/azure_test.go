@@ -289,9 +289,9 @@ func TestALostJournalIsReadBackFromTheTwin(t *testing.T) {
 
 func TestATokenIsRenewedBeforeItExpires(t *testing.T) {
 	c := newCloud(t, &hub.Hub{})
-	d := c.device("", `tokenLife = "5s"`).start()
+	d := c.device("", `tokenLife = "8s"`).start()
 	file := filepath.Join(d.dir, "ran")
-	c.desireDoc("long", map[string]any{"id": "long", "steps": []any{map[string]any{"name": "long", "command": map[string]any{"shell": "sleep 5; echo ran >>" + file}}}})
+	c.desireDoc("long", map[string]any{"id": "long", "steps": []any{map[string]any{"name": "long", "command": map[string]any{"shell": "sleep 8; echo ran >>" + file}}}})
 	c.await("long", executor.Succeeded)
 	if n := c.Connects("gw-1"); n < 2 || len(c.Drops()) > 0 {
 		t.Errorf("connected %d times, was dropped for %q, want twice and never", n, c.Drops())
