@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/ratchetd/ratchet/scripts/fakeaws/jobs"
 )
 
 // A defect is one of AWS's reference client that a document brings out: what
