@@ -18,12 +18,18 @@ import (
 const Running = "/proc/self/exe"
 
 // Old is where a binary's predecessor lies while the new one may be taken back.
-func Old(path string) string { return path + ".old" }
+func Old(path string) string { return hidden(path, ".old") }
 
 // Trial is the file that stands beside a binary which has yet to prove itself.
 // While it is there the service manager's scripts count in it how often the
 // binary was started, and put Old back after the third time.
-func Trial(path string) string { return path + ".trial" }
+func Trial(path string) string { return hidden(path, ".trial") }
+
+// hidden is a name beside path that nobody else gives to a file of his own.
+func hidden(path, end string) string {
+	dir, base := filepath.Split(path)
+	return dir + "." + base + end
+}
 
 // Digest is the sha256 of a file, in lower-case hex.
 func Digest(path string) (string, error) {
@@ -114,10 +120,7 @@ func (c Candidate) Vouch() error {
 }
 
 // Staged is where Stage leaves what it has vouched for, to take target's place.
-func Staged(target string) string {
-	dir, base := filepath.Split(target)
-	return dir + "." + base + ".new"
-}
+func Staged(target string) string { return hidden(target, ".new") }
 
 // Stage is Vouch by selfupdate, which holds all of the candidate in memory
 // (Need tells how much that takes) and writes it to Staged(target). It does

@@ -147,7 +147,7 @@ func TestOnlyASignedAgentIsInstalledWhereThereAreKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	left := map[uint64][]string{0: {"ratchetd.old", "ratchetd.trial"}, 1 << 30: {".ratchetd.ratchet-part", "ratchetd.old", "ratchetd.trial"}}
+	left := map[uint64][]string{0: {".ratchetd.old", ".ratchetd.trial"}, 1 << 30: {".ratchetd.old", ".ratchetd.ratchet-part", ".ratchetd.trial"}}
 	for _, free := range []uint64{0, 1 << 30} {
 		u := newUpdatable(t)
 		u.kind.Keys = []string{public.String()}
@@ -213,18 +213,18 @@ func TestTheOldAgentStaysBesideTheNewOneUntilItIsForgotten(t *testing.T) {
 	u := newUpdatable(t)
 	a := u.job(u.next, "")
 	u.anew(a)
-	u.holds(u.next, "ratchetd.old", "ratchetd.trial")
+	u.holds(u.next, ".ratchetd.old", ".ratchetd.trial")
 	wantError(t, u.kind.Confirm(t.Context(), a.task()), "the agent that runs is not version")
 	u.runs(u.next)
 	if err := a.run(t.Context(), u.kind); err != nil {
 		t.Fatal(err)
 	}
-	u.holds(u.next, "ratchetd.old", "ratchetd.trial")
+	u.holds(u.next, ".ratchetd.old", ".ratchetd.trial")
 	for range 2 {
 		if err := u.kind.Confirm(t.Context(), a.task()); err != nil {
 			t.Fatal(err)
 		}
-		u.holds(u.next, "ratchetd.old")
+		u.holds(u.next, ".ratchetd.old")
 	}
 	for range 2 {
 		if err := u.kind.Forget(); err != nil {

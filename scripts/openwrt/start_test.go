@@ -26,6 +26,11 @@ func put(t *testing.T, path, text string) {
 	}
 }
 
+// hidden is a name beside path, as package updater gives them.
+func hidden(path, end string) string {
+	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+end)
+}
+
 // starts runs the script so often and tells what it started, and what is left.
 func starts(t *testing.T, shell []string, path string, times int) string {
 	t.Helper()
@@ -44,7 +49,7 @@ func starts(t *testing.T, shell []string, path string, times int) string {
 		}
 		said = append(said, name)
 	}
-	files, err := filepath.Glob(path + "*")
+	files, err := os.ReadDir(filepath.Dir(path))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,10 +84,10 @@ func takenBack(t *testing.T, shell []string) {
 		path := filepath.Join(t.TempDir(), "ratchetd")
 		binary(t, path, c.now)
 		if c.old != "" {
-			binary(t, path+".old", c.old)
+			binary(t, hidden(path, ".old"), c.old)
 		}
 		if c.trial != "" {
-			put(t, path+".trial", strings.TrimPrefix(c.trial, "-"))
+			put(t, hidden(path, ".trial"), strings.TrimPrefix(c.trial, "-"))
 		}
 		if got := starts(t, shell, path, c.times); got != c.want {
 			t.Errorf("%s: got %s, want %s", c.name, got, c.want)

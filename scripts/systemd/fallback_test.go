@@ -29,6 +29,7 @@ func read(path string) string {
 }
 
 func TestAServiceThatFailedIsStartedAgainAndOneOnTrialIsTakenBack(t *testing.T) {
+	beside := func(path, end string) string { return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+end) }
 	for _, c := range []struct {
 		name  string
 		files map[string]string
@@ -42,7 +43,11 @@ func TestAServiceThatFailedIsStartedAgainAndOneOnTrialIsTakenBack(t *testing.T) 
 		dir := t.TempDir()
 		path := filepath.Join(dir, "ratchetd")
 		for end, text := range c.files {
-			put(t, path+end, text)
+			to := path
+			if end != "" {
+				to = beside(path, end)
+			}
+			put(t, to, text)
 		}
 		put(t, filepath.Join(dir, "systemctl"), "#!/bin/sh\necho \"$@\" >>"+dir+"/asked\n")
 		cmd := exec.Command("./ratchetd-fallback", path)
@@ -50,7 +55,7 @@ func TestAServiceThatFailedIsStartedAgainAndOneOnTrialIsTakenBack(t *testing.T) 
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("%s: %v: %s", c.name, err, out)
 		}
-		if got := strings.Join([]string{read(path), read(path + ".old"), read(path + ".trial")}, " "); got != c.want {
+		if got := strings.Join([]string{read(path), read(beside(path, ".old")), read(beside(path, ".trial"))}, " "); got != c.want {
 			t.Errorf("%s: got %s, want %s", c.name, got, c.want)
 		}
 		want := "reset-failed ratchetd.service\n--no-block start ratchetd.service\n"
