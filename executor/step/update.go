@@ -203,7 +203,9 @@ func (u *updating) say() (err error) {
 }
 
 // fellBack tells whether the service manager has put the old binary back.
-func (u *updating) fellBack() bool { return u.state.Armed && !exists(updater.Old(u.path)) }
+func (u *updating) fellBack() bool {
+	return u.state.Armed && u.running == u.state.From.SHA256 && !exists(updater.Old(u.path))
+}
 
 func (u *updating) notStarted() error {
 	return fmt.Errorf("version %s did not start three times, so the service manager has put %s back: run the new binary by hand to see why",
