@@ -61,23 +61,25 @@ func (b *Board) variables(path string) map[string]string {
 	return values
 }
 
-// rootDevice is the device of the root file system, which on a board with two
-// slots tells in which of them it runs.
+// rootDevice is what is known of the device of the root file system, which on a
+// board with two slots tells in which of them it runs: what is mounted, and what
+// the boot loader has asked for.
 func (b *Board) rootDevice() string {
-	device := ""
+	var known names
 	for line := range strings.Lines(b.text("/proc/self/mountinfo")) {
 		f := strings.Fields(line)
-		if dash := slices.Index(f, "-"); len(f) > 4 && f[4] == "/" && dash > 0 && dash+2 < len(f) {
-			device = f[dash+2]
+		dash := slices.Index(f, "-")
+		if len(f) < 5 || f[4] != "/" || dash < 0 || dash+2 >= len(f) {
+			continue
 		}
-	}
-	if strings.HasPrefix(device, "/dev/") && device != "/dev/root" {
-		return device
+		if device := f[dash+2]; strings.HasPrefix(device, "/dev/") && device != "/dev/root" {
+			known = names{}.add(device) // the last one hides those before
+		}
 	}
 	for word := range strings.FieldsSeq(b.text("/proc/cmdline")) {
 		if root, ok := strings.CutPrefix(word, "root="); ok {
-			return root
+			known = known.add(root)
 		}
 	}
-	return ""
+	return strings.Join(known, " ")
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -13,9 +14,11 @@ import (
 	"time"
 )
 
+// raucConf are where RAUC looks for its configuration.
+var raucConf = []string{"/etc/rauc/system.conf", "/run/rauc/system.conf", "/usr/lib/rauc/system.conf"}
+
 func (b *Board) hasRAUC() bool {
-	return b.program("rauc") != "" && slices.ContainsFunc(
-		[]string{"/etc/rauc/system.conf", "/run/rauc/system.conf", "/usr/lib/rauc/system.conf"}, b.has)
+	return b.program("rauc") != "" && slices.ContainsFunc(raucConf, b.has)
 }
 
 // raucStatus is of what rauc says as JSON what is needed here.
@@ -73,7 +76,9 @@ func (b *Board) rauc(ctx context.Context) (*Backend, error) {
 		Name: "rauc", Slots: len(s.others()) > 0, Why: "RAUC's system.conf has one slot that can be booted",
 		State: b.raucSystem,
 		Test: func(ctx context.Context, i Image) error {
-			_, err := b.ask(ctx, rauc, "info", i.Path)
+			// Without the file it would know no keyring: older ones look at one place.
+			conf := raucConf[slices.IndexFunc(raucConf, b.has)]
+			_, err := b.ask(ctx, rauc, "-c", filepath.Join(b.Root, conf), "info", i.Path)
 			return err
 		},
 		Install: b.raucInstall,
@@ -112,12 +117,7 @@ var raucPercent = regexp.MustCompile(`^\s*(\d{1,3})%`)
 // how it ended nobody has heard.
 func (b *Board) raucInstall(ctx context.Context, i Image, progress func(float64)) error {
 	for {
-		_, err := b.do(ctx, Call{Argv: []string{b.program("rauc"), "install", i.Path}, Line: func(line string) {
-			if m := raucPercent.FindStringSubmatch(line); m != nil {
-				percent, _ := strconv.Atoi(m[1])
-				progress(float64(percent) / 100)
-			}
-		}})
+		err := b.raucOnce(ctx, i, progress)
 		if err == nil || !strings.Contains(err.Error(), "Already processing") {
 			return err
 		}
@@ -127,6 +127,23 @@ func (b *Board) raucInstall(ctx context.Context, i Image, progress func(float64)
 		case <-time.After(2 * time.Second):
 		}
 	}
+}
+
+func (b *Board) raucOnce(ctx context.Context, i Image, progress func(float64)) error {
+	why := ""
+	_, err := b.do(ctx, Call{Argv: []string{b.program("rauc"), "install", i.Path}, Line: func(line string) {
+		if m := raucPercent.FindStringSubmatch(line); m != nil {
+			percent, _ := strconv.Atoi(m[1])
+			progress(float64(percent) / 100)
+		}
+		if text, ok := strings.CutPrefix(line, "LastError: "); ok {
+			why = text
+		}
+	}})
+	if err != nil && why != "" {
+		err = fmt.Errorf("rauc: %s", why)
+	}
+	return err
 }
 
 // raucRollback marks what is in the other slots bad when this is the one to

@@ -3,6 +3,7 @@ package updater
 import (
 	"context"
 	"errors"
+	"fmt"
 	"regexp"
 	"slices"
 	"strconv"
@@ -18,13 +19,12 @@ func (b *Board) hasSWUpdate() bool {
 // says which software selection and which keys it takes. Going back is the
 // boot loader's work, which U-Boot can be asked to do.
 func (b *Board) swupdate(ctx context.Context) (*Backend, error) {
-	client, env := b.program("swupdate-client"), uboot{b}
+	env := uboot{b}
 	back := &Backend{
 		Name: "swupdate", Streams: true, Why: "SWUpdate has no U-Boot environment with bootlimit and altbootcmd here",
 		State: b.swupdateSystem, Install: b.swupdateInstall,
 		Test: func(ctx context.Context, i Image) error {
-			_, err := b.ask(ctx, client, "-v", "-d", i.Path)
-			return err
+			return b.swupdateClient(ctx, Call{Argv: []string{"-v", "-d", i.Path}}, nil)
 		},
 	}
 	if !env.there() {
@@ -59,20 +59,37 @@ func (b *Board) swupdateSystem(context.Context) (System, error) {
 	return s, nil
 }
 
-var swupdatePercent = regexp.MustCompile(`\b(\d{1,3})%`)
+var (
+	swupdatePercent = regexp.MustCompile(`\b(\d{1,3})%`)
+	swupdateError   = regexp.MustCompile(`^Status: 4 message: (?:ERROR : )?(.+)`)
+)
+
+// swupdateClient runs the client, which tells by the way why the service fails.
+func (b *Board) swupdateClient(ctx context.Context, c Call, progress func(float64)) error {
+	why := ""
+	c.Argv = append([]string{b.program("swupdate-client")}, c.Argv...)
+	c.Line = func(line string) {
+		if m := swupdateError.FindStringSubmatch(line); m != nil && why == "" {
+			why = m[1] // those that follow only pass it on
+		}
+		if m := swupdatePercent.FindStringSubmatch(line); m != nil && progress != nil {
+			percent, _ := strconv.Atoi(m[1])
+			progress(float64(percent) / 100)
+		}
+	}
+	_, err := b.do(ctx, c)
+	if err != nil && why != "" {
+		err = fmt.Errorf("%w (%s)", err, why)
+	}
+	return err
+}
 
 func (b *Board) swupdateInstall(ctx context.Context, i Image, progress func(float64)) error {
 	path := i.Path
 	if path == "" {
 		path = "-"
 	}
-	_, err := b.do(ctx, Call{Argv: []string{b.program("swupdate-client"), "-v", path}, Stdin: i.Stream, Line: func(line string) {
-		if m := swupdatePercent.FindStringSubmatch(line); m != nil {
-			percent, _ := strconv.Atoi(m[1])
-			progress(float64(percent) / 100)
-		}
-	}})
-	return err
+	return b.swupdateClient(ctx, Call{Argv: []string{"-v", path}, Stdin: i.Stream}, progress)
 }
 
 // swupdateRollback cannot disarm what was installed and not booted yet: which
@@ -86,10 +103,13 @@ func (b *Board) swupdateRollback(ctx context.Context, slot string) error {
 	if err != nil {
 		return err
 	}
-	count, _ := strconv.Atoi(now["bootcount"])
-	limit, _ := strconv.Atoi(now["bootlimit"])
-	if now["ustate"] == "1" && count <= limit {
-		return errors.New("SWUpdate has armed the other slot and cannot be asked to disarm it: the next boot is of the new system")
+	const installed, failed = "1", "3" // as SWUpdate numbers its states
+	trial, counts := now["upgrade_available"]
+	switch {
+	case now["ustate"] != installed:
+		return nil
+	case counts && trial != "1": // the boot loader has gone back by itself
+		return env.set(ctx, map[string]string{"ustate": failed})
 	}
-	return nil
+	return errors.New("SWUpdate has armed the other slot and cannot be asked to disarm it: the next boot is of the new system")
 }

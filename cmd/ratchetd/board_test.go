@@ -20,7 +20,6 @@ type board struct {
 	dir   string // of its files
 	etc   string // of the device's configuration
 	tools string // where fw_printenv and fw_setenv are
-	boots int
 }
 
 var errBricked = errors.New("bricked: the slot that is booted does not run, and U-Boot tries no other")
@@ -108,7 +107,6 @@ func (b *board) boot() error {
 		}
 		version, is := b.slot(env["boot_slot"])
 		if is == "good" || is == "deaf" {
-			b.boots++
 			return errors.Join(os.WriteFile(b.path("cmdline"), []byte("quiet ratchet.slot="+env["boot_slot"]), 0o644),
 				os.WriteFile(b.path("version"), []byte(version+"\n"), 0o644), os.WriteFile(b.path("is"), []byte(is), 0o644))
 		}
@@ -145,15 +143,15 @@ func (b *board) slot(name string) (version, is string) {
 	return strings.TrimPrefix(first, "version "), is
 }
 
-// end kills what a power cut would: all that the agent has started.
-func (b *board) end() {
+// endJob kills what a power cut would: all that the agent has started for a job.
+func endJob(id string) {
 	for alive := true; alive; {
 		alive = false
 		dirs, _ := filepath.Glob("/proc/[0-9]*/environ")
 		for _, file := range dirs {
 			env, err := os.ReadFile(file)
 			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(file)))
-			if err == nil && bytes.Contains(env, []byte("RATCHET_JOB="+filepath.Base(b.dir)+"\x00")) && !zombie(pid) {
+			if err == nil && bytes.Contains(env, []byte("RATCHET_JOB="+id+"\x00")) && !zombie(pid) {
 				alive = true
 				_ = syscall.Kill(pid, syscall.SIGKILL)
 			}

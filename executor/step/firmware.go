@@ -166,10 +166,14 @@ func (s *flashing) rebooted() bool { return s.state.Phase == booting && s.state.
 // isNew tells whether the system that runs is the one that this step has
 // written, as far as the board can say.
 func (s *flashing) isNew(now updater.System) bool {
-	if now.Slot != "" && s.state.From.Slot != "" {
-		return now.Slot != s.state.From.Slot
+	known := now.Slot != "" && s.state.From.Slot != ""
+	switch {
+	case known && now.Slot != s.state.From.Slot:
+		return true
+	case !now.Is(s.with.Version):
+		return false
 	}
-	return now.Is(s.with.Version) && (s.rebooted() || !s.state.From.Is(s.with.Version))
+	return !s.state.From.Is(s.with.Version) || !known && s.rebooted()
 }
 
 // images is where the image lies meanwhile: on OpenWrt in RAM, for sysupgrade
