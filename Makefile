@@ -3,7 +3,8 @@
 GO         ?= go
 FUZZTIME   ?= 20s
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
-DEBS        = mosquitto mosquitto-clients minisign jq qemu-user-static xz-utils shellcheck busybox
+DEBS        = mosquitto mosquitto-clients minisign jq qemu-user-static xz-utils shellcheck busybox \
+	rauc rauc-service swupdate libubootenv-tool dbus squashfs-tools cpio openssl
 SUDO        = $(if $(filter 0,$(shell id -u)),,sudo)
 
 # Without VERSION a program tells the version that Go noted in it.
@@ -29,7 +30,8 @@ check: budget
 	@if command -v shellcheck >/dev/null; then shellcheck $(SHELL_SCRIPTS); \
 		else echo "shellcheck is not installed: make deps"; fi
 
-SHELL_SCRIPTS = .ci/run scripts/openwrt/ratchetd-start scripts/systemd/ratchetd-fallback $(shell git ls-files '*.sh')
+SHELL_SCRIPTS = .ci/run scripts/openwrt/ratchetd-start scripts/systemd/ratchetd-fallback scripts/firmware/uboot \
+	executor/step/testdata/firmware/board updater/testdata/bin/* $(shell git ls-files '*.sh')
 
 budget:
 	$(GO) run ./scripts/budget
@@ -70,7 +72,7 @@ bench: build
 # Sessions with mosquitto, and the same code on other processors: big-endian
 # 32 bit, little-endian 32 bit, and the one that most boards have.
 e2e: e2e-mips e2e-mipsle e2e-armv7
-	RATCHET_E2E=1 $(GO) test ./cmd/... ./scripts/mosquitto -run E2E -count=1 -timeout 20m
+	RATCHET_E2E=1 $(GO) test ./cmd/... ./executor/step ./scripts/mosquitto -run E2E -count=1 -timeout 20m
 
 QEMU_mips   = qemu-mips-static
 QEMU_mipsle = qemu-mipsel-static
