@@ -42,6 +42,7 @@ type Agent struct {
 	link           *link
 	alerts         *alerts
 	renewals       renewals
+	defended       defended
 	failing        bool // the last commit failed; the work loop's own
 	fetchedForRoom atomic.Pointer[time.Time]
 	custom         telemetry.Custom
@@ -100,6 +101,7 @@ func (a *Agent) Run(ctx context.Context, hup <-chan os.Signal) error {
 	work.Go(func() error { return a.work(workCtx) })
 	work.Go(func() error { return a.watchHealth(workCtx) })
 	work.Go(func() error { return a.watchFacts(workCtx) })
+	work.Go(func() error { return a.watchSockets(workCtx) })
 	work.Go(func() error { return a.watchCertificate(workCtx) })
 	work.Go(func() error { return a.listen(workCtx) })
 	work.Go(func() error { return a.reload(workCtx, hup) })

@@ -55,6 +55,7 @@ type AWS struct {
 	Handlers string   `toml:"handlers"`          // the folder of job handlers
 	Replies  bool     `toml:"replies"`           // subscribe to accepted and rejected, which come in any case
 	Defender Duration `toml:"defender,omitzero"` // how often Device Defender gets metrics; 0: never
+	Metrics  []string `toml:"metrics"`           // which custom metrics, that the account has declared
 }
 
 // Policy is what jobs may do on this device.
@@ -118,7 +119,7 @@ func defaults(dir string) *Config {
 	return &Config{
 		State:     defaultState(dir),
 		Link:      Link{Dialect: "plain", Root: "ratchet/v1", Spread: Duration(5 * time.Second)},
-		AWS:       AWS{Handlers: filepath.Join(dir, "handlers"), Replies: true},
+		AWS:       AWS{Handlers: filepath.Join(dir, "handlers"), Replies: true, Metrics: []string{}},
 		Policy:    Policy{Allow: []string{"*"}, Reboot: []string{"reboot"}},
 		Telemetry: Telemetry{Every: Duration(30 * time.Second), Publish: Duration(5 * time.Minute), QoS: 1, Spill: unset},
 		dir:       dir,

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/url"
 	"os"
 	"path"
@@ -84,6 +85,11 @@ func (l *Link) validate() error {
 var thingName = regexp.MustCompile(`^[A-Za-z0-9:_-]{1,128}$`)
 
 func (a *AWS) validate() error {
+	for _, m := range a.Metrics {
+		if numbers[m] == nil {
+			return fmt.Errorf("aws.metrics: %q: want some of %s", m, strings.Join(slices.Sorted(maps.Keys(numbers)), ", "))
+		}
+	}
 	if a.Defender != 0 && a.Defender < Duration(5*time.Minute) {
 		return errors.New("aws.defender: want 5m or more: Device Defender refuses reports that come sooner")
 	}

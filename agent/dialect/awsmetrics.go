@@ -4,38 +4,17 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+
+	"github.com/ratchetd/ratchet/telemetry"
 )
 
 // Metrics is one report for Device Defender: what its service knows by name,
 // and numbers that the account must have declared as custom metrics.
 type Metrics struct {
-	ID      int64 // must rise
-	Traffic *Traffic
-	TCP     []Port
-	UDP     []Port
-	Open    []Established
+	ID      int64              // must rise
+	Traffic *telemetry.Traffic // since the last report that was accepted
+	Sockets telemetry.Sockets
 	Numbers map[string]float64
-}
-
-// Traffic is what went over the network since the last report that was accepted.
-type Traffic struct {
-	BytesIn    uint64 `json:"bytes_in"`
-	BytesOut   uint64 `json:"bytes_out"`
-	PacketsIn  uint64 `json:"packets_in"`
-	PacketsOut uint64 `json:"packets_out"`
-}
-
-// Port is one at which the device listens.
-type Port struct {
-	Interface string `json:"interface,omitempty"`
-	Port      int    `json:"port"`
-}
-
-// Established is one TCP connection.
-type Established struct {
-	Interface string `json:"local_interface,omitempty"`
-	Port      int    `json:"local_port"`
-	Remote    string `json:"remote_addr"`
 }
 
 // Defended is Device Defender's answer to a report.
@@ -50,30 +29,45 @@ const maxListed = 50
 // MarshalJSON implements json.Marshaler: the report with the long names.
 func (m Metrics) MarshalJSON() ([]byte, error) {
 	metrics := map[string]any{
-		"listening_tcp_ports": map[string]any{"ports": listed(m.TCP), "total": len(m.TCP)},
-		"listening_udp_ports": map[string]any{"ports": listed(m.UDP), "total": len(m.UDP)},
-		"tcp_connections": map[string]any{"established_connections": map[string]any{
-			"connections": listed(m.Open), "total": len(m.Open)}},
+		"listening_tcp_ports": awsPorts(m.Sockets.TCP), "listening_udp_ports": awsPorts(m.Sockets.UDP),
+		"tcp_connections": map[string]any{"established_connections": awsConnections(m.Sockets.Established)},
 	}
-	if m.Traffic != nil {
-		metrics["network_stats"] = m.Traffic
+	if t := m.Traffic; t != nil {
+		metrics["network_stats"] = map[string]uint64{"bytes_in": t.BytesIn, "bytes_out": t.BytesOut, "packets_in": t.PacketsIn, "packets_out": t.PacketsOut}
 	}
 	report := map[string]any{"header": map[string]any{"report_id": m.ID, "version": "1.0"}, "metrics": metrics}
-	custom := map[string]any{}
-	for name, n := range m.Numbers {
-		custom[name] = []map[string]float64{{"number": n}}
-	}
-	if len(custom) > 0 {
+	if len(m.Numbers) > 0 {
+		custom := map[string]any{}
+		for name, n := range m.Numbers {
+			custom[name] = []map[string]float64{{"number": n}}
+		}
 		report["custom_metrics"] = custom
 	}
 	return json.Marshal(report)
 }
 
-func listed[T any](list []T) []T {
-	if list == nil {
-		return []T{}
+func awsPorts(sockets []telemetry.Socket) map[string]any {
+	ports := []map[string]any{}
+	for _, s := range sockets[:min(len(sockets), maxListed)] {
+		ports = append(ports, withInterface(map[string]any{"port": s.Port}, "interface", s))
 	}
-	return list[:min(len(list), maxListed)]
+	return map[string]any{"ports": ports, "total": len(sockets)}
+}
+
+func awsConnections(sockets []telemetry.Socket) map[string]any {
+	list := []map[string]any{}
+	for _, s := range sockets[:min(len(sockets), maxListed)] {
+		list = append(list, withInterface(map[string]any{"local_port": s.Port, "remote_addr": s.Remote}, "local_interface", s))
+	}
+	return map[string]any{"connections": list, "total": len(sockets)}
+}
+
+// withInterface adds the interface, where there is one.
+func withInterface(m map[string]any, as string, s telemetry.Socket) map[string]any {
+	if s.Interface != "" {
+		m[as] = s.Interface
+	}
+	return m
 }
 
 func (d AWS) receiveDefender(m Message) []Event {

@@ -1,0 +1,65 @@
+package agent
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/ratchetd/ratchet/telemetry"
+)
+
+func TestDeviceDefenderGetsTrafficOnceAndCustomMetrics(t *testing.T) {
+	s, d := newAWS(t, "[aws]\ndefender = \"5m\"\nmetrics = [\"cpu_usage\", \"memory_usage\", \"uptime\"]\n")
+	s.Minute = time.Second / 5 / 5
+	d.start()
+	until(t, "it is connected, and has felt the board", func() bool { return d.link.quiet() && d.health.Load() != nil })
+	report := func() {
+		t.Helper()
+		if err := d.defend(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	report()
+	until(t, "the first is accepted", func() bool { return len(s.Reports("gw-1")) == 1 })
+	until(t, "it is known here", func() bool {
+		d.defended.mu.Lock()
+		defer d.defended.mu.Unlock()
+		return d.defended.accepted == d.defended.sent
+	})
+	d.defended.mu.Lock()
+	before := d.defended.accepted
+	d.defended.mu.Unlock()
+	report() // too soon: what it holds is in the next one
+	until(t, "the second is refused", func() bool {
+		d.defended.mu.Lock()
+		defer d.defended.mu.Unlock()
+		return d.defended.why != ""
+	})
+	time.Sleep(5 * s.Minute)
+	report()
+	until(t, "the third is accepted", func() bool { return len(s.Reports("gw-1")) == 2 })
+	d.defended.mu.Lock()
+	want := d.defended.sent.Since(before)
+	d.defended.mu.Unlock()
+	var got telemetry.Traffic
+	r := s.Reports("gw-1")[1]
+	names := map[string]*uint64{"bytes_in": &got.BytesIn, "bytes_out": &got.BytesOut, "packets_in": &got.PacketsIn, "packets_out": &got.PacketsOut}
+	var told map[string]uint64
+	if err := json.Unmarshal(r.Metrics["network_stats"], &told); err != nil {
+		t.Fatal(err)
+	}
+	for name, to := range names {
+		*to = told[name]
+	}
+	if got != want {
+		t.Errorf("got %+v, want %+v: all since the last that was accepted", got, want)
+	}
+	if n := r.Custom["memory_usage"]; len(n) != 1 || n[0].Number == nil || *n[0].Number <= 0 {
+		t.Errorf("got %+v, want the memory in use", r.Custom)
+	}
+	for _, name := range []string{"listening_tcp_ports", "listening_udp_ports", "tcp_connections"} {
+		if len(r.Metrics[name]) == 0 {
+			t.Errorf("got no %s in %v", name, r.Metrics)
+		}
+	}
+}
