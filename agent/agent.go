@@ -52,6 +52,7 @@ type Agent struct {
 	stop           context.CancelCauseFunc // ends Run
 	backlog        *backlog
 	lastBoot       *telemetry.Boot
+	schedules      *schedules
 }
 
 // A Journal is what of the store must be durable before anything follows from
@@ -74,6 +75,7 @@ func New(c *Config, path string, log *slog.Logger) (*Agent, error) {
 	a.config.Store(c)
 	a.groups = step.Groups{Dir: runtimeDir(c.State), Boot: a.boot}
 	a.alerts = &alerts{agent: a}
+	a.schedules = newSchedules(a)
 	a.custom.Dir, a.custom.Log = filepath.Join(c.dir, "facts.d"), log
 	return a, nil
 }
@@ -100,6 +102,7 @@ func (a *Agent) Run(ctx context.Context, hup <-chan os.Signal) error {
 	work, workCtx := errgroup.WithContext(ctx)
 	work.Go(func() error { return a.work(workCtx) })
 	work.Go(func() error { return a.watchHealth(workCtx) })
+	work.Go(func() error { return a.schedules.run(workCtx) })
 	work.Go(func() error { return a.watchFacts(workCtx) })
 	work.Go(func() error { return a.watchSockets(workCtx) })
 	work.Go(func() error { return a.watchCertificate(workCtx) })
@@ -156,7 +159,9 @@ func (a *Agent) open() error {
 		return err
 	}
 	for _, r := range unfinished {
-		a.queue.add(r, false)
+		if !recurs(r) {
+			a.queue.add(r, false)
+		}
 	}
 	a.sweep(unfinished)
 	a.forgetOld(unfinished)

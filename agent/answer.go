@@ -16,15 +16,16 @@ import (
 
 // Status is how the agent is, for the local socket.
 type Status struct {
-	Device  string              `json:"device"`
-	Agent   string              `json:"agent"`
-	Uptime  int64               `json:"uptime"` // of the agent, in seconds
-	Link    LinkStatus          `json:"link"`
-	Journal JournalStatus       `json:"journal"`
-	Clock   ClockStatus         `json:"clock"`
-	Jobs    []dialect.JobStatus `json:"jobs,omitempty"` // unfinished ones
-	Alerts  []dialect.Alert     `json:"alerts,omitempty"`
-	Health  *telemetry.Sample   `json:"health,omitempty"`
+	Device    string              `json:"device"`
+	Agent     string              `json:"agent"`
+	Uptime    int64               `json:"uptime"` // of the agent, in seconds
+	Link      LinkStatus          `json:"link"`
+	Journal   JournalStatus       `json:"journal"`
+	Clock     ClockStatus         `json:"clock"`
+	Jobs      []dialect.JobStatus `json:"jobs,omitempty"` // unfinished ones
+	Schedules []ScheduleStatus    `json:"schedules,omitempty"`
+	Alerts    []dialect.Alert     `json:"alerts,omitempty"`
+	Health    *telemetry.Sample   `json:"health,omitempty"`
 }
 
 // LinkStatus is how the connection to the broker is.
@@ -90,10 +91,10 @@ func (a *Agent) status() Status {
 	used, bound := a.db.Room()
 	s := Status{
 		Device: c.Device, Agent: Version(), Uptime: int64(time.Since(a.started).Seconds()),
-		Link:    a.link.status(),
-		Journal: JournalStatus{Used: used, Bound: bound, Broken: a.db.Broken()},
-		Clock:   ClockStatus{Sane: a.clock.sane(), Floor: stampOf(a.clock.floor())},
-		Alerts:  a.alerts.list(), Health: a.health.Load(),
+		Link:      a.link.status(),
+		Journal:   JournalStatus{Used: used, Bound: bound, Broken: a.db.Broken()},
+		Clock:     ClockStatus{Sane: a.clock.sane(), Floor: stampOf(a.clock.floor())},
+		Schedules: a.schedules.status(), Alerts: a.alerts.list(), Health: a.health.Load(),
 	}
 	s.Link.Broker = c.Link.Broker
 	if records, err := a.db.Unfinished(); err == nil {

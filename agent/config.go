@@ -18,16 +18,17 @@ import (
 // Config is what the owner of the device says in ratchet.toml and conf.d. The
 // zero value of a list or text means that it was not set.
 type Config struct {
-	Device    string    `toml:"device"`
-	Groups    []string  `toml:"groups,omitempty"`
-	State     string    `toml:"state"` // directory of the journal and undo data
-	Tags      Values    `toml:"tags,omitempty"`
-	Vars      Values    `toml:"vars,omitempty"`
-	Link      Link      `toml:"link"`
-	AWS       AWS       `toml:"aws"`
-	Policy    Policy    `toml:"policy"`
-	Telemetry Telemetry `toml:"telemetry"`
-	Facts     Facts     `toml:"facts"`
+	Device    string     `toml:"device"`
+	Groups    []string   `toml:"groups,omitempty"`
+	State     string     `toml:"state"` // directory of the journal and undo data
+	Tags      Values     `toml:"tags,omitempty"`
+	Vars      Values     `toml:"vars,omitempty"`
+	Link      Link       `toml:"link"`
+	AWS       AWS        `toml:"aws"`
+	Policy    Policy     `toml:"policy"`
+	Telemetry Telemetry  `toml:"telemetry"`
+	Facts     Facts      `toml:"facts"`
+	Schedules []Schedule `toml:"schedule,omitempty"`
 
 	dir      string   // of ratchet.toml
 	ownKeys  []string // policy.keys as ratchet.toml has them

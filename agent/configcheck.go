@@ -26,7 +26,7 @@ var packageName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9+._-]{0,127}$`)
 // validate holds the whole configuration against the rules; the error has one
 // line for each that is broken.
 func (c *Config) validate() error {
-	return errors.Join(c.validateNames(), c.Link.validate(), c.AWS.validate(), c.Policy.validate(), c.Telemetry.validate(), c.Facts.validate())
+	return errors.Join(c.validateNames(), c.Link.validate(), c.AWS.validate(), c.Policy.validate(), c.Telemetry.validate(), c.Facts.validate(), c.validateSchedules())
 }
 
 func (c *Config) validateNames() error {

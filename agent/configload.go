@@ -84,7 +84,11 @@ func (c *Config) readParts(d draft) error {
 
 // absolute lets paths be given relative to the configuration file.
 func (c *Config) absolute() {
-	for _, p := range []*string{&c.State, &c.Link.CA, &c.Link.Cert, &c.Link.Key, &c.Link.PasswordFile, &c.Link.SASKeyFile, &c.AWS.Handlers} {
+	paths := []*string{&c.State, &c.Link.CA, &c.Link.Cert, &c.Link.Key, &c.Link.PasswordFile, &c.Link.SASKeyFile, &c.AWS.Handlers}
+	for i := range c.Schedules {
+		paths = append(paths, &c.Schedules[i].Job)
+	}
+	for _, p := range paths {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(c.dir, *p)
 		}

@@ -26,7 +26,14 @@ func (c *Config) read(file string, text []byte, forbidden ...string) error {
 			err = errors.Join(err, readable(file, refuse(&meta, p, "it may stand in ratchet.toml only")))
 		}
 	}
-	return errors.Join(err, fill(file, &meta, table, reflect.ValueOf(c).Elem()))
+	into := reflect.ValueOf(c).Elem()
+	for name, p := range table {
+		if field, ok := fieldOf(into, name); ok && field.Kind() == reflect.Slice && field.Type().Elem().Kind() == reflect.Struct {
+			delete(table, name)
+			err = errors.Join(err, list(file, text, &meta, name, p, field))
+		}
+	}
+	return errors.Join(err, fill(file, &meta, table, into))
 }
 
 // fill decodes each key of a table by itself, so that all errors are found and

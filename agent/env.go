@@ -36,12 +36,10 @@ func (a *Agent) check(ctx context.Context, c json.RawMessage) error {
 	return a.checker().Check(ctx, c)
 }
 
-// prune bounds the history; what is forgotten is taken from the broker too.
+// prune bounds the history; what is forgotten is taken from the broker too, so
+// without a connection only that goes which nobody ever heard of.
 func (a *Agent) prune(seen map[string]bool) error {
-	if a.link.current() == nil {
-		return nil // whoever is forgotten could not be taken from the broker
-	}
-	forgotten, err := a.db.Prune(a.clock.stamp(), store.History{Seen: seen})
+	forgotten, err := a.db.Prune(a.clock.stamp(), store.History{Seen: seen, Quiet: a.link.current() == nil})
 	for _, id := range forgotten {
 		a.told.say(word{messages: a.dialect().Tell(dialect.Forgotten{ID: id})})
 	}

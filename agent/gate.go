@@ -12,6 +12,7 @@ import (
 	"github.com/robfig/cron/v3"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/telemetry"
 )
 
 // cronParser reads the five fields of cron, and no seconds. Its own time zones
@@ -62,12 +63,14 @@ func (a *Agent) notYet(r executor.Record) string {
 
 // spreadLeft is what is left of this device's share of the job's spread, from
 // its acceptance or, where the clock did not say when that was, from the start.
+// What a recurring job begins has the same share every time.
 func (a *Agent) spreadLeft(r executor.Record) time.Duration {
 	spread := time.Duration(r.Job.Spread)
 	if spread <= 0 {
 		return 0
 	}
-	delay := share(r.ID+"\n"+a.config.Load().Device, spread)
+	name, _ := firedAs(r.ID)
+	delay := share(name+"\n"+a.config.Load().Device, spread)
 	if r.Accepted.IsZero() {
 		return delay - time.Since(a.started)
 	}
@@ -114,7 +117,7 @@ func checkWindow(w *executor.Window) error {
 	if _, err := cronParser.Parse(w.Cron); err != nil {
 		return fmt.Errorf("window.cron: %w", err)
 	}
-	if _, err := time.LoadLocation(w.TZ); err != nil {
+	if _, err := telemetry.Zone(w.TZ); err != nil {
 		return fmt.Errorf("window.tz: %w", err)
 	}
 	return nil
@@ -133,11 +136,9 @@ func (a *Agent) outside(w *executor.Window) string {
 	if err != nil {
 		return "window.cron: " + err.Error()
 	}
-	zone := time.Local
-	if w.TZ != "" {
-		if zone, err = time.LoadLocation(w.TZ); err != nil {
-			return "window.tz: " + err.Error()
-		}
+	zone, err := telemetry.Zone(w.TZ)
+	if err != nil {
+		return "window.tz: " + err.Error()
 	}
 	now := a.clock.now().In(zone)
 	if opened := schedule.Next(now.Add(-time.Duration(w.Duration))); !opened.IsZero() && !opened.After(now) {

@@ -29,6 +29,7 @@ func (a *Agent) watchHealth(ctx context.Context) error {
 			s.Broker.DNSMillis = dns.millis(ctx, c.Link.Broker)
 		}
 		a.health.Store(&s)
+		a.schedules.heed()
 		if time.Since(kept) >= time.Duration(c.Telemetry.Publish)-time.Duration(c.Telemetry.Every)/2 {
 			kept = time.Now()
 			a.keep(s)

@@ -116,6 +116,9 @@ func (a *Agent) judge(ctx context.Context, o dialect.Offer) (executor.Record, er
 	if err := bounded(job, by); err != nil {
 		return executor.Record{}, err
 	}
+	if job.Schedule != "" && o.Key != "" {
+		return executor.Record{}, errors.New("schedule: this service hands out one job after another, and a recurring one would hold the others up: let the device's own configuration have it, as [[schedule]]")
+	}
 	if job.ID != o.ID {
 		return executor.Record{}, fmt.Errorf("id: is %q, but it was offered as %q", job.ID, o.ID)
 	}
@@ -192,8 +195,8 @@ func (a *Agent) expired(job executor.Job) error {
 
 // able tells whether this device can and may run every step.
 func (a *Agent) able(job executor.Job, by string) error {
-	if job.Schedule != "" {
-		return errors.New("schedule: this agent runs no recurring jobs")
+	if err := a.mayRecur(job); err != nil {
+		return err
 	}
 	if most := a.config.Load().Policy.MaxTime; most > 0 && time.Duration(job.Timeout) > time.Duration(most) {
 		return fmt.Errorf("timeout: policy.maxTime allows %s", time.Duration(most))
@@ -257,7 +260,11 @@ func (a *Agent) accept(r executor.Record, fromLink bool) error {
 	}
 	a.alerts.clear("no-room")
 	a.told.unrefuse(r.Key)
-	a.queue.add(r, fromLink)
+	if recurs(r) {
+		a.schedules.poke()
+	} else {
+		a.queue.add(r, fromLink)
+	}
 	a.told.wake()
 	return nil
 }
@@ -306,6 +313,7 @@ func (a *Agent) end(key, reason string) {
 	}
 	a.running.cancel(key, executor.Cancel{Reason: reason})
 	a.queue.poke()
+	a.schedules.poke()
 }
 
 // keyOf finds the Record that is meant by an id: the newest, where a service

@@ -34,4 +34,5 @@ func (a *Agent) reload(ctx context.Context, hup <-chan os.Signal) error {
 func (a *Agent) use(c *Config) {
 	a.config.Store(c)
 	a.link.restart()
+	a.schedules.poke()
 }

@@ -25,6 +25,9 @@ func ShowStatus(w io.Writer, v json.RawMessage) error {
 	fmt.Fprintf(t, "journal\t%s\t%d of %d KiB used\n", bar(float64(s.Journal.Used)/float64(max(s.Journal.Bound, 1))), s.Journal.Used>>10, s.Journal.Bound>>10)
 	fmt.Fprintf(t, "clock\t%s\t\n", map[bool]string{true: "sane", false: "not set yet"}[s.Clock.Sane])
 	showHealth(t, s)
+	for _, p := range s.Schedules {
+		fmt.Fprintf(t, "schedule\t%s\t%s\n", p.Name, scheduleWords(p))
+	}
 	for _, a := range s.Alerts {
 		fmt.Fprintf(t, "alert\t%s\t%s: %s\n", a.Name, a.Severity, a.Rule)
 	}
@@ -35,6 +38,20 @@ func ShowStatus(w io.Writer, v json.RawMessage) error {
 		fmt.Fprintln(t, "job\tnone\t")
 	}
 	return t.Flush()
+}
+
+func scheduleWords(s ScheduleStatus) string {
+	var words []string
+	if !s.Next.IsZero() {
+		words = append(words, "next at "+s.Next.Format(time.RFC3339))
+	}
+	if s.Last != "" {
+		words = append(words, fmt.Sprintf("last %s %s", s.Last, s.Was))
+	}
+	if s.Why != "" {
+		words = append(words, s.Why)
+	}
+	return strings.Join(words, "; ")
 }
 
 func linkWords(l LinkStatus) string {

@@ -41,6 +41,17 @@ func (db *DB) Set(name string, value []byte) error {
 	return nil
 }
 
+// SetSoon keeps a small value with the next commit, whatever that is of; until
+// then Get gives the old one. It is quick and touches no disk.
+func (db *DB) SetSoon(name string, value []byte) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if db.soon == nil {
+		db.soon = map[string][]byte{}
+	}
+	db.soon[name] = value
+}
+
 // Told remembers that the other side has the Record up to this rev. It is quick,
 // touches no disk, and is durable with the next commit.
 func (db *DB) Told(key string, rev uint64) {

@@ -22,6 +22,9 @@ type History struct {
 	Count int             // Records kept whole; 0: 100
 	Bytes int64           // what those may weigh; 0: a quarter of the database
 	Seen  map[string]bool // ids that a full subscribe brought; nil: there was none
+	// Quiet says that nobody can be told now: of the ids with a status that
+	// somebody holds none is forgotten.
+	Quiet bool
 }
 
 // over is a Record that is final, whole or already cut down to its line.
@@ -29,6 +32,7 @@ type over struct {
 	line
 	key         string
 	whole, told bool
+	heard       bool // somebody was told of it
 	bytes       int64
 }
 
@@ -100,7 +104,7 @@ func (db *DB) over() ([]over, error) {
 		}
 		return tx.Bucket(bucketIDs).ForEach(func(k, v []byte) error {
 			l, err := decodeLine(k, v)
-			all = append(all, over{line: l, key: string(k)})
+			all = append(all, over{line: l, key: string(k), heard: true})
 			return err
 		})
 	})
@@ -113,7 +117,7 @@ func (db *DB) whole(tx *bolt.Tx, key string) (over, error) {
 	value := past.Get(stateKey(key))
 	e, err := decodeEntry(key, value)
 	s, _ := db.standing(key)
-	o := over{line: e.line(), key: key, whole: true, told: s.told >= s.rev}
+	o := over{line: e.line(), key: key, whole: true, told: s.told >= s.rev, heard: s.told > 0}
 	o.bytes = int64(len(value))
 	for _, b := range []*bolt.Bucket{past, tx.Bucket(bucketTexts)} {
 		eachWith(b, partPrefix(key), func(_, v []byte) { o.bytes += int64(len(v)) })
@@ -133,7 +137,7 @@ func (h History) plan(all []over, now time.Time) (cut, forget []over) {
 		}
 		if name, ok := firing(o.ID); ok {
 			newer[name]++
-			keep = keep && newer[name] <= keptFirings
+			keep = keep && (newer[name] <= keptFirings || h.Quiet && o.heard)
 		}
 		switch {
 		case keep:
@@ -150,7 +154,7 @@ func (h History) plan(all []over, now time.Time) (cut, forget []over) {
 
 func (h History) mayForget(o over, newer map[string]int, now time.Time) bool {
 	if name, ok := firing(o.ID); ok {
-		return newer[name] > keptFirings
+		return newer[name] > keptFirings && !(h.Quiet && o.heard)
 	}
 	if h.Seen[o.ID] {
 		return false // its offer is still there, and would be judged as a new one

@@ -72,6 +72,7 @@ type DB struct {
 	jobs    map[string]standing // of the buckets jobs and past, by key
 	ids     int                 // ids that are known, those of firings aside
 	marks   map[string]uint64   // told marks that wait for a commit
+	soon    map[string][]byte   // small values that do
 	cancels map[string]int64    // of the bucket cancels
 	floor   int64               // the time floor, which waits for a commit too
 	fresh   bool                // New

@@ -19,7 +19,7 @@ import (
 // The caller holds db.write.
 func (db *DB) update(fn func(*bolt.Tx) error) error {
 	db.mu.Lock()
-	marks, floor := maps.Clone(db.marks), db.floor
+	marks, soon, floor := maps.Clone(db.marks), maps.Clone(db.soon), db.floor
 	db.mu.Unlock()
 	err := db.bolt.Update(func(tx *bolt.Tx) error {
 		if err := fn(tx); err != nil {
@@ -27,6 +27,11 @@ func (db *DB) update(fn func(*bolt.Tx) error) error {
 		}
 		for key, rev := range marks {
 			if err := putTold(tx, key, rev); err != nil {
+				return err
+			}
+		}
+		for name, value := range soon {
+			if err := put(tx.Bucket(bucketMarks), []byte(name), value); err != nil {
 				return err
 			}
 		}
@@ -39,6 +44,7 @@ func (db *DB) update(fn func(*bolt.Tx) error) error {
 	defer db.mu.Unlock()
 	db.commits++
 	maps.DeleteFunc(db.marks, func(key string, rev uint64) bool { return marks[key] == rev })
+	maps.DeleteFunc(db.soon, func(name string, value []byte) bool { return bytes.Equal(soon[name], value) })
 	return nil
 }
 

@@ -1,0 +1,104 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+)
+
+// list reads what stands in the file as [[name]], each time with other keys, and
+// adds it to those of earlier files; its type has a field At. The library tells the line of the last one
+// only, so lines are looked for here.
+func list(file string, text []byte, meta *toml.MetaData, name string, p toml.Primitive, to reflect.Value) error {
+	var tables []map[string]toml.Primitive
+	if err := meta.PrimitiveDecode(p, &tables); err != nil {
+		return readable(file, err)
+	}
+	places := placesOf(text, name)
+	var errs []error
+	for i, table := range tables {
+		at := places.of(i)
+		one := reflect.New(to.Type().Elem())
+		for _, key := range slices.Sorted(maps.Keys(table)) {
+			field, ok := fieldOf(one.Elem(), key)
+			if !ok {
+				errs = append(errs, fmt.Errorf("%s:%d: %s.%s: unknown key", file, at.line(key), name, key))
+			} else if err := meta.PrimitiveDecode(table[key], field.Addr().Interface()); err != nil {
+				errs = append(errs, fmt.Errorf("%s:%d: %s", file, at.line(key), unplaced(file, err)))
+			}
+		}
+		one.Elem().FieldByName("At").Set(reflect.ValueOf(place{file, at}))
+		to.Set(reflect.Append(to, one.Elem()))
+	}
+	return errors.Join(errs...)
+}
+
+// A place is where a part of the configuration stands.
+type place struct {
+	file  string
+	lines lines
+}
+
+// wrong says what is wrong with a key there.
+func (p place) wrong(key string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if p.file == "" {
+		return fmt.Errorf("%s: %w", key, err)
+	}
+	return fmt.Errorf("%s:%d: %s: %w", p.file, p.lines.line(key[strings.LastIndex(key, ".")+1:]), key, err)
+}
+
+// lines are those of the keys of one table; its own is that of "".
+type lines map[string]int
+
+func (l lines) line(key string) int {
+	if n, ok := l[key]; ok {
+		return n
+	}
+	return l[""]
+}
+
+type tableLines []lines
+
+func (t tableLines) of(i int) lines {
+	if i < len(t) {
+		return t[i]
+	}
+	return lines{}
+}
+
+var (
+	tomlHeader = regexp.MustCompile(`^\s*\[\[?\s*"?([^\]"]*?)"?\s*\]\]?\s*(#.*)?$`)
+	tomlKey    = regexp.MustCompile(`^\s*"?([A-Za-z0-9_-]+)"?\s*=`)
+)
+
+// placesOf finds the tables of that name, and their keys.
+func placesOf(text []byte, name string) tableLines {
+	var all tableLines
+	inside, n := false, 0
+	for line := range strings.Lines(string(text)) {
+		n++
+		if m := tomlHeader.FindStringSubmatch(strings.TrimRight(line, "\r\n")); m != nil {
+			if inside = m[1] == name; inside {
+				all = append(all, lines{"": n})
+			}
+		} else if m := tomlKey.FindStringSubmatch(line); m != nil && inside {
+			all[len(all)-1][m[1]] = n
+		}
+	}
+	return all
+}
+
+// unplaced is the error in words for people, without the library's line.
+func unplaced(file string, err error) string {
+	_, words, _ := strings.Cut(strings.TrimPrefix(readable(file, err).Error(), file+":"), ": ")
+	return words
+}

@@ -1,0 +1,87 @@
+package agent
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+
+	"github.com/ratchetd/ratchet/executor"
+)
+
+// Schedule is a job that the device begins by itself, again and again.
+type Schedule struct {
+	Name    string   `toml:"name"`
+	Cron    string   `toml:"cron"`              // five fields, @daily and the like, @every 90m or @reboot
+	TZ      string   `toml:"tz,omitempty"`      // unless it is set: the device's
+	Jitter  Duration `toml:"jitter,omitzero"`   // begins up to so much later, the same on this device every time
+	CatchUp bool     `toml:"catchUp,omitempty"` // what was missed while the device was off is done once
+	Overlap string   `toml:"overlap,omitempty"` // while the one before still runs: skip, which is also the default, or queue
+	Job     string   `toml:"job"`               // a file
+	At      place    `toml:"-"`
+}
+
+// Ways of Schedule.Overlap.
+const (
+	overlapSkip  = "skip"
+	overlapQueue = "queue"
+)
+
+// firingName is what stands before the @ in the ids of jobs that the device
+// begins by itself, which are to be as short as others.
+var firingName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,47}$`)
+
+func (c *Config) validateSchedules() error {
+	var errs []error
+	used := map[string]bool{}
+	for _, s := range c.Schedules {
+		if used[s.Name] {
+			errs = append(errs, s.At.wrong("schedule.name", fmt.Errorf("%q stands there twice", s.Name)))
+		}
+		used[s.Name] = true
+		errs = append(errs, s.validate())
+	}
+	return errors.Join(errs...)
+}
+
+func (s Schedule) validate() error {
+	errs := []error{s.At.wrong("schedule.name", checkFiringName(s.Name))}
+	_, err := readTimetable(s.Cron, s.TZ)
+	errs = append(errs, s.At.wrong("schedule.cron", err))
+	if o := cmp.Or(s.Overlap, overlapSkip); o != overlapSkip && o != overlapQueue {
+		errs = append(errs, s.At.wrong("schedule.overlap", fmt.Errorf("%q: want skip or queue", s.Overlap)))
+	}
+	if s.Job == "" {
+		errs = append(errs, s.At.wrong("schedule.job", errors.New("want the file of the job")))
+	}
+	return errors.Join(errs...)
+}
+
+func checkFiringName(name string) error {
+	if firingName.MatchString(name) {
+		return nil
+	}
+	return fmt.Errorf("%q: want 1 to 47 of A-Z a-z 0-9 _ -", name)
+}
+
+// readJobFile reads a job that the configuration names. Such a job needs no
+// signature, so nobody else may be able to write it.
+func readJobFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s is no file", path)
+	case info.Mode().Perm()&0o022 != 0:
+		return nil, fmt.Errorf("others can write %s: run chmod go-w %s", path, path)
+	}
+	return io.ReadAll(io.LimitReader(f, executor.MaxDocument+1))
+}

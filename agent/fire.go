@@ -1,0 +1,100 @@
+package agent
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/executor"
+)
+
+// Origins of jobs that the device begins by itself: because its configuration
+// says so, or a recurring job does. No service offers them, so none takes them back.
+var (
+	byConfig = json.RawMessage(`{"from":"device"}`)
+	byJob    = json.RawMessage(`{"from":"job"}`)
+)
+
+// A firing is a job that the device begins by itself.
+type firing struct {
+	name   string // of the schedule or alert
+	at     time.Time
+	text   []byte
+	by     string // the key that signed it
+	origin json.RawMessage
+	alert  json.RawMessage
+}
+
+// firingID is the id of the job that is begun under that name for that moment.
+func firingID(name string, at time.Time) string {
+	return name + "@" + at.UTC().Format("20060102T150405Z")
+}
+
+// firedAs is what stands before the @ of such an id.
+func firedAs(id string) (name string, ok bool) {
+	name, _, ok = strings.Cut(id, "@")
+	return name, ok
+}
+
+// fire begins the job. It is an offer as others are, so it is accepted once,
+// however often that is tried.
+func (a *Agent) fire(f firing) error {
+	id := firingID(f.name, f.at)
+	if _, known, err := a.db.Known(id); known || err != nil {
+		return err
+	}
+	job, err := executor.Parse(f.text)
+	if err != nil {
+		return err
+	}
+	job.ID = id
+	if err := a.able(job, f.by); err != nil {
+		return err
+	}
+	r := executor.NewRecord(job, f.text, a.clock.stamp())
+	r.By, r.Origin, r.Alert = f.by, f.origin, f.alert
+	return a.accept(r, false)
+}
+
+// unfinishedOf lists the jobs begun under that name that are not over.
+func (a *Agent) unfinishedOf(name string) ([]executor.Record, error) {
+	records, err := a.db.Unfinished()
+	return slices.DeleteFunc(records, func(r executor.Record) bool {
+		as, ok := firedAs(r.ID)
+		return !ok || as != name
+	}), err
+}
+
+// named tells whether the device's own configuration named the job: that lies
+// where only its owner can write, so it needs no signature.
+func named(r executor.Record) bool { return dialect.From(r) == "device" }
+
+// recurs tells whether the job only begins others.
+func recurs(r executor.Record) bool {
+	_, fired := firedAs(r.ID)
+	return r.Job.Schedule != "" && !fired
+}
+
+// mayRecur holds a recurring job against what this device can do.
+func (a *Agent) mayRecur(job executor.Job) error {
+	if job.Schedule == "" {
+		return nil
+	}
+	if _, err := readTimetable(job.Schedule, ""); err != nil {
+		return fmt.Errorf("schedule: %w", err)
+	}
+	name, fired := firedAs(job.ID)
+	switch {
+	case fired:
+		return nil
+	case !firingName.MatchString(name):
+		return errors.New("id: of a recurring job want at most 47 characters: what it begins has the time behind it")
+	case slices.ContainsFunc(a.config.Load().Schedules, func(s Schedule) bool { return s.Name == name }):
+		return errors.New("id: the device's own configuration has a schedule of this name")
+	}
+	return nil
+}

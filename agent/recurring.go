@@ -1,0 +1,142 @@
+package agent
+
+import (
+	"cmp"
+	"encoding/json"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/ratchetd/ratchet/executor"
+)
+
+// plan is all schedules that there are now, and drops the marks of others.
+func (s *schedules) plan() ([]planned, error) {
+	if s.marks == nil {
+		s.marks = map[string]mark{}
+		saved, err := s.agent.db.Get(marksName)
+		if err == nil && saved != nil {
+			err = json.Unmarshal(saved, &s.marks)
+		}
+		if err != nil {
+			s.marks = nil
+			return nil, err
+		}
+	}
+	var plan []planned
+	for _, c := range s.agent.config.Load().Schedules {
+		t, err := readTimetable(c.Cron, c.TZ)
+		if err != nil { // the zone's file is gone, for the rest was checked
+			s.agent.log.Error("a schedule cannot be read", "job", c.Name, "err", err)
+			continue
+		}
+		plan = append(plan, planned{Schedule: c, timetable: t, firing: firing{name: c.Name, origin: byConfig},
+			text: func() ([]byte, error) { return readJobFile(c.Job) }})
+	}
+	return s.recurring(plan)
+}
+
+// recurring adds the recurring jobs.
+func (s *schedules) recurring(plan []planned) ([]planned, error) {
+	records, err := s.agent.db.Unfinished()
+	names := map[string]bool{}
+	for _, p := range plan {
+		names[p.name] = true
+	}
+	for _, r := range records {
+		t, wrong := readTimetable(r.Job.Schedule, "")
+		if !recurs(r) || names[r.ID] || wrong != nil {
+			continue
+		}
+		names[r.ID] = true
+		plan = append(plan, planned{Schedule: Schedule{Cron: r.Job.Schedule}, timetable: t, parent: &r,
+			firing: firing{name: r.ID, by: r.By, origin: byJob},
+			text:   func() ([]byte, error) { return r.Text, nil },
+			from:   r.Job.NotBefore.Time, until: r.Job.Expires.Time})
+	}
+	for name := range s.marks {
+		if !names[name] {
+			delete(s.marks, name)
+		}
+	}
+	return plan, err
+}
+
+// ended tells how a recurring job ends now, if it does.
+func (s *schedules) ended(p planned, now time.Time) (executor.State, string) {
+	switch err := s.agent.trusted(*p.parent); {
+	case s.agent.db.Cancelled(p.parent.Key) || s.agent.running.remembers(p.parent.Key):
+		return executor.Cancelled, ""
+	case err != nil:
+		return executor.Rejected, err.Error()
+	case !p.until.IsZero() && !now.Before(p.until):
+		return executor.Succeeded, ""
+	}
+	return "", ""
+}
+
+// end makes a recurring job final. A cancel also ends what it began: that has
+// an id of its own, which whoever cancels need not know.
+func (s *schedules) end(p planned, now time.Time, state executor.State, why string) coming {
+	r := *p.parent
+	r.State, r.Reason, r.Rev, r.Ended = state, why, r.Rev+1, stampOf(s.agent.clock.stamp())
+	if err := s.agent.journal.Put(r); err != nil {
+		s.agent.log.Error("the end of a recurring job is not in the journal; it is tried again", "job", r.ID, "err", err)
+		return coming{next: now.Add(fireAgain)}
+	}
+	s.agent.told.done(r.Key)
+	if state != executor.Cancelled {
+		return coming{over: true}
+	}
+	begun, err := s.agent.unfinishedOf(r.ID)
+	if err != nil {
+		s.agent.log.Error("the journal cannot be read", "job", r.ID, "err", err)
+	}
+	for _, b := range begun {
+		s.agent.end(b.Key, "")
+	}
+	return coming{over: true}
+}
+
+// tell has a recurring job's status say when it is due.
+func (s *schedules) tell(p planned, c coming) {
+	if p.parent == nil {
+		return
+	}
+	why := c.why
+	if !c.next.IsZero() {
+		why = "next at " + c.next.UTC().Truncate(time.Second).Format(time.RFC3339)
+	}
+	s.agent.told.waiting(p.parent.Key, "schedule: "+cmp.Or(why, "at the next boot"))
+}
+
+// ScheduleStatus is how one schedule is.
+type ScheduleStatus struct {
+	Name string         `json:"name"`
+	Next executor.Time  `json:"next,omitzero"`
+	Why  string         `json:"why,omitempty"`  // nothing is begun, or was not the last time
+	Last string         `json:"last,omitempty"` // the job that was begun last
+	Was  executor.State `json:"was,omitempty"`  // how that is
+}
+
+func (s *schedules) status() []ScheduleStatus {
+	s.mu.Lock()
+	known := maps.Clone(s.known)
+	s.mu.Unlock()
+	if len(known) == 0 {
+		return nil
+	}
+	var list []ScheduleStatus
+	records, _ := s.agent.db.Records() // of a journal that cannot be read the status tells elsewhere
+	for _, name := range slices.Sorted(maps.Keys(known)) {
+		c := known[name]
+		one := ScheduleStatus{Name: name, Next: stampOf(c.next), Why: c.why}
+		for _, r := range records {
+			if as, fired := firedAs(r.ID); fired && as == name {
+				one.Last, one.Was = r.ID, r.State
+			}
+		}
+		list = append(list, one)
+	}
+	return list
+}

@@ -1,0 +1,130 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/robfig/cron/v3"
+
+	"github.com/ratchetd/ratchet/telemetry"
+)
+
+// A timetable says when a schedule is due.
+type timetable struct {
+	every  time.Duration // at its multiples since 1970; 0: by cron
+	reboot bool          // once a boot, and at no other time
+	cron   *cron.SpecSchedule
+	hourly bool // cron names no hour: it follows time as it passes, whatever the clocks show
+	zone   *time.Location
+}
+
+const leastEvery = time.Second
+
+var scheduleParser = cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor)
+
+// readTimetable reads the five fields of cron, @daily and the like, @every SPAN
+// or @reboot, in the time zone of that name or, without one, the board's own.
+func readTimetable(spec, tz string) (timetable, error) {
+	if spec == "@reboot" {
+		return timetable{reboot: true}, nil
+	}
+	if span, ok := strings.CutPrefix(spec, "@every "); ok {
+		d, err := time.ParseDuration(strings.TrimSpace(span))
+		if err != nil || d < leastEvery || d%time.Second != 0 {
+			return timetable{}, fmt.Errorf("%q: want whole seconds, such as @every 90m", spec)
+		}
+		return timetable{every: d}, nil
+	}
+	if strings.Contains(spec, "=") {
+		return timetable{}, fmt.Errorf("%q: the time zone is tz", spec)
+	}
+	parsed, err := scheduleParser.Parse(spec)
+	if err != nil {
+		return timetable{}, fmt.Errorf("%q: want five fields such as \"0 3 * * *\", @daily, @every 90m or @reboot: %w", spec, err)
+	}
+	t := timetable{cron: parsed.(*cron.SpecSchedule)} // what the parser makes of fields and descriptors
+	if t.zone, err = telemetry.Zone(tz); err != nil {
+		return t, fmt.Errorf("tz: %w", err)
+	}
+	const allHours = 1<<24 - 1
+	t.hourly = t.cron.Hour&allHours == allHours
+	if t.next(time.Unix(0, 0)).IsZero() {
+		return t, errors.New("there is no such day")
+	}
+	return t, nil
+}
+
+// next is when it is due for the first time behind that moment; zero: never.
+func (t timetable) next(after time.Time) time.Time {
+	switch {
+	case t.reboot:
+		return time.Time{}
+	case t.every > 0:
+		step := int64(t.every / time.Second)
+		return time.Unix((after.Unix()/step+1)*step, 0).UTC()
+	case t.hourly:
+		return t.cron.Next(after.In(t.zone)).UTC()
+	}
+	return t.byTheClock(after)
+}
+
+// byTheClock is next for a certain hour of the day, on days when the clocks are
+// changed too: what lies in the hour that is left out is due at its end, and
+// what lies in the hour that comes twice is due the first time only. The cron
+// library leaves out the one and does the other twice. So it is asked for the
+// clock's face alone, as if in UTC.
+func (t timetable) byTheClock(after time.Time) time.Time {
+	for face := faceOf(after.In(t.zone)); ; {
+		face = t.cron.Next(face)
+		if face.IsZero() {
+			return face
+		}
+		if due := t.shows(face); due.After(after) {
+			return due
+		}
+	}
+}
+
+// faceOf is what the clock shows, as a time in UTC.
+func faceOf(at time.Time) time.Time {
+	return time.Date(at.Year(), at.Month(), at.Day(), at.Hour(), at.Minute(), at.Second(), 0, time.UTC)
+}
+
+// shows is when the clock shows that face for the first time, or passes it.
+func (t timetable) shows(face time.Time) time.Time {
+	_, before := face.AddDate(0, 0, -1).In(t.zone).Zone()
+	_, behind := face.AddDate(0, 0, 1).In(t.zone).Zone()
+	early := face.Add(-time.Duration(max(before, behind)) * time.Second)
+	late := face.Add(-time.Duration(min(before, behind)) * time.Second)
+	for _, at := range []time.Time{early, late} {
+		if faceOf(at.In(t.zone)).Equal(face) {
+			return at
+		}
+	}
+	changed, _ := late.In(t.zone).ZoneBounds()
+	return changed.UTC()
+}
+
+// latest is when it was last due between two moments, the second included; zero:
+// it was not.
+func (t timetable) latest(after, until time.Time) time.Time {
+	due := t.next(after)
+	if due.IsZero() || due.After(until) {
+		return time.Time{}
+	}
+	low := due // it is due then, and not between high and until
+	for high := until; high.Sub(low) > time.Second; {
+		middle := low.Add(high.Sub(low) / 2)
+		if next := t.next(middle); next.IsZero() || next.After(until) {
+			high = middle
+		} else {
+			low = next
+		}
+	}
+	if next := t.next(low); !next.IsZero() && !next.After(until) {
+		return next
+	}
+	return low
+}
