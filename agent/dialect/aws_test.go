@@ -1,0 +1,159 @@
+package dialect
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"unicode"
+	"unicode/utf16"
+
+	"github.com/ratchetd/ratchet/executor"
+)
+
+var thing = AWS{Thing: "gw-1", Handlers: "/etc/handlers", Replies: true}
+
+// head is a message of the service with a head of the queue.
+func headOf(document string) Message {
+	return Message{Topic: "$aws/things/gw-1/jobs/notify-next", Payload: fmt.Appendf(nil,
+		`{"timestamp":1,"execution":{"jobId":"j","status":"QUEUED","queuedAt":1700000000,"executionNumber":2,"jobDocument":%s}}`, document)}
+}
+
+// offerOf is the job that a document of the service becomes.
+func offerOf(t *testing.T, d AWS, document string) Offer {
+	t.Helper()
+	events := d.Receive(headOf(document))
+	if len(events) != 2 {
+		t.Fatalf("got %d events, want an offer and what is open", len(events))
+	}
+	if open, ok := events[1].(Open); !ok || !reflect.DeepEqual(open.Keys, []string{"aws/j/2/1700000000"}) {
+		t.Errorf("got %+v open, want the head", events[1])
+	}
+	return events[0].(Offer)
+}
+
+func TestBuiltInHandlersAreStepsOfOurs(t *testing.T) {
+	for handler, want := range map[string]string{
+		`"reboot.sh","path":""`:                                     `{"reboot":{}}`,
+		`"install-packages.sh","args":["a b","c"]`:                  `{"package":{"install":["a","b","c"],"refresh":true}}`,
+		`"remove-packages.sh","args":["a"],"path":"/none"`:          `{"package":{"remove":["a"]}}`,
+		`"restart-services.sh","args":["a b"]`:                      `{"service":{"action":"restart","name":"a"}} {"service":{"action":"restart","name":"b"}}`,
+		`"start-services.sh","args":["a"]`:                          `{"service":{"action":"start","name":"a"}}`,
+		`"stop-services.sh","args":["a"],"path":"default"`:          `{"service":{"action":"stop","name":"a"}}`,
+		`"download-file.sh","args":["https://h/f?x=1&y=2","/tmp/"]`: `{"download":{"owner":"me","to":"/tmp/f","unverified":true,"url":"https://h/f?x=1&y=2"}}`,
+		`"download-file.sh","args":["https://h/f"]`:                 `{"command":{"argv":["download-file.sh","me","https://h/f"]}}`,
+		`"other.sh","args":["a"],"path":"default"`:                  `{"command":{"argv":["/etc/handlers/other.sh","me","a"]}}`,
+		`"reboot.sh","path":"/there"`:                               `{"command":{"argv":["/there/reboot.sh","me"]}}`,
+	} {
+		d := thing
+		d.Handler = func(path string) (bool, error) { return strings.HasPrefix(path, "/there/"), nil }
+		o := offerOf(t, d, `{"version":"1.0","steps":[{"action":{"name":"s","type":"runHandler","runAsUser":"me","input":{"handler":`+handler+`}}}]}`)
+		var doc struct{ Steps []map[string]json.RawMessage }
+		if o.Err != nil || json.Unmarshal(o.Text, &doc) != nil {
+			t.Errorf("%s: %v", handler, o.Err)
+		}
+		var got []string
+		for _, s := range doc.Steps {
+			delete(s, "name")
+			got = append(got, string(marshal(s)))
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: got %s, want %s", handler, got, want)
+		}
+		if _, err := executor.Parse(o.Text); err != nil {
+			t.Errorf("%s: %v", handler, err)
+		}
+	}
+}
+
+func TestStepsOfTheSameNameAreToldApart(t *testing.T) {
+	step := `{"action":{"name":"` + strings.Repeat("n", 80) + `","type":"runCommand","input":{"command":"true"}}}`
+	o := offerOf(t, thing, `{"version":"1.0","steps":[`+step+`,`+step+`],"finalStep":`+step+`}`)
+	if job, err := executor.Parse(o.Text); err != nil || len(job.Steps) != 3 {
+		t.Errorf("got %d steps, %v, want three that a job can hold", len(job.Steps), err)
+	}
+}
+
+// The documentation has times in seconds and in milliseconds: the same
+// execution must be the same job.
+func TestAnExecutionIsKnownByAnyUnitOfItsTime(t *testing.T) {
+	for _, queued := range []string{"1700000000", "1700000000123", "1700000000.5"} {
+		events := thing.Receive(Message{Topic: "$aws/things/gw-1/jobs/$next/get/accepted",
+			Payload: []byte(`{"execution":{"jobId":"j","status":"QUEUED","queuedAt":` + queued + `,"executionNumber":2,"jobDocument":{}}}`)})
+		if got, want := events[0].(Offer).Key, "aws/j/2/1700000000"; got != want {
+			t.Errorf("%s: got %s, want %s", queued, got, want)
+		}
+	}
+}
+
+func TestEveryErrorOfTheServiceHasItsMeaning(t *testing.T) {
+	closed := func(state executor.State, reason string) Event {
+		return Closed{Key: "aws/j/2/7", State: state, Reason: reason}
+	}
+	for answer, want := range map[string]Event{
+		`"code":"ResourceNotFound"`:                                               closed("", "the execution was deleted"),
+		`"code":"TerminalStateReached"`:                                           closed("", "the execution is over"),
+		`"code":"InvalidStateTransition","executionState":{"status":"CANCELED"}`:  closed("", "the execution is CANCELED"),
+		`"code":"InvalidStateTransition","executionState":{"status":"SUCCEEDED"}`: closed(executor.Succeeded, "the execution is SUCCEEDED"),
+		`"code":"InvalidStateTransition","executionState":{"status":"QUEUED"}`:    "again",
+		`"code":"VersionMismatch","executionState":{"status":"IN_PROGRESS"}`:      "again",
+		`"code":"RequestThrottled"`:                                               "again",
+		`"code":"InternalError"`:                                                  "again",
+		`"code":"InvalidRequest"`:                                                 "refused",
+		`"code":"InvalidJson"`:                                                    "refused",
+		`"code":"InvalidTopic"`:                                                   "refused",
+	} {
+		events := thing.Receive(Message{Topic: "$aws/things/gw-1/jobs/j/update/rejected", Payload: []byte(`{"clientToken":"2-7-5",` + answer + `}`)})
+		if len(events) != 1 {
+			t.Fatalf("%s: got %v", answer, events)
+		}
+		got := events[0]
+		if r, ok := got.(Receipt); ok {
+			got = map[bool]string{true: "again", false: "refused"}[r.Again]
+			if r.Key != "aws/j/2/7" || r.Rev != 5 || r.Err == nil {
+				t.Errorf("%s: got %+v", answer, r)
+			}
+		}
+		if got != want {
+			t.Errorf("%s: got %+v, want %+v", answer, got, want)
+		}
+	}
+}
+
+func TestOtherTopicsAreLeftAlone(t *testing.T) {
+	for _, topic := range []string{"jobs/notify-next-namespace-aws-gg", "jobs/j/namespace-aws-gg/update/accepted", "jobs/notify", "shadow/get", "jobs/a b/update/accepted"} {
+		if got := thing.Receive(Message{Topic: "$aws/things/gw-1/" + topic, Payload: []byte(`{"clientToken":"2-7-5","execution":{"jobId":"j"}}`)}); got != nil {
+			t.Errorf("%s: got %v, want nothing", topic, got)
+		}
+	}
+	if got := thing.Receive(Message{Topic: "$aws/things/gw-2/jobs/notify-next", Payload: headOf(`{}`).Payload}); got != nil {
+		t.Errorf("got %v for another thing", got)
+	}
+}
+
+// FuzzAWS holds that no message makes the agent crash, that what becomes a job
+// has the service's id, and that every detail is one that the service takes.
+func FuzzAWS(f *testing.F) {
+	f.Add("notify-next", []byte(`{"execution":{"jobId":"j","status":"QUEUED","queuedAt":1,"executionNumber":1,"jobDocument":{"version":"1.0","steps":[{"action":{"name":"a","type":"runCommand","input":{"command":"a,b\\,c"}}}]}}}`), "a\nb\x00€")
+	f.Add("j/update/rejected", []byte(`{"clientToken":"1-1-1","code":"InvalidRequest"}`), "")
+	f.Add("$next/get/accepted", []byte(`{"execution":{"jobId":"j","jobDocument":{"operation":"echo","args":["x"]}}}`), strings.Repeat("😀", 600))
+	f.Fuzz(func(t *testing.T, topic string, payload []byte, text string) {
+		for _, e := range thing.Receive(Message{Topic: "$aws/things/gw-1/jobs/" + topic, Payload: payload}) {
+			o, ok := e.(Offer)
+			if !ok || o.Err != nil {
+				continue
+			}
+			if job, err := executor.Parse(o.Text); err == nil && job.ID != o.ID {
+				t.Errorf("got a job %q for %q", job.ID, o.ID)
+			}
+		}
+		for _, end := range []bool{true, false} {
+			value := awsValue(text, end)
+			bad := strings.ContainsFunc(value, func(r rune) bool { return unicode.Is(unicode.C, r) })
+			if n := len(utf16.Encode([]rune(value))); bad || n > awsMaxValue {
+				t.Errorf("got %q of %d characters", value, n)
+			}
+		}
+	})
+}
