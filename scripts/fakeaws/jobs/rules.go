@@ -40,9 +40,11 @@ func (r *rules) OnConnect(cl *mochi.Client, _ packets.Packet) error {
 	return nil
 }
 
-// OnConnectAuthenticate lets everybody in: with TLS, the handshake has asked
-// for a certificate.
-func (r *rules) OnConnectAuthenticate(*mochi.Client, packets.Packet) bool { return true }
+// OnConnectAuthenticate asks the custom authorizer, if there is one; otherwise
+// the TLS handshake has asked for a certificate [mqtt].
+func (r *rules) OnConnectAuthenticate(_ *mochi.Client, p packets.Packet) bool {
+	return r.s.Authorize == nil || r.s.Authorize(string(p.Connect.Username), string(p.Connect.Password))
+}
 
 // OnACLCheck denies a subscription that the policy does not allow: SUBACK 0x80 [mqtt].
 func (r *rules) OnACLCheck(cl *mochi.Client, topic string, write bool) bool {
