@@ -112,7 +112,7 @@ func (l *link) status() LinkStatus {
 	switch {
 	case l.session == nil && l.err != nil:
 		s.Err = l.err.Error()
-	case l.session != nil && l.mute.Load():
+	case l.session != nil && l.unheard.Load() > 1:
 		s.Err = unheard
 	}
 	return s

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -21,9 +22,14 @@ func (s *session) heard(p dialect.Presence) {
 	}
 }
 
-// listen warns where the broker drops what this device says. MQTT 3.1.1 has no
-// answer that tells of it, so a device without the right to publish looks as if
-// it were away, with its jobs done and nobody the wiser.
+// errUnheard ends the first connection on which a device does not hear itself.
+var errUnheard = errors.New("the broker does not give back what this device says of itself: connecting anew")
+
+// listen finds out where the broker drops what this device says. MQTT 3.1.1 has
+// no answer that tells of it, so a device without the right to publish looks as
+// if it were away, with its jobs done and nobody the wiser. It may also be that
+// the broker speaks to another connection of this device, which is long dead: so
+// a fresh one is made before anybody's rights are blamed.
 func (s *session) listen(ctx context.Context) {
 	said := s.presence()
 	if len(said) == 0 || !slices.Contains(s.dialect().Topics().Own, said[0].Topic) {
@@ -34,10 +40,14 @@ func (s *session) listen(ctx context.Context) {
 		return
 	case <-time.After(echoAfter):
 	}
-	switch {
-	case s.echoed.Load():
-		s.link.mute.Store(false)
-	case !s.link.mute.Swap(true): // once, not at every connection
+	if s.echoed.Load() {
+		s.link.unheard.Store(0)
+		return
+	}
+	switch s.link.unheard.Add(1) {
+	case 1:
+		s.conn.fail(errUnheard)
+	case 2: // once, not at every connection
 		s.log.Warn(unheard, "topic", said[0].Topic)
 	}
 }

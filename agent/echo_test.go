@@ -34,7 +34,7 @@ func TestARightToSpeakThatIsMissingIsNamed(t *testing.T) {
 	d.start()
 	b.offer("device/gw-1", doc("j1", d.dir+"/ran", "a"))
 	await(t, "the job to be done all the same", func() bool { return read(t, d.dir+"/ran") == "a" })
-	for end := time.Now().Add(2 * echoAfter); !strings.Contains(log.String(), "the broker drops what this device says"); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(3 * echoAfter); !strings.Contains(log.String(), "the broker drops what this device says"); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("the missing right was not named:\n%s", log.String())
 		}

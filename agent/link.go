@@ -35,7 +35,7 @@ type link struct {
 	rtt      atomic.Int64           // milliseconds that the broker last took to acknowledge something
 	facts    atomic.Pointer[[]byte] // as they were told last
 	restless atomic.Bool            // a target asked for facts that come and go
-	mute     atomic.Bool            // the broker drops what this device says, and that was told
+	unheard  atomic.Int32           // connections in a row on which this device did not hear itself
 }
 
 func newLink() *link {
@@ -232,7 +232,7 @@ func (l *link) fetched(made uint64) {
 func (l *link) lacks() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.have != l.wanted || time.Since(l.since) > awayTooLong
+	return l.have != l.wanted || l.unheard.Load() == 1 || time.Since(l.since) > awayTooLong
 }
 
 // fights counts connections that the broker ended soon after they were made:

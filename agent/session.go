@@ -91,6 +91,11 @@ type unmade struct{ error }
 
 func (u unmade) Unwrap() error { return u.error }
 
+// overtakenAfter is what a broker gets to answer a connection that is wanted no
+// more. To break it off at once would let the broker read its CONNECT after that
+// of its successor, and take that one's place with a connection that is dead.
+const overtakenAfter = 2 * time.Second
+
 // making is ctx that also ends when the connection that is being made is
 // overtaken: nobody waits for it any more, or another one is wanted. A broker
 // that takes a connection and says nothing would hold that up for half a minute.
@@ -98,21 +103,29 @@ func (u unmade) Unwrap() error { return u.error }
 func (s *session) making(ctx context.Context, asked asking) (_ context.Context, made func() error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	stood, watch := make(chan struct{}), sync.WaitGroup{}
+	var by error
 	watch.Go(func() {
 		select {
 		case next := <-s.link.redial:
-			cancel(redial{next})
+			by = redial{next}
 		case <-s.link.changed(s.wanted):
-			cancel(redial{})
+			by = redial{}
 		case <-asked.over:
-			cancel(fmt.Errorf("%s does not answer", s.config.Load().Link.Broker))
+			by = fmt.Errorf("%s does not answer", s.config.Load().Link.Broker)
+			cancel(by)
+		case <-stood:
+			return
+		}
+		select {
+		case <-time.After(overtakenAfter):
+			cancel(by)
 		case <-stood:
 		}
 	})
 	return ctx, func() error {
 		close(stood)
 		watch.Wait()
-		return context.Cause(ctx)
+		return cmp.Or(by, context.Cause(ctx))
 	}
 }
 
