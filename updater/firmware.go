@@ -7,7 +7,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -177,6 +179,16 @@ func (b *Board) do(ctx context.Context, c Call) (string, error) {
 		err = fmt.Errorf("%w: %s", err, a.Said)
 	}
 	return a.Out, fmt.Errorf("%s: %w", filepath.Base(c.Argv[0]), err)
+}
+
+var percents = regexp.MustCompile(`\b(\d{1,3})%`)
+
+// percent tells progress of what a program writes on a line, if that says how far it is.
+func percent(line string, progress func(float64)) {
+	if m := percents.FindStringSubmatch(line); m != nil && progress != nil {
+		n, _ := strconv.Atoi(m[1]) // it is digits
+		progress(min(float64(n)/100, 1))
+	}
 }
 
 func (b *Board) ask(ctx context.Context, argv ...string) (string, error) {

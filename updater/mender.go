@@ -58,12 +58,7 @@ func (b *Board) menderInstall(ctx context.Context, i Image, progress func(float6
 		return err
 	}
 	_, err := b.do(ctx, Call{Argv: []string{b.menderProgram(), "install", i.Path}, Line: func(line string) {
-		for word := range strings.FieldsSeq(line) {
-			var percent int
-			if n, _ := fmt.Sscanf(word, "%d%%", &percent); n == 1 {
-				progress(float64(percent) / 100)
-			}
-		}
+		percent(line, progress)
 	}})
 	return err
 }

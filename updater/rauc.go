@@ -7,9 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -110,8 +108,6 @@ func (b *Board) raucSystem(ctx context.Context) (System, error) {
 	return System{Versions: versions, Boards: append(names(nil).add(s.Compatible), own.Boards...), Slot: s.Booted}, nil
 }
 
-var raucPercent = regexp.MustCompile(`^\s*(\d{1,3})%`)
-
 // raucInstall installs a bundle. An installation that an attempt before this one
 // began goes on in RAUC's service: it is waited for, and then done again, for
 // how it ended nobody has heard.
@@ -132,10 +128,7 @@ func (b *Board) raucInstall(ctx context.Context, i Image, progress func(float64)
 func (b *Board) raucOnce(ctx context.Context, i Image, progress func(float64)) error {
 	why := ""
 	_, err := b.do(ctx, Call{Argv: []string{b.program("rauc"), "install", i.Path}, Line: func(line string) {
-		if m := raucPercent.FindStringSubmatch(line); m != nil {
-			percent, _ := strconv.Atoi(m[1])
-			progress(float64(percent) / 100)
-		}
+		percent(line, progress)
 		if text, ok := strings.CutPrefix(line, "LastError: "); ok {
 			why = text
 		}

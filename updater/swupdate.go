@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -59,10 +58,7 @@ func (b *Board) swupdateSystem(context.Context) (System, error) {
 	return s, nil
 }
 
-var (
-	swupdatePercent = regexp.MustCompile(`\b(\d{1,3})%`)
-	swupdateError   = regexp.MustCompile(`^Status: 4 message: (?:ERROR : )?(.+)`)
-)
+var swupdateError = regexp.MustCompile(`^Status: 4 message: (?:ERROR : )?(.+)`)
 
 // swupdateClient runs the client, which tells by the way why the service fails.
 func (b *Board) swupdateClient(ctx context.Context, c Call, progress func(float64)) error {
@@ -72,10 +68,7 @@ func (b *Board) swupdateClient(ctx context.Context, c Call, progress func(float6
 		if m := swupdateError.FindStringSubmatch(line); m != nil && why == "" {
 			why = m[1] // those that follow only pass it on
 		}
-		if m := swupdatePercent.FindStringSubmatch(line); m != nil && progress != nil {
-			percent, _ := strconv.Atoi(m[1])
-			progress(float64(percent) / 100)
-		}
+		percent(line, progress)
 	}
 	_, err := b.do(ctx, c)
 	if err != nil && why != "" {

@@ -12,6 +12,9 @@ import (
 	"syscall"
 )
 
+// keepList is where a package says which of its files a flash must keep.
+const keepList = "/lib/upgrade/keep.d/ratchet"
+
 // keepTar is where the agent's own files wait, in RAM, for a flash that keeps
 // nothing else.
 const keepTar = "/tmp/ratchet-keep.tgz"
@@ -22,7 +25,7 @@ const keepTar = "/tmp/ratchet-keep.tgz"
 func (b *Board) sysupgrade(context.Context) (*Backend, error) {
 	return &Backend{
 		Name: "sysupgrade", Kills: true, Why: "sysupgrade writes over the running system",
-		KeepIn: filepath.Join(b.Root, "/lib/upgrade/keep.d/ratchet"),
+		KeepIn: filepath.Join(b.Root, keepList),
 		State: func(context.Context) (System, error) {
 			s := b.system()
 			s.Slot = "" // the root is an overlay, whatever lies below it
@@ -45,7 +48,7 @@ func (b *Board) flash(ctx context.Context, i Image, _ func(float64)) error {
 		if err := b.packKept(ctx, i.Keep); err != nil {
 			return err
 		}
-		argv = append(argv, "-f", keepTar)
+		argv = append(argv, "-f", filepath.Join(b.Root, keepTar))
 	} else if err := b.isKept(ctx, i.Keep); err != nil {
 		return err
 	}
@@ -65,7 +68,7 @@ func (b *Board) isKept(ctx context.Context, keep []string) error {
 	list := strings.Fields(out)
 	for _, file := range b.files(keep) {
 		if !slices.Contains(list, file) {
-			return fmt.Errorf("sysupgrade would not keep %s: see /lib/upgrade/keep.d/ratchet and /etc/sysupgrade.conf", file)
+			return fmt.Errorf("sysupgrade would not keep %s: see %s and /etc/sysupgrade.conf", file, keepList)
 		}
 	}
 	return nil
@@ -101,10 +104,8 @@ func (b *Board) files(paths []string) (list []string) {
 // the given paths, and unless it is part of the image the agent's binary with
 // what starts it.
 func (b *Board) Kept(paths []string, binary string) []string {
-	kept := slices.Clone(paths)
-	for _, pattern := range []string{"/etc/config/ratchet*", "/lib/upgrade/keep.d/ratchet"} {
-		kept = append(kept, b.glob(pattern)...)
-	}
+	kept := append(slices.Clone(paths), keepList)
+	kept = append(kept, b.glob("/etc/config/ratchet*")...)
 	if b.inImage(binary) {
 		return kept
 	}

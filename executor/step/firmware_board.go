@@ -109,7 +109,7 @@ func (k Firmware) Describe(ctx context.Context) []string {
 	if !s.backend.Slots {
 		lines = append(lines, "firmware: there is no way back on this board: "+s.backend.Why)
 	}
-	for _, mark := range k.Board.Marks() {
+	for _, mark := range k.Board.Marks(name) {
 		lines = append(lines, "firmware: "+mark)
 	}
 	return lines

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -58,6 +59,11 @@ func (b slots) get(name string) string {
 
 func (b slots) other() string {
 	return map[string]string{"A": "B", "B": "A"}[b.get("running")]
+}
+
+// script runs the real script.
+func (b slots) script(verb string) error {
+	return exec.Command(b.path("board"), verb).Run()
 }
 
 func (b slots) boot() error { return b.put("running", b.get("next")) }

@@ -110,7 +110,7 @@ func (s *flashing) warn() {
 	if !s.backend.Slots {
 		s.t.Warn("there is no way back on this board: " + s.backend.Why)
 	}
-	for _, mark := range s.Board.Marks() {
+	for _, mark := range s.Board.Marks(s.backend.Name) {
 		s.t.Warn(mark)
 	}
 	if s.backend.KeepIn == "" {
