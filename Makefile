@@ -30,8 +30,9 @@ check: budget
 	@if command -v shellcheck >/dev/null; then shellcheck $(SHELL_SCRIPTS); \
 		else echo "shellcheck is not installed: make deps"; fi
 
-SHELL_SCRIPTS = .ci/run scripts/openwrt/ratchetd-start scripts/systemd/ratchetd-fallback scripts/firmware/uboot \
-	executor/step/testdata/firmware/board updater/testdata/bin/* $(shell git ls-files '*.sh')
+SHELL_SCRIPTS = .ci/run scripts/firmware/uboot executor/step/testdata/firmware/board updater/testdata/bin/* \
+	$(shell git ls-files '*.sh' scripts/packages/linux scripts/packages/openwrt \
+	scripts/openwrt/ratchetd-start scripts/openwrt/ratchetd-uci 'scripts/openwrt/ratchet.[idh]*')
 
 budget:
 	$(GO) run ./scripts/budget
@@ -63,6 +64,15 @@ dist/ratchetd-linux-%: FORCE
 
 size: cross
 	scripts/size.sh dist/ratchetd-linux-*
+
+# Packages of the commit, or of VERSION: PACKAGES='deb/* ipk/mipsel_24kc' for some.
+PKG_VERSION = $(or $(VERSION),0.0.0-git$(shell date -u -d @$(or $(BUILT),0) +%Y%m%d%H%M%S))
+packages: VERSION := $(PKG_VERSION)
+packages: cross dist/ratchet-linux-amd64 dist/ratchet-linux-arm64
+	SOURCE_DATE_EPOCH=$(or $(BUILT),0) scripts/packages/build.sh $(PKG_VERSION) $(PACKAGES)
+
+dist/ratchet-linux-%: FORCE
+	GOOS=linux $(or $(FOR_$*),GOARCH=$*) $(BUILD) -o $@ ./cmd/ratchet
 
 bench: build
 	$(GO) test -run '^$$' -bench . -benchmem ./store ./telemetry
@@ -104,4 +114,4 @@ clean:
 	rm -rf build dist
 
 .DEFAULT_GOAL = build
-.PHONY: build demo test check budget cross size bench e2e e2e-mips e2e-mipsle e2e-armv7 fuzz deps clean FORCE
+.PHONY: build demo test check budget cross packages size bench e2e e2e-mips e2e-mipsle e2e-armv7 fuzz deps clean FORCE

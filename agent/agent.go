@@ -85,10 +85,11 @@ func (a *Agent) Wrap(f func(Journal) Journal) { a.wrap = f }
 
 // Run opens the journal and works until ctx ends. A step that is running then
 // gets its grace, what is known by then is told, and the link is closed.
-// What hup brings makes it read its configuration again.
+// SIGUSR1 from asked makes it connect to the broker anew, and any other signal
+// read its configuration again.
 //
 // ErrRestart says that it is to be started anew, from its binary.
-func (a *Agent) Run(ctx context.Context, hup <-chan os.Signal) error {
+func (a *Agent) Run(ctx context.Context, asked <-chan os.Signal) error {
 	ctx, a.stop = context.WithCancelCause(ctx)
 	defer a.stop(nil)
 	if err := a.open(); err != nil {
@@ -107,7 +108,7 @@ func (a *Agent) Run(ctx context.Context, hup <-chan os.Signal) error {
 	work.Go(func() error { return a.watchSockets(workCtx) })
 	work.Go(func() error { return a.watchCertificate(workCtx) })
 	work.Go(func() error { return a.listen(workCtx) })
-	work.Go(func() error { return a.reload(workCtx, hup) })
+	work.Go(func() error { return a.obey(workCtx, asked) })
 	talk, talkCtx := errgroup.WithContext(linked)
 	talk.Go(func() error { return a.connect(talkCtx) })
 	talk.Go(func() error { return a.report(talkCtx) })

@@ -58,7 +58,10 @@ func (c *Config) validateNames() error {
 }
 
 func (l *Link) validate() error {
-	errs := []error{checkBroker(l.Broker)}
+	var errs []error
+	if l.Broker != "" {
+		errs = append(errs, checkBroker(l.Broker))
+	}
 	switch l.Dialect {
 	case "plain", "aws":
 	case "azure":
@@ -96,18 +99,20 @@ func (a *AWS) validate() error {
 	return nil
 }
 
-// files tells what is wrong with the files that the link needs.
+// files tells what the link still needs: a broker, and files that can be read.
+// What is not there may come, so an agent starts without it.
 func (l *Link) files() error {
-	return errors.Join(
+	var broker error
+	if l.Broker == "" {
+		broker = errors.New(`link.broker: set it to the broker's address, such as "tls://broker:8883"`)
+	}
+	return errors.Join(broker,
 		readableFile("link.ca", l.CA), readableFile("link.cert", l.Cert),
 		secretFile("link.key", l.Key), secretFile("link.passwordFile", l.PasswordFile),
 		secretFile("link.sasKeyFile", l.SASKeyFile))
 }
 
 func checkBroker(broker string) error {
-	if broker == "" {
-		return errors.New(`link.broker: set it to the broker's address, such as "tls://broker:8883"`)
-	}
 	u, err := url.Parse(broker)
 	switch {
 	case err != nil || u.Hostname() == "" || !slices.Contains([]string{"tcp", "tls", "ws", "wss"}, u.Scheme):

@@ -83,15 +83,15 @@ func dial(ctx context.Context, c *Config, how dialect.Connection, now func() tim
 }
 
 func clientOptions(c *Config, how dialect.Connection, now func() time.Time) (o *mqtt.ClientOptions, renew time.Duration, err error) {
+	if err := c.Link.files(); err != nil {
+		return nil, 0, err
+	}
 	o = mqtt.NewClientOptions().AddBroker(c.Link.address()).SetClientID(c.Device).
 		SetProtocolVersion(4).SetCleanSession(how.Clean).SetKeepAlive(keepAlive).
 		SetConnectTimeout(connectTimeout).SetWriteTimeout(replyTimeout).
 		SetAutoReconnect(false).SetConnectRetry(false).SetAutoAckDisabled(true).SetOrderMatters(true)
 	if will := how.Will; will != nil {
 		o.SetBinaryWill(will.Topic, will.Payload, 1, will.Retain)
-	}
-	if err := c.Link.files(); err != nil {
-		return nil, 0, err
 	}
 	conf, err := c.tlsConfig(now)
 	if err != nil {

@@ -178,12 +178,14 @@ type device struct {
 	dir  string
 	log  io.Writer // nil is the test's
 	stop func()
+
+	signals chan os.Signal // what it is asked
 }
 
 // newDevice makes gw-1 with extra configuration; it does not run yet.
 func newDevice(t *testing.T, b *broker, extra string) *device {
 	dir := t.TempDir()
-	d := &device{t: t, dir: dir}
+	d := &device{t: t, dir: dir, signals: make(chan os.Signal)}
 	t.Cleanup(func() { os.RemoveAll(runtimeDir(filepath.Join(dir, "state"))) })
 	d.write("ratchet.toml", fmt.Sprintf(`device = "gw-1"
 groups = ["routers"]
@@ -230,7 +232,7 @@ func (d *device) start() *device {
 	d.Agent = a
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- a.Run(ctx, nil) }()
+	go func() { done <- a.Run(ctx, d.signals) }()
 	d.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {

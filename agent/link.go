@@ -192,6 +192,15 @@ func (l *link) quiet() bool {
 	}
 }
 
+// anew gives up the connection for a new one, at once: the board has another
+// address. One that a trial asks for, or that is made just now, is as good.
+func (l *link) anew() {
+	select {
+	case l.redial <- asking{}:
+	default:
+	}
+}
+
 // restart asks for a connection that fetches everything anew.
 func (l *link) restart() {
 	l.mu.Lock()

@@ -3,32 +3,42 @@ package agent
 import (
 	"context"
 	"os"
+	"syscall"
 )
 
 // DefaultPath is where the configuration lies unless somebody says otherwise.
 const DefaultPath = "/etc/ratchet/ratchet.toml"
 
-// reload reads the configuration again whenever hup brings something. A running
-// job goes on; the link connects anew, for topics, facts and credentials may
-// have changed. A configuration that is wrong changes nothing.
-func (a *Agent) reload(ctx context.Context, hup <-chan os.Signal) error {
+// obey does what signals ask for.
+func (a *Agent) obey(ctx context.Context, asked <-chan os.Signal) error {
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-hup:
+		case s := <-asked:
+			if s == syscall.SIGUSR1 {
+				a.link.anew()
+			} else {
+				a.reload()
+			}
 		}
-		c, err := a.again(draft{})
-		if err == nil {
-			err = c.Link.files()
-		}
-		if err != nil {
-			a.log.Error("the configuration was not reloaded", "err", err)
-			continue
-		}
-		a.use(c)
-		a.log.Info("the configuration was reloaded")
 	}
+}
+
+// reload reads the configuration again. A running job goes on; the link connects
+// anew, for topics, facts and credentials may have changed. A configuration that
+// is wrong changes nothing.
+func (a *Agent) reload() {
+	c, err := a.again(draft{})
+	if err == nil {
+		err = c.Link.files()
+	}
+	if err != nil {
+		a.log.Error("the configuration was not reloaded", "err", err)
+		return
+	}
+	a.use(c)
+	a.log.Info("the configuration was reloaded")
 }
 
 func (a *Agent) use(c *Config) {

@@ -16,7 +16,7 @@ import (
 // ask puts one request to the daemon that runs.
 func (c *command) ask(ctx context.Context, r agent.Request, each func(json.RawMessage) error) error {
 	config, err := agent.Load(c.config)
-	if err != nil {
+	if config == nil {
 		return err
 	}
 	return agent.Call(ctx, agent.SocketPath(config.State), r, each)

@@ -16,6 +16,7 @@ import (
 func (c *command) daemon(ctx context.Context, args []string) error {
 	f := c.flags("run")
 	verbose := f.Bool("verbose", false, "log what happens, not only what needs attention")
+	syslog := f.Bool("syslog", false, "log for procd: without the time, and info to stdout")
 	if _, err := c.parse(f, args, 0, 0); err != nil {
 		return err
 	}
@@ -27,9 +28,9 @@ func (c *command) daemon(ctx context.Context, args []string) error {
 	if *verbose {
 		level = slog.LevelDebug
 	}
-	log := slog.New(slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: level}))
+	log := c.logger(level, *syslog)
 	if unusable != nil {
-		log.Error("without these files there is no connection; the broker is tried again and again", "err", unusable)
+		log.Error("until this is mended there is no connection; all else works, and it is looked at again and again", "err", unusable)
 	}
 	a, err := agent.New(config, c.config, log)
 	if err != nil {
@@ -40,10 +41,10 @@ func (c *command) daemon(ctx context.Context, args []string) error {
 	}
 	agent.Tune()
 	agent.Seal()
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
-	err = a.Run(ctx, hup)
+	asked := make(chan os.Signal, 2)
+	signal.Notify(asked, syscall.SIGHUP, syscall.SIGUSR1)
+	defer signal.Stop(asked)
+	err = a.Run(ctx, asked)
 	if errors.Is(err, agent.ErrRestart) {
 		return again()
 	}

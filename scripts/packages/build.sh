@@ -1,0 +1,75 @@
+#!/bin/sh
+# build.sh VERSION [PATTERN...]
+#
+# Makes the packages in dist/ from the programs that lie there: all, or those
+# whose FORMAT/ARCHITECTURE a pattern names, such as 'deb/*' or ipk/mipsel_24kc.
+# The same bytes come from the same commit: every time is the commit's.
+set -eu
+cd "$(dirname "$0")/../.."
+
+NFPM='go run github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.0'
+export PKG_VERSION="$1"
+shift
+[ $# -gt 0 ] || set -- '*'
+: "${SOURCE_DATE_EPOCH:=$(git log -1 --format=%ct)}"
+export SOURCE_DATE_EPOCH TZ=UTC GOFLAGS=
+
+# Which program runs where: its name, then each FORMAT/ARCHITECTURE.
+matrix() {
+	cat <<-'END'
+		amd64 deb/amd64 rpm/x86_64 ipk/x86_64 apk/x86_64
+		386 ipk/i386_pentium4 apk/i386_pentium4
+		arm64 deb/arm64 rpm/aarch64 ipk/aarch64_generic apk/aarch64_generic ipk/aarch64_cortex-a53 apk/aarch64_cortex-a53 ipk/aarch64_cortex-a72 apk/aarch64_cortex-a72
+		armv7 deb/armhf rpm/armv7hl ipk/arm_cortex-a7_neon-vfpv4 apk/arm_cortex-a7_neon-vfpv4 ipk/arm_cortex-a9_vfpv3-d16 apk/arm_cortex-a9_vfpv3-d16
+		armv6 ipk/arm_arm1176jzf-s_vfp apk/arm_arm1176jzf-s_vfp
+		armv5 deb/armel ipk/arm_arm926ej-s apk/arm_arm926ej-s ipk/arm_cortex-a7 apk/arm_cortex-a7 ipk/arm_cortex-a9 apk/arm_cortex-a9
+		mips ipk/mips_24kc apk/mips_24kc
+		mipsle ipk/mipsel_24kc apk/mipsel_24kc ipk/mipsel_74kc apk/mipsel_74kc
+		mips64le deb/mips64el
+		riscv64 deb/riscv64 rpm/riscv64 ipk/riscv64_generic apk/riscv64_generic
+	END
+}
+
+wanted() {
+	for pattern in $patterns; do
+		# shellcheck disable=SC2254  # it is a pattern
+		case $1 in $pattern) return 0 ;; esac
+	done
+	return 1
+}
+
+# lists writes what OpenWrt's scripts want to know of an apk.
+lists() {
+	mkdir "$stage/lists"
+	sed -n '/&router/,/scripts:/s/.*dst: \([^,]*\),.*/\1/p' scripts/packages/nfpm.yaml | sort >"$stage/lists/ratchetd.list"
+	echo /etc/config/ratchet >"$stage/lists/ratchetd.conffiles"
+	sum=$(sha256sum <scripts/openwrt/ratchet.config)
+	echo "/etc/config/ratchet ${sum%% *}" >"$stage/lists/ratchetd.conffiles_static"
+}
+
+# pack DESCRIPTION NAME FORMAT/ARCHITECTURE PROGRAM
+pack() {
+	export PKG_ARCH="${3#*/}" PKG_BINARY="$PWD/dist/$4"
+	target=$PWD/dist/$2_${PKG_VERSION}_$PKG_ARCH.${3%/*}
+	(cd "$stage" && $NFPM package --config "scripts/packages/$1" --packager "${3%/*}" --target "$target") >/dev/null
+	echo "$target"
+}
+
+patterns=$(printf '%s ' "$@")
+set -f # a pattern is no file
+# A copy whose times are the commit's: some formats hold those of the scripts.
+stage=$(mktemp -d)
+trap 'rm -rf "$stage"' EXIT
+cp -r scripts LICENSE "$stage"
+lists
+find "$stage" -exec touch -d "@$SOURCE_DATE_EPOCH" {} +
+matrix | while read -r go targets; do
+	for target in $targets; do
+		wanted "$target" || continue
+		pack nfpm.yaml ratchetd "$target" "ratchetd-linux-$go" </dev/null
+		case $target in deb/amd64 | deb/arm64)
+			pack operator.yaml ratchet "$target" "ratchet-linux-$go" </dev/null
+			;;
+		esac
+	done
+done
