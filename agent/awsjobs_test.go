@@ -276,3 +276,26 @@ func TestADownloadThatWasCutGoesOnWithANewURL(t *testing.T) {
 		t.Errorf("got %d bytes (%v), want all %d", len(text), err, len(content))
 	}
 }
+
+// The service refuses an update for one control character, one value that is
+// empty or too long, one pair too many: nothing that a job says may do that.
+func TestNothingThatAJobSaysMakesTheServiceRefuseIt(t *testing.T) {
+	s, d := newAWS(t, "")
+	var refused atomic.Int32
+	s.Watch = func(reply string) {
+		if strings.HasSuffix(reply, "/rejected") {
+			refused.Add(1)
+		}
+	}
+	d.start()
+	create(t, s, "job", `{"version":"1.0","includeStdOut":true,"steps":[
+		{"action":{"name":"a\tname\nof two lines","type":"runCommand","ignoreStepFailure":true,"input":{"command":"sh,-c,printf 'tab\\tbell\\a\\033[1mbold\\n\\n€ 😀 \\377\\376\\u200b'; exit 3"}}},
+		{"action":{"name":"`+strings.Repeat("é", 100)+`","type":"runCommand","input":{"command":"sh,-c,seq 1 5000 | tr '\\n' '😀'; echo; exit 4"}}}]}`)
+	e := ends(t, s, "job")
+	if e.Status != "FAILED" || refused.Load() > 0 {
+		t.Errorf("got %s, and %d updates refused, want FAILED and none", e.Status, refused.Load())
+	}
+	if len(e.Details["stdout"]) < 1000 {
+		t.Errorf("got %q told, want as much as there is room for", e.Details["stdout"])
+	}
+}

@@ -64,6 +64,7 @@ func (t *reports) refusals() []executor.Record {
 func (t *reports) renew() {
 	t.mu.Lock()
 	clear(t.receipts.waits)
+	t.every = serviceEvery
 	t.mu.Unlock()
 	t.wake()
 }

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"sync"
@@ -14,8 +15,9 @@ import (
 
 const (
 	progressEvery = 2 * time.Second
-	maxLines      = 64 << 10 // bytes of live output that wait to be told; more are dropped
-	inFlight      = 16       // statuses sent before the broker's answers are awaited
+	serviceEvery  = 30 * time.Second // to a service, which counts the updates of the whole fleet
+	maxLines      = 64 << 10         // bytes of live output that wait to be told; more are dropped
+	inFlight      = 16               // statuses sent before the broker's answers are awaited
 )
 
 // reports is what is to be told beyond what the journal knows: there is no
@@ -30,6 +32,7 @@ type reports struct {
 	held     int // bytes in lines
 	seq      map[string]int
 	receipts receipts
+	every    time.Duration // between two tellings of progress; 0: progressEvery
 	idle     bool
 	signal   chan struct{}
 }
@@ -89,7 +92,7 @@ func (t *reports) live(l executor.Live) {
 	switch o := t.overlay[l.Key]; {
 	case l.Stream == "":
 		o.step, o.attempt, o.progress = l.Step, l.Attempt, l.Progress
-		due = time.Since(o.sent) >= progressEvery
+		due = time.Since(o.sent) >= cmp.Or(t.every, progressEvery)
 		if due {
 			o.sent = time.Now()
 			t.again[l.Key] = true

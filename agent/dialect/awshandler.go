@@ -71,7 +71,7 @@ func download(args []string, user string) []map[string]any {
 func (d AWS) handler(a awsAction) ([]map[string]any, error) {
 	name, dir := a.Input.Handler, a.Input.Path
 	if strings.Contains(name, "/") || name == "." || name == ".." || strings.Contains("/"+dir+"/", "/../") {
-		return nil, fmt.Errorf("input.handler: %q in %q: want the name of a file, and a path without ..", name, dir)
+		return nil, fmt.Errorf("input.handler: %q in %q: want the name of a file, and no .. in its path", name, dir)
 	}
 	argv := append([]string{name, a.RunAsUser}, a.Input.Args...)
 	if d.User != nil && a.RunAsUser != "" && d.User(a.RunAsUser) != nil {

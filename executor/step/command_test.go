@@ -36,6 +36,9 @@ func TestCommandEndsAsItSays(t *testing.T) {
 		{"no such program", `{"argv":["no-such-program"]}`, "", "starting no-such-program: not found in /usr/local/sbin"},
 		{"no such path", `{"argv":["/no/such"]}`, "", "starting /no/such: no such file or directory"},
 		{"no such user", `{"argv":["true"],"user":"nobody-here"}`, "", `user "nobody-here" does not exist on this device`},
+		{"as many lines on stderr as it may have", `{"shell":"echo a >&2; printf b >&2","stderrLines":2}`, "", ""},
+		{"more lines on stderr", `{"shell":"echo a >&2; printf b >&2","stderrLines":1}`, "", "2 lines on stderr: at most 1 are taken"},
+		{"an exit status before lines", `{"shell":"echo a >&2; exit 4","stderrLines":0}`, "", "exit status 4"},
 		{"attempt, step and job", `{"shell":"echo $RATCHET_JOB,$RATCHET_STEP,$RATCHET_ATTEMPT"}`, "job-1,the step,1\n", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

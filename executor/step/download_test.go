@@ -358,3 +358,23 @@ func TestDownloadRefuses(t *testing.T) {
 		}
 	}
 }
+
+func TestADownloadWithoutADigestGoesOnAndFindsItsFolder(t *testing.T) {
+	s := newServer(t, pattern(3_000_000))
+	folder := t.TempDir()
+	a := newAttempt(t, `{"url":%q,"unverified":true,"to":%q}`, s.URL+"/image.bin?signature=x", folder)
+	killAt(t, a, 1<<20)
+	if err := a.run(t.Context(), step.Download{}); err != nil {
+		t.Fatal(err)
+	}
+	wantFile(t, filepath.Join(folder, "image.bin"), s.content)
+	if got := s.requests(); len(got) != 2 || got[1] == "" {
+		t.Errorf("got ranges %q, want the second to go on", got)
+	}
+	if err := a.undo(step.Download{}); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := os.ReadDir(folder); err != nil || len(left) > 0 {
+		t.Errorf("got %v, %v left by the undo, want nothing", left, err)
+	}
+}

@@ -170,7 +170,7 @@ func badDetails(details map[string]string) string {
 			return "statusDetails has a bad key " + key
 		case units < 1 || units > maxValue:
 			return "statusDetails." + key + " has a bad length"
-		case strings.ContainsFunc(value, func(r rune) bool { return unicode.Is(unicode.C, r) || r == unicode.ReplacementChar }):
+		case strings.ContainsFunc(value, func(r rune) bool { return unicode.Is(unicode.C, r) }):
 			return "statusDetails." + key + " has a control character"
 		}
 	}

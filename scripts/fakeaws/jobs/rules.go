@@ -126,6 +126,9 @@ func (s *Service) request(cl *mochi.Client, topic string, payload []byte) (cut b
 	}
 	for range map[bool]int{false: 1, true: 2}[f.Twice] {
 		reply, body := s.answer(cl.ID, topic, payload, f.Code)
+		if reply != "" && s.Watch != nil {
+			s.Watch(reply)
+		}
 		if reply == "" || f.Lost || f.Cut {
 			continue
 		}

@@ -40,6 +40,8 @@ type Service struct {
 	Files  string           // URL of what answers presigned URLs: see Presigned
 	Life   time.Duration    // of presigned URLs; 0: an hour
 	Fate   func(topic string) Fate
+	// Watch sees the topic of every answer; nil: nobody does.
+	Watch func(reply string)
 	// Authorize is a custom authorizer; nil: whoever has a certificate is let in.
 	Authorize func(user, password string) bool
 	// Deny tells which topics a device's policy does not let it use; nil: none.
