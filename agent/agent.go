@@ -52,6 +52,7 @@ type Agent struct {
 	stop           context.CancelCauseFunc // ends Run
 	backlog        *backlog
 	lastBoot       *telemetry.Boot
+	pulse          *pulse
 	schedules      *schedules
 }
 
@@ -71,7 +72,7 @@ func New(c *Config, path string, log *slog.Logger) (*Agent, error) {
 		return nil, fmt.Errorf("without the id of this boot a reboot cannot be told from a restart: %w", err)
 	}
 	a := &Agent{path: path, log: log, started: time.Now(), boot: boot,
-		queue: newQueue(), told: newReports(), link: newLink(), backlog: newBacklog(), lastBoot: bootOf(boot, ""), sampler: &telemetry.Sampler{Device: c.Device, Log: log}}
+		queue: newQueue(), told: newReports(), link: newLink(), backlog: newBacklog(), pulse: newPulse(), lastBoot: bootOf(boot, ""), sampler: &telemetry.Sampler{Device: c.Device, Log: log}}
 	a.config.Store(c)
 	a.groups = step.Groups{Dir: runtimeDir(c.State), Boot: a.boot}
 	a.alerts = &alerts{agent: a}
@@ -109,6 +110,7 @@ func (a *Agent) Run(ctx context.Context, asked <-chan os.Signal) error {
 	work.Go(func() error { return a.watchCertificate(workCtx) })
 	work.Go(func() error { return a.listen(workCtx) })
 	work.Go(func() error { return a.obey(workCtx, asked) })
+	work.Go(func() error { return a.prove(workCtx) })
 	talk, talkCtx := errgroup.WithContext(linked)
 	talk.Go(func() error { return a.connect(talkCtx) })
 	talk.Go(func() error { return a.report(talkCtx) })
@@ -225,7 +227,10 @@ type floored struct {
 
 func (f floored) Put(r executor.Record) error {
 	f.SetFloor(f.a.clock.floor())
-	if err := f.DB.Put(r); err != nil {
+	done := f.a.pulse.committing()
+	err := f.DB.Put(r)
+	done()
+	if err != nil {
 		return err
 	}
 	f.a.told.waiting(r.Key, "")

@@ -172,6 +172,8 @@ func (a *Agent) report(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-a.pulse.report:
+			continue
 		case <-a.told.signal:
 		case <-a.told.overdue():
 		}

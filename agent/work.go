@@ -56,6 +56,12 @@ func (r *running) forget(keep func(key string) error) {
 	}
 }
 
+func (r *running) busy() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.end != nil
+}
+
 func (r *running) set(key string, cancel context.CancelCauseFunc) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -94,6 +100,7 @@ func (a *Agent) work(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 		case <-a.queue.wake:
+		case <-a.pulse.work:
 		case <-a.recheck(time.Since(began)):
 		}
 	}
