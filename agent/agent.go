@@ -54,6 +54,7 @@ type Agent struct {
 	lastBoot       *telemetry.Boot
 	pulse          *pulse
 	schedules      *schedules
+	rules          rules
 }
 
 // A Journal is what of the store must be durable before anything follows from
@@ -76,7 +77,7 @@ func New(c *Config, path string, log *slog.Logger) (*Agent, error) {
 	a.config.Store(c)
 	a.groups = step.Groups{Dir: runtimeDir(c.State), Boot: a.boot}
 	a.alerts = &alerts{agent: a}
-	a.schedules = newSchedules(a)
+	a.schedules, a.rules = newSchedules(a), rules{agent: a}
 	a.custom.Dir, a.custom.Log = filepath.Join(c.dir, "facts.d"), log
 	return a, nil
 }

@@ -23,13 +23,19 @@ var happened = []string{"id-reused", "gave-up", "undo-failed", "journal-broken",
 type alerts struct {
 	agent *Agent
 	mu    sync.Mutex
-	noted map[string]dialect.Alert
+	noted map[string]noted
+}
+
+// noted is an alert as it is kept.
+type noted struct {
+	dialect.Alert
+	Repair string `json:"repair,omitempty"` // id of the job that is to repair it
 }
 
 func (l *alerts) load() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.noted = map[string]dialect.Alert{}
+	l.noted = map[string]noted{}
 	saved, err := l.agent.db.Get("alerts")
 	if err != nil || saved == nil {
 		return err
@@ -37,16 +43,32 @@ func (l *alerts) load() error {
 	return json.Unmarshal(saved, &l.noted)
 }
 
-// raise raises the alert; rule says in words what is wrong.
+// raise raises one of the built-in alerts, unless the owner does not want it;
+// rule says in words what is wrong.
 func (l *alerts) raise(name, severity, rule string) {
+	if l.agent.config.Load().Telemetry.wants(name) {
+		l.rise(noted{Alert: dialect.Alert{Name: name, Severity: severity, Rule: rule}})
+	}
+}
+
+// rise raises the alert, unless it is raised.
+func (l *alerts) rise(a noted) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if was, ok := l.noted[name]; ok && was.State == dialect.AlertRaised {
+	if was, ok := l.noted[a.Name]; ok && was.State == dialect.AlertRaised {
 		return
 	}
-	l.agent.log.Warn("alert", "name", name, "rule", rule)
-	l.note(dialect.Alert{Name: name, Device: l.agent.config.Load().Device, Severity: severity, State: dialect.AlertRaised,
-		Since: stampOf(l.agent.clock.stamp()), Rule: rule})
+	l.agent.log.Warn("alert", "name", a.Name, "rule", a.Rule)
+	a.Device, a.State, a.Since = l.agent.config.Load().Device, dialect.AlertRaised, stampOf(l.agent.clock.stamp())
+	l.note(a)
+}
+
+// raised returns the alert, if it is raised.
+func (l *alerts) raised(name string) (noted, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	a, ok := l.noted[name]
+	return a, ok && a.State == dialect.AlertRaised
 }
 
 // clear ends the alert, if it is raised. Until the broker has taken that, it
@@ -64,10 +86,10 @@ func (l *alerts) clear(name string) {
 
 // note keeps the alert and has it told; the lock is held. One that cannot be
 // kept, as when the disk is full, is still told.
-func (l *alerts) note(a dialect.Alert) {
+func (l *alerts) note(a noted) {
 	l.noted[a.Name] = a
 	l.save()
-	l.tell(a)
+	l.tell(a.Alert)
 }
 
 func (l *alerts) save() {
@@ -94,14 +116,14 @@ func (l *alerts) tell(a dialect.Alert) {
 // resend tells all that is noted, and clears what was noted long enough.
 func (l *alerts) resend() {
 	l.mu.Lock()
-	noted := slices.Collect(maps.Values(l.noted))
+	all := slices.Collect(maps.Values(l.noted))
 	l.mu.Unlock()
 	now := l.agent.clock.now()
-	for _, a := range noted {
+	for _, a := range all {
 		if slices.Contains(happened, a.Name) && !a.Since.IsZero() && now.Sub(a.Since.Time) > keepNoted {
 			l.clear(a.Name)
 		} else {
-			l.tell(a)
+			l.tell(a.Alert)
 		}
 	}
 }
@@ -113,7 +135,7 @@ func (l *alerts) list() []dialect.Alert {
 	var list []dialect.Alert
 	for _, name := range slices.Sorted(maps.Keys(l.noted)) {
 		if a := l.noted[name]; a.State == dialect.AlertRaised {
-			list = append(list, a)
+			list = append(list, a.Alert)
 		}
 	}
 	return list

@@ -28,6 +28,7 @@ type Config struct {
 	Policy    Policy     `toml:"policy"`
 	Telemetry Telemetry  `toml:"telemetry"`
 	Facts     Facts      `toml:"facts"`
+	Alerts    []Alert    `toml:"alert,omitempty"`
 	Schedules []Schedule `toml:"schedule,omitempty"`
 
 	dir      string   // of ratchet.toml
@@ -77,7 +78,8 @@ type Telemetry struct {
 	Every   Duration `toml:"every"`
 	Publish Duration `toml:"publish"`
 	QoS     int      `toml:"qos"`
-	Spill   Duration `toml:"spill"` // offline: samples are written at most so often; 0: never
+	Spill   Duration `toml:"spill"`   // offline: samples are written at most so often; 0: never
+	Builtin []string `toml:"builtin"` // alerts that are on: names, or * for all; -name takes one away
 }
 
 const (
@@ -122,7 +124,7 @@ func defaults(dir string) *Config {
 		Link:      Link{Dialect: "plain", Root: "ratchet/v1", Spread: Duration(5 * time.Second)},
 		AWS:       AWS{Handlers: filepath.Join(dir, "handlers"), Replies: true, Metrics: []string{}},
 		Policy:    Policy{Allow: []string{"*"}, Reboot: []string{"reboot"}},
-		Telemetry: Telemetry{Every: Duration(30 * time.Second), Publish: Duration(5 * time.Minute), QoS: 1, Spill: unset},
+		Telemetry: Telemetry{Every: Duration(30 * time.Second), Publish: Duration(5 * time.Minute), QoS: 1, Spill: unset, Builtin: []string{"*"}},
 		dir:       dir,
 	}
 }

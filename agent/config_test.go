@@ -51,7 +51,7 @@ func TestTheShortestConfigurationHasTheDocumentedDefaults(t *testing.T) {
 		Link:      Link{Dialect: "plain", Broker: "tcp://broker:1883", Root: "ratchet/v1", Spread: Duration(5 * time.Second)},
 		AWS:       AWS{Handlers: filepath.Join(got.dir, "handlers"), Replies: true, Metrics: []string{}},
 		Policy:    Policy{Allow: []string{"*"}, Reboot: []string{"reboot"}},
-		Telemetry: Telemetry{Every: Duration(30 * time.Second), Publish: Duration(5 * time.Minute), QoS: 1, Spill: Duration(15 * time.Minute)},
+		Telemetry: Telemetry{Every: Duration(30 * time.Second), Publish: Duration(5 * time.Minute), QoS: 1, Spill: Duration(15 * time.Minute), Builtin: []string{"*"}},
 		dir:       got.dir,
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -88,7 +88,7 @@ func TestAMistakeIsToldWithItsPlace(t *testing.T) {
 		{"unknown key", "devise = \"x\"\n", "ratchet.toml:1: devise: unknown key"},
 		{"unknown key in a section", "[link]\n\nbrokr = \"x\"\n", "ratchet.toml:3: link.brokr: unknown key"},
 		{"key in another case", "[Link]\nbroker = \"x\"\n", "ratchet.toml:1: Link: unknown key"},
-		{"unknown section", "[[alert]]\nname = \"hot\"\n", "ratchet.toml:1: alert: unknown key"},
+		{"unknown section", "[[alarm]]\nname = \"hot\"\n", "ratchet.toml:1: alarm: unknown key"},
 		{"wrong type", "[link]\nbroker = 7\n", "ratchet.toml:2: link.broker: want string, got integer"},
 		{"wrong type in a list", "groups = [\"a\", 7]\n", "ratchet.toml:1: groups: want string, got integer"},
 		{"no list", "groups = \"a\"\n", "ratchet.toml:1: groups: want list, got string"},

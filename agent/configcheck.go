@@ -26,7 +26,7 @@ var packageName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9+._-]{0,127}$`)
 // validate holds the whole configuration against the rules; the error has one
 // line for each that is broken.
 func (c *Config) validate() error {
-	return errors.Join(c.validateNames(), c.Link.validate(), c.AWS.validate(), c.Policy.validate(), c.Telemetry.validate(), c.Facts.validate(), c.validateSchedules())
+	return errors.Join(c.validateNames(), c.Link.validate(), c.AWS.validate(), c.Policy.validate(), c.Telemetry.validate(), c.Facts.validate(), c.validateFirings())
 }
 
 func (c *Config) validateNames() error {
@@ -197,6 +197,11 @@ func (t *Telemetry) validate() error {
 	}
 	if t.QoS != 0 && t.QoS != 1 {
 		errs = append(errs, fmt.Errorf("telemetry.qos: %d: want 0 or 1", t.QoS))
+	}
+	for _, name := range t.Builtin {
+		if name = strings.TrimPrefix(name, "-"); name != "*" && !builtin(name) {
+			errs = append(errs, fmt.Errorf("telemetry.builtin: %q: want *, or of %s, with a - before it to take it away", name, strings.Join(builtins(), " ")))
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -64,6 +64,14 @@ func TestWhatIsWrongInAListNamesItsLine(t *testing.T) {
 		{good + "[[schedule]]\nname = \"b\"\ncron = \"@daily\"\n", "ratchet.toml:9: schedule.job: want the file"},
 		{good + "[[schedule]]\nname = \"b@c\"\ncron = \"@daily\"\njob = \"b\"\noverlap = \"twice\"\n", "ratchet.toml:10: schedule.name: \"b@c\": want 1 to 47"},
 		{good + "[[schedule]]\nname = \"b\"\ncron = \"@daily\"\njob = \"b\"\noverlap = \"twice\"\n", "ratchet.toml:13: schedule.overlap: \"twice\": want skip or queue"},
+		{good + "[[alert]]\nname = \"a\"\nwhen = \".x\"\n", "ratchet.toml:10: alert.name: \"a\" stands there twice"},
+		{good + "[[alert]]\nname = \"b\"\n\nwhen = \".x >\"\n", "ratchet.toml:12: alert.when: not jq"},
+		{"[[alert]]\nname = \"b\"\nwhen = \"avg(.x; \\\"5 minutes\\\") > 1\"\n", "ratchet.toml:7: alert.when: avg: \"5 minutes\": want a time"},
+		{"[[alert]]\nname = \"b\"\nwhen = \"avg(.x; .y) > 1\"\n", "ratchet.toml:7: alert.when: avg: .y: want a text"},
+		{"[[alert]]\nname = \"b\"\nwhen = \"max(avg(.x; \\\"5m\\\"); \\\"5m\\\") > 1\"\n", "alert.when: max: avg/2 is not allowed here"},
+		{"[[alert]]\nname = \"b\"\nwhen = \".x\"\nseverity = \"bad\"\n", "ratchet.toml:8: alert.severity: \"bad\": want info, warning or critical"},
+		{"[[alert]]\nname = \"no-room\"\nwhen = \".x\"\n", "ratchet.toml:6: alert.name: \"no-room\" is built in"},
+		{"[telemetry]\nbuiltin = [\"*\", \"-dish\"]\n", "telemetry.builtin: \"dish\": want *, or of disk memory"},
 		{"[schedule]\nname = \"a\"\n", "ratchet.toml:5: schedule: want"},
 	} {
 		if _, err := loadText(t, c.text); err == nil || !strings.Contains(err.Error(), c.want) {

@@ -88,6 +88,9 @@ func (c *Config) absolute() {
 	for i := range c.Schedules {
 		paths = append(paths, &c.Schedules[i].Job)
 	}
+	for i := range c.Alerts {
+		paths = append(paths, &c.Alerts[i].Run)
+	}
 	for _, p := range paths {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(c.dir, *p)

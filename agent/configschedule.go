@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"reflect"
 	"regexp"
+	"slices"
 
 	"github.com/ratchetd/ratchet/executor"
 )
@@ -23,6 +25,24 @@ type Schedule struct {
 	At      place    `toml:"-"`
 }
 
+// Alert is a rule over how the board feels.
+type Alert struct {
+	Name     string   `toml:"name"`
+	When     string   `toml:"when"`
+	For      Duration `toml:"for,omitzero"`    // when must hold for so long
+	Clear    string   `toml:"clear,omitempty"` // unless it is set: not when
+	Value    string   `toml:"value,omitempty"` // what the alert tells
+	Severity string   `toml:"severity,omitempty"`
+	Run      string   `toml:"run,omitempty"` // the file of a job that is to repair it
+	At       place    `toml:"-"`
+}
+
+// same tells whether two rules are, wherever they stand.
+func (a Alert) same(b Alert) bool {
+	a.At, b.At = place{}, place{}
+	return reflect.DeepEqual(a, b)
+}
+
 // Ways of Schedule.Overlap.
 const (
 	overlapSkip  = "skip"
@@ -33,23 +53,45 @@ const (
 // begins by itself, which are to be as short as others.
 var firingName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,47}$`)
 
-func (c *Config) validateSchedules() error {
+// validateFirings holds against the rules what the device begins by itself.
+func (c *Config) validateFirings() error {
 	var errs []error
 	used := map[string]bool{}
-	for _, s := range c.Schedules {
-		if used[s.Name] {
-			errs = append(errs, s.At.wrong("schedule.name", fmt.Errorf("%q stands there twice", s.Name)))
+	once := func(at place, key, name string) {
+		if errs = append(errs, at.wrong(key, checkFiringName(name))); used[name] {
+			errs = append(errs, at.wrong(key, fmt.Errorf("%q stands there twice: schedules and alerts want a name each", name)))
 		}
-		used[s.Name] = true
+		used[name] = true
+	}
+	for _, s := range c.Schedules {
+		once(s.At, "schedule.name", s.Name)
 		errs = append(errs, s.validate())
+	}
+	for _, a := range c.Alerts {
+		once(a.At, "alert.name", a.Name)
+		errs = append(errs, a.validate())
+	}
+	return errors.Join(errs...)
+}
+
+func (a Alert) validate() error {
+	_, err := newRule(a)
+	errs := []error{err}
+	if slices.Contains(events, a.Name) {
+		errs = append(errs, a.At.wrong("alert.name", fmt.Errorf("%q is built in, and no rule over samples: choose another name", a.Name)))
+	}
+	if a.When == "" {
+		errs = append(errs, a.At.wrong("alert.when", errors.New(`want a condition such as ".cpu.celsius > 85"`)))
+	}
+	if a.Severity != "" && !slices.Contains([]string{"info", "warning", "critical"}, a.Severity) {
+		errs = append(errs, a.At.wrong("alert.severity", fmt.Errorf("%q: want info, warning or critical", a.Severity)))
 	}
 	return errors.Join(errs...)
 }
 
 func (s Schedule) validate() error {
-	errs := []error{s.At.wrong("schedule.name", checkFiringName(s.Name))}
 	_, err := readTimetable(s.Cron, s.TZ)
-	errs = append(errs, s.At.wrong("schedule.cron", err))
+	errs := []error{s.At.wrong("schedule.cron", err)}
 	if o := cmp.Or(s.Overlap, overlapSkip); o != overlapSkip && o != overlapQueue {
 		errs = append(errs, s.At.wrong("schedule.overlap", fmt.Errorf("%q: want skip or queue", s.Overlap)))
 	}

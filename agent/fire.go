@@ -21,8 +21,7 @@ var (
 
 // A firing is a job that the device begins by itself.
 type firing struct {
-	name   string // of the schedule or alert
-	at     time.Time
+	id     string
 	text   []byte
 	by     string // the key that signed it
 	origin json.RawMessage
@@ -31,8 +30,10 @@ type firing struct {
 
 // firingID is the id of the job that is begun under that name for that moment.
 func firingID(name string, at time.Time) string {
-	return name + "@" + at.UTC().Format("20060102T150405Z")
+	return name + "@" + at.UTC().Format(firingTime)
 }
+
+const firingTime = "20060102T150405Z"
 
 // firedAs is what stands before the @ of such an id.
 func firedAs(id string) (name string, ok bool) {
@@ -43,15 +44,14 @@ func firedAs(id string) (name string, ok bool) {
 // fire begins the job. It is an offer as others are, so it is accepted once,
 // however often that is tried.
 func (a *Agent) fire(f firing) error {
-	id := firingID(f.name, f.at)
-	if _, known, err := a.db.Known(id); known || err != nil {
+	if _, known, err := a.db.Known(f.id); known || err != nil {
 		return err
 	}
 	job, err := executor.Parse(f.text)
 	if err != nil {
 		return err
 	}
-	job.ID = id
+	job.ID = f.id
 	if err := a.able(job, f.by); err != nil {
 		return err
 	}

@@ -26,6 +26,7 @@ type link struct {
 	session *session    // nil until all is said that is said first
 	since   time.Time   // when it was made, or lost
 	err     error       // why there is none
+	drops   []time.Time // when connections were lost, of late
 	redial  chan asking // for a fresh connection
 	// Topics, facts and credentials have changed so often; the offers of that
 	// many are fetched. A session that was made for fewer is made anew.
@@ -145,12 +146,31 @@ func (l *link) down(a *Agent, err error) {
 	defer l.mu.Unlock()
 	if l.session != nil {
 		l.since = time.Now()
+		if !errors.As(err, new(redial)) {
+			l.drops = append(l.drops[max(0, len(l.drops)-maxDrops):], l.since)
+		}
 	}
 	changed := l.err == nil || l.err.Error() != err.Error()
 	l.session, l.err = nil, err
 	if changed && !errors.As(err, new(redial)) {
 		a.log.Warn("no connection to the broker", "err", err)
 	}
+}
+
+// maxDrops bounds those that are counted.
+const maxDrops = 99
+
+// lost counts the connections that were lost within that time.
+func (l *link) lost(within time.Duration) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := 0
+	for _, at := range l.drops {
+		if time.Since(at) < within {
+			n++
+		}
+	}
+	return n
 }
 
 // choked tells whether the broker sent what is too long to be read. The session

@@ -30,7 +30,7 @@ func (s *schedules) plan() ([]planned, error) {
 			s.agent.log.Error("a schedule cannot be read", "job", c.Name, "err", err)
 			continue
 		}
-		plan = append(plan, planned{Schedule: c, timetable: t, firing: firing{name: c.Name, origin: byConfig},
+		plan = append(plan, planned{Schedule: c, timetable: t, name: c.Name, firing: firing{origin: byConfig},
 			text: func() ([]byte, error) { return readJobFile(c.Job) }})
 	}
 	return s.recurring(plan)
@@ -50,9 +50,9 @@ func (s *schedules) recurring(plan []planned) ([]planned, error) {
 		}
 		names[r.ID] = true
 		plan = append(plan, planned{Schedule: Schedule{Cron: r.Job.Schedule}, timetable: t, parent: &r,
-			firing: firing{name: r.ID, by: r.By, origin: byJob},
-			text:   func() ([]byte, error) { return r.Text, nil },
-			from:   r.Job.NotBefore.Time, until: r.Job.Expires.Time})
+			name: r.ID, firing: firing{by: r.By, origin: byJob},
+			text: func() ([]byte, error) { return r.Text, nil },
+			from: r.Job.NotBefore.Time, until: r.Job.Expires.Time})
 	}
 	for name := range s.marks {
 		if !names[name] {

@@ -53,6 +53,7 @@ type coming struct {
 type planned struct {
 	Schedule
 	timetable
+	name        string
 	firing      // of the job that it begins, but for the time
 	text        func() ([]byte, error)
 	from, until time.Time // zero: always
@@ -200,7 +201,7 @@ func (s *schedules) fire(p planned, at time.Time, m mark) error {
 	was, had := s.marks[p.name]
 	s.mark(p.name, m, s.soon)
 	f := p.firing
-	f.at, f.text = at, text
+	f.id, f.text = firingID(p.name, at), text
 	if err := s.agent.fire(f); err != nil {
 		if delete(s.marks, p.name); had {
 			s.marks[p.name] = was

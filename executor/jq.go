@@ -32,6 +32,10 @@ type Func struct {
 	Name  string
 	Arity int
 	Impl  func(input any, args []any) (any, error)
+	// Bind, where it is set, gets the first argument of a call as an expression
+	// of its own, and the others, which must be texts, when the call is compiled.
+	// Impl then gets the number that it returns as the first argument.
+	Bind func(of *Expr, others []string) (int, error)
 }
 
 // Compile reads an expression of the subset that is safe on a small device.

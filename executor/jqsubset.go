@@ -64,7 +64,7 @@ func notAllowed(what string) error { return fmt.Errorf("%s is not allowed here",
 // A rewriter holds an expression against the subset, and puts our metered
 // functions in the place of all that builds new values.
 type rewriter struct {
-	extra   map[string]bool // functions of the caller of Compile
+	extra   map[string]Func // of the caller of Compile
 	library bool            // the text is a body from subset: every name is allowed
 	used    map[string]bool // functions of subset with a body, already defined
 	defs    []*gojq.FuncDef // for them
@@ -72,9 +72,9 @@ type rewriter struct {
 
 // restrict rewrites a parsed expression in place.
 func restrict(q *gojq.Query, funcs []Func) error {
-	r := rewriter{extra: map[string]bool{}, used: map[string]bool{}}
+	r := rewriter{extra: map[string]Func{}, used: map[string]bool{}}
 	for _, f := range funcs {
-		r.extra[signature(f.Name, f.Arity)] = true
+		r.extra[signature(f.Name, f.Arity)] = f
 	}
 	if err := r.query(q); err != nil {
 		return err
@@ -87,6 +87,10 @@ func signature(name string, arity int) string { return fmt.Sprintf("%s/%d", name
 
 // call allows one function, or replaces it by its definition from subset.
 func (r *rewriter) call(f *gojq.Func) error {
+	extra, ours := r.extra[signature(f.Name, len(f.Args))]
+	if ours && extra.Bind != nil {
+		return extra.bind(f)
+	}
 	if err := r.queries(f.Args...); err != nil {
 		return err
 	}
@@ -94,7 +98,7 @@ func (r *rewriter) call(f *gojq.Func) error {
 		return r.variable(f.Name)
 	}
 	sig := signature(f.Name, len(f.Args))
-	if r.library || r.extra[sig] {
+	if r.library || ours {
 		return nil
 	}
 	body, ok := subset[sig]
@@ -110,6 +114,28 @@ func (r *rewriter) call(f *gojq.Func) error {
 	}
 	f.Name = "_our_" + f.Name
 	return r.define(sig, f.Name, len(f.Args), body)
+}
+
+// bind replaces the first argument of a call by the number of what it stands for.
+func (f Func) bind(call *gojq.Func) error {
+	of, err := Compile(call.Args[0].String())
+	if err != nil {
+		return fmt.Errorf("%s: %w", f.Name, err)
+	}
+	var others []string
+	for _, arg := range call.Args[1:] {
+		t := arg.Term
+		if t == nil || t.Type != gojq.TermTypeString || len(t.Str.Queries) > 0 || len(t.SuffixList) > 0 {
+			return fmt.Errorf("%s: %s: want a text, such as \"5m\"", f.Name, arg)
+		}
+		others = append(others, t.Str.Str)
+	}
+	n, err := f.Bind(of, others)
+	if err != nil {
+		return fmt.Errorf("%s: %w", f.Name, err)
+	}
+	call.Args[0] = &gojq.Query{Term: &gojq.Term{Type: gojq.TermTypeNumber, Number: fmt.Sprint(n)}}
+	return nil
 }
 
 func (r *rewriter) define(sig, name string, arity int, body string) error {

@@ -77,6 +77,9 @@ func (c *command) check(ctx context.Context, args []string) error {
 	for _, line := range agent.DescribeBoard(ctx, config, c.config) {
 		fmt.Fprintln(c.out, "#", line)
 	}
+	if err := agent.TryJobs(config); err != nil {
+		return err
+	}
 	if *connect {
 		report, err := agent.TryBroker(ctx, config)
 		for _, line := range report {

@@ -41,7 +41,7 @@ import (
 //	publish VERSION [HOW]   ${HTTP} has that release, ${SHA}, ${SIGNATURE}, and ${BEFORE} of the one before; it may crash, or be deaf
 //	sent MIN MAX RANGES     bytes and range requests that it has answered
 //	fill FILE...            fills in the files themselves
-//	mount DIR SIZE          a small disk, until the session ends
+//	mount DIR SIZE [ext4]   a small disk, until the session ends; ext4 is one on a block device
 var commands = map[string]func(*testscript.TestScript, bool, []string){
 	"broker":   cmdBroker,
 	"offer":    cmdOffer,
@@ -233,7 +233,14 @@ func cmdBoot(ts *testscript.TestScript, _ bool, args []string) { siteOf(ts).boot
 func cmdMount(ts *testscript.TestScript, _ bool, args []string) {
 	dir := ts.MkAbs(args[0])
 	ts.Check(os.MkdirAll(dir, 0o700))
-	ts.Check(unix.Mount("tmpfs", dir, "tmpfs", 0, "mode=0700,size="+args[1]))
+	if len(args) > 2 {
+		image := dir + ".img"
+		for _, argv := range [][]string{{"truncate", "-s", args[1], image}, {"mkfs." + args[2], "-q", image}, {"mount", "-o", "loop", image, dir}} {
+			ts.Check(ts.Exec(argv[0], argv[1:]...))
+		}
+	} else {
+		ts.Check(unix.Mount("tmpfs", dir, "tmpfs", 0, "mode=0700,size="+args[1]))
+	}
 	s := siteOf(ts)
 	s.closers = append(s.closers, func() error { return unix.Unmount(dir, unix.MNT_DETACH) })
 }

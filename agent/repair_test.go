@@ -1,0 +1,214 @@
+package agent
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/telemetry"
+)
+
+const hot = "[[alert]]\nname = \"hot\"\nwhen = \".cpu.celsius > 80\"\nclear = \".cpu.celsius < 70\"\nvalue = \".cpu.celsius\"\nseverity = \"critical\"\nrun = \"job.json\"\n" +
+	"[telemetry]\nbuiltin = []\n"
+
+// feel gives the rules one sample, 30 s after the last one.
+func (d *diary) feel(celsius float64) {
+	time.Sleep(30 * time.Second)
+	d.agent.rules.judge(d.t.Context(), telemetry.Sample{CPU: &telemetry.CPU{Celsius: &celsius}})
+	synctest.Wait()
+}
+
+// told is what of alerts waits to be told, in order, and drops it.
+func (d *diary) told() string {
+	d.agent.told.mu.Lock()
+	defer d.agent.told.mu.Unlock()
+	var list []string
+	for _, w := range d.agent.told.words {
+		var a dialect.Alert
+		if len(w.messages) > 0 && json.Unmarshal(w.messages[0].Payload, &a) == nil && a.State != "" {
+			list = append(list, strings.TrimSpace(fmt.Sprint(a.Name, " ", a.State, " ", string(a.Value))))
+		}
+	}
+	d.agent.told.words = nil
+	return strings.Join(list, ", ")
+}
+
+// An alert is told once when it is raised and once when it is cleared, and begins
+// one repair each time, whenever the agent is cut or started anew.
+func TestAnAlertAndItsRepair(t *testing.T) {
+	for _, c := range []struct{ name, script, told, begun string }{
+		{"raised and cleared", "60 85 85 75 60", "hot raised 85, hot cleared 85", "hot 20000101T000100Z"},
+		{"started anew while it is raised", "85 off 85 85 60", "hot raised 85, hot cleared 85", "hot 20000101T000030Z"},
+		{"power lost before the repair is in the journal", "cut1 85 off 85 85", "hot raised 85", "hot 20000101T000030Z"},
+		{"power lost behind it", "cut2 85 off 85 85", "hot raised 85", "hot 20000101T000030Z"},
+		{"a repair a quarter of an hour", "85 60 85 60 85" + strings.Repeat(" 85", 40), "hot raised 85, hot cleared 85, hot raised 85, hot cleared 85, hot raised 85",
+			"hot 20000101T000030Z, hot 20000101T000230Z"},
+		{"also when started anew", "85 60 85 off 85 85", "hot raised 85, hot cleared 85, hot raised 85", "hot 20000101T000030Z"},
+		{"what is well again needs no repair", "85 60 85 60" + strings.Repeat(" 60", 60), "hot raised 85, hot cleared 85, hot raised 85, hot cleared 85", "hot 20000101T000030Z"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := newDiary(t, hot, "2000-01-01T00:00:00Z")
+				d.on()
+				defer func() { d.end() }()
+				var told []string
+				for _, word := range strings.Fields(c.script) {
+					switch {
+					case strings.HasPrefix(word, "cut"):
+						d.cut = int(word[3] - '0')
+					case word == "off":
+						told = append(told, d.told())
+						d.end()
+						d.on()
+					default:
+						celsius, err := strconv.ParseFloat(word, 64)
+						if err != nil {
+							t.Fatal(err)
+						}
+						done := make(chan struct{})
+						go func() {
+							defer close(done) // also when the power goes
+							d.feel(celsius)
+						}()
+						<-done
+					}
+				}
+				told = append(told, d.told())
+				if got := strings.Trim(strings.Join(told, ", "), ", "); got != c.told {
+					t.Errorf("told: got %s, want %s", got, c.told)
+				}
+				var begun []string
+				for e := range strings.SplitSeq(d.read(), ", ") {
+					begun = append(begun, strings.Join(strings.Fields(e)[:2], " "))
+				}
+				if got := strings.Join(begun, ", "); got != c.begun {
+					t.Errorf("begun: got %s, want %s", got, c.begun)
+				}
+			})
+		})
+	}
+}
+
+// The repair knows why it runs, and needs no signature: the device's own
+// configuration names it.
+func TestARepairGetsItsAlert(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDiary(t, hot+"[policy]\nkeys = [\""+newSigner(t).key+"\"]\n", "2000-01-01T00:00:00Z")
+		d.on()
+		defer func() { d.end() }()
+		d.feel(85)
+		r, known, err := d.agent.db.Record("hot@20000101T000030Z")
+		if err != nil || !known {
+			t.Fatalf("got %v, %v, want the repair", known, err)
+		}
+		var a dialect.Alert
+		if err := json.Unmarshal(r.Alert, &a); err != nil || a.Name != "hot" || string(a.Value) != "85" || a.Severity != "critical" {
+			t.Errorf("got %s, %v", r.Alert, err)
+		}
+		if err := d.agent.trusted(r); err != nil {
+			t.Error(err)
+		}
+		r.Origin = nil
+		if d.agent.trusted(r) == nil {
+			t.Error("the same job from elsewhere is trusted")
+		}
+	})
+}
+
+// An alert without a rule is over, and a rule that stays keeps what it knows.
+func TestAlertsFollowTheConfiguration(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const slow = "[[alert]]\nname = \"slow\"\nwhen = \".cpu.celsius > 80\"\nfor = \"1m\"\n"
+		d := newDiary(t, hot+slow, "2000-01-01T00:00:00Z")
+		d.on()
+		defer func() { d.end() }()
+		d.feel(85)
+		d.feel(85)
+		text, err := os.ReadFile(filepath.Join(d.dir, "ratchet.toml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		without := strings.Replace(string(text), hot, "[telemetry]\nbuiltin = []\n", 1)
+		if err := os.WriteFile(filepath.Join(d.dir, "ratchet.toml"), []byte(without), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := Load(filepath.Join(d.dir, "ratchet.toml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.agent.config.Store(c)
+		d.feel(85)
+		if got, want := d.told(), "hot raised 85, hot cleared 85, slow raised"; got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	})
+}
+
+// Every built-in rule can be compiled and judged, and can be taken away.
+func TestBuiltinAlerts(t *testing.T) {
+	full, wear, worn := 97.0, 90.0, &telemetry.Memory{}
+	worn.Percent = &full
+	s := felt{Sample: telemetry.Sample{
+		CPU: &telemetry.CPU{Celsius: &full}, Memory: worn,
+		Disk:  []telemetry.Disk{{Path: "/", Percent: &full}},
+		Flash: []telemetry.Flash{{Name: "mmcblk0", WearPercent: &wear}},
+	}, Link: feltLink{Drops: 5}}
+	bad := inputOf(t, s)
+	fine := 50.0
+	s.CPU.Celsius, worn.Percent, s.Disk[0].Percent, s.Flash[0].WearPercent = &fine, &fine, &fine, &fine
+	s.Clock.Sane, s.Link.Drops = true, 0
+	good := inputOf(t, s)
+	for _, a := range builtinRules {
+		r, err := newRule(a)
+		if err != nil {
+			t.Errorf("%s: %v", a.Name, err)
+			continue
+		}
+		now := time.Unix(0, 0)
+		if got, err := r.judge(t.Context(), now, bad, false); got != unchanged && a.For > 0 || err != nil {
+			t.Errorf("%s, at once: got %v, %v", a.Name, got, err)
+		}
+		if got, err := r.judge(t.Context(), now.Add(time.Duration(a.For)), bad, false); got != raised || err != nil {
+			t.Errorf("%s: got %v, %v, want it raised", a.Name, got, err)
+		}
+		if got, err := r.judge(t.Context(), now.Add(time.Hour), good, true); got != cleared || err != nil {
+			t.Errorf("%s: got %v, %v, want it cleared", a.Name, got, err)
+		}
+		if a.Value != "" && r.tells(t.Context(), bad) == nil {
+			t.Errorf("%s tells nothing", a.Name)
+		}
+	}
+	for _, c := range []struct {
+		builtin []string
+		want    string
+	}{{[]string{"*"}, "disk memory temperature flash-wear clock broker-flapping"}, {[]string{"*", "-clock", "-disk"}, "memory temperature flash-wear broker-flapping"},
+		{[]string{"memory"}, "memory"}, {nil, ""}} {
+		var names []string
+		for _, a := range (&Config{Telemetry: Telemetry{Builtin: c.builtin}}).rules() {
+			names = append(names, a.Name)
+		}
+		if got := strings.Join(names, " "); got != c.want {
+			t.Errorf("%v: got %s, want %s", c.builtin, got, c.want)
+		}
+	}
+}
+
+func inputOf(t *testing.T, v any) any {
+	t.Helper()
+	text, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out any
+	if err := json.Unmarshal(text, &out); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}

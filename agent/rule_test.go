@@ -1,0 +1,68 @@
+package agent
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// There is a sample every 30 s. What is told is at which of them, from 1, the
+// alert is raised (+) and cleared (-).
+func TestAlerts(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		rule   Alert
+		series string
+		want   string
+	}{
+		{"at once", Alert{When: ".x > 5"}, "1 6 6 1 6 1", "+2 -4 +5 -6"},
+		{"for a while", Alert{When: ".x > 5", For: Duration(time.Minute)}, "6 6 1 6 6 6 1 1", "+6 -7"},
+		{"with a way back that is longer", Alert{When: ".x > 85", Clear: ".x < 75"}, "80 90 80 86 76 74 80 90", "+2 -6 +8"},
+		{"a clear that holds beside when clears nothing", Alert{When: ".x > 5", Clear: ".x < 9"}, "6 7 8 3", "+1 -4"},
+		{"what is not there is no reason", Alert{When: ".x > 5"}, "null 6 null 6", "+2 -3 +4"},
+		{"what cannot be judged changes nothing", Alert{When: "any(.x[]; . > 5)"}, "[6] null null [1] null", "+1 -4"},
+		{"and is no part of for", Alert{When: "any(.x[]; . > 5)", For: Duration(time.Minute)}, "[6] null [6] [6] [6]", "+5"},
+		{"flapping is damped", Alert{When: ".x > 5"}, strings.Repeat("6 1 ", 20) + strings.Repeat("1 ", 40),
+			"+1 -2 +3 -4 +5 -70"},
+		{"an average", Alert{When: `avg(.x; "2m") > 5`}, "9 9 9 1 1 1 1 1", "+3 -6"},
+		{"it is not known at once", Alert{When: `avg(.x; "10m") < 5`}, "1 1 1 1 1 1 1 1 1 1 1 1", "+11"},
+		{"a least", Alert{When: `min(.x; "1m") > 5`}, "6 6 6 1 6 6 6", "+2 -4 +7"},
+		{"a most", Alert{When: `max(.x; "1m") > 5`}, "1 6 1 1 1 1", "+2 -5"},
+		{"a rate", Alert{When: `rate(.x; "1m") > 10`}, "0 100 700 1300 1310 1320 1330", "+3 -6"},
+		{"a counter that begins anew", Alert{When: `rate(.x; "1m") < 0 or rate(.x; "1m") > 20`}, "5000 5100 5200 100 200", ""},
+		{"a slope", Alert{When: `slope(.x; "2m") < -1`}, "900 900 850 800 750 700 700 700 700 700", "+4 -8"},
+		{"full tomorrow", Alert{When: `.x + slope(.x; "5m") * 3600 < 0`}, "9000 8950 8900 8850 8800 8750 8700", ""},
+		{"full within the hour", Alert{When: `.x + slope(.x; "5m") * 3600 < 0`}, "1000 990 980 970 960 950 940 930", "+6"},
+		{"two histories", Alert{When: `avg(.x; "1m") > 2 * avg(.x; "5m")`}, "1 1 1 1 1 1 1 1 1 1 1 9 9 1 1 1", "+12 -15"},
+		{"and what stands in the other half too", Alert{When: `.x > 5 and avg(.x; "1m") > 5`}, "6 6 6 1 6", "+2 -4"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r, err := newRule(c.rule)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			now, is := time.Unix(0, 0), false
+			for i, text := range strings.Fields(c.series) {
+				var x any
+				if err := json.Unmarshal([]byte(text), &x); err != nil {
+					t.Fatal(err)
+				}
+				now = now.Add(30 * time.Second)
+				switch change, _ := r.judge(t.Context(), now, map[string]any{"x": x}, is); change {
+				case raised:
+					is = true
+					got = append(got, fmt.Sprint("+", i+1))
+				case cleared:
+					is = false
+					got = append(got, fmt.Sprint("-", i+1))
+				}
+			}
+			if got := strings.Join(got, " "); got != c.want {
+				t.Errorf("got %s, want %s", got, c.want)
+			}
+		})
+	}
+}

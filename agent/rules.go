@@ -1,0 +1,173 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/telemetry"
+)
+
+const (
+	repairEvery = 15 * time.Minute // a repair at most, of one alert
+	dropsWithin = 15 * time.Minute
+)
+
+// rules are the alerts of the present configuration. They are one loop's own:
+// that which samples the board.
+type rules struct {
+	agent *Agent
+	of    *Config // that they were made from
+	list  []*rule
+}
+
+// A felt is what rules see: one sample, and how the agent itself is.
+type felt struct {
+	telemetry.Sample
+	Clock feltClock `json:"clock"`
+	Link  feltLink  `json:"link"`
+}
+
+type feltClock struct {
+	Sane bool `json:"sane"`
+}
+
+type feltLink struct {
+	Connected bool  `json:"connected"`
+	For       int64 `json:"for"`   // seconds, connected or not
+	Drops     int   `json:"drops"` // connections lost within dropsWithin
+}
+
+// judge holds a sample against every rule, and begins repairs.
+func (l *rules) judge(ctx context.Context, s telemetry.Sample) {
+	a := l.agent
+	if c := a.config.Load(); c != l.of {
+		l.remake(c)
+	}
+	if len(l.list) == 0 {
+		return
+	}
+	link := a.link.status()
+	sample, err := executor.Input(felt{s, feltClock{a.clock.sane()}, feltLink{link.Connected, link.For, a.link.lost(dropsWithin)}})
+	if err != nil {
+		a.log.Error("a sample cannot be judged", "err", err)
+		return
+	}
+	for _, r := range l.list {
+		l.hold(ctx, r, sample)
+	}
+}
+
+// hold holds a sample against one rule.
+func (l *rules) hold(ctx context.Context, r *rule, sample any) {
+	alerts := l.agent.alerts
+	now, is := alerts.raised(r.Name)
+	what, err := r.judge(ctx, time.Now(), sample, is)
+	l.complain(r, err)
+	switch what {
+	case raised:
+		now = noted{Alert: dialect.Alert{Name: r.Name, Severity: r.severity(), Rule: r.When, Value: r.tells(ctx, sample)}}
+		if r.Run != "" {
+			now.Repair = firingID(r.Name, l.agent.clock.now())
+		}
+		alerts.rise(now)
+		now, is = alerts.raised(r.Name)
+	case cleared:
+		alerts.clear(r.Name)
+		is = false
+	}
+	if is && now.Repair != "" && now.Repair != r.repaired && r.Run != "" {
+		if err := l.repair(r, now); err != nil {
+			l.agent.log.Warn("an alert's repair cannot begin", "name", r.Name, "err", err)
+		}
+	}
+}
+
+// complain tells once of a rule that cannot be judged for a while.
+func (l *rules) complain(r *rule, err error) {
+	switch {
+	case err == nil:
+		r.odd = 0
+	case !errors.Is(err, errTooYoung):
+		if r.odd++; r.odd == oddAfter {
+			l.agent.log.Warn("an alert's rule cannot be judged", "name", r.Name, "err", err)
+		}
+	}
+}
+
+// repair begins the job that is to repair the alert, once for each time that it
+// is raised. What is raised too soon after the last repair has its own a while
+// later, if it is raised still.
+func (l *rules) repair(r *rule, n noted) error {
+	a := l.agent
+	if _, known, err := a.db.Known(n.Repair); known || err != nil {
+		r.repaired = n.Repair
+		return err
+	}
+	if recent, err := l.repairedSince(r.Name, a.clock.now().Add(-repairEvery)); recent || err != nil {
+		return err
+	}
+	r.repaired = n.Repair // if it cannot begin now, it does not with the next sample
+	text, err := readJobFile(r.Run)
+	if err != nil {
+		return err
+	}
+	alert, err := json.Marshal(n.Alert)
+	if err != nil {
+		return err
+	}
+	return a.fire(firing{id: n.Repair, text: text, origin: byConfig, alert: alert})
+}
+
+// repairedSince tells whether a repair of that alert began since.
+func (l *rules) repairedSince(name string, since time.Time) (bool, error) {
+	records, err := l.agent.db.Records()
+	return slices.ContainsFunc(records, func(r executor.Record) bool {
+		as, at, fired := strings.Cut(r.ID, "@")
+		when, err := time.Parse(firingTime, at)
+		return fired && as == name && err == nil && when.After(since)
+	}), err
+}
+
+// remake makes the rules of a configuration. One that stands as it stood keeps
+// what it knows; an alert that has no rule any more is over.
+func (l *rules) remake(c *Config) {
+	var list []*rule
+	for _, a := range c.rules() {
+		a.At = place{}
+		if i := slices.IndexFunc(l.list, func(r *rule) bool { return r.Alert.same(a) }); i >= 0 {
+			list = append(list, l.list[i])
+			continue
+		}
+		r, err := newRule(a)
+		if err != nil { // the configuration was checked
+			l.agent.log.Error("an alert's rule cannot be read", "name", a.Name, "err", err)
+			continue
+		}
+		list = append(list, r)
+	}
+	l.of, l.list = c, list
+	for _, a := range l.agent.alerts.list() {
+		ruled := slices.ContainsFunc(list, func(r *rule) bool { return r.Name == a.Name })
+		if !ruled && !(slices.Contains(events, a.Name) && c.Telemetry.wants(a.Name)) {
+			l.agent.alerts.clear(a.Name)
+		}
+	}
+}
+
+// rules are those of the owner, and the built-in ones that are wanted.
+func (c *Config) rules() []Alert {
+	all := slices.Clone(c.Alerts)
+	for _, r := range builtinRules {
+		own := slices.ContainsFunc(c.Alerts, func(a Alert) bool { return a.Name == r.Name })
+		if !own && c.Telemetry.wants(r.Name) {
+			all = append(all, r)
+		}
+	}
+	return all
+}
