@@ -157,3 +157,50 @@ func FuzzAWS(f *testing.F) {
 		}
 	})
 }
+
+// jobOf is a Record of an execution, at its first step.
+func jobOf(t *testing.T, state executor.State, document string) executor.Record {
+	t.Helper()
+	job, err := executor.Parse([]byte(document))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return executor.Record{Key: "aws/j/2/7", ID: "j", Rev: 5, State: state, Reason: "why\nso", Job: job,
+		Origin: json.RawMessage(`{"from":"aws"}`), Steps: make([]executor.StepRecord, job.Total())}
+}
+
+func TestAJobIsToldAsUpdatesOfItsExecution(t *testing.T) {
+	const plain = `{"id":"j","steps":[{"name":"a","command":{"argv":["true"]}}]}`
+	const timed = `{"id":"j","steps":[{"name":"a","command":{"argv":["true"]},"timeout":"90s","retry":{"attempts":3,"delay":"1m"}}]}`
+	const where = `"attempt":"0","name":"a","of":"1","reason":"why | so",`
+	for name, c := range map[string]struct {
+		report Report
+		want   string
+	}{
+		"queued":        {Report{Record: jobOf(t, executor.Queued, plain)}, ``},
+		"running":       {Report{Record: jobOf(t, executor.Running, plain)}, `{"status":"IN_PROGRESS","statusDetails":{` + where + `"state":"running","step":"1"},"executionNumber":2,"stepTimeoutInMinutes":62,"clientToken":"2-7-5"}`},
+		"with a limit":  {Report{Record: jobOf(t, executor.Running, timed)}, `{"status":"IN_PROGRESS","statusDetails":{` + where + `"state":"running","step":"1"},"executionNumber":2,"stepTimeoutInMinutes":9,"clientToken":"2-7-5"}`},
+		"waiting":       {Report{Record: jobOf(t, executor.Running, plain), Waiting: "w"}, `{"status":"IN_PROGRESS","statusDetails":{"attempt":"0","name":"a","of":"1","reason":"w","state":"waiting","step":"1"},"executionNumber":2,"stepTimeoutInMinutes":-1,"clientToken":"2-7-5"}`},
+		"progress":      {Report{Record: jobOf(t, executor.Undoing, plain), Progress: 0.25}, `{"status":"IN_PROGRESS","statusDetails":{"attempt":"0","name":"a","of":"1","progress":"0.25","reason":"why | so","state":"undoing","step":"1"},"executionNumber":2,"stepTimeoutInMinutes":-1,"clientToken":"2-7-5"}`},
+		"bare":          {Report{Record: jobOf(t, executor.Failed, plain), Taken: true, Bare: true}, `{"status":"FAILED","executionNumber":2,"clientToken":"2-7-5"}`},
+		"cancelled":     {Report{Record: jobOf(t, executor.Cancelled, plain), Taken: true}, `{"status":"FAILED","statusDetails":{"reason":"why | so","state":"cancelled"},"executionNumber":2,"clientToken":"2-7-5"}`},
+		"not begun yet": {Report{Record: jobOf(t, executor.Succeeded, plain)}, `{"status":"IN_PROGRESS","executionNumber":2,"clientToken":"2-7-5-begin"}`},
+		"rejected":      {Report{Record: jobOf(t, executor.Rejected, plain)}, `{"status":"REJECTED","statusDetails":{"reason":"why | so","state":"rejected"},"executionNumber":2,"clientToken":"2-7-5"}`},
+	} {
+		got := ""
+		for _, m := range thing.Status(c.report) {
+			got += string(m.Payload)
+			if m.Topic != "$aws/things/gw-1/jobs/j/update" || m.Retain {
+				t.Errorf("%s: got it on %s, retained %v", name, m.Topic, m.Retain)
+			}
+		}
+		if got != c.want {
+			t.Errorf("%s: got %s, want %s", name, got, c.want)
+		}
+	}
+	local := jobOf(t, executor.Failed, plain)
+	local.Key, local.Origin = "j", nil
+	if got := thing.Status(Report{Record: local}); got != nil {
+		t.Errorf("got %v of a job of the device's own, want nothing", got)
+	}
+}
