@@ -25,9 +25,14 @@ func until(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// lastRecord is the newest of a job.
+// lastRecord is the newest of a job. The first look at an agent waits until it
+// is connected, and so has its journal.
 func (d *device) lastRecord(id string) executor.Record {
 	d.t.Helper()
+	if d.looked != d.Agent {
+		until(d.t, "the device is connected", func() bool { return d.link.current() != nil })
+		d.looked = d.Agent
+	}
 	r, _, err := d.db.Record(d.keyOf(id))
 	if err != nil {
 		d.t.Fatal(err)
@@ -92,6 +97,7 @@ func TestWorkThatWasDoneWhenTheServiceHadClosedItRaisesAnAlert(t *testing.T) {
 	file := filepath.Join(d.dir, "out")
 	create(t, s, "job", long(file))
 	awaits(t, s, "job", func(e jobs.Execution) bool { return e.Status == "IN_PROGRESS" })
+	d.lastRecord("job")
 	s.SetFate(func(string) jobs.Fate { return jobs.Fate{Deaf: true} }) // the link is of no use
 	s.Drop("gw-1", "test")
 	if err := os.WriteFile(file+".go", nil, 0o600); err != nil {

@@ -179,6 +179,8 @@ type device struct {
 	log  io.Writer // nil is the test's
 	stop func()
 
+	looked *Agent // whose journal was looked at
+
 	signals chan os.Signal // what it is asked
 }
 
