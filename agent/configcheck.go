@@ -142,7 +142,12 @@ func secretFile(key, path string) error {
 	if err != nil || info == nil {
 		return err
 	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 {
+	// systemd lets the service's user in by an access list, which shows as the group's mode.
+	open := fs.FileMode(0o077)
+	if dir := os.Getenv("CREDENTIALS_DIRECTORY"); dir != "" && strings.HasPrefix(path, dir+"/") {
+		open = 0o007
+	}
+	if mode := info.Mode().Perm(); mode&open != 0 {
 		return fmt.Errorf("%s: others can read %s (mode %04o): run chmod 600 %s", key, path, mode, path)
 	}
 	return nil

@@ -1,11 +1,13 @@
 package agent
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/ratchetd/ratchet/telemetry"
 )
@@ -82,6 +84,19 @@ func (c *Config) readParts(d draft) error {
 	return errors.Join(errs...)
 }
 
+// credentials is how a path names the folder of systemd's LoadCredential.
+const credentials = "$CREDENTIALS_DIRECTORY/"
+
+// credential is the file that a path means. Where systemd has not started this
+// process the folder is the one that it makes for the service.
+func credential(path string) string {
+	name, ok := strings.CutPrefix(path, credentials)
+	if !ok {
+		return path
+	}
+	return filepath.Join(cmp.Or(os.Getenv("CREDENTIALS_DIRECTORY"), "/run/credentials/ratchetd.service"), name)
+}
+
 // absolute lets paths be given relative to the configuration file.
 func (c *Config) absolute() {
 	paths := []*string{&c.State, &c.Link.CA, &c.Link.Cert, &c.Link.Key, &c.Link.PasswordFile, &c.Link.SASKeyFile, &c.AWS.Handlers}
@@ -92,6 +107,7 @@ func (c *Config) absolute() {
 		paths = append(paths, &c.Alerts[i].Run)
 	}
 	for _, p := range paths {
+		*p = credential(*p)
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(c.dir, *p)
 		}
