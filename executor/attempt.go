@@ -48,10 +48,7 @@ func (w *walk) attempt(ctx context.Context, begun string) error {
 		err = w.makeFinal(ctx, t)
 	}
 	w.took(time.Since(start))
-	if err != nil && len(t.secrets) > 0 {
-		err = hidden{err, t.secrets}
-	}
-	return w.judge(context.Cause(ctx), err)
+	return w.judge(context.Cause(ctx), w.hideError(t, err))
 }
 
 // fill fills in what the step's parameters leave to the device.
@@ -91,7 +88,7 @@ func (w *walk) judge(cause, err error) error {
 // fail ends the attempt under the cursor; with a retry left, after a pause.
 func (w *walk) fail(err error) {
 	last := w.rec().Trial || w.rec().Confirmed // a change that was not confirmed is undone, not made again
-	w.change(w.r.end(ending{state: Failed, reason: w.mask(err.Error()), last: last}, w.can))
+	w.change(w.r.end(ending{state: Failed, reason: err.Error(), last: last}, w.can))
 	if !w.r.State.Final() && w.rec().State == Pending {
 		w.pause = time.Duration(w.step().Retry.Delay)
 	}
@@ -128,11 +125,9 @@ func (w *walk) undo(ctx context.Context) error {
 		w.change(w.r.stop())
 		return w.leave(ErrStopped)
 	}
-	if err != nil && len(t.secrets) > 0 {
-		err = hidden{err, t.secrets}
-	}
+	t.flush()
 	step := w.r.At
-	w.change(w.r.endUndo(err, w.can))
+	w.change(w.r.endUndo(w.hideError(t, err), w.can))
 	if w.r.At == step {
 		w.pause = time.Second
 	}
@@ -213,29 +208,17 @@ func (w *walk) task(out *tail) *Task {
 	if w.Dir == "" {
 		t.Dir = ""
 	}
-	t.warn = func(text string) { w.change(w.r.warn("step " + step.Name + ": " + text)) }
+	t.warn = func(text string) { w.change(w.r.warn("step " + step.Name + ": " + w.hide(t, text))) }
 	t.progress = func(fraction float64) {
 		w.tell(t, Live{Progress: min(max(fraction, 0), 1)})
 	}
+	t.flush = func() {}
 	if step.Stream {
-		t.Output = io.MultiWriter(out, stream{w, t, "stdout"})
-		t.Err = io.MultiWriter(out, stream{w, t, "stderr"})
+		said, warned := &stream{walk: w, t: t, name: "stdout"}, &stream{walk: w, t: t, name: "stderr"}
+		t.Output, t.Err = io.MultiWriter(out, said), io.MultiWriter(out, warned)
+		t.flush = func() { said.flush(); warned.flush() }
 	}
 	return t
-}
-
-// stream passes on what a step says while it runs.
-type stream struct {
-	w    *walk
-	t    *Task
-	name string
-}
-
-func (s stream) Write(p []byte) (int, error) {
-	if len(s.t.secrets) == 0 { // one could lie across two pieces
-		s.w.tell(s.t, Live{Stream: s.name, Text: string(p)})
-	}
-	return len(p), nil
 }
 
 // tell is called from any goroutine of a kind, so it reads nothing of the walk
@@ -257,11 +240,13 @@ func (w *walk) save(state json.RawMessage, cutExpected bool) error {
 
 // keep notes what the attempt left behind.
 func (w *walk) keep(t *Task, out *tail) {
+	t.flush()
 	r, rec := w.r.own()
-	rec.Output = w.mask(out.text(t.secrets))
+	hide := func(text string) string { return w.hide(t, text) }
+	rec.Output = out.text(hide)
 	rec.Result = nil
 	if len(t.Result) > 0 && len(t.Result) <= MaxOutput {
-		rec.Result = []byte(w.mask(Mask(string(t.Result), t.secrets)))
+		rec.Result = hideIn(t.Result, hide)
 	}
 	if len(t.Result) > MaxOutput {
 		r = r.warn(fmt.Sprintf("step %s: its result of %d bytes was dropped: at most %d are kept", t.Step, len(t.Result), MaxOutput))
@@ -274,14 +259,6 @@ func (w *walk) took(d time.Duration) {
 	r, rec := w.r.own()
 	rec.Millis += d.Milliseconds()
 	w.change(r)
-}
-
-// mask hides what this device keeps secret, whichever step told it.
-func (w *walk) mask(text string) string {
-	if w.Mask == nil {
-		return text
-	}
-	return w.Mask(text)
 }
 
 // maxWarnings bounds a job's warnings; each is given once.

@@ -1,7 +1,9 @@
 package executor
 
 import (
+	"bytes"
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -37,11 +39,74 @@ func lines(secrets []string) []string {
 	return slices.Compact(all)
 }
 
-// hidden is an error whose text may hold secrets.
-type hidden struct {
-	error
-	secrets []string
+// hide hides what this device keeps secret, and what was filled in for t, in
+// whatever t has to say.
+func (w *walk) hide(t *Task, text string) string {
+	text = Mask(text, t.secrets)
+	if w.Mask == nil {
+		return text
+	}
+	return w.Mask(text)
 }
 
-func (h hidden) Error() string { return Mask(h.error.Error(), h.secrets) }
+// hidden is an error that is told with its secrets hidden.
+type hidden struct {
+	error
+	text string
+}
+
+func (h hidden) Error() string { return h.text }
 func (h hidden) Unwrap() error { return h.error }
+
+// hideError is err with its secrets hidden; nil stays nil.
+func (w *walk) hideError(t *Task, err error) error {
+	if err == nil {
+		return nil
+	}
+	return hidden{err, w.hide(t, err.Error())}
+}
+
+// hideIn hides secrets in a JSON text. A secret may be written in it in more
+// ways than one, and one that looks like a number may stand for one: so it is
+// its values that are looked at.
+func hideIn(data json.RawMessage, hide func(string) string) json.RawMessage {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+	var v any
+	if dec.Decode(&v) != nil {
+		return nil
+	}
+	found := false
+	v = hideValue(v, func(s string) string {
+		hid := hide(s)
+		found = found || hid != s
+		return hid
+	})
+	if !found {
+		return data
+	}
+	data, _ = json.Marshal(v) // of what was decoded
+	return data
+}
+
+func hideValue(v any, hide func(string) string) any {
+	switch v := v.(type) {
+	case string:
+		return hide(v)
+	case json.Number:
+		if text := hide(v.String()); text != v.String() {
+			return text
+		}
+	case []any:
+		for i := range v {
+			v[i] = hideValue(v[i], hide)
+		}
+	case map[string]any:
+		for _, key := range slices.Collect(maps.Keys(v)) {
+			value := hideValue(v[key], hide)
+			delete(v, key)
+			v[hide(key)] = value
+		}
+	}
+	return v
+}

@@ -3,6 +3,7 @@ package executor
 import (
 	"strings"
 	"sync"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -15,12 +16,14 @@ const MaxOutput = 4 << 10
 type tail struct {
 	mu  sync.Mutex
 	buf []byte
+	cut bool // there was more before
 }
 
 func (t *tail) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	n := len(p)
+	t.cut = t.cut || len(t.buf)+n > 2*MaxOutput
 	if len(p) > 2*MaxOutput {
 		p = p[len(p)-2*MaxOutput:]
 	}
@@ -32,10 +35,13 @@ func (t *tail) Write(p []byte) (int, error) {
 }
 
 // text is the last MaxOutput bytes as valid UTF-8, with the secrets hidden.
-func (t *tail) text(secrets []string) string {
+func (t *tail) text(hide func(string) string) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	text := Mask(strings.ToValidUTF8(strings.ReplaceAll(string(t.buf), "\x00", "\uFFFD"), "\uFFFD"), secrets)
+	text := hide(strings.ToValidUTF8(strings.ReplaceAll(string(t.buf), "\x00", "\uFFFD"), "\uFFFD"))
+	if t.cut {
+		text = afterWord(text)
+	}
 	if len(text) <= MaxOutput {
 		return text
 	}
@@ -44,4 +50,15 @@ func (t *tail) text(secrets []string) string {
 		text = text[1:]
 	}
 	return text
+}
+
+// afterWord leaves out the first word of a text that was cut: it may be the end
+// of a secret, which is at most MaxOutput long. What is hidden is shorter than
+// it was, so the cut can lie within what is told.
+func afterWord(text string) string {
+	start := text[:min(len(text), MaxOutput)]
+	if i := strings.IndexFunc(start, unicode.IsSpace); i >= 0 {
+		return text[i:]
+	}
+	return strings.ToValidUTF8(text[len(start):], "")
 }

@@ -35,6 +35,7 @@ type Task struct {
 	save     func(state json.RawMessage, cutExpected bool) error
 	progress func(fraction float64)
 	warn     func(text string)
+	flush    func() // passes on what live output still holds back
 }
 
 // NewTask returns a Task with the given saved state, which calls save and

@@ -1,0 +1,68 @@
+package executor
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+)
+
+// Hidden secrets make a text shorter, so that its cut beginning is told.
+func TestACutSecretIsNotTold(t *testing.T) {
+	const secret = "hunter2hunter2hunter2hunter2"
+	hide := func(s string) string { return Mask(s, []string{secret}) }
+	for name, said := range map[string]string{
+		"one a line":     strings.Repeat(secret+"\n", 1000),
+		"without an end": strings.Repeat(secret, 1000) + " " + secret,
+	} {
+		out := &tail{}
+		for part := said; part != ""; { // in pieces of a prime size
+			n := min(len(part), 997)
+			out.Write([]byte(part[:n]))
+			part = part[n:]
+		}
+		text := out.text(hide)
+		if rest := strings.ReplaceAll(text, masked, ""); strings.TrimSpace(rest) != "" || !strings.HasSuffix(strings.TrimSpace(text), masked) {
+			t.Errorf("%s: of a secret is told %q", name, rest)
+		}
+	}
+}
+
+// Live output comes in pieces, and a secret in two of them.
+func TestLiveOutputIsHidden(t *testing.T) {
+	const filled, own = "hunter2hunter2hunter2", "correct-horse-battery"
+	var told strings.Builder
+	w := &walk{Executor: &Executor{
+		Mask: func(s string) string { return Mask(s, []string{own}) },
+		Live: func(l Live) { told.WriteString(l.Text) },
+	}}
+	s := &stream{walk: w, t: &Task{secrets: []string{filled}}, name: "stdout"}
+	said := "begins\n" + filled + "\n" + own + "\r" + strings.Repeat("x", 3*MaxOutput) + own + strings.Repeat("y", 3*MaxOutput) + filled + "\nends"
+	for i := range len(said) {
+		s.Write([]byte(said[i : i+1]))
+		if strings.Contains(told.String(), "hunter") || strings.Contains(told.String(), "horse") || len(s.held) > 2*MaxOutput {
+			t.Fatalf("after %d bytes %d are held, and the end of what is told is %q", i+1, len(s.held), told.String()[max(0, told.Len()-100):])
+		}
+	}
+	s.flush()
+	want := strings.NewReplacer(filled, masked, own, masked).Replace(said)
+	if told.String() != want {
+		t.Errorf("told %d bytes, want %d", told.Len(), len(want))
+	}
+}
+
+// A secret may be a number, and a text in JSON can be written in many ways.
+func TestAResultStaysJSONWhenItIsHidden(t *testing.T) {
+	hide := func(s string) string { return Mask(s, []string{"4711", "pass/wörd", "true"}) }
+	for in, want := range map[string]string{
+		`{"b":1,"a":"x"}`:             `{"b":1,"a":"x"}`,
+		`{"records":4711}`:            `{"records":"********"}`,
+		`{"a":["pass\/w\u00f6rd",1]}`: `{"a":["********",1]}`,
+		`{"pass/wörd":true}`:          `{"********":true}`,
+		`no JSON`:                     ``,
+	} {
+		got := hideIn(json.RawMessage(in), hide)
+		if string(got) != want {
+			t.Errorf("%s became %s, want %s", in, got, want)
+		}
+	}
+}
