@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"syscall"
@@ -52,6 +53,11 @@ func (k Command) Check(with json.RawMessage) error {
 func (k Command) permits(w commandWith) error {
 	if err := k.Policy.User(w.User); err != nil {
 		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(w.Env)) {
+		if err := k.Policy.Env(name); err != nil {
+			return err
+		}
 	}
 	if len(w.Argv) > 0 && w.Argv[0].Open {
 		return nil

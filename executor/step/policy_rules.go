@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os/exec"
 	"path"
 	"path/filepath"
 	"slices"
@@ -15,24 +14,34 @@ import (
 )
 
 // Command says why a job may not run argv, or nil. A name without a slash is
-// looked up as the child would; a path must match by its own name.
+// looked up where the child would; a path must match by its own name.
 func (p Policy) Command(argv []string) error {
 	if p.Commands == nil || len(argv) == 0 {
 		return nil
 	}
-	name := argv[0]
-	if !strings.Contains(name, "/") {
-		found, err := exec.LookPath(name)
-		if err != nil {
-			return fmt.Errorf("%s: policy.commands: no such program", name)
-		}
-		name = found
-	}
-	name = filepath.Clean(name)
-	if slices.ContainsFunc(p.Commands, func(pattern string) bool { return covers(pattern, name) }) {
+	name, err := lookPath(argv[0], []string{"PATH=" + searchPath})
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s: policy.commands: no such program", argv[0])
+	case !filepath.IsAbs(name) || filepath.Clean(name) != name:
+		return fmt.Errorf("%s: policy.commands: want an absolute path without . or .., or a name without a slash", name)
+	case slices.ContainsFunc(p.Commands, func(pattern string) bool { return covers(pattern, name) }):
 		return nil
 	}
 	return fmt.Errorf("%s: policy.commands does not allow this program", name)
+}
+
+// steering are the beginnings of the names with which an environment makes a
+// loader or an interpreter run what the owner has not allowed.
+var steering = []string{"PATH", "LD_", "GCONV_PATH", "GLIBC_TUNABLES", "LOCPATH", "BASH_", "ENV", "SHELLOPTS", "PS4", "IFS",
+	"PYTHON", "PERL", "RUBY", "NODE_", "LUA_", "JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "GIT_", "PAGER", "EDITOR", "VISUAL"}
+
+// Env says why a job may not give a program a variable of this name, or nil.
+func (p Policy) Env(name string) error {
+	if p.Commands == nil || !slices.ContainsFunc(steering, func(s string) bool { return strings.HasPrefix(name, s) }) {
+		return nil
+	}
+	return fmt.Errorf("env: %s: policy.commands is set, and this could make the program run another one", name)
 }
 
 // URL says why a job may not reach an address, or nil.
