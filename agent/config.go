@@ -33,6 +33,7 @@ type Config struct {
 
 	dir      string   // of ratchet.toml
 	ownKeys  []string // policy.keys as ratchet.toml has them
+	ownLink  Link     // link as ratchet.toml has it
 	sequence int64    // of the key set that a job brought; 0 is none
 }
 

@@ -42,10 +42,11 @@ func load(path string, d draft, mac func() (string, error)) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
 	}
-	if err := errors.Join(c.read(path, text), c.readParts(d)); err != nil {
+	err = c.read(path, text)
+	c.ownKeys, c.ownLink = c.Policy.Keys, c.Link
+	if err := errors.Join(err, c.readParts(d)); err != nil {
 		return nil, err
 	}
-	c.ownKeys = c.Policy.Keys
 	if err := c.readKeys(); err != nil {
 		return nil, err
 	}
@@ -99,7 +100,8 @@ func credential(path string) string {
 
 // absolute lets paths be given relative to the configuration file.
 func (c *Config) absolute() {
-	paths := []*string{&c.State, &c.Link.CA, &c.Link.Cert, &c.Link.Key, &c.Link.PasswordFile, &c.Link.SASKeyFile, &c.AWS.Handlers}
+	paths := []*string{&c.State, &c.Link.CA, &c.Link.Cert, &c.Link.Key, &c.Link.PasswordFile, &c.Link.SASKeyFile, &c.AWS.Handlers,
+		&c.ownLink.Key, &c.ownLink.PasswordFile, &c.ownLink.SASKeyFile}
 	for i := range c.Schedules {
 		paths = append(paths, &c.Schedules[i].Job)
 	}

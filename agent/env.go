@@ -99,13 +99,15 @@ func (a *Agent) policy() step.Policy {
 }
 
 // own is what no job may read or write. Single files are named beside the trees
-// they lie in, since hard links to them are known by the file. On OpenWrt
-// ratchet.toml is made from /etc/config/ratchet.
+// they lie in, since hard links to them are known by the file. What ratchet.toml
+// names is kept also while conf.d names another. On OpenWrt ratchet.toml is made
+// from /etc/config/ratchet.
 func (a *Agent) own() []string {
 	c := a.config.Load()
 	_, key := c.certFiles()
 	own := []string{c.State, store.Path(c.State), a.path, c.confDir(), c.keysFile(), a.secrets(),
-		a.firmwareScript(), key, c.pendingKey(), c.Link.PasswordFile, c.Link.SASKeyFile, "/etc/config/ratchet"}
+		a.firmwareScript(), key, c.pendingKey(), c.Link.PasswordFile, c.Link.SASKeyFile,
+		c.ownLink.Key, c.ownLink.PasswordFile, c.ownLink.SASKeyFile, "/etc/config/ratchet"}
 	secrets, _ := os.ReadDir(a.secrets()) // none: nothing to keep
 	for _, f := range secrets {
 		own = append(own, filepath.Join(a.secrets(), f.Name()))

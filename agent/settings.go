@@ -2,6 +2,7 @@ package agent
 
 import (
 	"errors"
+	"fmt"
 	"path/filepath"
 	"reflect"
 )
@@ -26,10 +27,27 @@ func (a *Agent) again(d draft) (*Config, error) {
 // While its job is only offered, the files that it names need not be there.
 func (a *Agent) trySettings(name, content string, offered bool) error {
 	c, err := a.again(draft{name, content})
+	if err == nil {
+		err = a.mayShow(c)
+	}
 	if err != nil || offered {
 		return err
 	}
 	return c.Link.files()
+}
+
+// mayShow tells why these settings would show something to a broker that it must
+// not see: what a file holds that is named for the password is sent to whatever
+// broker they name, and a job may no more have a key sent than read it.
+func (a *Agent) mayShow(c *Config) error {
+	now, file := a.config.Load(), c.Link.PasswordFile
+	if file == "" || file == now.Link.PasswordFile || file == now.ownLink.PasswordFile {
+		return nil
+	}
+	if err := a.policy().Readable(file); err != nil {
+		return fmt.Errorf("link.passwordFile: %w, and neither sent to a broker: want the one that ratchet.toml names, or a file of its own", err)
+	}
+	return nil
 }
 
 // tryAlone tells why no agent could run with that file in conf.d, whatever else
