@@ -14,9 +14,12 @@ import (
 
 // newAWS is the fake service, and a device that is its thing gw-1 and does not
 // run yet.
-func newAWS(t *testing.T, extra string) (*jobs.Service, *device) {
+func newAWS(t *testing.T, extra string, set ...func(*jobs.Service)) (*jobs.Service, *device) {
 	t.Parallel()
 	s := &jobs.Service{}
+	for _, f := range set {
+		f(s)
+	}
 	if err := s.Start(); err != nil {
 		t.Fatal(err)
 	}

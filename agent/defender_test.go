@@ -2,15 +2,19 @@ package agent
 
 import (
 	"encoding/json"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/ratchetd/ratchet/scripts/fakeaws/jobs"
 	"github.com/ratchetd/ratchet/telemetry"
 )
 
 func TestDeviceDefenderGetsTrafficOnceAndCustomMetrics(t *testing.T) {
-	s, d := newAWS(t, "[aws]\ndefender = \"5m\"\nmetrics = [\"cpu_usage\", \"memory_usage\", \"uptime\"]\n")
-	s.Minute = time.Second / 5 / 5
+	var late atomic.Int64
+	s, d := newAWS(t, "[aws]\ndefender = \"5m\"\nmetrics = [\"cpu_usage\", \"memory_usage\", \"uptime\"]\n", func(s *jobs.Service) {
+		s.Now = func() time.Time { return time.Now().Add(time.Duration(late.Load())) }
+	})
 	d.start()
 	until(t, "it is connected, and has felt the board", func() bool { return d.link.quiet() && d.health.Load() != nil })
 	report := func() {
@@ -35,7 +39,7 @@ func TestDeviceDefenderGetsTrafficOnceAndCustomMetrics(t *testing.T) {
 		defer d.defended.mu.Unlock()
 		return d.defended.why != ""
 	})
-	time.Sleep(5 * s.Minute)
+	late.Store(int64(6 * time.Minute))
 	report()
 	until(t, "the third is accepted", func() bool { return len(s.Reports("gw-1")) == 2 })
 	d.defended.mu.Lock()
