@@ -55,6 +55,7 @@ type Agent struct {
 	pulse          *pulse
 	schedules      *schedules
 	rules          rules
+	spool          spool
 }
 
 // A Journal is what of the store must be durable before anything follows from
@@ -78,6 +79,7 @@ func New(c *Config, path string, log *slog.Logger) (*Agent, error) {
 	a.groups = step.Groups{Dir: runtimeDir(c.State), Boot: a.boot}
 	a.alerts = &alerts{agent: a}
 	a.schedules, a.rules = newSchedules(a), rules{agent: a}
+	a.spool.agent = a
 	a.custom.Dir, a.custom.Log = filepath.Join(c.dir, "facts.d"), log
 	return a, nil
 }

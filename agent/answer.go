@@ -52,6 +52,8 @@ type JournalStatus struct {
 // ClockStatus is whether the clock can be believed.
 type ClockStatus struct {
 	Sane  bool          `json:"sane"`
+	Why   string        `json:"why"`
+	Now   time.Time     `json:"now"` // in the board's own time zone
 	Floor executor.Time `json:"floor"`
 }
 
@@ -93,7 +95,7 @@ func (a *Agent) status() Status {
 		Device: c.Device, Agent: Version(), Uptime: int64(time.Since(a.started).Seconds()),
 		Link:      a.link.status(),
 		Journal:   JournalStatus{Used: used, Bound: bound, Broken: a.db.Broken()},
-		Clock:     ClockStatus{Sane: a.clock.sane(), Floor: stampOf(a.clock.floor())},
+		Clock:     a.clock.status(),
 		Schedules: a.schedules.status(), Alerts: a.alerts.list(), Health: a.health.Load(),
 	}
 	s.Link.Broker = c.Link.Broker
@@ -164,26 +166,32 @@ func (a *Agent) answerCancel(r Request, say func(any) error) error {
 // answerSubmit takes a job from this device's own operator, by the same rules
 // as over the link.
 func (a *Agent) answerSubmit(ctx context.Context, r Request, say func(any) error) error {
-	e, err := dialect.OpenEnvelope([]byte(r.Text))
+	id, err := a.submit(ctx, []byte(r.Text))
 	if err != nil {
 		return err
 	}
-	job, err := executor.Parse([]byte(e.Job))
-	if err != nil {
-		return err
-	}
-	o, ok := dialect.ReadOffer(job.ID, "device", []byte(r.Text)).(dialect.Offer)
-	if !ok {
-		return errors.New("the text is no job")
-	}
-	if err := a.offer(ctx, o, false); err != nil {
-		return err
-	}
-	s, err := a.job(job.ID)
+	s, err := a.job(id)
 	if err != nil {
 		return err
 	}
 	return say(s)
+}
+
+// submit takes a job, bare or in an envelope, that came by no link.
+func (a *Agent) submit(ctx context.Context, text []byte) (id string, err error) {
+	e, err := dialect.OpenEnvelope(text)
+	if err != nil {
+		return "", err
+	}
+	job, err := executor.Parse([]byte(e.Job))
+	if err != nil {
+		return "", err
+	}
+	o, ok := dialect.ReadOffer(job.ID, "device", text).(dialect.Offer)
+	if !ok {
+		return "", errors.New("the text is no job")
+	}
+	return job.ID, a.offer(ctx, o, false)
 }
 
 // answerWatch says the job's status whenever it changed, until it is final.

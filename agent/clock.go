@@ -70,6 +70,19 @@ func (c *clock) now() time.Time {
 // sane tells whether the wall clock can be told to others and scheduled by.
 func (c *clock) sane() bool { return telemetry.ClockSane(time.Now(), c.floor()) }
 
+func (c *clock) status() ClockStatus {
+	sane, why := telemetry.ClockState(time.Now(), c.floor())
+	return ClockStatus{Sane: sane, Why: why, Now: time.Now().In(boardZone()).Truncate(time.Second), Floor: stampOf(c.floor())}
+}
+
+// boardZone is the board's own time zone.
+func boardZone() *time.Location {
+	if zone, err := telemetry.Zone(""); err == nil {
+		return zone
+	}
+	return time.UTC
+}
+
 // stamp is the time for reports: zero while the clock is not sane, for a time
 // that is left out is better than a wrong one.
 func (c *clock) stamp() time.Time {

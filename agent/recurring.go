@@ -113,7 +113,7 @@ func (s *schedules) tell(p planned, c coming) {
 // ScheduleStatus is how one schedule is.
 type ScheduleStatus struct {
 	Name string         `json:"name"`
-	Next executor.Time  `json:"next,omitzero"`
+	Next time.Time      `json:"next,omitzero"` // in the board's own time zone
 	Why  string         `json:"why,omitempty"`  // nothing is begun, or was not the last time
 	Last string         `json:"last,omitempty"` // the job that was begun last
 	Was  executor.State `json:"was,omitempty"`  // how that is
@@ -126,11 +126,15 @@ func (s *schedules) status() []ScheduleStatus {
 	if len(known) == 0 {
 		return nil
 	}
+	zone := boardZone()
 	var list []ScheduleStatus
 	records, _ := s.agent.db.Records() // of a journal that cannot be read the status tells elsewhere
 	for _, name := range slices.Sorted(maps.Keys(known)) {
 		c := known[name]
-		one := ScheduleStatus{Name: name, Next: stampOf(c.next), Why: c.why}
+		one := ScheduleStatus{Name: name, Why: c.why}
+		if !c.next.IsZero() {
+			one.Next = c.next.In(zone).Truncate(time.Second)
+		}
 		for _, r := range records {
 			if as, fired := firedAs(r.ID); fired && as == name {
 				one.Last, one.Was = r.ID, r.State

@@ -88,12 +88,13 @@ func (l *rules) hold(ctx context.Context, r *rule, sample any) {
 	}
 }
 
-// complain tells once of a rule that cannot be judged for a while.
+// complain tells once of a rule of the owner's that cannot be judged for a
+// while. Of the built-in ones that is known: not every board tells everything.
 func (l *rules) complain(r *rule, err error) {
 	switch {
 	case err == nil:
 		r.odd = 0
-	case !errors.Is(err, errTooYoung):
+	case !errors.Is(err, errTooYoung) && !builtin(r.Name):
 		if r.odd++; r.odd == oddAfter {
 			l.agent.log.Warn("an alert's rule cannot be judged", "name", r.Name, "err", err)
 		}

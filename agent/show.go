@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -23,30 +24,57 @@ func ShowStatus(w io.Writer, v json.RawMessage) error {
 	fmt.Fprintf(t, "device\t%s\tratchetd %s, up %s\n", s.Device, s.Agent, ago(s.Uptime))
 	fmt.Fprintf(t, "link\t%s\t%s\n", s.Link.Broker, linkWords(s.Link))
 	fmt.Fprintf(t, "journal\t%s\t%d of %d KiB used\n", bar(float64(s.Journal.Used)/float64(max(s.Journal.Bound, 1))), s.Journal.Used>>10, s.Journal.Bound>>10)
-	fmt.Fprintf(t, "clock\t%s\t\n", map[bool]string{true: "sane", false: "not set yet"}[s.Clock.Sane])
+	fmt.Fprintf(t, "clock\t%s\t%s: %s\n", s.Clock.Now.Format(showTime), map[bool]string{true: "sane", false: "not set yet"}[s.Clock.Sane], s.Clock.Why)
 	showHealth(t, s)
+	for _, a := range s.Alerts {
+		fmt.Fprintf(t, "alert\t%s\t%s\n", a.Name, alertWords(a))
+	}
 	for _, p := range s.Schedules {
 		fmt.Fprintf(t, "schedule\t%s\t%s\n", p.Name, scheduleWords(p))
 	}
-	for _, a := range s.Alerts {
-		fmt.Fprintf(t, "alert\t%s\t%s: %s\n", a.Name, a.Severity, a.Rule)
-	}
-	for _, j := range s.Jobs {
-		fmt.Fprintf(t, "job\t%s\t%s\n", j.Job, progressWords(j))
-	}
-	if len(s.Jobs) == 0 {
-		fmt.Fprintln(t, "job\tnone\t")
-	}
+	showJobs(t, s)
 	return t.Flush()
+}
+
+// showTime is how times are shown, with the offset of the board's time zone.
+const showTime = "2006-01-02 15:04:05 -07:00"
+
+// showJobs writes the unfinished ones; those that recur stand among the schedules.
+func showJobs(w io.Writer, s Status) {
+	n := 0
+	for _, j := range s.Jobs {
+		if slices.ContainsFunc(s.Schedules, func(p ScheduleStatus) bool { return p.Name == j.Job }) {
+			continue
+		}
+		n++
+		fmt.Fprintf(w, "job\t%s\t%s\n", j.Job, progressWords(j))
+		if j.Step != nil && j.Step.Progress > 0 {
+			fmt.Fprintf(w, "\t%s\t%.0f %%\n", bar(j.Step.Progress), 100*j.Step.Progress)
+		}
+	}
+	if n == 0 {
+		fmt.Fprintln(w, "job\tnone\t")
+	}
+}
+
+func alertWords(a dialect.Alert) string {
+	words := a.Severity + ": " + a.Rule
+	if len(a.Value) > 0 {
+		words += ": " + string(a.Value)
+	}
+	if !a.Since.IsZero() {
+		words += ", since " + a.Since.Format(time.RFC3339)
+	}
+	return words
 }
 
 func scheduleWords(s ScheduleStatus) string {
 	var words []string
 	if !s.Next.IsZero() {
-		words = append(words, "next at "+s.Next.Format(time.RFC3339))
+		words = append(words, "next at "+s.Next.Format(showTime))
 	}
 	if s.Last != "" {
-		words = append(words, fmt.Sprintf("last %s %s", s.Last, s.Was))
+		words = append(words, fmt.Sprintf("%s %s", s.Last, s.Was))
 	}
 	if s.Why != "" {
 		words = append(words, s.Why)
@@ -67,7 +95,14 @@ func showHealth(w io.Writer, s Status) {
 		return
 	}
 	if h.CPU != nil {
-		showPercent(w, "cpu", h.CPU.Percent, fmt.Sprintf("on %d cores", h.CPU.Cores))
+		of := fmt.Sprintf("on %d cores", h.CPU.Cores)
+		if h.Load != nil {
+			of += fmt.Sprintf(", load %.2f", h.Load.M1)
+		}
+		if h.CPU.Celsius != nil {
+			of += fmt.Sprintf(", %.0f degrees C", *h.CPU.Celsius)
+		}
+		showPercent(w, "cpu", h.CPU.Percent, of)
 	}
 	if h.Memory != nil {
 		showPercent(w, "memory", h.Memory.Percent, fmt.Sprintf("of %d MB", h.Memory.Total/1e6))

@@ -20,13 +20,32 @@ type clock struct {
 // below floor, which is a time that has certainly passed, and there is a reason
 // to think that somebody has set it. After ten minutes none is asked for any
 // more: a board with neither RTC nor NTP must do its work too.
-func ClockSane(now, floor time.Time) bool { return readClock(host()).sane(now, floor) }
+func ClockSane(now, floor time.Time) bool {
+	sane, _ := ClockState(now, floor)
+	return sane
+}
 
-func (c clock) sane(now, floor time.Time) bool {
-	if now.Before(floor) {
-		return false
+// ClockState is ClockSane and the reason, for people.
+func ClockState(now, floor time.Time) (sane bool, why string) {
+	return readClock(host()).state(now, floor)
+}
+
+const believedAfter = 10 * time.Minute
+
+func (c clock) state(now, floor time.Time) (sane bool, why string) {
+	switch {
+	case now.Before(floor):
+		return false, "it shows a time that has certainly passed"
+	case c.synchronised:
+		return true, "synchronised"
+	case c.rtc:
+		return true, "the board has one that runs on while it is off"
+	case !c.openWrt:
+		return true, "the system keeps it"
+	case c.uptime >= believedAfter:
+		return true, "nobody has set it for " + believedAfter.String() + ", so it is believed"
 	}
-	return c.synchronised || c.rtc || !c.openWrt || c.uptime >= 10*time.Minute
+	return false, "not synchronised yet"
 }
 
 func readClock(t tree) clock {

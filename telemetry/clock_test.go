@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
@@ -14,16 +15,17 @@ func TestClockIsBelievedForAReason(t *testing.T) {
 		clock clock
 		now   time.Time
 		want  bool
+		why   string
 	}{
-		{"router just booted", router, later, false},
-		{"router at the floor", clock{openWrt: true, synchronised: true}, floor, true},
-		{"router with a battery clock", clock{openWrt: true, rtc: true}, later, true},
-		{"router after ten minutes", clock{openWrt: true, uptime: 10 * time.Minute}, later, true},
-		{"no router", clock{}, later, true},
-		{"nothing helps below the floor", clock{synchronised: true, rtc: true, uptime: time.Hour}, earlier, false},
+		{"router just booted", router, later, false, "not synchronised yet"},
+		{"router at the floor", clock{openWrt: true, synchronised: true}, floor, true, "synchronised"},
+		{"router with a battery clock", clock{openWrt: true, rtc: true}, later, true, "the board has one"},
+		{"router after ten minutes", clock{openWrt: true, uptime: 10 * time.Minute}, later, true, "nobody has set it for 10m0s"},
+		{"no router", clock{}, later, true, "the system keeps it"},
+		{"nothing helps below the floor", clock{synchronised: true, rtc: true, uptime: time.Hour}, earlier, false, "has certainly passed"},
 	} {
-		if got := c.clock.sane(c.now, floor); got != c.want {
-			t.Errorf("%s: got %v, want %v", c.name, got, c.want)
+		if got, why := c.clock.state(c.now, floor); got != c.want || !strings.Contains(why, c.why) {
+			t.Errorf("%s: got %v, %s, want %v, %s", c.name, got, why, c.want, c.why)
 		}
 	}
 }
