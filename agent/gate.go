@@ -7,17 +7,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
-	"github.com/robfig/cron/v3"
-
 	"github.com/ratchetd/ratchet/executor"
-	"github.com/ratchetd/ratchet/telemetry"
 )
-
-// cronParser reads the five fields of cron, and no seconds. Its own time zones
-// are left out, since it panics at a broken one: a window has tz.
-var cronParser = cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow)
 
 // gate says why the next step of a job may not begin now, or nothing.
 func (a *Agent) gate(r executor.Record) string {
@@ -114,17 +108,20 @@ func checkWindow(w *executor.Window) error {
 	if len(strings.Fields(w.Cron)) != 5 || strings.Contains(w.Cron, "=") {
 		return fmt.Errorf("window.cron: %q: want five fields, such as \"0 2 * * *\"; the time zone is tz", w.Cron)
 	}
-	if _, err := cronParser.Parse(w.Cron); err != nil {
-		return fmt.Errorf("window.cron: %w", err)
-	}
-	if _, err := telemetry.Zone(w.TZ); err != nil {
-		return fmt.Errorf("window.tz: %w", err)
-	}
-	return nil
+	_, err := opening(w)
+	return err
 }
 
-// outside says so when the window is closed. It is open for its duration after
-// each firing, so it is open now if it fired within that time.
+// opening is when a window opens.
+func opening(w *executor.Window) (timetable, error) {
+	t, err := readTimetable(w.Cron, w.TZ)
+	if err != nil {
+		return t, fmt.Errorf("window: %w", err)
+	}
+	return t, nil
+}
+
+// outside says so when the window is closed.
 func (a *Agent) outside(w *executor.Window) string {
 	if w == nil {
 		return ""
@@ -132,19 +129,20 @@ func (a *Agent) outside(w *executor.Window) string {
 	if !a.clock.sane() {
 		return "window: the clock is not set yet"
 	}
-	schedule, err := cronParser.Parse(w.Cron)
+	return closed(w, a.clock.now())
+}
+
+// closed says so when the window is closed at that moment. It is open for its
+// duration after each firing, so it is open now if it fired within that time.
+func closed(w *executor.Window, now time.Time) string {
+	t, err := opening(w)
 	if err != nil {
-		return "window.cron: " + err.Error()
+		return err.Error()
 	}
-	zone, err := telemetry.Zone(w.TZ)
-	if err != nil {
-		return "window.tz: " + err.Error()
-	}
-	now := a.clock.now().In(zone)
-	if opened := schedule.Next(now.Add(-time.Duration(w.Duration))); !opened.IsZero() && !opened.After(now) {
+	if opened := t.next(now.Add(-time.Duration(w.Duration))); !opened.IsZero() && !opened.After(now) {
 		return ""
 	}
-	return "window: opens " + schedule.Next(now).Format(time.RFC3339)
+	return "window: opens " + t.next(now).In(t.zone).Format(time.RFC3339)
 }
 
 // inhibited says why an application wants no job to run now: the text of the
@@ -156,7 +154,7 @@ func (a *Agent) inhibited() string {
 		return ""
 	}
 	name := files[0].Name()
-	f, err := os.Open(filepath.Join(dir, name))
+	f, err := os.OpenFile(filepath.Join(dir, name), os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe must not be waited for
 	if err != nil {
 		return "inhibited by " + name
 	}
