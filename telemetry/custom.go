@@ -103,6 +103,8 @@ func (c *Custom) read(ctx context.Context, file string) (name string, text []byt
 		err = errors.New("it is neither called .json nor executable")
 	case info.Mode()&0o022 != 0:
 		err = fmt.Errorf("others may write it, so it is not run: run chmod go-w %s", path)
+	case !ours(info):
+		err = fmt.Errorf("it belongs to another user, so it is not run: run chown root %s", path)
 	default:
 		text, err = runForFact(ctx, path)
 	}
@@ -110,6 +112,12 @@ func (c *Custom) read(ctx context.Context, file string) (name string, text []byt
 		err = wellFormed(text)
 	}
 	return name, text, err
+}
+
+// ours tells whether a file belongs to root or to the agent's own user.
+func ours(info fs.FileInfo) bool {
+	uid := info.Sys().(*syscall.Stat_t).Uid
+	return uid == 0 || uid == uint32(os.Geteuid())
 }
 
 func readBounded(path string) ([]byte, error) {

@@ -212,3 +212,17 @@ func alive(pid int) bool {
 	stat := word("/proc", strconv.Itoa(pid), "stat")
 	return stat != "" && !strings.Contains(stat, ") Z")
 }
+
+// Whoever owns a program can change it, and it runs as the agent does.
+func TestAProgramOfSomebodyElseIsNotRun(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, to give a file away")
+	}
+	c, log := customOf(t, map[string]string{"theirs": "#!/bin/sh\necho 1", "ours": "#!/bin/sh\necho 2"})
+	if err := os.Chown(filepath.Join(c.Dir, "theirs"), 65534, 65534); err != nil {
+		t.Fatal(err)
+	}
+	if got := namesOf(c.Facts(t.Context())); got != "ours" || !strings.Contains(log.String(), "belongs to another user") {
+		t.Errorf("got %q, and the log %q, want ours alone and why", got, log)
+	}
+}
