@@ -1,0 +1,84 @@
+// Command vm runs ratchetd in whole machines: a kernel of Debian's, disks that
+// are files, and a processor that qemu emulates. It makes them of packages that
+// it fetches into build/vm, needs no rights, and changes nothing outside of it.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// A session is one that this program can play.
+type session struct {
+	about string
+	tools []string
+	play  func(context.Context, *place, io.Writer) error
+}
+
+var sessions = map[string]session{
+	"slots": {"a board with two slots and a boot loader: firmware, bad firmware, and power cuts", []string{"qemu-system-x86_64"}, playSlots},
+}
+
+// everyTool is what each session needs.
+var everyTool = []string{"apt-get", "dpkg", "mke2fs", "modprobe", "depmod"}
+
+// A place is where a session is at home.
+type place struct {
+	dir   string // of the session's disks and logs
+	cache string // of packages, for all sessions
+	built string // where the cross-built ratchetd lies
+	cuts  int
+	seed  uint64
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "vm:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, out io.Writer) error {
+	flags := flag.NewFlagSet("vm", flag.ContinueOnError)
+	dir := flags.String("dir", "build/vm", "where disks, packages and logs go")
+	built := flags.String("built", "dist", "where ratchetd-linux-ARCH lies")
+	cuts := flags.Int("cuts", 50, "how often slots cuts the power")
+	seed := flags.Uint64("seed", 1, "of the random moments")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	s, ok := sessions[flags.Arg(0)]
+	if !ok || flags.NArg() != 1 {
+		return errors.New("want one session: slots, flash or systemd")
+	}
+	if missing := missingTools(append(everyTool, s.tools...)); len(missing) > 0 {
+		fmt.Fprintf(out, "skipped: %s: this needs %s (Debian: qemu-system-x86 qemu-system-mips e2fsprogs kmod)\n", flags.Arg(0), strings.Join(missing, ", "))
+		return nil
+	}
+	p := &place{cache: *dir, dir: filepath.Join(*dir, flags.Arg(0)), built: *built, cuts: *cuts, seed: *seed}
+	if err := os.MkdirAll(p.dir, 0o755); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "%s: %s\n", flags.Arg(0), s.about)
+	return s.play(ctx, p, out)
+}
+
+func missingTools(names []string) (missing []string) {
+	for _, name := range names {
+		if _, err := exec.LookPath(name); err != nil {
+			missing = append(missing, name)
+		}
+	}
+	return missing
+}
