@@ -82,7 +82,7 @@ bench: build
 # Sessions with mosquitto, and the same code on other processors: big-endian
 # 32 bit, little-endian 32 bit, and the one that most boards have.
 e2e: e2e-mips e2e-mipsle e2e-armv7
-	RATCHET_E2E=1 $(GO) test ./cmd/... ./executor/step ./scripts/mosquitto -run E2E -count=1 -timeout 20m
+	RATCHET_E2E=1 $(GO) test ./agent ./cmd/... ./executor/step ./scripts/mosquitto -run E2E -count=1 -timeout 20m
 
 QEMU_mips   = qemu-mips-static
 QEMU_mipsle = qemu-mipsel-static

@@ -48,10 +48,19 @@ func (h harms) fate(seed uint64) func(string) jobs.Fate {
 // the service had the execution open, its final state is what the device did,
 // and the device did it once.
 func TestWhateverHappensToMessagesBothAgreeOnTheOutcome(t *testing.T) {
-	seeds := uint64(1)
-	if os.Getenv("RATCHET_E2E") != "" {
-		seeds = 12
+	bothAgree(t, 1)
+}
+
+// TestE2EWhateverHappensToMessagesBothAgree throws the dice more often.
+func TestE2EWhateverHappensToMessagesBothAgree(t *testing.T) {
+	if os.Getenv("RATCHET_E2E") == "" {
+		t.Skip("RATCHET_E2E=1 runs it, or make e2e")
 	}
+	bothAgree(t, 12)
+}
+
+func bothAgree(t *testing.T, seeds uint64) {
+	t.Helper()
 	for name, h := range map[string]harms{
 		"lost answers":         {lost: 0.4},
 		"requests twice":       {twice: 0.5},

@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -101,11 +103,19 @@ func (v *awsSite) agree(id string, fails bool) {
 // TestAWSHearsTheTruthWhereverTheDaemonIsKilled kills ratchetd at its commits
 // while the service goes on.
 func TestAWSHearsTheTruthWhereverTheDaemonIsKilled(t *testing.T) {
-	t.Parallel()
-	points := []int{1, 2, 5, 8}
-	if thorough() {
-		points = []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}
+	killedAtCommits(t, 1, 2, 5, 8)
+}
+
+// TestE2EAWSHearsTheTruthAtEveryCommit is the same at all of them.
+func TestE2EAWSHearsTheTruthAtEveryCommit(t *testing.T) {
+	if !thorough() {
+		t.Skip("RATCHET_E2E=1 runs it, or make e2e")
 	}
+	killedAtCommits(t, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12)
+}
+
+func killedAtCommits(t *testing.T, points ...int) {
+	t.Parallel()
 	for _, at := range points {
 		for _, side := range []string{"before", "after"} {
 			point := fmt.Sprintf("%d-%s", at, side)
@@ -146,6 +156,51 @@ func (v *awsSite) killed(point string) bool {
 		return true
 	case <-time.After(100 * time.Millisecond): // it has fewer commits
 		return false
+	}
+}
+
+// TestE2EAWSHearsTheTruthThroughKillsAndCuts has both at random moments, and
+// messages that are late, lost or come twice.
+func TestE2EAWSHearsTheTruthThroughKillsAndCuts(t *testing.T) {
+	if !thorough() {
+		t.Skip("RATCHET_E2E=1 runs it, or make e2e")
+	}
+	t.Parallel()
+	for seed := range uint64(12) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			v, dice := newAWSSite(t, ""), rand.New(rand.NewPCG(seed, 2))
+			var mu sync.Mutex
+			cuts := 0
+			v.SetFate(func(string) jobs.Fate {
+				mu.Lock()
+				defer mu.Unlock()
+				f := jobs.Fate{Twice: dice.IntN(4) == 0, Delay: time.Duration(dice.IntN(400)) * time.Millisecond, Lost: dice.IntN(10) == 0}
+				if dice.IntN(8) == 0 && cuts < 3 {
+					cuts++
+					f.Cut = true
+				}
+				return f
+			})
+			v.create("a", mixed("a", v.dir, false))
+			v.create("b", mixed("b", v.dir, true))
+			v.run()
+			for range 3 {
+				mu.Lock()
+				pause := time.Duration(1500+dice.IntN(2000)) * time.Millisecond
+				mu.Unlock()
+				time.Sleep(pause)
+				for _, id := range []string{"a", "b"} {
+					if !v.over(id) {
+						v.cuts[id]++
+					}
+				}
+				v.daemons["gw-1"].kill()
+				v.run()
+			}
+			v.agree("a", false)
+			v.agree("b", true)
+		})
 	}
 }
 
