@@ -58,9 +58,8 @@ func (s System) Is(version string) bool { return slices.Contains(s.Versions, ver
 
 // An Image is the firmware to be written.
 type Image struct {
-	Path    string    // of the file; empty: Stream has it
-	Stream  io.Reader // ends only when all of it was verified
-	Size    int64     // 0 when it is not known
+	Path    string
+	Size    int64
 	Version string
 	Reset   bool     // the board's settings are not to be kept
 	Keep    []string // files of the agent's that must be there after the flash
@@ -70,12 +69,11 @@ type Image struct {
 // a cut, and Install after half of it was done. A nil Test or Confirm has
 // nothing to do.
 type Backend struct {
-	Name    string
-	Slots   bool   // a second system is left to go back to
-	Streams bool   // Install takes a stream
-	Kills   bool   // Install ends in a reboot, or in an error
-	Why     string // why there is no way back, when Slots is false
-	KeepIn  string // the file that lists what a flash must keep, if the board has one
+	Name   string
+	Slots  bool   // a second system is left to go back to
+	Kills  bool   // Install ends in a reboot, or in an error
+	Why    string // why there is no way back, when Slots is false
+	KeepIn string // the file that lists what a flash must keep, if the board has one
 
 	State   func(ctx context.Context) (System, error)
 	Test    func(ctx context.Context, i Image) error // whether the board would take it

@@ -14,18 +14,17 @@ type scriptState struct {
 	Board   string `json:"board"`
 	Slot    string `json:"slot"`
 	Slots   int    `json:"slots"`
-	Stream  bool   `json:"stream"`
 }
 
 // script is an executable of the owner's with the verbs state, check FILE,
-// install FILE (or - for stdin), confirm and rollback SLOT.
+// install FILE, confirm and rollback SLOT.
 func (b *Board) script(ctx context.Context) (*Backend, error) {
 	s, err := b.scriptState(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return &Backend{
-		Name: "script", Slots: s.Slots > 1, Streams: s.Stream, Why: "its script says that it has one slot",
+		Name: "script", Slots: s.Slots > 1, Why: "its script says that it has one slot",
 		State: b.scriptSystem,
 		Test: func(ctx context.Context, i Image) error {
 			_, err := b.do(ctx, Call{Argv: []string{b.Script, "check", i.Path}, Env: scriptEnv(i)})
@@ -71,11 +70,7 @@ func scriptEnv(i Image) map[string]string {
 }
 
 func (b *Board) scriptInstall(ctx context.Context, i Image, progress func(float64)) error {
-	path := i.Path
-	if path == "" {
-		path = "-"
-	}
-	_, err := b.do(ctx, Call{Argv: []string{b.Script, "install", path}, Env: scriptEnv(i), Stdin: i.Stream, Line: func(line string) {
+	_, err := b.do(ctx, Call{Argv: []string{b.Script, "install", i.Path}, Env: scriptEnv(i), Line: func(line string) {
 		if text, ok := strings.CutPrefix(line, "progress "); ok {
 			if f, err := strconv.ParseFloat(text, 64); err == nil {
 				progress(f)

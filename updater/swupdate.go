@@ -20,7 +20,7 @@ func (b *Board) hasSWUpdate() bool {
 func (b *Board) swupdate(ctx context.Context) (*Backend, error) {
 	env := uboot{b}
 	back := &Backend{
-		Name: "swupdate", Streams: true, Why: "SWUpdate has no U-Boot environment with bootlimit and altbootcmd here",
+		Name: "swupdate", Why: "SWUpdate has no U-Boot environment with bootlimit and altbootcmd here",
 		State: b.swupdateSystem, Install: b.swupdateInstall,
 		Test: func(ctx context.Context, i Image) error {
 			return b.swupdateClient(ctx, Call{Argv: []string{"-v", "-d", i.Path}}, nil)
@@ -78,11 +78,7 @@ func (b *Board) swupdateClient(ctx context.Context, c Call, progress func(float6
 }
 
 func (b *Board) swupdateInstall(ctx context.Context, i Image, progress func(float64)) error {
-	path := i.Path
-	if path == "" {
-		path = "-"
-	}
-	return b.swupdateClient(ctx, Call{Argv: []string{"-v", path}, Stdin: i.Stream}, progress)
+	return b.swupdateClient(ctx, Call{Argv: []string{"-v", i.Path}}, progress)
 }
 
 // swupdateRollback cannot disarm what was installed and not booted yet: which

@@ -93,6 +93,8 @@ func (k Firmware) Describe(ctx context.Context) []string {
 	if name == "" {
 		return []string{"firmware: this board has none of " + strings.Join(updater.Backends(), ", ")}
 	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
 	s, err := k.begin(ctx, &executor.Task{Output: io.Discard, Err: io.Discard, Log: slog.New(slog.DiscardHandler)}, firmwareWith{})
 	var now updater.System
 	if err == nil {
@@ -109,8 +111,8 @@ func (k Firmware) Describe(ctx context.Context) []string {
 	if !s.backend.Slots {
 		lines = append(lines, "firmware: there is no way back on this board: "+s.backend.Why)
 	}
-	for _, mark := range k.Board.Marks(name) {
-		lines = append(lines, "firmware: "+mark)
+	for _, text := range append(k.Board.Marks(name), s.inSlot()...) {
+		lines = append(lines, "firmware: "+text)
 	}
 	return lines
 }

@@ -154,6 +154,7 @@ func TestAFlashThatCannotWorkIsNotBegun(t *testing.T) {
 
 func TestWhatABoardHasIsDescribed(t *testing.T) {
 	router, slots := newRouter(t, ""), newFlight(t, "2.0", "")
+	slots.kind.Board.Root = t.TempDir() // what this machine has is not what is asked
 	none := step.Firmware{Board: updater.Board{Root: t.TempDir()}}
 	for _, tt := range []struct {
 		kind step.Firmware

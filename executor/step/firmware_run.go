@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/ratchetd/ratchet/executor"
@@ -64,7 +65,7 @@ func (s *flashing) renew(ctx context.Context, now updater.System) error {
 	if err != nil {
 		return err
 	}
-	if s.backend.Test != nil && image.Path != "" {
+	if s.backend.Test != nil {
 		if err := s.backend.Test(ctx, image); err != nil {
 			return fmt.Errorf("the board does not take the image: %w", err)
 		}
@@ -110,8 +111,8 @@ func (s *flashing) warn() {
 	if !s.backend.Slots {
 		s.t.Warn("there is no way back on this board: " + s.backend.Why)
 	}
-	for _, mark := range s.Board.Marks(s.backend.Name) {
-		s.t.Warn(mark)
+	for _, text := range append(s.Board.Marks(s.backend.Name), s.inSlot()...) {
+		s.t.Warn(text)
 	}
 	if s.backend.KeepIn == "" {
 		return
@@ -119,6 +120,15 @@ func (s *flashing) warn() {
 	if text := s.Board.KeepWarning(s.kept(), s.Binary); text != "" {
 		s.t.Warn(text)
 	}
+}
+
+// inSlot warns of a journal that the new system would not find.
+func (s *flashing) inSlot() []string {
+	var state, root syscall.Stat_t
+	if !s.backend.Slots || s.Board.Root != "" || syscall.Stat(s.Dir, &state) != nil || syscall.Stat("/", &root) != nil || state.Dev != root.Dev {
+		return nil
+	}
+	return []string{s.Dir + " lies on the root file system: if each slot has its own, the new system knows nothing of this job; move state to a partition that both mount"}
 }
 
 func (s *flashing) kept() []string { return s.Board.Kept(s.Keep, s.Binary) }
