@@ -10,6 +10,8 @@ import (
 	"slices"
 	"time"
 
+	"aead.dev/minisign"
+
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
 )
@@ -66,6 +68,10 @@ func (sub submission) seal(e *dialect.Envelope) error {
 
 func (sub submission) settleText(d draft, earlier map[string]offer) (dialect.Envelope, error) {
 	now := executor.Time{Time: time.Now().UTC().Truncate(time.Second)}
+	if d.signature != "" && d.job.Created.After(now.Add(24*time.Hour)) {
+		// A device believes a signature's time more than its own clock, for good.
+		return dialect.Envelope{}, fmt.Errorf("created: %s is not yet: set the clock of the computer that signed it, and sign anew", d.job.Created.Format(time.RFC3339))
+	}
 	fresh := executor.Job{Created: now, Expires: executor.Time{Time: now.Add(defaultLife)}}
 	if sub.key != nil {
 		fresh.Audience = []string{sub.to}
@@ -91,13 +97,32 @@ func (sub submission) settleText(d draft, earlier map[string]offer) (dialect.Env
 }
 
 // same tells whether an earlier offer is this job. What the tool had written
-// for one audience is another document for others.
+// for one audience is another document for others. What is to be signed must be
+// what the tool would write, or be signed by that key: the broker's word for how
+// long a job counts, and for whom, is not to get the owner's signature.
 func (sub submission) same(d draft, o offer) bool {
 	as := o.job
 	if !slices.Contains(as.Audience, sub.to) {
 		as.Audience = nil
 	}
+	if sub.key != nil && !sub.signedBefore(o) && !sub.wouldWrite(d.job, as) {
+		return false
+	}
 	return !o.cancel && bytes.Equal(d.complete(as), o.text)
+}
+
+// wouldWrite tells whether the tool would write, now or before, what the author
+// left out and an earlier offer has.
+func (sub submission) wouldWrite(author, as executor.Job) bool {
+	now := time.Now()
+	return !(author.Created.IsZero() && as.Created.After(now) ||
+		author.Expires.IsZero() && as.Expires.After(now.Add(defaultLife)) ||
+		len(author.Audience) == 0 && !slices.Equal(as.Audience, []string{sub.to}))
+}
+
+func (sub submission) signedBefore(o offer) bool {
+	public, ok := sub.key.Public().(minisign.PublicKey)
+	return ok && minisign.Verify(public, o.text, []byte(o.signature))
 }
 
 // complete is the document with created, expires and audience where the author
