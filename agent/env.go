@@ -37,9 +37,15 @@ func (a *Agent) check(ctx context.Context, c json.RawMessage) error {
 }
 
 // prune bounds the history; what is forgotten is taken from the broker too, so
-// without a connection only that goes which nobody ever heard of.
+// without a connection only that goes which nobody ever heard of. Where jobs are
+// signed a clock that jumps ahead makes no id forgotten: set right again, it would
+// let a broker bring the job out once more.
 func (a *Agent) prune(seen map[string]bool) error {
-	forgotten, err := a.db.Prune(a.clock.stamp(), store.History{Seen: seen, Quiet: a.link.current() == nil})
+	h := store.History{Seen: seen, Quiet: a.link.current() == nil}
+	if len(a.config.Load().Policy.Keys) > 0 {
+		h.Past = a.clock.floor()
+	}
+	forgotten, err := a.db.Prune(a.clock.stamp(), h)
 	for _, id := range forgotten {
 		a.told.say(word{messages: a.dialect().Tell(dialect.Forgotten{ID: id})})
 	}

@@ -269,3 +269,21 @@ func TestANewJournalIsNewUntilItHasReadBack(t *testing.T) {
 		t.Error("a journal that is not new took a past")
 	}
 }
+
+// Where jobs are signed a broker must not get an id back by way of a clock that
+// was ahead for a while: what counts is a moment that has certainly passed.
+func TestAClockThatIsAheadMakesNoIDForgotten(t *testing.T) {
+	db := open(t, Options{})
+	if err := db.ReadBack([]Past{{ID: "j", State: executor.Succeeded, Expires: at(noon.Add(day))}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		past time.Time
+		want int
+	}{{noon, 0}, {noon.Add(2 * day), 1}} {
+		got, err := db.Prune(noon.AddDate(70, 0, 0), History{Seen: map[string]bool{}, Past: c.past})
+		if len(got) != c.want || err != nil {
+			t.Errorf("certainly past %s: got %q forgotten (%v), want %d", c.past, got, err, c.want)
+		}
+	}
+}

@@ -25,6 +25,9 @@ type History struct {
 	// Quiet says that nobody can be told now: of the ids with a status that
 	// somebody holds none is forgotten.
 	Quiet bool
+	// Past is a moment that has certainly passed, whatever the clock says: an id
+	// is kept until its expires is behind that. Zero is now.
+	Past time.Time
 }
 
 // over is a Record that is final, whole or already cut down to its line.
@@ -160,7 +163,11 @@ func (h History) mayForget(o over, newer map[string]int, now time.Time) bool {
 		return false // its offer is still there, and would be judged as a new one
 	}
 	if o.Expires != 0 {
-		return h.Seen != nil && now.After(moment(o.Expires))
+		past := now
+		if !h.Past.IsZero() {
+			past = h.Past
+		}
+		return h.Seen != nil && past.After(moment(o.Expires))
 	}
 	return h.Seen != nil && o.since() != 0 && now.Sub(moment(o.since())) > forgetAfter
 }
