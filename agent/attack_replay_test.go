@@ -62,12 +62,12 @@ var attacksByReplay = []attack{
 	}},
 	{"a job that had expired, after the clock was set back", clockSetBack},
 	{"the same, after a restart", func(f *fort) string {
-		f.send("now", f.signedAt(f.good("now"), 48*time.Hour))
+		f.send("now", f.signedAt(f.good("now"), 20*time.Hour))
 		f.wantRuns("now") // with its commits the floor is saved
 		f.stop()
 		f.b.forget()
 		f.start().online(f.b)
-		return f.dayOld()
+		return f.halfDayOld()
 	}},
 	{"a cancel that has expired", func(f *fort) string {
 		f.b.retain("ratchet/v1/jobs/device/gw-1/j", signed(f.first, f.good("j", "spread", "3s")))
@@ -79,20 +79,20 @@ var attacksByReplay = []attack{
 // clockSetBack lets the device hear of a time, which it believes more than its
 // clock: to it that clock has been set back then.
 func clockSetBack(f *fort) string {
-	f.send("now", f.signedAt(f.good("now"), 48*time.Hour))
-	return f.dayOld()
+	f.send("now", f.signedAt(f.good("now"), 20*time.Hour))
+	return f.halfDayOld()
 }
 
 func (f *fort) signedAt(text string, ahead time.Duration) string {
 	return string(dialect.Envelope{Job: text, Signature: signature(f.first, text, time.Now().Add(ahead))}.Payload())
 }
 
-// dayOld sends what expires tomorrow, when it is the day after.
-func (f *fort) dayOld() string {
-	tomorrow := time.Now().Add(24 * time.Hour).UTC().Format(time.RFC3339)
-	got := f.send("j", signed(f.first, f.good("j", "expires", tomorrow)))
+// halfDayOld sends what expires in ten hours, when it is twenty hours later.
+func (f *fort) halfDayOld() string {
+	end := time.Now().Add(10 * time.Hour).UTC().Format(time.RFC3339)
+	got := f.send("j", signed(f.first, f.good("j", "expires", end)))
 	f.wantRuns("now")
-	return strings.Replace(got, tomorrow, "TIME", 1)
+	return strings.Replace(got, end, "TIME", 1)
 }
 
 // cancelWith waits until the device has the job j, sends a cancel and waits

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"fmt"
 	"runtime/debug"
 	"strconv"
 	"sync"
@@ -50,6 +51,20 @@ func (c *clock) raise(t time.Time) {
 	if t.After(c.base.Add(time.Since(c.at))) {
 		c.base, c.at = t, time.Now()
 	}
+}
+
+// aheadAtMost is how far the clocks of two that are both set may be apart.
+const aheadAtMost = 24 * time.Hour
+
+// believable tells why something cannot have been signed then, as far as this
+// clock knows better, since it is synchronised. A floor cannot be taken back: one
+// owner's computer that is set wrong would cut off every device for good.
+func (c *clock) believable(signed time.Time, synchronised bool) error {
+	if now := c.now(); synchronised && signed.After(now.Add(aheadAtMost)) {
+		return fmt.Errorf("it says that it was made at %s, and here, where the clock is synchronised, it is %s: set the clock of the computer that signs, and sign anew",
+			signed.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
+	}
+	return nil
 }
 
 func (c *clock) floor() time.Time {

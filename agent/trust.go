@@ -12,6 +12,7 @@ import (
 
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/telemetry"
 )
 
 // verify tells which of the owner's keys signed text. Without keys in the
@@ -34,7 +35,11 @@ func (a *Agent) verify(text []byte, signature string) (by string, err error) {
 			return "", fmt.Errorf("policy.keys: %w", err)
 		}
 		if key.ID() == s.KeyID && minisign.Verify(key, text, []byte(signature)) {
-			a.clock.raise(signedAt(s.TrustedComment))
+			at := signedAt(s.TrustedComment)
+			if err := a.clock.believable(at, telemetry.ClockSynchronised()); err != nil {
+				return "", fmt.Errorf("signature: %w", err)
+			}
+			a.clock.raise(at)
 			return fmt.Sprintf("%016X", s.KeyID), nil
 		}
 	}

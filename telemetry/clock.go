@@ -65,6 +65,9 @@ func kernelSynchronised() bool {
 	return err == nil && state != timeError
 }
 
+// ClockSynchronised tells whether NTP has set the clock, as the kernel sees it.
+func ClockSynchronised() bool { return kernelSynchronised() }
+
 // OpenWrt tells whether the system is one, where /var is RAM and the clock may be wrong.
 func OpenWrt() bool { return isOpenWrt(host()) }
 
