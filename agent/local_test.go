@@ -223,11 +223,15 @@ func TestOneClientTooManyIsToldAndTheOthersGoOn(t *testing.T) {
 		return say("done")
 	})
 	answers := make(chan error, maxConnections)
-	for range maxConnections {
+	for held := 0; held < maxConnections; {
 		go func() {
 			answers <- Call(context.Background(), path, Request{Do: "watch"}, func(json.RawMessage) error { return nil })
 		}()
-		<-begun
+		select {
+		case <-begun:
+			held++
+		case <-answers: // who asked whether it listens had not left yet
+		}
 	}
 	_, err := ask(t, path, Request{Do: "submit", Text: strings.Repeat("x", 100<<10)})
 	if got, want := errText(err), "busy: 8 programs are being answered; try again"; got != want {
