@@ -268,7 +268,7 @@ func FuzzConfig(f *testing.F) {
 			t.Errorf("took what is no TOML: %v", err)
 		}
 		c.Telemetry.settle(0)
-		back := &Config{dir: c.dir}
+		back := &Config{dir: c.dir, ownLink: c.ownLink}
 		if err := back.read("effective", []byte(c.Effective())); err != nil {
 			t.Errorf("the effective configuration cannot be read back: %v", err)
 		}
