@@ -12,7 +12,7 @@ import (
 const (
 	longestSpan = 24 * time.Hour
 	maxSeries   = 16  // of one rule
-	maxBuckets  = 120 // of one series: some 5 kB
+	maxBuckets  = 120 // of one series: 9 kB
 )
 
 // errTooYoung is the history of an agent that has not run for long enough.

@@ -66,3 +66,23 @@ func TestAlerts(t *testing.T) {
 		})
 	}
 }
+
+// However often the board is sampled, a history of a day stays small.
+func TestAHistoryIsBounded(t *testing.T) {
+	r, err := newRule(Alert{When: `avg(.x; "24h") > 1`})
+	if err != nil {
+		t.Fatal(err)
+	}
+	most, now := 0, time.Unix(0, 0)
+	for i := range 200_000 {
+		now = now.Add(time.Second)
+		r.history.take(t.Context(), now, map[string]any{"x": i % 3})
+		most = max(most, len(r.history.series[0].buckets))
+	}
+	if most > maxBuckets+1 {
+		t.Errorf("got %d buckets, want at most %d", most, maxBuckets+1)
+	}
+	if got := r.history.series[0].average(); got < 0.99 || got > 1.01 {
+		t.Errorf("the average: got %v, want 1", got)
+	}
+}
