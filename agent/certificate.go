@@ -27,7 +27,7 @@ func (a *Agent) certificateKind() step.Certificate {
 // certFiles are where the link's certificate and its key lie. Where the link has
 // none yet they lie where settings that come behind can name them.
 func (c *Config) certFiles() (cert, key string) {
-	return cmp.Or(c.Link.Cert, filepath.Join(c.dir, "link.crt")), cmp.Or(c.Link.Key, filepath.Join(c.dir, "link.key"))
+	return cmp.Or(c.Link.Cert, filepath.Join(c.dir, linkCert)), cmp.Or(c.Link.Key, filepath.Join(c.dir, linkKey))
 }
 
 func (c *Config) pendingKey() string { return filepath.Join(c.State, "pending.key") }

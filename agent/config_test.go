@@ -195,7 +195,7 @@ func TestADeviceKeepsTheIdThatItMade(t *testing.T) {
 	if err != nil || again.Device != first.Device {
 		t.Errorf("got %+v, %v with another network card, want device %s", again, err, first.Device)
 	}
-	if left, _ := filepath.Glob(filepath.Join(dir, ".device-*")); left != nil {
+	if left, _ := filepath.Glob(filepath.Join(dir, kept+"*")); left != nil {
 		t.Errorf("got %v left behind, want nothing", left)
 	}
 }

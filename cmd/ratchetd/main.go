@@ -21,6 +21,7 @@ const usage = `ratchetd runs jobs on this device, and after a power cut goes on 
 
 Usage: ratchetd COMMAND [--config FILE] [ARGUMENTS]
 
+  enroll --broker URL ...   write the settings, try the broker, tell what to do next
   run                       the daemon
   check [--connect]         hold the configuration against the rules; try the broker
   status [--json] [--watch] how the agent and the board are
@@ -80,7 +81,7 @@ type command struct {
 
 func (c *command) run(ctx context.Context, args []string) error {
 	commands := map[string]func(context.Context, []string) error{
-		"run": c.daemon, "check": c.check, "status": c.status, "jobs": c.jobs,
+		"enroll": c.enroll, "run": c.daemon, "check": c.check, "status": c.status, "jobs": c.jobs,
 		"submit": c.submit, "cancel": c.cancel, "explain": c.explain, "version": c.version,
 	}
 	if len(args) == 0 {

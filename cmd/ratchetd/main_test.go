@@ -78,7 +78,7 @@ func sessions(t *testing.T, kind brokerKind, program string, only ...string) {
 				return err
 			}
 			env.Values["site"] = s
-			env.Vars = append(env.Vars, "BROKER="+s.broker.url("tcp"), "CONFIG="+s.config("gw-1"), "STATE="+s.state("gw-1"))
+			env.Vars = append(env.Vars, "BROKER="+s.broker.url("tcp"), "ADDRESS="+s.broker.device, "CONFIG="+s.config("gw-1"), "STATE="+s.state("gw-1"))
 			env.Defer(func() {
 				if err := s.close(); err != nil {
 					env.T().Fatal(err)

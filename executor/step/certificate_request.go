@@ -1,6 +1,7 @@
 package step
 
 import (
+	"bytes"
 	"cmp"
 	"crypto"
 	"crypto/ecdsa"
@@ -32,13 +33,20 @@ func (k Certificate) request(t *executor.Task, s *certificateState, w *requestWi
 	if err != nil {
 		return fmt.Errorf("making a key: %w", err)
 	}
-	csr, err := x509.CreateCertificateRequest(rand.Reader, w.template(k.Device), key)
+	text, err := w.sign(k.Device, key)
 	if err != nil {
-		return fmt.Errorf("making a request: %w", err)
+		return err
 	}
-	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: csr})
 	t.Result, err = json.Marshal(map[string]string{"csr": string(text)})
 	return err
+}
+
+func (w *requestWith) sign(device string, key crypto.Signer) ([]byte, error) {
+	csr, err := x509.CreateCertificateRequest(rand.Reader, w.template(device), key)
+	if err != nil {
+		return nil, fmt.Errorf("making a request: %w", err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: csr}), nil
 }
 
 func (w *requestWith) template(device string) *x509.CertificateRequest {
@@ -70,23 +78,50 @@ func (k Certificate) pending() (crypto.Signer, error) {
 }
 
 func (k Certificate) make(t *executor.Task, s *certificateState) (crypto.Signer, error) {
-	draw := k.draw
-	if draw == nil {
-		draw = func() (*ecdsa.PrivateKey, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) }
-	}
-	key, err := draw()
-	if err != nil {
-		return nil, err
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
+	key, text, err := k.newKey()
 	if err != nil {
 		return nil, err
 	}
 	if err := k.keep(t, s, k.Pending); err != nil {
 		return nil, err
 	}
-	text := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
-	return key, k.Files.write(k.Pending, strings.NewReader(string(text)), attrs{Mode: 0o600, UID: -1, GID: -1})
+	return key, k.writeKey(text)
+}
+
+func (k Certificate) newKey() (crypto.Signer, []byte, error) {
+	draw := k.draw
+	if draw == nil {
+		draw = func() (*ecdsa.PrivateKey, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) }
+	}
+	key, err := draw()
+	if err != nil {
+		return nil, nil, err
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	return key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), err
+}
+
+func (k Certificate) writeKey(text []byte) error {
+	return k.Files.write(k.Pending, bytes.NewReader(text), attrs{Mode: 0o600, UID: -1, GID: -1})
+}
+
+// Request is what request does, without a job: the PEM of a certificate request
+// for the key in Pending, which is made where there is none.
+func (k Certificate) Request() ([]byte, error) {
+	key, err := k.pending()
+	if _, there := os.Stat(k.Pending); errors.Is(err, fs.ErrNotExist) && there == nil {
+		return nil, fmt.Errorf("%s holds no private key (PKCS #8 in PEM): move it away to have one made", k.Pending)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		var text []byte
+		if key, text, err = k.newKey(); err == nil {
+			err = k.writeKey(text)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("making a key: %w", err)
+	}
+	return (&requestWith{}).sign(k.Device, key)
 }
 
 // privateKeys are the blocks of a PEM file that hold private keys.
