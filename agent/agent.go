@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -36,6 +37,7 @@ type Agent struct {
 	groups         step.Groups
 	sampler        *telemetry.Sampler
 	clock          clock
+	web            *http.Client // of steps; nil is one of their own
 	queue          *queue
 	running        running
 	told           *reports
@@ -77,6 +79,7 @@ func New(c *Config, path string, log *slog.Logger) (*Agent, error) {
 		queue: newQueue(), told: newReports(), link: newLink(), backlog: newBacklog(), pulse: newPulse(), lastBoot: bootOf(boot, ""), sampler: &telemetry.Sampler{Device: c.Device, Log: log}}
 	a.config.Store(c)
 	a.groups = step.Groups{Dir: runtimeDir(c.State), Boot: a.boot}
+	a.web = step.NewClient(a.clock.now)
 	a.alerts = &alerts{agent: a}
 	a.schedules, a.rules = newSchedules(a), rules{agent: a}
 	a.spool.agent = a

@@ -22,7 +22,7 @@ func (a *Agent) firmware() step.Firmware {
 	}
 	binary, _ := os.Executable() // without it, it cannot be kept: the warning says so
 	k := step.Firmware{
-		Policy: a.policy(), Groups: a.groups, Reboot: c.Policy.Reboot,
+		Policy: a.policy(), Groups: a.groups, Client: a.web, Reboot: c.Policy.Reboot,
 		Board: updater.Board{Script: a.firmwareScript()},
 		Dir:   c.State, Keep: keep, Binary: binary,
 		Keys: c.Policy.Keys,

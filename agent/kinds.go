@@ -21,7 +21,7 @@ func (a *Agent) kinds() executor.Kinds {
 		"config":      step.Config{Groups: a.groups, Policy: policy},
 		"data":        step.Data{Groups: a.groups, Policy: policy, Publish: a.publishData},
 		"diagnostic":  step.Diagnostic{Checker: a.checker(), Policy: policy, Mask: a.mask},
-		"download":    step.Download{Policy: policy},
+		"download":    step.Download{Policy: policy, Client: a.web},
 		"file":        step.File{Policy: policy},
 		"firmware":    a.firmware(),
 		"keys":        a.keysKind(),
@@ -31,7 +31,7 @@ func (a *Agent) kinds() executor.Kinds {
 		"service":     step.Service{Groups: a.groups},
 		"settings":    step.Settings{Dir: c.confDir(), Try: a.trySettings, Reload: a.reloadSettings},
 		"update":      a.update(policy),
-		"upload":      step.Upload{Policy: policy},
+		"upload":      step.Upload{Policy: policy, Client: a.web},
 	}
 }
 

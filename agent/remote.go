@@ -99,7 +99,7 @@ func (s *session) fetchText(ctx context.Context, o dialect.Offer) {
 
 // text is what lies at a URL that the owner allows, if it is the right one.
 func (s *session) text(ctx context.Context, r dialect.Remote) ([]byte, error) {
-	text, err := step.Document(ctx, r.URL, s.policy(), executor.MaxDocument)
+	text, err := step.Document(ctx, s.web, r.URL, s.policy(), executor.MaxDocument)
 	if err == nil && executor.Digest(text) != r.SHA256 {
 		err = errOtherText
 	}

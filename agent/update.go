@@ -19,7 +19,7 @@ func (a *Agent) update(p step.Policy) step.Update {
 	if err != nil {
 		path = os.Args[0]
 	}
-	return step.Update{Groups: a.groups, Policy: p, Package: step.Package{Groups: a.groups}, Keys: a.config.Load().Policy.Keys,
+	return step.Update{Groups: a.groups, Policy: p, Client: a.web, Package: step.Package{Groups: a.groups}, Keys: a.config.Load().Policy.Keys,
 		Path: path, Version: Version(), Config: a.path, Restart: a.restart}
 }
 

@@ -12,8 +12,9 @@ import (
 // ErrNotAllowed is an address that the owner's policy does not allow.
 var ErrNotAllowed = errors.New("not allowed")
 
-// Document is the short text that lies at an address, within a minute.
-func Document(ctx context.Context, address string, policy Policy, most int64) ([]byte, error) {
+// Document is the short text that lies at an address, within a minute. A
+// nil client is one of its own.
+func Document(ctx context.Context, client *http.Client, address string, policy Policy, most int64) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	if err := policy.URL(address); err != nil {
@@ -23,7 +24,7 @@ func Document(ctx context.Context, address string, policy Policy, most int64) ([
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", err, ErrNotAllowed)
 	}
-	client := withRules(nil, nil, policy)
+	client = withRules(client, nil, policy)
 	defer client.CloseIdleConnections()
 	resp, err := client.Do(req)
 	if err != nil {
