@@ -37,8 +37,12 @@ func TryBroker(ctx context.Context, c *Config) ([]string, error) {
 	go listenOnly(came, heard)
 	more, err := tryTopics(ctx, c, n, d.Topics())
 	lines = append(lines, more...)
-	if err == nil && how.Asks {
+	switch {
+	case err == nil && how.Asks:
 		more, err = tryAsking(ctx, c, n, d, heard)
+		lines = append(lines, more...)
+	case err == nil && len(d.Topics().ReadBack) > 0:
+		more, err = tryHearing(ctx, n, d, heard)
 		lines = append(lines, more...)
 	}
 	if err != nil {
@@ -76,6 +80,30 @@ func tryTopics(ctx context.Context, c *Config, n *conn, t dialect.Topics) (lines
 		return lines, fmt.Errorf("the broker denies %d subscriptions: give this device the right to read them", denied)
 	}
 	return append(lines, "every subscription was granted"), n.unsubscribe(ctx, t.ReadBack)
+}
+
+// tryHearing says something that nobody keeps, and wants to hear it: mosquitto
+// grants every subscription and drops in silence what may not be said or read.
+func tryHearing(ctx context.Context, n *conn, d dialect.Dialect, heard <-chan dialect.Message) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, tryPatience)
+	defer cancel()
+	said := d.Tell(dialect.LogLine{Job: "check", Step: "check", Stream: "stdout", Text: "ratchetd check --connect"})[0]
+	if denied, err := n.subscribe(ctx, []string{said.Topic}, 1); err != nil || len(denied) > 0 {
+		return []string{"denied: reading " + said.Topic}, errors.Join(errors.New(unheard), err)
+	}
+	if err := n.answered(ctx, n.publish(said)); err != nil {
+		return []string{"denied: writing " + said.Topic}, fmt.Errorf("writing on %s: %w", said.Topic, err)
+	}
+	for {
+		select {
+		case m := <-heard:
+			if m.Topic == said.Topic {
+				return []string{"what it says below its own topic is heard"}, n.unsubscribe(ctx, []string{said.Topic})
+			}
+		case <-ctx.Done():
+			return []string{"denied: writing or reading " + said.Topic}, errors.New(unheard)
+		}
+	}
 }
 
 // tryAsking puts the question that a session begins with, and waits for its answer.

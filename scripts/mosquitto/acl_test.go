@@ -12,12 +12,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ratchetd/ratchet/agent"
 )
 
 const password = "only-for-this-test"
 
-// broker starts a mosquitto with the access list and tells its port.
-func broker(t *testing.T) string {
+// broker starts a mosquitto with an access list and tells its port.
+func broker(t *testing.T, rules string) string {
 	t.Helper()
 	for _, tool := range []string{"mosquitto", "mosquitto_passwd", "mosquitto_pub", "mosquitto_sub"} {
 		if _, err := exec.LookPath(tool); err != nil {
@@ -35,12 +37,8 @@ func broker(t *testing.T) string {
 			t.Fatalf("%v: %s", err, out)
 		}
 	}
-	rules, err := os.ReadFile("acl") // read here, so that a change of it undoes a cached result
-	if err != nil {
-		t.Fatal(err)
-	}
 	acl := filepath.Join(dir, "acl")
-	if err := os.WriteFile(acl, rules, 0o600); err != nil {
+	if err := os.WriteFile(acl, []byte(rules), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	port := freePort(t)
@@ -51,6 +49,15 @@ func broker(t *testing.T) string {
 	}
 	start(t, file, port)
 	return port
+}
+
+func rules(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("acl") // read here, so that a change of it undoes a cached result
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 func start(t *testing.T, conf, port string) {
@@ -99,56 +106,50 @@ func seen(port, user, filter string, args ...string) []string {
 	return strings.Fields(string(out))
 }
 
-// Every try is one of gw-1, which is in no group, at what is its own and not.
+// Every try is one of a device, ME, which is in no group, at what is its own and
+// what is the other one's, YOU.
 var tries = []struct{ verb, topic, what string }{
-	{"write", "device/gw-1/state", "its own state"},
-	{"write", "device/gw-1/jobs/j", "the status of its own job"},
-	{"write", "device/gw-2/state", "another's state"},
-	{"write", "device/gw-2/jobs/j", "the status of another's job"},
-	{"write", "device/gw-2/alerts/hot", "another's alert"},
-	{"write", "jobs/device/gw-1/j", "a job for itself"},
-	{"write", "jobs/device/gw-2/j", "a job for another"},
+	{"write", "device/ME/state", "its own state"},
+	{"write", "device/ME/jobs/j", "the status of its own job"},
+	{"write", "device/YOU/state", "another's state"},
+	{"write", "device/YOU/jobs/j", "the status of another's job"},
+	{"write", "device/YOU/alerts/hot", "another's alert"},
+	{"write", "jobs/device/ME/j", "a job for itself"},
+	{"write", "jobs/device/YOU/j", "a job for another"},
 	{"write", "jobs/group/g/j", "a job for a group"},
 	{"write", "jobs/all/j", "a job for all"},
-	{"read", "jobs/device/gw-1/k", "its own job"},
+	{"read", "jobs/device/ME/k", "its own job"},
 	{"read", "jobs/group/g/k", "a group's job"},
 	{"read", "jobs/all/k", "the job of all"},
-	{"read", "jobs/device/gw-2/k", "another's job"},
-	{"read", "device/gw-1/jobs/k", "the status of its own job"},
-	{"read", "device/gw-2/jobs/k", "the status of another's job"},
-	{"read", "device/gw-2/health", "another's health"},
-	{"read as client gw-2", "jobs/device/gw-2/k", "another's job"},
-	{"write as client gw-2", "device/gw-2/state", "another's state"},
+	{"read", "jobs/device/YOU/k", "another's job"},
+	{"read", "device/ME/jobs/k", "the status of its own job"},
+	{"read", "device/YOU/jobs/k", "the status of another's job"},
+	{"read", "device/YOU/health", "another's health"},
+	{"read as client YOU", "jobs/device/YOU/k", "another's job"},
+	{"write as client YOU", "device/YOU/state", "another's state"},
 }
 
 // TestE2EDevicesAreKeptApart writes down what a device may and may not do; with
 // UPDATE set it is written anew.
 func TestE2EDevicesAreKeptApart(t *testing.T) {
-	port := broker(t)
+	port := broker(t, rules(t))
 	for _, topic := range []string{"jobs/device/gw-1/k", "jobs/device/gw-2/k", "jobs/group/g/k", "jobs/all/k"} {
 		retain(t, port, "operator", "ratchet/v1/"+topic)
 	}
-	retain(t, port, "gw-1", "ratchet/v1/device/gw-1/jobs/k")
-	retain(t, port, "gw-2", "ratchet/v1/device/gw-2/jobs/k")
-	retain(t, port, "gw-2", "ratchet/v1/device/gw-2/health")
+	for _, device := range []string{"gw-1", "gw-2"} {
+		retain(t, port, device, "ratchet/v1/device/"+device+"/jobs/k")
+		retain(t, port, device, "ratchet/v1/device/"+device+"/health")
+	}
 	var rows strings.Builder
-	for _, try := range tries {
-		topic, result := "ratchet/v1/"+try.topic, "denied"
-		var as []string
-		if strings.Contains(try.verb, "as client") {
-			as = []string{"-i", "gw-2"}
+	for _, names := range [][2]string{{"gw-1", "gw-2"}, {"gw-2", "gw-1"}} {
+		name := strings.NewReplacer("ME", names[0], "YOU", names[1]).Replace
+		for _, try := range tries {
+			result := "denied"
+			if allowed(t, port, names[0], name(try.verb), "ratchet/v1/"+name(try.topic)) {
+				result = "allowed"
+			}
+			fmt.Fprintf(&rows, "%s | %-20s | %-22s | %-27s | %s\n", names[0], name(try.verb), name(try.topic), try.what, result)
 		}
-		got := func() []string { return seen(port, "gw-1", topic, as...) }
-		if strings.HasPrefix(try.verb, "write") {
-			retain(t, port, "gw-1", topic, as...)
-			got = func() []string { return seen(port, "operator", topic) }
-		}
-		if slices.ContainsFunc(got(), func(row string) bool {
-			return strings.HasPrefix(try.verb, "read") || strings.HasSuffix(row, "=gw-1")
-		}) {
-			result = "allowed"
-		}
-		fmt.Fprintf(&rows, "%-20s | %-22s | %-27s | %s\n", try.verb, try.topic, try.what, result)
 	}
 	t.Logf("\n%s", rows.String())
 	const table = "testdata/rights.txt"
@@ -159,5 +160,47 @@ func TestE2EDevicesAreKeptApart(t *testing.T) {
 	}
 	if want, err := os.ReadFile(table); err != nil || rows.String() != string(want) {
 		t.Errorf("got\n%swant\n%s%v", rows.String(), want, err)
+	}
+}
+
+// allowed tries it as a device, perhaps under a foreign client id.
+func allowed(t *testing.T, port, device, verb, topic string) bool {
+	t.Helper()
+	var as []string
+	if _, client, ok := strings.Cut(verb, " as client "); ok {
+		as = []string{"-i", client}
+	}
+	if strings.HasPrefix(verb, "read") {
+		return len(seen(port, device, topic, as...)) > 0
+	}
+	retain(t, port, device, topic, as...)
+	return slices.Contains(seen(port, "operator", topic), topic+"="+device)
+}
+
+// A broker that grants a subscription and drops what it would bring, or what a
+// device says, is found out by check --connect.
+func TestE2ECheckFindsWhatMosquittoDropsInSilence(t *testing.T) {
+	for name, c := range map[string]struct{ rules, want string }{
+		"all its rights": {rules(t), ""},
+		"may not write":  {strings.ReplaceAll(rules(t), "pattern write", "# "), "the right to write and to read"},
+		"may not read":   {strings.ReplaceAll(rules(t), "pattern read ratchet/v1/device", "# "), "the right to write and to read"},
+	} {
+		port, dir := broker(t, c.rules), t.TempDir()
+		file := filepath.Join(dir, "ratchet.toml")
+		config := fmt.Sprintf("device = \"gw-1\"\nstate = %q\n[link]\nbroker = \"tcp://127.0.0.1:%s\"\nusername = \"gw-1\"\npasswordFile = \"password\"\n",
+			filepath.Join(dir, "state"), port)
+		for path, text := range map[string]string{file: config, filepath.Join(dir, "password"): password} {
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		loaded, err := agent.Load(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines, err := agent.TryBroker(t.Context(), loaded)
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %q and %v, want %q", name, lines, err, c.want)
+		}
 	}
 }
