@@ -99,14 +99,18 @@ func (a *AWS) validate() error {
 	return nil
 }
 
+// named tells whether there is a broker to connect to at all.
+func (l *Link) named() error {
+	if l.Broker == "" {
+		return errors.New(`link.broker: set it to the broker's address, such as "tls://broker:8883"`)
+	}
+	return nil
+}
+
 // files tells what the link still needs: a broker, and files that can be read.
 // What is not there may come, so an agent starts without it.
 func (l *Link) files() error {
-	var broker error
-	if l.Broker == "" {
-		broker = errors.New(`link.broker: set it to the broker's address, such as "tls://broker:8883"`)
-	}
-	return errors.Join(broker,
+	return errors.Join(l.named(),
 		readableFile("link.ca", l.CA), readableFile("link.cert", l.Cert),
 		secretFile("link.key", l.Key), secretFile("link.passwordFile", l.PasswordFile),
 		secretFile("link.sasKeyFile", l.SASKeyFile))

@@ -30,8 +30,11 @@ func (a *Agent) trySettings(name, content string, offered bool) error {
 	if err == nil {
 		err = a.mayShow(c)
 	}
-	if err != nil || offered {
+	switch {
+	case err != nil:
 		return err
+	case offered:
+		return c.Link.named()
 	}
 	return c.Link.files()
 }
