@@ -39,7 +39,8 @@ func (c *Config) readKeys() error {
 
 // keysKind is the kind that changes the key set of this device.
 func (a *Agent) keysKind() step.Keys {
-	return step.Keys{Path: a.config.Load().keysFile(), Now: func() []string { return a.config.Load().Policy.Keys },
+	c := a.config.Load()
+	return step.Keys{Path: c.keysFile(), Alone: c.Link.Dialect == "aws", Now: func() []string { return a.config.Load().Policy.Keys },
 		Used: a.usedSequence, Use: a.useSequence, Signed: a.signedSince, Reload: a.reloadKeys}
 }
 

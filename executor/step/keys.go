@@ -18,8 +18,8 @@ const maxKeys = 16
 
 // Keys is the kind that changes which keys may sign jobs. It is always on trial:
 // the new set is in force at once, and the old one beside it until a job has
-// come that a new key signed. So neither a key that nobody holds nor a journal
-// that is lost on trial locks the owner out. What Undo restores is in force
+// come that a new key signed, unless one signed the change itself. So neither a
+// key that nobody holds nor a journal that is lost on trial locks the owner out. What Undo restores is in force
 // again at once; the sequence stays used.
 //
 // It does not know whether its own job was signed: that is the agent's business.
@@ -36,6 +36,9 @@ type Keys struct {
 	// Signed tells whether a job that was accepted after this one, or this one
 	// itself, was signed by a key with one of these ids. Nil is no.
 	Signed func(job string, ids []string) (bool, error)
+	// Alone says that no other job comes while this one is on trial: then the
+	// proof that a new key is in somebody's hands must come along with it.
+	Alone bool
 	// Reload puts into force what lies at Path. It may be called when nothing
 	// has changed. Nil reloads nothing.
 	Reload func() error
@@ -51,6 +54,27 @@ type KeySet struct {
 type keysWith struct {
 	Set      []string `json:"set"`
 	Sequence int64    `json:"sequence"`
+	Proof    string   `json:"proof"` // a new key's signature of text
+
+	provers []string // the ids of the set's keys that made the proof
+}
+
+// text is what the proof signs: a line "keys SEQUENCE", then one for each key.
+func (w keysWith) text() []byte {
+	return fmt.Appendf(nil, "keys %d\n%s\n", w.Sequence, strings.Join(w.Set, "\n"))
+}
+
+// prove finds out which of the set's keys made the proof.
+func (w *keysWith) prove(keys map[string]minisign.PublicKey) error {
+	for id, key := range keys {
+		if minisign.Verify(key, w.text(), []byte(w.Proof)) {
+			w.provers = append(w.provers, id)
+		}
+	}
+	if w.Proof != "" && len(w.provers) == 0 {
+		return fmt.Errorf("proof: no key of the set made it: want a signature of these lines: %q", w.text())
+	}
+	return nil
 }
 
 type keysState struct {
@@ -70,7 +94,10 @@ func parseKeys(with json.RawMessage) (w keysWith, err error) {
 	case w.Sequence < 1:
 		return w, errors.New("sequence: want a number above 0, and above that of every key set before")
 	}
-	_, err = keysByID(nil, w.Set)
+	keys, err := keysByID(nil, w.Set)
+	if err == nil {
+		err = w.prove(keys)
+	}
 	return w, err
 }
 
@@ -103,6 +130,10 @@ func (k Keys) Check(with json.RawMessage) error {
 	w, err := parseKeys(with)
 	if err != nil {
 		return err
+	}
+	isNew := func(key string) bool { return k.Now != nil && !slices.Contains(k.Now(), key) }
+	if k.Alone && w.Proof == "" && slices.ContainsFunc(w.Set, isNew) {
+		return errors.New("proof: here no other job can come while this one is on trial, so want a signature of a new key in it")
 	}
 	return k.rises(w.Sequence)
 }
@@ -182,8 +213,8 @@ func (k Keys) proof(_ context.Context, t *executor.Task) error {
 	if err != nil {
 		return err
 	}
-	signed := false
-	if k.Signed != nil {
+	signed := slices.ContainsFunc(ids, func(id string) bool { return slices.Contains(w.provers, id) })
+	if !signed && k.Signed != nil {
 		signed, err = k.Signed(t.Job, ids)
 	}
 	if err == nil && !signed {

@@ -53,6 +53,7 @@ func TestKeysRefuses(t *testing.T) {
 		`{"set":[],"sequence":1}`:                                   "set: want at least one key",
 		`{"sequence":1}`:                                            "set: want at least one key",
 		`{"set":null,"sequence":1}`:                                 "set: ",
+		fmt.Sprintf(`{"set":[%q],"sequence":1,"proof":"x"}`, a):     "proof: no key of the set made it",
 		fmt.Sprintf(`{"set":[%q]}`, a):                              "sequence: want a number above 0",
 		fmt.Sprintf(`{"set":[%q],"sequence":-1}`, a):                "sequence: ",
 		fmt.Sprintf(`{"set":[%q],"sequence":1.5}`, a):               "sequence: ",
