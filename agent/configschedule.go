@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"reflect"
 	"regexp"
 	"slices"
+	"syscall"
 
 	"github.com/ratchetd/ratchet/executor"
 )
@@ -125,8 +127,20 @@ func readTrusted(path string, most int64) ([]byte, error) {
 		return nil, err
 	case !info.Mode().IsRegular():
 		return nil, fmt.Errorf("%s is no file", path)
-	case info.Mode().Perm()&0o022 != 0:
-		return nil, fmt.Errorf("others can write %s: run chmod go-w %s", path, path)
+	}
+	if err := ownOnly(info, path); err != nil {
+		return nil, err
 	}
 	return io.ReadAll(io.LimitReader(f, most+1))
+}
+
+// ownOnly is an error where somebody else can write.
+func ownOnly(info fs.FileInfo, path string) error {
+	if info.Mode().Perm()&0o022 != 0 {
+		return fmt.Errorf("others can write %s: run chmod go-w %s", path, path)
+	}
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok && stat.Uid != 0 && int(stat.Uid) != os.Getuid() {
+		return fmt.Errorf("%s belongs to somebody else: run chown root %s", path, path)
+	}
+	return nil
 }

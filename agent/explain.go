@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/ratchetd/ratchet/executor"
@@ -13,7 +14,12 @@ func Explain(text []byte) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the document: %w", err)
 	}
-	if err := Kinds().Check(j); err != nil {
+	err = errors.Join(Kinds().Check(j), checkWindow(j.Window))
+	if j.Schedule != "" {
+		_, wrong := readTimetable(j.Schedule, "")
+		err = errors.Join(err, wrong)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("the document: %w", err)
 	}
 	return executor.Explain(j), nil

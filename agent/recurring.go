@@ -113,7 +113,7 @@ func (s *schedules) tell(p planned, c coming) {
 // ScheduleStatus is how one schedule is.
 type ScheduleStatus struct {
 	Name string         `json:"name"`
-	Next time.Time      `json:"next,omitzero"` // in the board's own time zone
+	Next time.Time      `json:"next,omitzero"`  // in the board's own time zone
 	Why  string         `json:"why,omitempty"`  // nothing is begun, or was not the last time
 	Last string         `json:"last,omitempty"` // the job that was begun last
 	Was  executor.State `json:"was,omitempty"`  // how that is

@@ -62,7 +62,7 @@ func TestAnAlertAndItsRepair(t *testing.T) {
 				for _, word := range strings.Fields(c.script) {
 					switch {
 					case strings.HasPrefix(word, "cut"):
-						d.cut = int(word[3] - '0')
+						d.cutAt(int(word[3] - '0'))
 					case word == "off":
 						told = append(told, d.told())
 						d.end()

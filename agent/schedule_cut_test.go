@@ -22,7 +22,7 @@ func TestPowerCutAtEveryCommitAroundAFiring(t *testing.T) {
 			d.on()
 			defer func() { d.end() }()
 			d.submit(`{"id":"p","schedule":"30 4 * * *","expires":"2026-11-26T00:00:00Z","steps":[{"name":"a","command":{"argv":["true"]}}]}`)
-			d.commits, d.cut = 0, cut
+			d.cutAt(cut)
 			for range 52 * 30 {
 				time.Sleep(2 * time.Minute)
 				synctest.Wait()

@@ -48,6 +48,13 @@ func (d *diary) commit() {
 	}
 }
 
+// cutAt lets the power go at the commit of that number, from now on.
+func (d *diary) cutAt(n int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.commits, d.cut = 0, n
+}
+
 type diarist struct {
 	Journal
 	d *diary
@@ -257,6 +264,27 @@ tz = "America/New_York"`, "2026-10-31T22:00:00Z", "run 48h",
 			})
 		})
 	}
+}
+
+// A firing costs what any job does: that it was begun is in the commit that
+// accepts it, and what is skipped costs none.
+func TestAFiringCostsNoCommitOfItsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDiary(t, "[[schedule]]\nname = \"s\"\njob = \"job.json\"\ncron = \"@hourly\"", "2026-11-23T22:30:00Z")
+		d.on()
+		defer func() { d.end() }()
+		before := d.agent.db.Commits()
+		d.live("run 5h")
+		if got, want := d.agent.db.Commits()-before, uint64(2*5); got != want { // its acceptance and its end
+			t.Errorf("got %d commits for five jobs, want %d", got, want)
+		}
+		d.live("busy, run 1h")
+		before = d.agent.db.Commits()
+		d.live("run 24h")
+		if got := d.agent.db.Commits() - before; got != 0 {
+			t.Errorf("got %d commits for what was skipped, want none", got)
+		}
+	})
 }
 
 // A month of a daily, an hourly and a weekly schedule on a board that loses its

@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -47,8 +46,8 @@ func (s *spool) take(ctx context.Context) {
 
 func (s *spool) takeOne(ctx context.Context, dir, path string) error {
 	info, err := os.Stat(dir)
-	if err == nil && info.Mode().Perm()&0o022 != 0 {
-		err = errors.New("others can write the folder: run chmod go-w " + dir)
+	if err == nil {
+		err = ownOnly(info, dir)
 	}
 	if err != nil {
 		return err
