@@ -109,6 +109,7 @@ type ending struct {
 	state   State // Succeeded, Skipped or Failed
 	reason  string
 	last    bool  // there is no retry
+	idle    bool  // the kind has done nothing
 	verdict State // not empty: the job ends so, whatever the step tolerates
 }
 
@@ -120,6 +121,9 @@ func (r Record) end(e ending, can func(i int) bool) Record {
 	if e.state != Failed {
 		return r.onward()
 	}
+	if e.idle {
+		s.Idle++
+	}
 	if !e.last && s.Failures+1 < r.Job.StepAt(r.At.Step).Retry.Attempts {
 		s.Failures++
 		s.State = Pending
@@ -128,7 +132,7 @@ func (r Record) end(e ending, can func(i int) bool) Record {
 	if e.verdict != "" && r.At.Phase == Forward {
 		r.Verdict = e.verdict
 	}
-	if s.Attempts > 0 && can(r.At.Step) {
+	if s.Attempts > s.Idle && can(r.At.Step) {
 		r.At.Undo = true
 		r.State = Undoing
 		return r

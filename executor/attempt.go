@@ -36,7 +36,7 @@ func (w *walk) attempt(ctx context.Context, begun string) error {
 	t.Begun = begun
 	var err error
 	if rec := w.rec(); !rec.Trial && !rec.Confirmed { // else the change is made, and what it had to say is kept
-		if err = w.fill(ctx, t); err == nil {
+		if err = Refuse(w.fill(ctx, t)); err == nil {
 			err = w.guard(func() error { return w.run(ctx, t) })
 		}
 		w.keep(t, out)
@@ -88,7 +88,8 @@ func (w *walk) judge(cause, err error) error {
 // fail ends the attempt under the cursor; with a retry left, after a pause.
 func (w *walk) fail(err error) {
 	last := w.rec().Trial || w.rec().Confirmed // a change that was not confirmed is undone, not made again
-	w.change(w.r.end(ending{state: Failed, reason: err.Error(), last: last}, w.can))
+	idle := errors.As(err, new(NotBegun))
+	w.change(w.r.end(ending{state: Failed, reason: err.Error(), last: last, idle: idle}, w.can))
 	if !w.r.State.Final() && w.rec().State == Pending {
 		w.pause = time.Duration(w.step().Retry.Delay)
 	}

@@ -34,6 +34,21 @@ type Undoer interface {
 // it is not tried again, and is no undo that failed.
 var ErrNoUndo = errors.New("it has no undo: what it did stays")
 
+// A NotBegun is the error of a Run that has done nothing at all: where no attempt
+// has, there is nothing to undo.
+type NotBegun struct{ error }
+
+// Unwrap is for errors.Is and errors.As.
+func (n NotBegun) Unwrap() error { return n.error }
+
+// Refuse is err as that of a Run that has done nothing; nil stays nil.
+func Refuse(err error) error {
+	if err == nil {
+		return nil
+	}
+	return NotBegun{err}
+}
+
 // A Trialist makes changes that can cut the device off. Trial is what the change
 // of a step with these parameters has to withstand also where the step has no
 // confirm, which then lasts 3 minutes; nil is nothing.

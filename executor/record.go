@@ -85,6 +85,7 @@ type StepRecord struct {
 	Attempts    int             `json:"attempts,omitempty"`
 	Interrupted int             `json:"interrupted,omitempty"`
 	Failures    int             `json:"failures,omitempty"` // attempts that retry counts
+	Idle        int             `json:"idle,omitempty"`     // attempts that ended before the kind did anything
 	Millis      int64           `json:"millis,omitempty"`
 	Reason      string          `json:"reason,omitempty"`
 	Resumed     string          `json:"resumed,omitempty"`     // how the last interruption was settled

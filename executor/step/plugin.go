@@ -76,7 +76,7 @@ func (k Plugin) Run(ctx context.Context, t *executor.Task) error {
 	defer cancel()
 	c, err := k.begin(t)
 	if err != nil {
-		return err
+		return executor.Refuse(err)
 	}
 	if t.Attempt > 1 {
 		status, err := c.call(ctx, verbVerify)

@@ -328,3 +328,12 @@ func TestThePythonExampleKeepsTheContract(t *testing.T) {
 	}
 	wantError(t, a.undo(k), "has no undo")
 }
+
+// Where the plugin is not installed, nothing was begun that could be undone.
+func TestAMissingPluginHasNothingToUndo(t *testing.T) {
+	a := newAttempt(t, `{"name":"nowhere"}`)
+	err := a.run(t.Context(), step.Plugin{Dir: t.TempDir()})
+	if !errors.As(err, new(executor.NotBegun)) {
+		t.Errorf("got %v, want that it has not begun", err)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // Policy is what the owner of the device lets jobs do. The zero value lets
@@ -83,6 +84,9 @@ func within(path, tree string) bool {
 // resolve follows the links in path, as far as path exists.
 func resolve(path string) (string, error) {
 	real, err := filepath.EvalSymlinks(path)
+	if errors.Is(err, syscall.ENOTDIR) {
+		return "", fmt.Errorf("%s: what stands before its last slash is a file", path)
+	}
 	if err == nil || !errors.Is(err, fs.ErrNotExist) {
 		return real, err
 	}

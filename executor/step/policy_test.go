@@ -125,3 +125,12 @@ func TestNoLinkLeavesTheTreesThatMayBeWritten(t *testing.T) {
 		}
 	}
 }
+
+func TestAPathBelowAFileIsNamed(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	a := newAttempt(t, `{"path":"%s/below","content":"x"}`, file)
+	wantError(t, a.run(t.Context(), step.File{}), file+"/below: what stands before its last slash is a file")
+}
