@@ -112,6 +112,15 @@ func clip(text string, most int) string {
 	return strings.ToValidUTF8(text[:max(most-3, 0)], "") + "..."[:min(most, 3)]
 }
 
+// clipWord is clip that leaves no half of a word: it may be the beginning of a
+// secret, and would not be known for one.
+func clipWord(text string, most int) string {
+	if len(text) <= most || most < 4 {
+		return clip(text, most)
+	}
+	return text[:strings.LastIndexAny(text[:most-3], " \t\n")+1] + "..."
+}
+
 func (c Check) validate() error {
 	measured := checkKinds[c.Kind].measured
 	switch {

@@ -111,7 +111,14 @@ func (t *tail) Write(p []byte) (int, error) {
 
 func (t *tail) last() []byte { return t.buf[max(0, len(t.buf)-t.most):] }
 
+// lastLine is the last line for people. Of one that was cut the first word is
+// left out: it may be the end of a secret, and would not be known for one.
 func (t *tail) lastLine() string {
 	text := strings.TrimSpace(strings.ToValidUTF8(string(t.last()), ""))
-	return strings.Map(printable, text[strings.LastIndexByte(text, '\n')+1:])
+	begin := strings.LastIndexByte(text, '\n') + 1
+	text = strings.Map(printable, text[begin:])
+	if t.cut && begin == 0 {
+		_, text, _ = strings.Cut(text, " ")
+	}
+	return text
 }

@@ -48,7 +48,7 @@ func encode(results []Result) json.RawMessage {
 func encodeWithin(results []Result, reason, name int) json.RawMessage {
 	short := make([]Result, len(results))
 	for i, r := range results {
-		r.Reason, r.Name = clip(r.Reason, reason), clip(r.Name, name)
+		r.Reason, r.Name = clipWord(r.Reason, reason), clip(r.Name, name)
 		short[i] = r
 	}
 	var b bytes.Buffer
