@@ -35,7 +35,7 @@ func (a *Agent) offer(ctx context.Context, o dialect.Offer, fromLink bool) error
 		return err
 	case used && (o.Key != "" || o.Err == nil && (known == refused.Digest || known == "")):
 		if o.Key != "" && o.Err == nil && a.queue.has(o.Key) {
-			a.renewals.came(o.Key, o.Text)
+			a.renewals.came(o.Key, a.anew(o, known))
 			a.queue.poke()
 		}
 		return nil // once is enough

@@ -95,6 +95,16 @@ func (a *Agent) awaitsURL(r executor.Record) string {
 	return a.urlExpired(r)
 }
 
+// anew is the document that an accepted job is given anew, or nil for what was
+// accepted. Where jobs are signed nothing else will do: what the owner signed has
+// been judged, and for another text a service has only its own word.
+func (a *Agent) anew(o dialect.Offer, accepted string) []byte {
+	if len(a.config.Load().Policy.Keys) > 0 && executor.Digest(o.Text) != accepted {
+		return nil
+	}
+	return o.Text
+}
+
 // renewed is the Record with the document as it came last, if that differs
 // from what was accepted in nothing but what the steps say.
 func (a *Agent) renewed(r executor.Record) executor.Record {
