@@ -2,6 +2,7 @@
 
 GO         ?= go
 FUZZTIME   ?= 20s
+DIST       ?= dist
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 DEBS        = mosquitto mosquitto-clients minisign jq qemu-user-static xz-utils shellcheck busybox \
 	rauc rauc-service swupdate libubootenv-tool dbus squashfs-tools cpio openssl
@@ -57,21 +58,21 @@ LINK_mipsle  = -R 0x4000
 FLAGS_mips   = $(ROUTER)
 FLAGS_mipsle = $(ROUTER)
 
-cross: $(ARCHES:%=dist/ratchetd-linux-%)
+cross: $(ARCHES:%=$(DIST)/ratchetd-linux-%)
 
-dist/ratchetd-linux-%: FORCE
+$(DIST)/ratchetd-linux-%: FORCE
 	GOOS=linux $(or $(FOR_$*),GOARCH=$*) $(BUILD) $(FLAGS_$*) -o $@ ./cmd/ratchetd
 
 size: cross
-	scripts/size.sh dist/ratchetd-linux-*
+	scripts/size.sh $(DIST)/ratchetd-linux-*
 
 # Packages of the commit, or of VERSION: PACKAGES='deb/* ipk/mipsel_24kc' for some.
 PKG_VERSION = $(or $(VERSION),0.0.0-git$(shell date -u -d @$(or $(BUILT),0) +%Y%m%d%H%M%S))
 packages: VERSION := $(PKG_VERSION)
-packages: cross dist/ratchet-linux-amd64 dist/ratchet-linux-arm64
-	SOURCE_DATE_EPOCH=$(or $(BUILT),0) scripts/packages/build.sh $(PKG_VERSION) $(PACKAGES)
+packages: cross $(DIST)/ratchet-linux-amd64 $(DIST)/ratchet-linux-arm64
+	SOURCE_DATE_EPOCH=$(or $(BUILT),0) DIST=$(DIST) scripts/packages/build.sh $(PKG_VERSION) $(PACKAGES)
 
-dist/ratchet-linux-%: FORCE
+$(DIST)/ratchet-linux-%: FORCE
 	GOOS=linux $(or $(FOR_$*),GOARCH=$*) $(BUILD) -o $@ ./cmd/ratchet
 
 bench: build

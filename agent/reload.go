@@ -44,5 +44,8 @@ func (a *Agent) reload() {
 func (a *Agent) use(c *Config) {
 	a.config.Store(c)
 	a.link.restart()
+	if a.link.current() == nil {
+		a.link.anew() // what it waits for may be what has changed
+	}
 	a.schedules.poke()
 }

@@ -1,7 +1,7 @@
 #!/bin/sh
 # build.sh VERSION [PATTERN...]
 #
-# Makes the packages in dist/ from the programs that lie there: all, or those
+# Makes the packages in dist/, or $DIST, from the programs that lie there: all, or those
 # whose FORMAT/ARCHITECTURE a pattern names, such as 'deb/*' or ipk/mipsel_24kc.
 # The same bytes come from the same commit: every time is the commit's.
 set -eu
@@ -12,6 +12,7 @@ export PKG_VERSION="$1"
 shift
 [ $# -gt 0 ] || set -- '*'
 : "${SOURCE_DATE_EPOCH:=$(git log -1 --format=%ct)}"
+dist=$(cd "${DIST:-dist}" && pwd)
 export SOURCE_DATE_EPOCH TZ=UTC GOFLAGS=
 
 # Which program runs where: its name, then each FORMAT/ARCHITECTURE.
@@ -49,10 +50,10 @@ lists() {
 
 # pack DESCRIPTION NAME FORMAT/ARCHITECTURE PROGRAM
 pack() {
-	export PKG_ARCH="${3#*/}" PKG_BINARY="$PWD/dist/$4"
-	target=$PWD/dist/$2_${PKG_VERSION}_$PKG_ARCH.${3%/*}
-	(cd "$stage" && $NFPM package --config "scripts/packages/$1" --packager "${3%/*}" --target "$target") >/dev/null
-	echo "$target"
+	export PKG_ARCH="${3#*/}" PKG_BINARY="$dist/$4"
+	file=$dist/$2_${PKG_VERSION}_$PKG_ARCH.${3%/*}
+	(cd "$stage" && $NFPM package --config "scripts/packages/$1" --packager "${3%/*}" --target "$file") >/dev/null
+	echo "$file"
 }
 
 patterns=$(printf '%s ' "$@")

@@ -1,0 +1,97 @@
+#!/bin/sh
+# A whole life of the package on OpenWrt: busybox's ash, and stand-ins for uci,
+# opkg and procd. BROKER is the address of one; /packages holds 1.0.0 and 1.1.0.
+# Where FORMAT is apk the files are unpacked and the scripts run as apk does.
+set -eu
+say() { echo "== $*"; }
+await() { # what, in which words
+	what=$1
+	shift
+	for _ in $(seq 150); do
+		"$@" 2>/dev/null | grep -q "$what" && return
+		sleep 0.2
+	done
+	echo "never: $what in $*"
+	"$@" || true
+	cat /tmp/log.info /tmp/log.err /tmp/procd/said /tmp/broken 2>/dev/null || true
+	exit 1
+}
+log() { cat /tmp/log.info /tmp/log.err; }
+status() { ratchetd status --config /etc/ratchet/ratchet.toml; }
+unpack_apk() {
+	(cd / && tar -xzf "$1" 2>/dev/null) || (cd / && gunzip -c "$1" | tar -xf -)
+}
+
+if [ "$FORMAT" = ipk ]; then
+	opkg install /packages/ratchetd_1.0.0_x86_64.ipk
+else
+	unpack_apk /packages/ratchetd_1.0.0_x86_64.apk
+	while read -r file; do [ -e "$file" ]; done </lib/apk/packages/ratchetd.list
+	while read -r file sum; do echo "$sum  $file" | sha256sum -c - >/dev/null; done </lib/apk/packages/ratchetd.conffiles_static
+	sh /.post-install
+fi
+[ -L /etc/rc.d/S95ratchet ] && [ ! -e /etc/uci-defaults/95-ratchet ]
+grep -q /usr/sbin/ratchetd /lib/upgrade/keep.d/ratchet
+await 'link.broker: set it' log
+say "installed: it runs, and says that it has no broker"
+
+echo 'vars = {own = "kept"}' >/etc/ratchet/conf.d/own.toml
+uci set ratchet.main.broker="tcp://$BROKER"
+uci set ratchet.main.spread=0s
+uci add_list ratchet.main.tag='site=a "b" \c'
+uci commit ratchet
+/etc/init.d/ratchet reload
+await '  connected for' status
+grep -q 'kept' /etc/ratchet/conf.d/own.toml
+ratchetd check | grep -q 'site = "a \\"b\\" \\\\c"'
+[ "$(grep -c started /tmp/procd/said)" = 1 ]
+say "a setting is a reload, and no restart"
+
+uci set ratchet.policy.maxSize=lots
+cp /etc/ratchet/ratchet.toml /tmp/before
+/etc/init.d/ratchet reload
+cmp /tmp/before /etc/ratchet/ratchet.toml
+grep -q 'daemon.err.*maxSize.*lots' /tmp/logger
+uci set ratchet.policy.maxSize=64MB
+/etc/init.d/ratchet reload
+grep -q 64MB /etc/ratchet/ratchet.toml
+say "a setting that is wrong changes nothing and is told"
+
+: >/tmp/procd/said
+ACTION=ifup INTERFACE=loopback sh /etc/hotplug.d/iface/95-ratchet
+ACTION=ifdown INTERFACE=wan sh /etc/hotplug.d/iface/95-ratchet
+ACTION=ifupdate INTERFACE=wan IFUPDATE_ADDRESSES='' sh /etc/hotplug.d/iface/95-ratchet
+[ ! -s /tmp/procd/said ]
+ACTION=ifup INTERFACE=wan sh /etc/hotplug.d/iface/95-ratchet
+grep -q 'signal USR1' /tmp/procd/said
+await '  connected for [0-3]s' status
+say "a new address is a new connection"
+
+if [ "$FORMAT" = ipk ]; then
+	cp /packages/ratchetd_1.1.0_x86_64.ipk /feed/ratchetd.ipk
+	cat >/tmp/job.json <<-END
+		{"id": "upgrade-1", "steps": [
+		  {"name": "agent", "package": {"upgrade": ["ratchetd"], "refresh": true}},
+		  {"name": "after", "command": {"argv": ["/usr/sbin/ratchetd", "version"]}}]}
+	END
+	ratchetd submit /tmp/job.json
+	await 'upgrade-1.*succeeded' ratchetd jobs
+	ratchetd jobs upgrade-1
+	ratchetd status | grep -q 'ratchetd 1.1.0'
+	ratchetd jobs --json upgrade-1 | grep -q 'ratchetd 1.1.0'
+	say "the agent upgraded itself by its package, and its job went on"
+else
+	unpack_apk /packages/ratchetd_1.1.0_x86_64.apk
+	cp /tmp/config /etc/config/ratchet 2>/dev/null || true
+	sh /.post-upgrade
+	await 'ratchetd 1.1.0' status
+	say "an upgrade that only says start restarts the agent, for its binary is another one"
+fi
+
+if [ "$FORMAT" = ipk ]; then opkg remove ratchetd; else sh /.pre-deinstall; fi
+[ ! -e /etc/rc.d/S95ratchet ]
+for _ in $(seq 100); do pidof ratchetd >/dev/null || break; sleep 0.2; done
+if pidof ratchetd; then exit 1; fi
+[ -d /etc/ratchet/state ]
+[ ! -e /tmp/broken ] || { cat /tmp/broken; exit 1; }
+say "removed: it is stopped, and its state stays"
