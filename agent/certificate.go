@@ -37,7 +37,7 @@ func (c *Config) pendingKey() string { return filepath.Join(c.State, "pending.ke
 func (a *Agent) privateLines() (lines []string) {
 	c := a.config.Load()
 	_, key := c.certFiles()
-	for _, path := range []string{key, c.pendingKey()} {
+	for _, path := range []string{key, c.ownLink.Key, c.pendingKey()} {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			continue // there is none

@@ -75,7 +75,7 @@ func (f Files) clone(from, to string, a attrs) error {
 	if err == nil {
 		return f.settle(to)
 	}
-	r, err := os.Open(from)
+	r, err := openItself(from)
 	if err != nil {
 		return err
 	}

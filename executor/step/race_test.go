@@ -2,9 +2,11 @@ package step
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/ratchetd/ratchet/executor"
@@ -39,6 +41,34 @@ func TestALinkThatTakesAFilesPlaceIsNotFollowed(t *testing.T) {
 		if statErr != nil || info.Mode().Perm() != 0o600 || string(text) != "kept" || !swapped {
 			t.Errorf("at %s: the victim has %q and mode %v (%v, %v)", op, text, info.Mode(), statErr, err)
 		}
+	}
+}
+
+// Where the state lies on another disk the old content is copied: what is put
+// back for the user of the directory must not be a file that he cannot read.
+func TestUndoDataIsNoCopyOfWhatALinkLeadsTo(t *testing.T) {
+	dir := t.TempDir()
+	victim, conf := filepath.Join(dir, "victim"), filepath.Join(dir, "conf")
+	for _, file := range []string{victim, conf} {
+		if err := os.WriteFile(file, []byte(filepath.Base(file)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	k := File{Files: Files{Before: func(what string, paths ...string) error {
+		if what != "link" {
+			return nil
+		}
+		if err := os.Remove(conf); err != nil {
+			return err
+		}
+		return errors.Join(os.Symlink(victim, conf), syscall.EXDEV)
+	}}}
+	with := fmt.Sprintf(`{"path":%q,"content":"new"}`, conf)
+	task := executor.NewTask(executor.Task{With: json.RawMessage(with), Dir: filepath.Join(dir, "state"), Attempt: 1}, nil,
+		func(json.RawMessage, bool) error { return nil }, nil)
+	err := k.Run(t.Context(), task)
+	if text, _ := os.ReadFile(filepath.Join(dir, "state", "old")); err == nil || string(text) == "victim" {
+		t.Errorf("got %v and %q kept, want a failure and nothing of the victim", err, text)
 	}
 }
 
