@@ -16,7 +16,6 @@ import (
 const (
 	progressEvery = 2 * time.Second
 	serviceEvery  = 30 * time.Second // to a service, which counts the updates of the whole fleet
-	maxLines      = 64 << 10         // bytes of live output that wait to be told; more are dropped
 	inFlight      = 16               // statuses sent before the broker's answers are awaited
 )
 
@@ -29,7 +28,9 @@ type reports struct {
 	resendAt func(executor.Record) bool
 	words    []word
 	lines    []dialect.LogLine
-	held     int // bytes in lines
+	held     int       // bytes in lines
+	lined    time.Time // when lines were last handed over
+	later    bool      // they will be, in a moment
 	seq      map[string]int
 	receipts receipts
 	every    time.Duration // between two tellings of progress; 0: progressEvery
@@ -98,11 +99,11 @@ func (t *reports) live(l executor.Live) {
 			t.again[l.Key] = true
 		}
 		t.overlay[l.Key] = o
-	case t.held+len(l.Text) <= maxLines:
-		t.held += len(l.Text)
-		t.seq[l.Key]++
-		t.lines = append(t.lines, dialect.LogLine{Job: l.Job, Step: l.Step, Attempt: l.Attempt, Seq: t.seq[l.Key], Stream: l.Stream, Text: l.Text})
-		due = true
+	case t.held+len(l.Text) > maxLines:
+		t.seq[l.Key]++ // whoever reads sees a gap
+	default:
+		t.line(l)
+		due = t.lineDue()
 	}
 	t.mu.Unlock()
 	if due {
@@ -139,6 +140,9 @@ func (t *reports) take() due {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	d := due{t.lines, t.again, t.resendAt}
+	if len(t.lines) > 0 {
+		t.lined, t.later = time.Now(), false
+	}
 	t.lines, t.held, t.again, t.resendAt = nil, 0, map[string]bool{}, nil
 	return d
 }
