@@ -5,7 +5,7 @@ FUZZTIME   ?= 20s
 DIST       ?= dist
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 DEBS        = mosquitto mosquitto-clients minisign jq qemu-user-static xz-utils shellcheck busybox \
-	rauc rauc-service swupdate libubootenv-tool dbus squashfs-tools cpio openssl
+	rauc rauc-service swupdate libubootenv-tool dbus squashfs-tools cpio openssl debootstrap
 SUDO        = $(if $(filter 0,$(shell id -u)),,sudo)
 
 # Without VERSION a program tells the version that Go noted in it.
@@ -72,6 +72,11 @@ packages: VERSION := $(PKG_VERSION)
 packages: cross $(DIST)/ratchet-linux-amd64 $(DIST)/ratchet-linux-arm64
 	SOURCE_DATE_EPOCH=$(or $(BUILT),0) DIST=$(DIST) scripts/packages/build.sh $(PKG_VERSION) $(PACKAGES)
 
+# Programs, packages, what they are made of, sums and signatures: RATCHET_SIGN
+# names the secret key's file.
+release: packages
+	DIST=$(DIST) scripts/packages/release.sh $(PKG_VERSION)
+
 $(DIST)/ratchet-linux-%: FORCE
 	GOOS=linux $(or $(FOR_$*),GOARCH=$*) $(BUILD) -o $@ ./cmd/ratchet
 
@@ -83,7 +88,7 @@ bench: build
 # Sessions with mosquitto, and the same code on other processors: big-endian
 # 32 bit, little-endian 32 bit, and the one that most boards have.
 e2e: e2e-mips e2e-mipsle e2e-armv7
-	RATCHET_E2E=1 $(GO) test ./agent ./cmd/... ./executor/step ./scripts/mosquitto -run E2E -count=1 -timeout 20m
+	RATCHET_E2E=1 $(GO) test ./agent ./cmd/... ./executor/step ./scripts/mosquitto ./scripts/packages -run E2E -count=1 -timeout 20m
 
 QEMU_mips   = qemu-mips-static
 QEMU_mipsle = qemu-mipsel-static
@@ -122,4 +127,4 @@ clean:
 	rm -rf build dist
 
 .DEFAULT_GOAL = build
-.PHONY: vm vm-slots build demo test check budget cross packages size bench e2e e2e-mips e2e-mipsle e2e-armv7 fuzz deps clean FORCE
+.PHONY: vm vm-slots build demo test check budget cross packages release size bench e2e e2e-mips e2e-mipsle e2e-armv7 fuzz deps clean FORCE

@@ -101,3 +101,31 @@ func TestE2ETheSameCommitGivesTheSameBytes(t *testing.T) {
 		t.Errorf("got %d files, want 5 packages", len(names))
 	}
 }
+
+func TestE2EAReleaseIsSignedAndSaysWhatItIsMadeOf(t *testing.T) {
+	needs(t, false, "git", "minisign", "sha256sum")
+	dir, keys := t.TempDir(), t.TempDir()
+	makePackages(t, dir, "1.0.0", []string{"ratchetd-linux-amd64", "ratchet-linux-amd64"}, "deb/amd64")
+	key := filepath.Join(keys, "release.key")
+	run(t, ".", filepath.Join(dir, "ratchet-linux-amd64"), "key", "new", "--no-passphrase", key)
+	t.Setenv("DIST", dir)
+	if out, err := exec.Command("./release.sh", "1.0.0").CombinedOutput(); err == nil || !strings.Contains(string(out), "RATCHET_SIGN names no secret key") {
+		t.Errorf("without a key: got %v: %s", err, out)
+	}
+	t.Setenv("RATCHET_SIGN", key)
+	run(t, ".", "./release.sh", "1.0.0")
+	run(t, dir, "sha256sum", "--check", "--quiet", "SHA256SUMS")
+	for _, file := range []string{"SHA256SUMS", "ratchetd-linux-amd64"} {
+		run(t, dir, "minisign", "-V", "-p", one(t, filepath.Join(keys, "*.pub")), "-m", file)
+	}
+	bill, err := os.ReadFile(filepath.Join(dir, "ratchet.cdx.json"))
+	if err != nil || !strings.Contains(string(bill), `"pkg:golang/go.etcd.io/bbolt@v1.5.0"`) {
+		t.Errorf("got %v, %.300s, want bbolt in it", err, bill)
+	}
+	sums, err := os.ReadFile(filepath.Join(dir, "SHA256SUMS"))
+	if err != nil || strings.Count(string(sums), "\n") != 8 {
+		t.Errorf("got %v, %s, want 8 files", err, sums)
+	}
+	out := run(t, ".", filepath.Join(dir, "install.sh"), "--root", t.TempDir())
+	t.Logf("%s", out)
+}
