@@ -114,6 +114,9 @@ func (a *Agent) own() []string {
 	own := []string{c.State, store.Path(c.State), a.path, c.confDir(), c.keysFile(), a.secrets(),
 		a.firmwareScript(), key, c.pendingKey(), c.Link.PasswordFile, c.Link.SASKeyFile,
 		c.ownLink.Key, c.ownLink.PasswordFile, c.ownLink.SASKeyFile, "/etc/config/ratchet"}
+	if c.Policy.Commands != nil { // what lies there is run, whatever commands says
+		own = append(own, filepath.Join(filepath.Dir(a.path), "facts.d"), c.AWS.Handlers, step.PluginDir)
+	}
 	secrets, _ := os.ReadDir(a.secrets()) // none: nothing to keep
 	for _, f := range secrets {
 		own = append(own, filepath.Join(a.secrets(), f.Name()))

@@ -119,3 +119,16 @@ func TestADirectoryThatSomebodyElseMadeIsNotUsed(t *testing.T) {
 		}
 	}
 }
+
+// Executables in some folders are run without being named by a job. Where the
+// owner says what may be run, a job cannot put another one there.
+func TestWherePolicyNamesCommandsNoJobBringsExecutables(t *testing.T) {
+	b := newBroker(t)
+	d := newDevice(t, b, "[policy]\ncommands = [\"/bin/true\"]\n").start().online(b)
+	for id, path := range map[string]string{"facts": filepath.Join(d.dir, "facts.d/x"), "handlers": filepath.Join(d.dir, "handlers/x"), "plugins": "/usr/lib/ratchet/plugins/x"} {
+		b.offer("device/gw-1", map[string]any{"id": id, "steps": []any{map[string]any{"name": "f", "file": map[string]any{"path": path, "content": "x", "mode": "0755"}}}})
+		if s := b.final(id); s.State != executor.Rejected || !strings.Contains(s.Reason, "is protected") {
+			t.Errorf("%s: got %s (%s), want it protected", id, s.State, s.Reason)
+		}
+	}
+}

@@ -23,7 +23,7 @@ import (
 //
 // After a cut it is asked first, by the verb verify, whether it was done.
 type Plugin struct {
-	Dir    string // the plugin folder; empty is /usr/lib/ratchet/plugins
+	Dir    string // the plugin folder; empty is PluginDir
 	Groups Groups // where groups are noted; the zero value notes none
 }
 
@@ -31,6 +31,9 @@ type pluginWith struct {
 	Name string          `json:"name"`
 	With json.RawMessage `json:"with"`
 }
+
+// PluginDir is the plugin folder where a Plugin names none.
+const PluginDir = "/usr/lib/ratchet/plugins"
 
 // The verbs that a plugin is called with.
 const (
@@ -133,7 +136,7 @@ func (k Plugin) begin(t *executor.Task) (*calling, error) {
 	return c, err
 }
 
-func (k Plugin) dir() string { return cmp.Or(k.Dir, "/usr/lib/ratchet/plugins") }
+func (k Plugin) dir() string { return cmp.Or(k.Dir, PluginDir) }
 
 // trusted says why somebody else than root and the agent's own user could have
 // changed what is at path, or nil.
