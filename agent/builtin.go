@@ -3,6 +3,8 @@ package agent
 import (
 	"slices"
 	"time"
+
+	"github.com/ratchetd/ratchet/telemetry"
 )
 
 // builtinRules are those that every device has, unless its owner takes them
@@ -16,6 +18,23 @@ var builtinRules = []Alert{
 	{Name: "clock", When: ".clock.sane | not", For: minutes(15)},
 	{Name: "broker-flapping", When: ".link.drops >= 5", Clear: ".link.drops < 2", Value: ".link.drops"},
 }
+
+// uneasy is a quick look at a sample for each of them: without it the rule cannot
+// hold, and jq need not be asked. A board that is well has no use for jq at all.
+var uneasy = map[string]func(felt) bool{
+	"disk": func(f felt) bool {
+		return slices.ContainsFunc(f.Disk, func(d telemetry.Disk) bool { return above(d.Percent, 90) || above(d.Inodes, 90) })
+	},
+	"memory":      func(f felt) bool { return f.Memory != nil && above(f.Memory.Percent, 95) },
+	"temperature": func(f felt) bool { return f.CPU != nil && above(f.CPU.Celsius, 85) },
+	"flash-wear": func(f felt) bool {
+		return slices.ContainsFunc(f.Flash, func(c telemetry.Flash) bool { return above(c.WearPercent, 80) || c.PreEOL != "" })
+	},
+	"clock":           func(f felt) bool { return !f.Clock.Sane },
+	"broker-flapping": func(f felt) bool { return f.Link.Drops >= 5 },
+}
+
+func above(v *float64, limit float64) bool { return v != nil && *v > limit }
 
 // events are the built-in alerts that are raised where something happens.
 var events = []string{"certificate", "gave-up", "undo-failed", "journal-broken", "no-room", "id-reused", "duplicate-id", "outcome-unreported"}

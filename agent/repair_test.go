@@ -160,12 +160,18 @@ func TestBuiltinAlerts(t *testing.T) {
 		Disk:  []telemetry.Disk{{Path: "/", Percent: &full}},
 		Flash: []telemetry.Flash{{Name: "mmcblk0", WearPercent: &wear}},
 	}, Link: feltLink{Drops: 5}}
-	bad := inputOf(t, s)
+	bad, badly := inputOf(t, s), map[string]bool{}
+	for name, look := range uneasy {
+		badly[name] = look(s)
+	}
 	fine := 50.0
 	s.CPU.Celsius, worn.Percent, s.Disk[0].Percent, s.Flash[0].WearPercent = &fine, &fine, &fine, &fine
 	s.Clock.Sane, s.Link.Drops = true, 0
 	good := inputOf(t, s)
 	for _, a := range builtinRules {
+		if !badly[a.Name] || uneasy[a.Name](s) {
+			t.Errorf("%s: the quick look is another one than the rule's", a.Name)
+		}
 		r, err := newRule(a)
 		if err != nil {
 			t.Errorf("%s: %v", a.Name, err)

@@ -26,11 +26,12 @@ type rule struct {
 	Alert
 	when, clear, value *executor.Expr
 	history            history
-	since              time.Time   // when began to hold; zero: it does not
-	calm               time.Time   // likewise the condition to clear
-	raisedAt           []time.Time // within flapsIn
-	odd                int         // judgements in a row that failed
-	repaired           string      // the repair that was begun last
+	look               func(felt) bool // what must be so for when to hold; nil: it is asked
+	since              time.Time       // when began to hold; zero: it does not
+	calm               time.Time       // likewise the condition to clear
+	raisedAt           []time.Time     // within flapsIn
+	odd                int             // judgements in a row that failed
+	repaired           string          // the repair that was begun last
 }
 
 // change is what a judgement means.

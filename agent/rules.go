@@ -53,14 +53,30 @@ func (l *rules) judge(ctx context.Context, s telemetry.Sample) {
 		return
 	}
 	link := a.link.status()
-	sample, err := executor.Input(felt{s, feltClock{a.clock.sane()}, feltLink{link.Connected, link.For, a.link.lost(dropsWithin)}})
-	if err != nil {
-		a.log.Error("a sample cannot be judged", "err", err)
-		return
-	}
+	f := felt{s, feltClock{a.clock.sane()}, feltLink{link.Connected, link.For, a.link.lost(dropsWithin)}}
+	var sample any
 	for _, r := range l.list {
+		if l.idle(r, f) {
+			continue
+		}
+		if sample == nil {
+			var err error
+			if sample, err = executor.Input(f); err != nil {
+				a.log.Error("a sample cannot be judged", "err", err)
+				return
+			}
+		}
 		l.hold(ctx, r, sample)
 	}
+}
+
+// idle tells that a rule has nothing to say of a sample.
+func (l *rules) idle(r *rule, f felt) bool {
+	if r.look == nil || !r.since.IsZero() || r.look(f) {
+		return false
+	}
+	_, is := l.agent.alerts.raised(r.Name)
+	return !is
 }
 
 // hold holds a sample against one rule.
@@ -149,6 +165,9 @@ func (l *rules) remake(c *Config) {
 		if err != nil { // the configuration was checked
 			l.agent.log.Error("an alert's rule cannot be read", "name", a.Name, "err", err)
 			continue
+		}
+		if !slices.ContainsFunc(c.Alerts, func(own Alert) bool { return own.Name == a.Name }) {
+			r.look = uneasy[a.Name]
 		}
 		list = append(list, r)
 	}
