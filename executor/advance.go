@@ -240,7 +240,11 @@ func (r Record) endUndo(err error, can func(i int) bool) Record {
 			return r
 		}
 		s.Undo.GivenUp = true
-		s.Reason = bounded(err.Error())
+		why := err.Error()
+		if r.At.Phase != Back { // else it had succeeded
+			why = shortened(s.Reason, 200) + "; its undo: " + why
+		}
+		s.Reason = bounded(why)
 	}
 	r.At.Undo = false
 	if r.At.Phase == Back {
@@ -250,11 +254,13 @@ func (r Record) endUndo(err error, can func(i int) bool) Record {
 }
 
 // bounded keeps a reason to a few lines.
-func bounded(reason string) string {
-	if len(reason) <= 512 {
-		return reason
+func bounded(reason string) string { return shortened(reason, 512) }
+
+func shortened(text string, most int) string {
+	if len(text) <= most {
+		return text
 	}
-	return strings.ToValidUTF8(reason[:512], "") + "..."
+	return strings.ToValidUTF8(text[:most], "") + "..."
 }
 
 // Digest is the sha256 of a document's exact text, in lower-case hex.

@@ -235,7 +235,7 @@ func TestATrialConfirmsOrUndoes(t *testing.T) {
 		{scene{job: "a:undo,probe,retry=5 b", check: never}, "a ~a -a", "failed step a: not confirmed within 10s: not yet; undone: failed pending"},
 		{scene{job: "a:fails=1,undo,confirm,retry=2 b"}, "a a ~a b", "succeeded: succeeded succeeded"},
 		{scene{job: "a:undo,back b:undo,confirm | c", reach: never}, "a b ~b -b -a c", "failed step b: " + late + "; undone: undone failed succeeded"},
-		{scene{job: "a:undo,confirm,stuck b", reach: never}, "a ~a -a -a -a", "failed undo failed: step a: stuck: failed pending"},
+		{scene{job: "a:undo,confirm,stuck b", reach: never}, "a ~a -a -a -a", "failed undo failed: step a: not confirmed within 10s: no connection to the broker: timed out after 10s; its undo: stuck: failed pending"},
 		{scene{job: "a:undo,confirm b", reach: never, cancel: moment{1, 5 * time.Second}}, "a ~a -a", "cancelled: failed pending"},
 		{scene{job: "a:undo,confirm b", reach: never, stop: moment{1, 5 * time.Second}}, "a ~a ~a -a", "failed step a: " + late + "; undone: failed pending"},
 		{scene{job: "a:undo,reboot,confirm b"}, "a a ~a b", "succeeded: succeeded succeeded"},

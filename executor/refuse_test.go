@@ -37,7 +37,7 @@ func TestWhatNeverBeganIsNotUndone(t *testing.T) {
 	}{
 		{refusals: 1, retries: 1, state: Succeeded},
 		{refusals: 3, retries: 3, state: Succeeded},
-		{refusals: 1, retries: 2, state: Failed, reason: "undo failed: step a: not installed"},
+		{refusals: 1, retries: 2, state: Failed, reason: "undo failed: step a: broken; its undo: not installed"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			j := job("a")
