@@ -7,7 +7,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
@@ -20,7 +19,7 @@ func ShowStatus(w io.Writer, v json.RawMessage) error {
 	if err := json.Unmarshal(v, &s); err != nil {
 		return err
 	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	t := &columns{w: w}
 	fmt.Fprintf(t, "device\t%s\tratchetd %s, up %s\n", s.Device, s.Agent, ago(s.Uptime))
 	fmt.Fprintf(t, "link\t%s\t%s\n", s.Link.Broker, linkWords(s.Link))
 	fmt.Fprintf(t, "journal\t%s\t%d of %d KiB used\n", bar(float64(s.Journal.Used)/float64(max(s.Journal.Bound, 1))), s.Journal.Used>>10, s.Journal.Bound>>10)
@@ -129,7 +128,7 @@ func ago(seconds int64) string { return (time.Duration(seconds) * time.Second).S
 
 // ShowJobs writes a table of job statuses.
 func ShowJobs(w io.Writer, list []json.RawMessage) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	t := &columns{w: w}
 	fmt.Fprintln(t, "JOB\tSTATE\tREV\tWHAT")
 	for _, v := range list {
 		var s dialect.JobStatus
@@ -148,7 +147,7 @@ func ShowJob(w io.Writer, v json.RawMessage) error {
 		return err
 	}
 	fmt.Fprintln(w, s.Job, progressWords(s))
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	t := &columns{w: w}
 	fmt.Fprintln(t, "STEP\tSTATE\tATTEMPTS\tINTERRUPTED\tTIME\tREASON")
 	for _, p := range s.Steps {
 		took := (time.Duration(p.Millis) * time.Millisecond).Round(time.Millisecond)

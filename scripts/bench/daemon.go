@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -29,8 +30,11 @@ type daemon struct {
 	device string
 	config string
 	log    string // a file
-	cmd    *exec.Cmd
-	ended  chan struct{} // closed when the process has ended
+
+	program string   // unless it is the bench's
+	env     []string // beside the bench's own
+	cmd     *exec.Cmd
+	ended   chan struct{} // closed when the process has ended
 }
 
 // configure writes a configuration for a device of this name, which keeps its state in state.
@@ -66,7 +70,8 @@ func (d *daemon) start() error {
 		return err
 	}
 	defer log.Close()
-	d.cmd = exec.Command(d.b.daemon, "run", "--config", d.config)
+	d.cmd = exec.Command(cmp.Or(d.program, d.b.daemon), "run", "--config", d.config)
+	d.cmd.Env = append(os.Environ(), d.env...)
 	d.cmd.Stdout, d.cmd.Stderr = log, log
 	if err := d.cmd.Start(); err != nil {
 		return err
