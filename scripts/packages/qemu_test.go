@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -64,16 +63,23 @@ func session(t *testing.T, dir, qemu string) {
 	}
 	d := daemon(t, dir, qemu)
 	reached(t, states, func(s dialect.JobStatus) bool { return len(s.Steps) == 3 && s.Steps[1].State == executor.Running })
-	d.Process.Signal(syscall.SIGKILL)
-	d.Wait()
+	did := filepath.Join(dir, "did")
+	for begun := ""; !strings.Contains(begun, "b"); time.Sleep(10 * time.Millisecond) {
+		text, _ := os.ReadFile(did)
+		begun = string(text)
+	}
+	if err := d.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = d.Wait() // killed
 	if err := os.WriteFile(filepath.Join(dir, "cut"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	daemon(t, dir, qemu)
 	s := reached(t, states, func(s dialect.JobStatus) bool { return s.State.Final() })
-	did, _ := os.ReadFile(filepath.Join(dir, "did"))
-	if s.State != executor.Succeeded || s.Steps[1].Interrupted != 1 || strings.Join(strings.Fields(string(did)), " ") != "a b b" {
-		t.Errorf("got %s (%s), step b interrupted %d times, did %q; want succeeded, 1, a b b", s.State, s.Reason, s.Steps[1].Interrupted, did)
+	lines, _ := os.ReadFile(did)
+	if s.State != executor.Succeeded || s.Steps[1].Interrupted != 1 || strings.Join(strings.Fields(string(lines)), " ") != "a b b" {
+		t.Errorf("got %s (%s), step b interrupted %d times, did %q; want succeeded, 1, a b b", s.State, s.Reason, s.Steps[1].Interrupted, lines)
 	}
 }
 
