@@ -99,10 +99,13 @@ e2e-mips e2e-mipsle e2e-armv7: e2e-%:
 
 # Whole machines: Debian's kernels on processors that qemu emulates. They fetch
 # what they need into build/vm, and skip what this system lacks the tools for.
-vm: vm-slots
+vm: vm-slots vm-cuts vm-jffs2
 
-vm-slots: dist/ratchetd-linux-amd64
-	$(GO) run ./scripts/vm slots
+vm-slots vm-cuts: vm-%: dist/ratchetd-linux-amd64
+	$(GO) run ./scripts/vm $*
+
+vm-jffs2 vm-ubifs: vm-%: dist/ratchetd-linux-mipsle
+	$(GO) run ./scripts/vm $*
 
 # Every fuzz target for FUZZTIME.
 fuzz:
@@ -127,4 +130,4 @@ clean:
 	rm -rf build dist
 
 .DEFAULT_GOAL = build
-.PHONY: vm vm-slots build demo test check budget cross packages release size bench e2e e2e-mips e2e-mipsle e2e-armv7 fuzz deps clean FORCE
+.PHONY: vm vm-slots vm-cuts vm-jffs2 vm-ubifs build demo test check budget cross packages release size bench e2e e2e-mips e2e-mipsle e2e-armv7 fuzz deps clean FORCE

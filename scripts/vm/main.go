@@ -25,7 +25,10 @@ type session struct {
 }
 
 var sessions = map[string]session{
-	"slots": {"a board with two slots and a boot loader: firmware, bad firmware, and power cuts", []string{"qemu-system-x86_64"}, playSlots},
+	"jffs2": {"a mipsel router with 64 MB whose state lies on JFFS2: boot, job, kill, boot, memory", []string{"qemu-system-mipsel"}, playFlash("jffs2")},
+	"ubifs": {"the same router on UBIFS", []string{"qemu-system-mipsel"}, playFlash("ubifs")},
+	"slots": {"a board with two slots and a boot loader: good firmware, and four that are bad", []string{"qemu-system-x86_64"}, playSlots},
+	"cuts":  {"the same board, with power cuts at random moments", []string{"qemu-system-x86_64"}, playCuts},
 }
 
 // everyTool is what each session needs.
@@ -53,14 +56,14 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("vm", flag.ContinueOnError)
 	dir := flags.String("dir", "build/vm", "where disks, packages and logs go")
 	built := flags.String("built", "dist", "where ratchetd-linux-ARCH lies")
-	cuts := flags.Int("cuts", 50, "how often slots cuts the power")
+	cuts := flags.Int("cuts", 50, "how often the session cuts cuts the power")
 	seed := flags.Uint64("seed", 1, "of the random moments")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	s, ok := sessions[flags.Arg(0)]
 	if !ok || flags.NArg() != 1 {
-		return errors.New("want one session: slots, flash or systemd")
+		return errors.New("want one session: slots, cuts, jffs2 or ubifs")
 	}
 	if missing := missingTools(append(everyTool, s.tools...)); len(missing) > 0 {
 		fmt.Fprintf(out, "skipped: %s: this needs %s (Debian: qemu-system-x86 qemu-system-mips e2fsprogs kmod)\n", flags.Arg(0), strings.Join(missing, ", "))

@@ -66,7 +66,7 @@ func (b *slotBoard) tools(t tree) error {
 }
 
 var applets = strings.Fields("sh mount umount insmod reboot sync switch_root cat echo sleep ip pidof sed tr od mktemp mkfifo sha256sum tee dd gzip head tail cmp " +
-	"blockdev wc rm grep ls true")
+	"blockdev wc rm grep ls true du cut")
 
 func (b *slotBoard) selector(k *kernel) (tree, error) {
 	t := tree{}

@@ -26,29 +26,43 @@ type slotSession struct {
 	jobs    int
 	cuts    int
 	wrong   int
+	now     system // what runs, as the board said last
 }
 
+// playSlots has the board take every image once, with no cut.
 func playSlots(ctx context.Context, p *place, out io.Writer) error {
-	s, err := newSlotSession(p)
+	s, err := newSlotSession(p, out)
 	if err != nil {
 		return err
 	}
-	s.table = tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(s.table, "the new image\tcuts after (s)\tfrom\tthe job\truns then\tseconds\tthe report\t")
 	for _, i := range s.images[1:] { // the first runs already
 		if err := s.play(ctx, i, 0); err != nil {
 			return err
 		}
+	}
+	return s.end(out)
+}
+
+// playCuts cuts the power at random moments while the board takes images, most
+// of them good.
+func playCuts(ctx context.Context, p *place, out io.Writer) error {
+	s, err := newSlotSession(p, out)
+	if err != nil {
+		return err
 	}
 	for s.cuts < p.cuts {
 		i := s.images[s.random.IntN(2)]
 		if s.random.IntN(3) == 0 {
 			i = s.images[2+s.random.IntN(len(bad))]
 		}
-		if err := s.play(ctx, i, min(1+s.random.IntN(3), p.cuts-s.cuts)); err != nil {
+		if err := s.play(ctx, i, min(1+s.random.IntN(6), p.cuts-s.cuts)); err != nil {
 			return err
 		}
 	}
+	return s.end(out)
+}
+
+func (s *slotSession) end(out io.Writer) error {
 	fmt.Fprintf(out, "%d jobs, %d cuts: %d reports wrong, %d jobs with two ends\n", s.jobs, s.cuts, s.wrong, len(s.changed))
 	if s.wrong+len(s.changed) > 0 {
 		return fmt.Errorf("what was reported is not what is: see %s", s.machine.console)
@@ -56,7 +70,7 @@ func playSlots(ctx context.Context, p *place, out io.Writer) error {
 	return nil
 }
 
-func newSlotSession(p *place) (*slotSession, error) {
+func newSlotSession(p *place, out io.Writer) (*slotSession, error) {
 	d, err := newDebian(p.cache, "amd64")
 	if err != nil {
 		return nil, err
@@ -69,7 +83,7 @@ func newSlotSession(p *place) (*slotSession, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &slotSession{slotBoard: &slotBoard{place: p, root: root}, random: rand.New(rand.NewPCG(p.seed, 0))}
+	s := &slotSession{slotBoard: &slotBoard{place: p, root: root}, random: rand.New(rand.NewPCG(p.seed, 0)), now: system{"1.0", "A", "0"}}
 	s.images = []*image{{version: "1.0", is: "good"}, {version: "2.0", is: "good"}}
 	for n, is := range bad {
 		s.images = append(s.images, &image{version: fmt.Sprintf("9.%d", n), is: is})
@@ -79,6 +93,8 @@ func newSlotSession(p *place) (*slotSession, error) {
 			return nil, err
 		}
 	}
+	s.table = tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(s.table, "the new image\tcuts after (s)\tran\tthe job\truns then\tseconds\tthe report\t")
 	return s, s.power(k)
 }
 
@@ -119,10 +135,7 @@ func (s *slotSession) play(ctx context.Context, i *image, cuts int) error {
 	s.jobs++
 	job := fmt.Sprintf("flash-%d", s.jobs)
 	s.machine.mark(fmt.Sprintf("%s: %s, which %s, %d cuts", job, i.version, i.is, cuts))
-	before, err := s.runs(ctx, job+"-before")
-	if err != nil {
-		return err
-	}
+	before := s.now
 	began := time.Now()
 	ended, err := s.offer(job, []any{
 		step("before", "command", map[string]any{"argv": []string{"true"}}),
@@ -138,7 +151,7 @@ func (s *slotSession) play(ctx context.Context, i *image, cuts int) error {
 		if len(moments) == cuts {
 			return 0
 		}
-		after := time.Duration(s.random.IntN(20000)) * time.Millisecond
+		after := time.Duration(s.random.IntN(18000)) * time.Millisecond
 		moments = append(moments, fmt.Sprintf("%.1f", after.Seconds()))
 		return after
 	})
@@ -148,14 +161,14 @@ func (s *slotSession) play(ctx context.Context, i *image, cuts int) error {
 	s.cuts += cuts
 	took := time.Since(began)
 	after, err := s.runs(ctx, job+"-after")
-	if err == nil {
-		var again system
-		if again, err = s.runs(ctx, job+"-again"); err == nil && again != after {
-			err = fmt.Errorf("%s ran, and after another boot %s", after, again)
-		}
-	}
 	if err != nil {
 		return err
+	}
+	if s.now, err = s.runs(ctx, job+"-again"); err != nil {
+		return err
+	}
+	if s.now != after {
+		return fmt.Errorf("%s ran, and after another boot %s", after, s.now)
 	}
 	s.judge(i, s.report(job), before, after, moments, took)
 	return nil
