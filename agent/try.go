@@ -84,11 +84,12 @@ func tryTopics(ctx context.Context, c *Config, n *conn, t dialect.Topics) (lines
 
 // tryHearing says something that nobody keeps, and wants to hear it: mosquitto
 // grants every subscription and drops in silence what may not be said or read.
+// With QoS 0, so that the session which the daemon takes up holds none of it.
 func tryHearing(ctx context.Context, n *conn, d dialect.Dialect, heard <-chan dialect.Message) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, tryPatience)
 	defer cancel()
 	said := d.Tell(dialect.LogLine{Job: "check", Step: "check", Stream: "stdout", Text: "ratchetd check --connect"})[0]
-	if denied, err := n.subscribe(ctx, []string{said.Topic}, 1); err != nil || len(denied) > 0 {
+	if denied, err := n.subscribe(ctx, []string{said.Topic}, 0); err != nil || len(denied) > 0 {
 		return []string{"denied: reading " + said.Topic}, errors.Join(errors.New(unheard), err)
 	}
 	if err := n.answered(ctx, n.publish(said)); err != nil {
