@@ -1,8 +1,10 @@
 package agent
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/ratchetd/ratchet/executor"
 )
@@ -23,4 +25,26 @@ func Explain(text []byte) ([]string, error) {
 		return nil, fmt.Errorf("the document: %w", err)
 	}
 	return executor.Explain(j), nil
+}
+
+// ExplainHere is Explain on the device whose configuration is at path: where
+// firmware is to be written, it also says what this board has for that.
+func ExplainHere(ctx context.Context, text []byte, path string) ([]string, error) {
+	lines, err := Explain(text)
+	if err != nil {
+		return nil, err
+	}
+	j, err := executor.Parse(text)
+	if err != nil || !slices.ContainsFunc(slices.Concat(j.Steps, j.OnFailure), func(s executor.Step) bool { return s.Kind == "firmware" }) {
+		return lines, err
+	}
+	c, err := Load(path)
+	if err != nil {
+		return append(lines, "", fmt.Sprintf("This device: its configuration cannot be read: %v", err)), nil
+	}
+	lines = append(lines, "")
+	for _, line := range DescribeBoard(ctx, c, path) {
+		lines = append(lines, "This device: "+line)
+	}
+	return lines, nil
 }

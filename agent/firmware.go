@@ -5,8 +5,11 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 
+	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
 	"github.com/ratchetd/ratchet/updater"
 )
@@ -28,9 +31,26 @@ func (a *Agent) firmware() step.Firmware {
 		Keys: c.Policy.Keys,
 	}
 	if a.db != nil {
-		k.Freeze = a.db.Freeze
+		k.Freeze, k.Tell = a.db.Freeze, a.untilTold
 	}
 	return k
+}
+
+// untilTold waits until all that is saved of the job was told, as long as there
+// is a connection and for half a minute at most.
+func (a *Agent) untilTold(ctx context.Context, job string) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for a.link.current() != nil && ctx.Err() == nil {
+		records, err := a.db.Untold()
+		if err != nil || !slices.ContainsFunc(records, func(r executor.Record) bool { return r.ID == job }) {
+			return
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
 }
 
 // firmwareScript is the owner's own way to write firmware.

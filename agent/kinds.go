@@ -41,6 +41,9 @@ func Kinds() executor.Kinds {
 	a := &Agent{path: DefaultPath}
 	a.config.Store(defaults(filepath.Dir(DefaultPath)))
 	list := a.kinds()
+	firmware, update := a.firmware(), a.update(a.policy())
+	firmware.Unowned, update.Unowned = true, true
+	list["firmware"], list["update"] = firmware, update
 	list["settings"], list["keys"], list["certificate"] = step.Settings{Try: tryAlone}, step.Keys{}, step.Certificate{}
 	return list
 }

@@ -59,7 +59,7 @@ func (s System) Is(version string) bool { return slices.Contains(s.Versions, ver
 // An Image is the firmware to be written.
 type Image struct {
 	Path    string
-	Size    int64
+	Size    int64 // 0 is not known
 	Version string
 	Reset   bool     // the board's settings are not to be kept
 	Keep    []string // files of the agent's that must be there after the flash
@@ -78,6 +78,9 @@ type Backend struct {
 	State   func(ctx context.Context) (System, error)
 	Test    func(ctx context.Context, i Image) error // whether the board would take it
 	Install func(ctx context.Context, i Image, progress func(float64)) error
+	// Stream is Install of what r brings, which has no Path. It activates nothing
+	// before the end of r. Nil: the board's tool wants a file.
+	Stream  func(ctx context.Context, i Image, r *os.File) error
 	Confirm func(ctx context.Context) error // the running system is final
 	// Rollback makes the system of that slot the one that boots from now on,
 	// be it the running one or the other.

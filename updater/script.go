@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 )
@@ -14,6 +15,7 @@ type scriptState struct {
 	Board   string `json:"board"`
 	Slot    string `json:"slot"`
 	Slots   int    `json:"slots"`
+	Stream  bool   `json:"stream"` // install takes - for stdin
 }
 
 // script is an executable of the owner's with the verbs state, check FILE,
@@ -23,7 +25,7 @@ func (b *Board) script(ctx context.Context) (*Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Backend{
+	back := &Backend{
 		Name: "script", Slots: s.Slots > 1, Why: "its script says that it has one slot",
 		State: b.scriptSystem,
 		Test: func(ctx context.Context, i Image) error {
@@ -39,7 +41,14 @@ func (b *Board) script(ctx context.Context) (*Backend, error) {
 			_, err := b.ask(ctx, b.Script, "rollback", slot)
 			return err
 		},
-	}, nil
+	}
+	if s.Stream {
+		back.Stream = func(ctx context.Context, i Image, r *os.File) error {
+			_, err := b.do(ctx, Call{Argv: []string{b.Script, "install", "-"}, Env: scriptEnv(i), Stdin: r, Line: func(string) {}})
+			return err
+		}
+	}
+	return back, nil
 }
 
 func (b *Board) scriptState(ctx context.Context) (s scriptState, err error) {

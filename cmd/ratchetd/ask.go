@@ -137,7 +137,7 @@ func (c *command) cancel(ctx context.Context, args []string) error {
 	})
 }
 
-func (c *command) explain(_ context.Context, args []string) error {
+func (c *command) explain(ctx context.Context, args []string) error {
 	args, err := c.parse(c.flags("explain"), args, 1, 1)
 	if err != nil {
 		return err
@@ -146,7 +146,7 @@ func (c *command) explain(_ context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	lines, err := agent.Explain(bytes.TrimSpace(text))
+	lines, err := agent.ExplainHere(ctx, bytes.TrimSpace(text), c.config)
 	if err != nil {
 		return err
 	}

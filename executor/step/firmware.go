@@ -32,7 +32,11 @@ type Firmware struct {
 	Keep   []string      // what the agent needs after a flash that keeps only what it is told
 	Binary string        // the agent's own
 
-	Keys   []string             // minisign public keys; when there are some, one must have signed the image
+	Keys    []string // minisign public keys; when there are some, one must have signed the image
+	Unowned bool     // it is on no device: which keys the owner trusts is not known
+	// Tell waits for a while, as long as there is a connection, until what was
+	// saved of this job has been told.
+	Tell   func(ctx context.Context, job string)
 	Freeze func() (thaw func()) // from then on nothing is written to the journal
 
 	Patience time.Duration // for the reboot behind a flash; 0 is 2 minutes
@@ -80,7 +84,7 @@ func (k Firmware) permits(w firmwareWith) error {
 			return err
 		}
 	}
-	return checkSignature(w.Signature, k.Keys, k.Policy)
+	return checkSignature(w.Signature, k.Keys, k.Policy, k.Unowned)
 }
 
 func parseFirmware(with json.RawMessage) (w firmwareWith, err error) {

@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/ratchetd/ratchet/executor"
@@ -72,11 +74,15 @@ func (b slots) run(_ context.Context, c updater.Call) (a updater.Answer, err err
 	running := b.get("running")
 	switch verb := c.Argv[1]; verb {
 	case "state":
-		a.Out = fmt.Sprintf(`{"version":%q,"board":"stand-in","slot":%q,"slots":2}`, b.get("slots/"+running), running)
+		a.Out = fmt.Sprintf(`{"version":%q,"board":"stand-in","slot":%q,"slots":2,"stream":true}`, b.get("slots/"+running), running)
 	case "check":
 		_, err = os.Stat(c.Argv[2])
 	case "install":
-		text, readErr := os.ReadFile(c.Argv[2])
+		read := func() ([]byte, error) { return os.ReadFile(c.Argv[2]) }
+		if c.Argv[2] == "-" {
+			read = func() ([]byte, error) { return io.ReadAll(c.Stdin) }
+		}
+		text, readErr := read()
 		_, version, _ := strings.Cut(string(text), "version ")
 		version, _, _ = strings.Cut(version, "\n")
 		err = errors.Join(readErr, b.put("next", running), b.put("slots/"+b.other(), version), b.put("next", b.other()))
@@ -109,6 +115,9 @@ func firmwareCase(name, format string, more ...any) steptest.Case {
 		Kind: func(f step.Files) executor.Kind {
 			return lateFirmware{func() step.Firmware {
 				k := onBoard(dir)
+				if strings.HasSuffix(name, "no room") {
+					f = noRoom(f)
+				}
 				k.Files, k.Board.Run = f, slots(dir).run
 				return k
 			}}
@@ -133,12 +142,28 @@ func firmwareCases() []steptest.Case {
 	}
 }
 
+// noRoom is a disk with no room for an image.
+func noRoom(f step.Files) step.Files {
+	return step.Files{Before: func(op string, paths ...string) error {
+		if op == "write" && strings.Contains(paths[0], "ratchet-firmware-") {
+			return syscall.ENOSPC
+		}
+		if f.Before == nil {
+			return nil
+		}
+		return f.Before(op, paths...)
+	}}
+}
+
 func TestE2EEveryCutOfAFetchedFirmware(t *testing.T) {
 	if os.Getenv("RATCHET_E2E") == "" {
 		t.Skip("set RATCHET_E2E=1: it takes half a minute")
 	}
 	url, sum := serveBytes(t, image("2.0"))
 	for _, row := range steptest.Run(t, firmwareCase("firmware", `{"url":%q,"sha256":%q,"version":"2.0","board":"stand-in"}`, url, sum)) {
+		t.Log(row)
+	}
+	for _, row := range steptest.Run(t, firmwareCase("firmware, no room", `{"url":%q,"sha256":%q,"version":"2.0","board":"stand-in"}`, url, sum)) {
 		t.Log(row)
 	}
 }

@@ -62,10 +62,13 @@ func (s *flashing) renew(ctx context.Context, now updater.System) error {
 		s.state.Backend, s.state.From = s.backend.Name, now
 	}
 	image, err := s.bring(ctx)
-	if err != nil {
+	write := s.write
+	switch {
+	case s.mayStream(err):
+		write = s.stream
+	case err != nil:
 		return err
-	}
-	if s.backend.Test != nil {
+	case s.backend.Test != nil:
 		if err := s.backend.Test(ctx, image); err != nil {
 			return fmt.Errorf("the board does not take the image: %w", err)
 		}
@@ -77,7 +80,7 @@ func (s *flashing) renew(ctx context.Context, now updater.System) error {
 	if err := s.save(); err != nil {
 		return err
 	}
-	if err := s.write(ctx, image); err != nil {
+	if err := write(ctx, image); err != nil {
 		return err
 	}
 	if cause := context.Cause(ctx); cause != nil { // it was to be finished first
@@ -181,6 +184,9 @@ func (s *flashing) flash(ctx context.Context, image updater.Image) error {
 		return err
 	}
 	image.Keep = s.kept()
+	if err := s.warned(ctx); err != nil {
+		return err
+	}
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
 	}
@@ -201,6 +207,21 @@ func (s *flashing) flash(ctx context.Context, image updater.Image) error {
 		thaw()
 	}
 	return err
+}
+
+// warned makes sure that what speaks against the flash is told before it. A
+// cancel that is the answer to that ends the step.
+func (s *flashing) warned(ctx context.Context) error {
+	if s.Tell == nil {
+		return nil
+	}
+	if err := s.save(); err != nil {
+		return err
+	}
+	ctx, cancel := untilStop(ctx, s.t.Stopping)
+	defer cancel(nil)
+	s.Tell(ctx, s.t.Job)
+	return context.Cause(ctx)
 }
 
 // listKept writes the list of what a flash must keep.

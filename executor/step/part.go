@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -150,6 +151,8 @@ func (x *transfer) verify() error {
 	return nil
 }
 
+var errNoRoom = errors.New("no room")
+
 // room checks that the rest fits on the disk before its first byte is written.
 func (x *transfer) room() error {
 	if err := x.Policy.Size(x.at.Size); err != nil {
@@ -163,8 +166,8 @@ func (x *transfer) room() error {
 	free, total := uint64(disk.Bavail)*block, uint64(disk.Blocks)*block
 	keep := min(1<<20, total/50)
 	if need := uint64(x.at.Size - x.done); x.at.Size > 0 && need+keep > free {
-		return fmt.Errorf("no room: %d bytes are to come and %d shall stay free, but %s has %d: make room there and submit again",
-			need, keep, filepath.Dir(x.Part), free)
+		return fmt.Errorf("%w: %d bytes are to come and %d shall stay free, but %s has %d: make room there and submit again",
+			errNoRoom, need, keep, filepath.Dir(x.Part), free)
 	}
 	return nil
 }

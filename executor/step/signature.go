@@ -16,14 +16,14 @@ import (
 const maxSignature = 4 << 10
 
 // checkSignature holds a step's signature, its text or the URL of it, against
-// the keys that the owner trusts.
-func checkSignature(signature string, keys []string, p Policy) error {
+// the keys that the owner trusts. Of no device's owner is that known.
+func checkSignature(signature string, keys []string, p Policy, unowned bool) error {
 	switch {
 	case signature == "" && len(keys) > 0:
 		return errors.New("signature: policy.keys is set, so what is installed must be signed with one of those keys")
 	case signature == "":
 		return nil
-	case len(keys) == 0:
+	case len(keys) == 0 && !unowned:
 		return errors.New("signature: policy.keys is empty, so there is nothing to hold it against: set it, or leave out the signature")
 	case len(signature) > maxSignature:
 		return fmt.Errorf("signature: %d bytes: a minisign signature has at most %d", len(signature), maxSignature)
@@ -56,25 +56,36 @@ func fetchSignature(ctx context.Context, signature string, p Policy, client *htt
 func getSmall(ctx context.Context, client *http.Client, address string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
+	resp, err := get(ctx, client, address)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxSignature))
+	return string(text), err
+}
+
+// get asks for all that lies at address. An error that trying again does not
+// cure is final.
+func get(ctx context.Context, client *http.Client, address string) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return "", final{errors.New("signature: not a URL")} // the error itself would show it
+		return nil, final{errors.New("url: not a URL")} // the error itself would show it
 	}
 	resp, err := client.Do(req)
 	if err != nil {
 		if u := new(url.Error); errors.As(err, &u) { // it would show the query
 			err = u.Err
 		}
-		return "", fmt.Errorf("GET %s: %w", masked(address), err)
+		return nil, fmt.Errorf("GET %s: %w", masked(address), err)
 	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		err := fmt.Errorf("GET %s: %s", masked(address), resp.Status)
-		if resp.StatusCode < 500 {
-			err = final{err}
-		}
-		return "", err
+	if resp.StatusCode == http.StatusOK {
+		return resp, nil
 	}
-	text, err := io.ReadAll(io.LimitReader(resp.Body, maxSignature))
-	return string(text), err
+	_ = resp.Body.Close() // nobody wants it
+	err = fmt.Errorf("GET %s: %s", masked(address), resp.Status)
+	if resp.StatusCode < 500 {
+		err = final{err}
+	}
+	return nil, err
 }

@@ -32,6 +32,7 @@ type Update struct {
 	Every   int64        // bytes between two checkpoints, at least; 0 is 4 MiB
 
 	Keys    []string                        // minisign's public ones; where there are some, one of them must have signed
+	Unowned bool                            // it is on no device: which keys the owner trusts is not known
 	Path    string                          // of the agent's binary
 	Running string                          // where the running one can be read; empty is updater.Running
 	Version string                          // of the running one
@@ -78,7 +79,7 @@ func (k Update) permits(w updateWith) error {
 			return err
 		}
 	}
-	return checkSignature(w.Signature, k.Keys, k.Policy)
+	return checkSignature(w.Signature, k.Keys, k.Policy, k.Unowned)
 }
 
 // updateState is an update's checkpoint: from what, to what, and how far.
