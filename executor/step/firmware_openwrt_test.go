@@ -1,6 +1,7 @@
 package step_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"os/exec"
@@ -167,5 +168,31 @@ func TestWhatABoardHasIsDescribed(t *testing.T) {
 		if got := strings.Join(tt.kind.Describe(t.Context()), "\n"); got != tt.want {
 			t.Errorf("got %q, want %q", got, tt.want)
 		}
+	}
+}
+
+// TestWhatSpeaksAgainstAFlashIsToldBeforeIt: it waits for that, and a cancel
+// that answers it ends the step before anything is written.
+func TestWhatSpeaksAgainstAFlashIsToldBeforeIt(t *testing.T) {
+	f := newRouter(t, "")
+	var order []string
+	f.kind.Tell = func(_ context.Context, job string) { order = append(order, "told "+job) }
+	f.kind.Freeze = func() func() {
+		order = append(order, "frozen")
+		return func() {}
+	}
+	if err, rebooted := f.flash("24.10.1"); !rebooted || strings.Join(order, ", ") != "told job-1, frozen" {
+		t.Errorf("got %v, rebooted %v, %v", err, rebooted, order)
+	}
+
+	f = newRouter(t, "")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	f.kind.Tell = func(ctx context.Context, _ string) {
+		cancel(executor.Cancel{})
+		<-ctx.Done()
+	}
+	err, rebooted := f.through(func() error { return f.attempt.run(ctx, f.kind) })
+	if _, flashed := os.Stat(filepath.Join(f.dir, "flash")); !errors.Is(err, executor.Cancel{}) || rebooted || flashed == nil {
+		t.Errorf("got %v, rebooted %v, flashed %v, want it cancelled", err, rebooted, flashed == nil)
 	}
 }
