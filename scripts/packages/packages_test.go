@@ -70,6 +70,7 @@ func TestE2ETheSameCommitGivesTheSameBytes(t *testing.T) {
 	programs := []string{"ratchetd-linux-amd64", "ratchet-linux-amd64"}
 	patterns := []string{"*/amd64", "*/x86_64"}
 	first, second := t.TempDir(), t.TempDir()
+	t.Setenv("SOURCE_DATE_EPOCH", strings.TrimSpace(run(t, ".", "git", "log", "-1", "--format=%ct")))
 	makePackages(t, first, "1.0.0", programs, patterns...)
 	// Another time, other rights and another zone.
 	t.Setenv("TZ", "Asia/Tokyo")
@@ -79,9 +80,8 @@ func TestE2ETheSameCommitGivesTheSameBytes(t *testing.T) {
 	for _, p := range programs {
 		run(t, ".", "cp", filepath.Join(first, p), second)
 	}
-	epoch := strings.TrimSpace(run(t, ".", "git", "log", "-1", "--format=%ct"))
 	cmd := exec.Command("sh", append([]string{"-c", `umask 077; exec "$0" "$@"`, copied + "/scripts/packages/build.sh", "1.0.0"}, patterns...)...)
-	cmd.Env = append(os.Environ(), "DIST="+second, "SOURCE_DATE_EPOCH="+epoch)
+	cmd.Env = append(os.Environ(), "DIST="+second)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
