@@ -1,10 +1,10 @@
 package agent
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor/step"
@@ -21,16 +21,21 @@ func (a *Agent) aws(c *Config) dialect.AWS {
 }
 
 // handlerFile tells whether a file is there that may be run as a job handler.
-// One that others can write would let them run what they like as this agent.
+// One that others can change, or exchange for another, would let them run what
+// they like as this agent.
 func handlerFile(path string) (bool, error) {
 	info, err := os.Stat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist), err == nil && !info.Mode().IsRegular():
-		return false, nil
-	case err != nil:
+	if err != nil || !info.Mode().IsRegular() {
 		return false, nil // the step says what is wrong with it
-	case info.Mode().Perm()&0o022 != 0:
-		return false, fmt.Errorf("%s can be written by others: run chmod 700 %s", path, path)
+	}
+	if err := ownOnly(info, path); err != nil {
+		return false, err
+	}
+	dir := filepath.Dir(path)
+	if folder, err := os.Stat(dir); err == nil && folder.Mode()&fs.ModeSticky == 0 {
+		if err := ownOnly(folder, dir); err != nil {
+			return false, err
+		}
 	}
 	return true, nil
 }

@@ -331,6 +331,33 @@ func TestADocumentThatLiesElsewhereIsFetchedIfTheOwnerAllows(t *testing.T) {
 	}
 }
 
+func TestAnAddressThatIsMendedIsFetchedAtOnce(t *testing.T) {
+	c := newCloud(t, &hub.Hub{})
+	d := c.device("", "[policy]\nurls = [\"127.0.0.1\"]")
+	file := filepath.Join(d.dir, "ran")
+	document := text(t, doc("far", file, "a"))
+	missing := make(chan bool, 16)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/right" {
+			missing <- true
+			http.NotFound(w, r)
+			return
+		}
+		_, _ = w.Write(document)
+	}))
+	t.Cleanup(s.Close)
+	c.desire("far", map[string]any{"url": s.URL + "/wrong", "sha256": executor.Digest(document)})
+	c.desire("denied", map[string]any{"url": "http://localhost/right", "sha256": executor.Digest(document)})
+	d.start()
+	<-missing
+	c.await("denied", executor.Rejected)
+	c.desire("far", map[string]any{"url": s.URL + "/right"})
+	c.await("far", executor.Succeeded)
+	if got := read(t, file); got != "a" {
+		t.Errorf("ran %q, want a", got)
+	}
+}
+
 func TestAHubThatMisbehavesHearsTheTruthInTheEnd(t *testing.T) {
 	for seed := range uint64(4) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {

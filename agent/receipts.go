@@ -36,7 +36,7 @@ func newReceipts() receipts {
 // refuse takes a refusal that is told until its receipt comes.
 func (t *reports) refuse(r executor.Record) {
 	t.mu.Lock()
-	if was, there := t.receipts.refused[r.Key]; was.Digest != r.Digest || !there && len(t.receipts.refused) < maxWords {
+	if was, there := t.receipts.refused[r.Key]; there && was.Digest != r.Digest || !there && len(t.receipts.refused) < maxWords {
 		t.receipts.refused[r.Key] = r
 	}
 	t.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
@@ -19,8 +20,8 @@ const (
 
 // A fetch is the text of an offer that is on its way.
 type fetch struct {
-	sha256 string
-	cancel context.CancelFunc
+	offered string // where it lies, what it is and who signed it
+	cancel  context.CancelFunc
 }
 
 var errOtherText = errors.New("sha256: the document is another one")
@@ -39,17 +40,18 @@ func (s *session) fetchOffer(ctx context.Context, o dialect.Offer) {
 		_ = s.reused(o.ID, nil) // it is told by an alert
 		return
 	}
+	offered := strings.Join([]string{o.Remote.URL, o.Remote.SHA256, o.Signature}, " ")
 	ctx, cancel := context.WithCancel(ctx)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if f, there := s.fetching[o.ID]; there {
-		if f.sha256 == o.Remote.SHA256 {
+		if f.offered == offered {
 			cancel()
 			return
 		}
 		f.cancel()
 	}
-	s.fetching[o.ID] = fetch{o.Remote.SHA256, cancel}
+	s.fetching[o.ID] = fetch{offered, cancel}
 	s.loops.Go(func() {
 		defer cancel()
 		s.fetchText(ctx, o)

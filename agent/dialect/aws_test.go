@@ -172,6 +172,7 @@ func jobOf(t *testing.T, state executor.State, document string) executor.Record 
 func TestAJobIsToldAsUpdatesOfItsExecution(t *testing.T) {
 	const plain = `{"id":"j","steps":[{"name":"a","command":{"argv":["true"]}}]}`
 	const timed = `{"id":"j","steps":[{"name":"a","command":{"argv":["true"]},"timeout":"90s","retry":{"attempts":3,"delay":"1m"}}]}`
+	const endless = `{"id":"j","steps":[{"name":"a","command":{"argv":["true"]},"timeout":"100h","retry":{"attempts":2}}]}`
 	const where = `"attempt":"0","name":"a","of":"1","reason":"why | so",`
 	for name, c := range map[string]struct {
 		report Report
@@ -180,6 +181,7 @@ func TestAJobIsToldAsUpdatesOfItsExecution(t *testing.T) {
 		"queued":        {Report{Record: jobOf(t, executor.Queued, plain)}, ``},
 		"running":       {Report{Record: jobOf(t, executor.Running, plain)}, `{"status":"IN_PROGRESS","statusDetails":{` + where + `"state":"running","step":"1"},"executionNumber":2,"stepTimeoutInMinutes":62,"clientToken":"2-7-5"}`},
 		"with a limit":  {Report{Record: jobOf(t, executor.Running, timed)}, `{"status":"IN_PROGRESS","statusDetails":{` + where + `"state":"running","step":"1"},"executionNumber":2,"stepTimeoutInMinutes":9,"clientToken":"2-7-5"}`},
+		"beyond timers": {Report{Record: jobOf(t, executor.Running, endless)}, `{"status":"IN_PROGRESS","statusDetails":{` + where + `"state":"running","step":"1"},"executionNumber":2,"stepTimeoutInMinutes":-1,"clientToken":"2-7-5"}`},
 		"waiting":       {Report{Record: jobOf(t, executor.Running, plain), Waiting: "w"}, `{"status":"IN_PROGRESS","statusDetails":{"attempt":"0","name":"a","of":"1","reason":"w","state":"waiting","step":"1"},"executionNumber":2,"stepTimeoutInMinutes":-1,"clientToken":"2-7-5"}`},
 		"progress":      {Report{Record: jobOf(t, executor.Undoing, plain), Progress: 0.25}, `{"status":"IN_PROGRESS","statusDetails":{"attempt":"0","name":"a","of":"1","progress":"0.25","reason":"why | so","state":"undoing","step":"1"},"executionNumber":2,"stepTimeoutInMinutes":-1,"clientToken":"2-7-5"}`},
 		"bare":          {Report{Record: jobOf(t, executor.Failed, plain), Taken: true, Bare: true}, `{"status":"FAILED","executionNumber":2,"clientToken":"2-7-5"}`},

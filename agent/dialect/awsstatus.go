@@ -141,9 +141,12 @@ func awsTimer(r Report) int64 {
 	if limit == 0 {
 		return -1
 	}
-	tries := time.Duration(max(step.Retry.Attempts, 1))
-	minutes := math.Ceil((limit*tries + time.Duration(step.Retry.Delay)*(tries-1)).Minutes()) + awsSlack
-	return int64(min(minutes, awsMaxMinutes))
+	tries := float64(max(step.Retry.Attempts, 1))
+	minutes := math.Ceil(limit.Minutes()*tries+time.Duration(step.Retry.Delay).Minutes()*(tries-1)) + awsSlack
+	if minutes > awsMaxMinutes {
+		return -1 // no timer of the service is long enough
+	}
+	return int64(minutes)
 }
 
 // Tell asks how an execution stands, with a fresh document, and reports to
