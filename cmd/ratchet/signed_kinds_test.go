@@ -11,10 +11,10 @@ func TestValidateTakesSignedFirmwareAndUpdates(t *testing.T) {
 	sum := strings.Repeat("a", 64)
 	for _, kind := range []string{"firmware", "update"} {
 		for more, want := range map[string]string{
-			``: "",
-			`,"signature":"https://x/image.minisig"`:          "",
+			``:                                       "",
+			`,"signature":"https://x/image.minisig"`: "",
 			`,"signature":"untrusted comment: x\nRUQ\nx\ny"`: "",
-			`,"signature":"yes"`:                              "want the text of a minisign signature",
+			`,"signature":"yes"`:                             "want the text of a minisign signature",
 		} {
 			text := `{"id":"x","steps":[{"name":"a","` + kind + `":{"url":"https://x/i","sha256":"` + sum + `","version":"2.0"` + more + `}}]}`
 			found := findProblems([]byte(text))
