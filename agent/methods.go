@@ -15,6 +15,9 @@ import (
 // callPatience is how long a call may take: its caller waits for five seconds at least.
 const callPatience = 4 * time.Second
 
+// maxBrief is how many jobs the status of the agent tells a caller of.
+const maxBrief = 32
+
 // outcome is what a caller hears of a job.
 type outcome struct {
 	ID     string         `json:"id"`
@@ -144,13 +147,24 @@ func (s *session) callCancel(id string) (int, any) {
 // callStatus tells one job whole, or how the agent and the board are.
 func (s *session) callStatus(id string) (int, any) {
 	if id == "" {
-		return http.StatusOK, s.status()
+		return http.StatusOK, s.brief()
 	}
 	j, err := s.job(id)
 	if err != nil {
 		return http.StatusNotFound, problem(id, err)
 	}
 	return http.StatusOK, json.RawMessage(j.Encode())
+}
+
+// brief is how the agent is, within the 128 KB of an answer: its jobs without
+// what their steps said, which the status of each tells, and no more than fit.
+func (s *session) brief() Status {
+	st := s.status()
+	st.Jobs = st.Jobs[:min(len(st.Jobs), maxBrief)]
+	for i := range st.Jobs {
+		st.Jobs[i].Steps, st.Jobs[i].Warnings = nil, nil
+	}
+	return st
 }
 
 // kindOf is the kind of the one step that a method stands for.

@@ -67,6 +67,14 @@ func TestBuiltInHandlersAreStepsOfOurs(t *testing.T) {
 	}
 }
 
+func TestADocumentThatIsNoObjectIsRefusedByName(t *testing.T) {
+	for _, document := range []string{`{}`, `null`, `[1]`, `"text"`, `7`} {
+		if err := offerOf(t, thing, document).Err; err == nil || !strings.Contains(err.Error(), "want a JSON object with steps") {
+			t.Errorf("%s: got %v, want what a document is", document, err)
+		}
+	}
+}
+
 func TestStepsOfTheSameNameAreToldApart(t *testing.T) {
 	step := `{"action":{"name":"` + strings.Repeat("n", 80) + `","type":"runCommand","input":{"command":"true"}}}`
 	o := offerOf(t, thing, `{"version":"1.0","steps":[`+step+`,`+step+`],"finalStep":`+step+`}`)

@@ -113,7 +113,12 @@ func isAWS(document []byte) bool {
 // native reads a document of ours, bare or in an envelope. A bare one that has
 // no id gets the job's.
 func native(o Offer, document []byte) Offer {
-	if _, ok := stringOf(members(document)["job"]); !ok && members(document)["id"] == nil {
+	all := members(document)
+	if len(all) == 0 {
+		o.Err = errors.New(`the document: want a JSON object with steps, or with job for a signed one`)
+		return o
+	}
+	if _, ok := stringOf(all["job"]); !ok && all["id"] == nil {
 		rest := bytes.TrimPrefix(bytes.TrimSpace(document), []byte("{"))
 		document = fmt.Appendf(nil, `{"id":%q,%s`, o.ID, rest)
 	}
