@@ -99,7 +99,7 @@ e2e-mips e2e-mipsle e2e-armv7: e2e-%:
 
 # Whole machines: Debian's kernels on processors that qemu emulates. They fetch
 # what they need into build/vm, and skip what this system lacks the tools for.
-vm: vm-slots vm-cuts vm-jffs2
+vm: vm-slots vm-cuts vm-jffs2 vm-ubifs
 
 vm-slots vm-cuts: vm-%: dist/ratchetd-linux-amd64
 	$(GO) run ./scripts/vm $*

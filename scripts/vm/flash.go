@@ -69,7 +69,7 @@ func ran(job, pause string) []any {
 }
 
 // cutInStep kills the machine while the second step of three runs.
-func (r *router) cutInStep(ctx context.Context) (row, error) {
+func (r wired) cutInStep(ctx context.Context) (row, error) {
 	ended, err := r.offer("cut", ran("cut", "sleep 8"))
 	if err != nil {
 		return row{}, err
@@ -129,7 +129,7 @@ func (r *router) cutAtRandom(ctx context.Context) (row, error) {
 			if left--; left < 0 {
 				return 0
 			}
-			return time.Duration(10000+random.IntN(25000)) * time.Millisecond
+			return time.Duration(6000+random.IntN(14000)) * time.Millisecond
 		})
 		if err != nil {
 			return row{}, err

@@ -24,6 +24,12 @@ func newMachine(qemu []string, k *kernel, initrd, cmdline, console string) *mach
 		"-netdev", "user,id=net0", "-device", "virtio-net-pci,netdev=net0,romfile=")}
 }
 
+// A wired machine is one whose agent has a broker.
+type wired struct {
+	*broker
+	machine *machine
+}
+
 // A running machine is one that is on.
 type running struct {
 	cmd  *exec.Cmd

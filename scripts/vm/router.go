@@ -30,10 +30,9 @@ const (
 // behind.
 type router struct {
 	*place
-	*broker
-	machine *machine
-	flash   string // jffs2 or ubifs
-	guest   string // the root of the unpacked packages
+	wired
+	flash string // jffs2 or ubifs
+	guest string // the root of the unpacked packages
 }
 
 func newRouter(p *place, flash string) (*router, error) {
@@ -59,7 +58,7 @@ func newRouter(p *place, flash string) (*router, error) {
 	initrd, rom, ram, console := r.path("initrd"), r.path("rom"), r.path("ram"), r.path("console.log")
 	_ = os.Remove(console) // there may be none
 	qemu := []string{"qemu-system-mipsel", "-M", "malta,memory-backend=ram", "-cpu", "24Kf", "-m", "80",
-		"-object", "memory-backend-file,id=ram,size=80M,share=on,mem-path=" + ram, "-device", "virtio-rng-pci",
+		"-object", "memory-backend-file,id=ram,size=80M,share=on,mem-path=" + ram, "-device", "virtio-rng-pci", "-vga", "none", // the board has no interrupt for one more
 		"-drive", "file=" + rom + ",format=raw,if=none,id=rom,readonly=on", "-device", "virtio-blk-pci,drive=rom"}
 	if flash == "ubifs" {
 		qemu = append(qemu, "-drive", "file="+r.path("flash")+",format=raw,if=none,id=flash", "-device", "virtio-blk-pci,drive=flash")
@@ -99,7 +98,7 @@ func (r *router) first(k *kernel) (tree, error) {
 		return nil, err
 	}
 	if r.flash == "ubifs" {
-		last, err := k.modules("ubifs")
+		last, err := k.modules("lzo", "lzo-rle", "deflate", "zstd", "ubifs")
 		if err != nil {
 			return nil, err
 		}
