@@ -28,6 +28,8 @@ type flashed struct {
 	job   string
 	boots int
 	cuts  int
+	die   string // the commit at which the agent dies, and with it the power
+	life  int    // in this boot
 }
 
 // newFlashed offers the device an image: good, dead (it does not boot) or deaf
@@ -69,7 +71,11 @@ func (f *flashed) live(cut func() <-chan time.Time) {
 	for {
 		f.boots++
 		f.site.boot = fmt.Sprintf("00000000-0000-4000-8000-%012d", f.boots)
-		d, power := f.run(), cut()
+		var env []string
+		if f.boots == f.life {
+			env = append(env, dieAt+"="+f.die)
+		}
+		d, power := f.run(env...), cut()
 		for on := true; on; {
 			select {
 			case err := <-ended:
@@ -83,7 +89,11 @@ func (f *flashed) live(cut func() <-chan time.Time) {
 				f.cuts++
 				on = false
 			case <-d.done:
-				f.t.Fatal("ratchetd ended by itself")
+				if f.boots != f.life {
+					f.t.Fatal("ratchetd ended by itself")
+				}
+				f.cuts++
+				on = false
 			case <-time.After(10 * time.Millisecond):
 				_, err := os.Stat(filepath.Join(f.dir, "rebooting"))
 				on = err != nil
