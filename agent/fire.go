@@ -95,6 +95,8 @@ func (a *Agent) mayRecur(job executor.Job) error {
 		return errors.New("id: of a recurring job want at most 47 characters: what it begins has the time behind it")
 	case slices.ContainsFunc(a.config.Load().Schedules, func(s Schedule) bool { return s.Name == name }):
 		return errors.New("id: the device's own configuration has a schedule of this name")
+	case slices.ContainsFunc(a.config.Load().Alerts, func(r Alert) bool { return r.Name == name }):
+		return errors.New("id: the device's own configuration has an alert of this name, whose repairs have such ids: choose another")
 	}
 	return nil
 }

@@ -39,6 +39,9 @@ func (s *schedules) plan() ([]planned, error) {
 // recurring adds the recurring jobs.
 func (s *schedules) recurring(plan []planned) ([]planned, error) {
 	records, err := s.agent.db.Unfinished()
+	if err != nil {
+		return nil, err // and no mark goes for a job that is only not seen
+	}
 	names := map[string]bool{}
 	for _, p := range plan {
 		names[p.name] = true
@@ -59,7 +62,7 @@ func (s *schedules) recurring(plan []planned) ([]planned, error) {
 			delete(s.marks, name)
 		}
 	}
-	return plan, err
+	return plan, nil
 }
 
 // ended tells how a recurring job ends now, if it does.

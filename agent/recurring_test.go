@@ -65,7 +65,7 @@ func TestARecurringJob(t *testing.T) {
 }
 
 func TestARecurringJobThatCannotBe(t *testing.T) {
-	d := &device{t: t, dir: newDiary(t, "[[schedule]]\nname = \"s\"\njob = \"job.json\"\ncron = \"@daily\"", "2026-11-23T22:00:00Z").dir}
+	d := &device{t: t, dir: newDiary(t, "[[schedule]]\nname = \"s\"\njob = \"job.json\"\ncron = \"@daily\"\n"+hot, "2026-11-23T22:00:00Z").dir}
 	c, err := Load(filepath.Join(d.dir, "ratchet.toml"))
 	if err != nil {
 		t.Fatal(err)
@@ -79,6 +79,7 @@ func TestARecurringJobThatCannotBe(t *testing.T) {
 		{"p", "@every 0s", "whole seconds"},
 		{strings.Repeat("x", 48), "@daily", "at most 47 characters"},
 		{"s", "@daily", "has a schedule of this name"},
+		{"hot", "@daily", "has an alert of this name"},
 	} {
 		err := a.mayRecur(executor.Job{ID: c.id, Schedule: c.schedule})
 		if err == nil || !strings.Contains(err.Error(), c.want) {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -93,6 +94,73 @@ func TestAnAlertAndItsRepair(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// A repair that cannot begin now begins when it can: its file comes late, or the
+// disk that it is to clear has room again.
+func TestARepairThatCannotBeginIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDiary(t, hot, "2000-01-01T00:00:00Z")
+		d.on()
+		defer func() { d.end() }()
+		job := filepath.Join(d.dir, "job.json")
+		if err := os.Rename(job, job+".later"); err != nil {
+			t.Fatal(err)
+		}
+		d.feel(85)
+		d.feel(85)
+		if err := os.Rename(job+".later", job); err != nil {
+			t.Fatal(err)
+		}
+		for range 4 {
+			d.feel(85)
+		}
+		if got, want := d.read(), "hot 20000101T000030Z 01T0001"; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
+}
+
+// A repair that began while the clock was years ahead keeps none from beginning
+// now that it is right.
+func TestARepairFromTheFutureHoldsNoneUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDiary(t, hot, "2000-01-01T00:00:00Z")
+		d.on()
+		defer func() { d.end() }()
+		text, err := os.ReadFile(filepath.Join(d.dir, "job.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := d.agent.fire(firing{id: "hot@20300101T000000Z", text: text, origin: byConfig}); err != nil {
+			t.Fatal(err)
+		}
+		d.feel(85)
+		if _, known, err := d.agent.db.Record("hot@20000101T000030Z"); !known || err != nil {
+			t.Errorf("got %v, %v, want the repair; begun: %s", known, err, d.read())
+		}
+	})
+}
+
+// A pipe is no job file, and nobody waits for its other end.
+func TestAPipeIsNoJobFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "job.json")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	read := make(chan error, 1)
+	go func() {
+		_, err := readJobFile(path)
+		read <- err
+	}()
+	select {
+	case err := <-read:
+		if err == nil {
+			t.Error("it was read")
+		}
+	case <-time.After(5 * time.Second):
+		t.Fatal("it waits for the other end")
 	}
 }
 

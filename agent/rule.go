@@ -32,6 +32,8 @@ type rule struct {
 	raisedAt           []time.Time     // within flapsIn
 	odd                int             // judgements in a row that failed
 	repaired           string          // the repair that was begun last
+	failed             time.Time       // when one could not begin
+	failedWhy          string          // what the log has heard of that
 }
 
 // change is what a judgement means.

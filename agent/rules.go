@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -98,9 +99,25 @@ func (l *rules) hold(ctx context.Context, r *rule, sample any) {
 		is = false
 	}
 	if is && now.Repair != "" && now.Repair != r.repaired && r.Run != "" {
-		if err := l.repair(r, now); err != nil {
-			l.agent.log.Warn("an alert's repair cannot begin", "name", r.Name, "err", err)
-		}
+		l.tryRepair(r, now)
+	}
+}
+
+// tryRepair begins the repair, and tries again a while later what could not
+// begin: a full disk or a missing file may be just what is repaired meanwhile.
+// Of each reason the log hears once.
+func (l *rules) tryRepair(r *rule, n noted) {
+	if !r.failed.IsZero() && time.Since(r.failed) < fireAgain {
+		return
+	}
+	err := l.repair(r, n)
+	if err == nil {
+		r.failed, r.failedWhy = time.Time{}, ""
+		return
+	}
+	if r.failed = time.Now(); r.failedWhy != err.Error() {
+		r.failedWhy = err.Error()
+		l.agent.log.Warn("an alert's repair cannot begin; it is tried again", "name", r.Name, "err", err)
 	}
 }
 
@@ -122,14 +139,15 @@ func (l *rules) complain(r *rule, err error) {
 // later, if it is raised still.
 func (l *rules) repair(r *rule, n noted) error {
 	a := l.agent
-	if _, known, err := a.db.Known(n.Repair); known || err != nil {
+	if _, known, err := a.db.Known(n.Repair); err != nil {
+		return err
+	} else if known {
 		r.repaired = n.Repair
+		return nil
+	}
+	if recent, err := l.repairedAround(r.Name, a.clock.now()); recent || err != nil {
 		return err
 	}
-	if recent, err := l.repairedSince(r.Name, a.clock.now().Add(-repairEvery)); recent || err != nil {
-		return err
-	}
-	r.repaired = n.Repair // if it cannot begin now, it does not with the next sample
 	text, err := readJobFile(r.Run)
 	if err != nil {
 		return err
@@ -138,16 +156,21 @@ func (l *rules) repair(r *rule, n noted) error {
 	if err != nil {
 		return err
 	}
-	return a.fire(firing{id: n.Repair, text: text, origin: byConfig, alert: alert})
+	if err := a.fire(firing{id: n.Repair, text: text, origin: byConfig, alert: alert}); err != nil {
+		return fmt.Errorf("%s: %w", r.Run, err)
+	}
+	r.repaired = n.Repair
+	return nil
 }
 
-// repairedSince tells whether a repair of that alert began since.
-func (l *rules) repairedSince(name string, since time.Time) (bool, error) {
+// repairedAround tells whether a repair of that alert began less than repairEvery
+// ago. One that began in the future did so while the clock was wrong.
+func (l *rules) repairedAround(name string, now time.Time) (bool, error) {
 	records, err := l.agent.db.Records()
 	return slices.ContainsFunc(records, func(r executor.Record) bool {
 		as, at, fired := strings.Cut(r.ID, "@")
 		when, err := time.Parse(firingTime, at)
-		return fired && as == name && err == nil && when.After(since)
+		return fired && as == name && err == nil && now.Sub(when).Abs() < repairEvery
 	}), err
 }
 
