@@ -17,7 +17,7 @@ import (
 // firmware is the kind, as this device is configured.
 func (a *Agent) firmware() step.Firmware {
 	c := a.config.Load()
-	keep := []string{filepath.Dir(a.path)}
+	keep := []string{a.folder()}
 	for _, path := range []string{c.State, c.Link.CA, c.Link.Cert, c.Link.Key, c.Link.PasswordFile, c.Link.SASKeyFile} {
 		if path != "" && !strings.HasPrefix(path, keep[0]+"/") {
 			keep = append(keep, path)
@@ -53,8 +53,18 @@ func (a *Agent) untilTold(ctx context.Context, job string) {
 	}
 }
 
+// folder is that of the configuration, whole: programs and the list of what a
+// flash keeps know no working directory.
+func (a *Agent) folder() string {
+	dir := filepath.Dir(a.path)
+	if whole, err := filepath.Abs(dir); err == nil {
+		return whole
+	}
+	return dir
+}
+
 // firmwareScript is the owner's own way to write firmware.
-func (a *Agent) firmwareScript() string { return filepath.Join(filepath.Dir(a.path), "firmware") }
+func (a *Agent) firmwareScript() string { return filepath.Join(a.folder(), "firmware") }
 
 // DescribeBoard says what the device has to write firmware with.
 func DescribeBoard(ctx context.Context, c *Config, path string) []string {

@@ -1,7 +1,9 @@
 package agent
 
 import (
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -54,5 +56,19 @@ func TestAFlashWaitsUntilItsWarningIsTold(t *testing.T) {
 	case <-waits():
 	case <-time.After(20 * time.Second):
 		t.Error("there is nobody to tell, and it waits")
+	}
+}
+
+// TestTheOwnersScriptIsFoundByARelativePathToo of the configuration.
+func TestTheOwnersScriptIsFoundByARelativePathToo(t *testing.T) {
+	dir := t.TempDir()
+	script := "#!/bin/sh\necho '{\"version\":\"1.0\",\"slot\":\"A\",\"slots\":2}'\n"
+	if err := os.WriteFile(filepath.Join(dir, "firmware"), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(dir)
+	got := strings.Join(DescribeBoard(t.Context(), defaults("."), "ratchet.toml"), "\n")
+	if want := "firmware: script, runs 1.0 in A"; !strings.HasPrefix(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
