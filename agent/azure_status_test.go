@@ -2,10 +2,14 @@ package agent
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/scripts/fakehub/hub"
 )
 
@@ -24,5 +28,33 @@ func TestTheStatusOfABusyDeviceFitsAnAnswer(t *testing.T) {
 	}
 	if got, o := c.call("status", nil); got != 200 {
 		t.Errorf("got %d %+v, want the status", got, o)
+	}
+}
+
+func TestAHubsDeviceMayBeNamedByItsMAC(t *testing.T) {
+	const id = "00:1A:2B:3C:4D:5E"
+	c := newCloud(t, &hub.Hub{})
+	c.AddDevice(id, []byte("key"))
+	d := c.device("", "")
+	settings, err := os.ReadFile(filepath.Join(d.dir, "ratchet.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.write("ratchet.toml", strings.Replace(string(settings), "gw-1", id, 1))
+	document := string(text(t, doc("mac", filepath.Join(d.dir, "ran"), "a")))
+	patch := text(t, map[string]any{"jobs": map[string]any{"mac": map[string]any{"t": dialect.Pieces(document)}}})
+	if err := c.Desire(id, patch); err != nil {
+		t.Fatal(err)
+	}
+	d.start()
+	c.until("its outcome", func() bool {
+		jobs, _ := c.Twin(id).Reported["jobs"].(map[string]any)
+		job, _ := jobs["mac"].(map[string]any)
+		return job["state"] == string(executor.Succeeded)
+	})
+	for _, name := range []string{"a/b", "a+b", "a#", "a%2f", strings.Repeat("a", 129)} {
+		if err := (&Config{Device: name, Link: Link{Dialect: "azure"}}).validateDevice(""); err == nil {
+			t.Errorf("%s was taken, want an error", name)
+		}
 	}
 }

@@ -32,13 +32,8 @@ func (c *Config) validate() error {
 func (c *Config) validateNames() error {
 	const want = "want 1 to 64 of A-Z a-z 0-9 _ . -"
 	var errs []error
-	switch aws := c.Link.Dialect == "aws"; {
-	case c.Device == "" && aws:
-		errs = append(errs, errors.New("device: want the name of the thing in AWS IoT"))
-	case aws && !thingName.MatchString(c.Device):
-		errs = append(errs, fmt.Errorf("device: %q: want the name of a thing: 1 to 128 of A-Z a-z 0-9 : _ -", c.Device))
-	case c.Device != "" && !aws && !executor.ValidDevice(c.Device):
-		errs = append(errs, fmt.Errorf("device: %q: %s", c.Device, want))
+	if err := c.validateDevice(want); err != nil {
+		errs = append(errs, err)
 	}
 	if len(c.Groups) > maxGroups {
 		errs = append(errs, fmt.Errorf("groups: there are %d: at most %d are taken", len(c.Groups), maxGroups))
@@ -55,6 +50,23 @@ func (c *Config) validateNames() error {
 		errs = append(errs, errors.New("state: want a directory"))
 	}
 	return errors.Join(errs...)
+}
+
+// validateDevice holds the device's name against what its service takes.
+func (c *Config) validateDevice(want string) error {
+	switch dialect := c.Link.Dialect; {
+	case c.Device == "" && dialect == "aws":
+		return errors.New("device: want the name of the thing in AWS IoT")
+	case c.Device == "":
+		return nil
+	case dialect == "aws" && !thingName.MatchString(c.Device):
+		return fmt.Errorf("device: %q: want the name of a thing: 1 to 128 of A-Z a-z 0-9 : _ -", c.Device)
+	case dialect == "azure" && !hubDevice.MatchString(c.Device):
+		return fmt.Errorf("device: %q: want the hub's device id: 1 to 128 of A-Z a-z 0-9 : _ . -", c.Device)
+	case dialect != "aws" && dialect != "azure" && !executor.ValidDevice(c.Device):
+		return fmt.Errorf("device: %q: %s", c.Device, want)
+	}
+	return nil
 }
 
 func (l *Link) validate() error {
@@ -86,6 +98,9 @@ func (l *Link) validate() error {
 
 // thingName is what AWS takes; it is a level of topics.
 var thingName = regexp.MustCompile(`^[A-Za-z0-9:_-]{1,128}$`)
+
+// hubDevice is what a hub takes, without what means something in topics or URLs.
+var hubDevice = regexp.MustCompile(`^[A-Za-z0-9:_.-]{1,128}$`)
 
 func (a *AWS) validate() error {
 	for _, m := range a.Metrics {
