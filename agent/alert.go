@@ -113,18 +113,41 @@ func (l *alerts) tell(a dialect.Alert) {
 	}})
 }
 
-// resend tells all that is noted, and clears what was noted long enough.
+// resend tells all that is noted.
 func (l *alerts) resend() {
 	l.mu.Lock()
 	all := slices.Collect(maps.Values(l.noted))
 	l.mu.Unlock()
-	now := l.agent.clock.now()
 	for _, a := range all {
-		if slices.Contains(happened, a.Name) && !a.Since.IsZero() && now.Sub(a.Since.Time) > keepNoted {
-			l.clear(a.Name)
-		} else {
-			l.tell(a.Alert)
+		l.tell(a.Alert)
+	}
+}
+
+// age ends what happened long enough ago. It is called now and then, by whoever
+// is awake anyway. What happened before the clock was set counts from when it is,
+// and what lies in the future did so while the clock was wrong.
+func (l *alerts) age() {
+	for _, a := range l.list() {
+		if !slices.Contains(happened, a.Name) {
+			continue
 		}
+		now := l.agent.clock.stamp()
+		switch {
+		case now.IsZero():
+		case a.Since.IsZero():
+			l.date(a.Name, now)
+		case now.Sub(a.Since.Time).Abs() > keepNoted:
+			l.clear(a.Name)
+		}
+	}
+}
+
+func (l *alerts) date(name string, since time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if a, ok := l.noted[name]; ok && a.Since.IsZero() {
+		a.Since = stampOf(since)
+		l.note(a)
 	}
 }
 

@@ -31,6 +31,7 @@ func (a *Agent) watchHealth(ctx context.Context) error {
 		a.health.Store(&s)
 		a.schedules.heed()
 		a.rules.judge(ctx, s)
+		a.alerts.age()
 		a.spool.take(ctx)
 		if time.Since(kept) >= time.Duration(c.Telemetry.Publish)-time.Duration(c.Telemetry.Every)/2 {
 			kept = time.Now()

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/telemetry"
 )
 
@@ -141,6 +142,37 @@ func TestARepairFromTheFutureHoldsNoneUp(t *testing.T) {
 			t.Errorf("got %v, %v, want the repair; begun: %s", known, err, d.read())
 		}
 	})
+}
+
+// What happened is over a day later, also on a device that is never away from its
+// broker, and whatever the clock showed when it happened.
+func TestWhatHappenedIsOverADayLater(t *testing.T) {
+	for name, since := range map[string]string{"as told": "2000-01-01T00:00:00Z", "before the clock was set": "", "while it was years ahead": "2030-01-01T00:00:00Z"} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := newDiary(t, "", "2000-01-01T00:00:00Z")
+				d.on()
+				defer func() { d.end() }()
+				l := d.agent.alerts
+				l.raise("gave-up", "warning", "job j")
+				n := l.noted["gave-up"]
+				n.Since = executor.Time{}
+				if since != "" {
+					n.Since.Time = instant(t, since)
+				}
+				l.noted["gave-up"] = n
+				l.age()
+				if _, is := l.raised("gave-up"); !is && !strings.Contains(name, "ahead") {
+					t.Error("it is over at once")
+				}
+				time.Sleep(25 * time.Hour)
+				l.age()
+				if _, is := l.raised("gave-up"); is {
+					t.Error("it is never over")
+				}
+			})
+		})
+	}
 }
 
 // A pipe is no job file, and nobody waits for its other end.
