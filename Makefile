@@ -107,6 +107,10 @@ vm-slots vm-cuts: vm-%: dist/ratchetd-linux-amd64
 vm-jffs2 vm-ubifs: vm-%: dist/ratchetd-linux-mipsle
 	$(GO) run ./scripts/vm $*
 
+# Needs root, and the package: make packages PACKAGES=deb/amd64
+vm-systemd:
+	$(GO) run ./scripts/vm systemd
+
 # Every fuzz target for FUZZTIME.
 fuzz:
 	@set -e; for pkg in $$($(GO) list ./...); do \
@@ -130,4 +134,4 @@ clean:
 	rm -rf build dist
 
 .DEFAULT_GOAL = build
-.PHONY: vm vm-slots vm-cuts vm-jffs2 vm-ubifs build demo test check budget cross packages release size bench e2e e2e-mips e2e-mipsle e2e-armv7 fuzz deps clean FORCE
+.PHONY: vm vm-slots vm-cuts vm-jffs2 vm-ubifs vm-systemd build demo test check budget cross packages release size bench e2e e2e-mips e2e-mipsle e2e-armv7 fuzz deps clean FORCE
