@@ -48,3 +48,18 @@ func TestRefusalsThatNobodyTakesAreBounded(t *testing.T) {
 		t.Errorf("got %d refusals, j0 is %+v; want %d, with the newest word", n, told.receipts.refused["j0"], maxWords)
 	}
 }
+
+func TestOnlyALifeThatAURLCanHaveIsWaitedFor(t *testing.T) {
+	for query, want := range map[string]string{
+		"?X-Amz-Expires=3600&a=b": "3600", "?a=b&X-Amz-Expires=604800": "604800",
+		"?X-Amz-Expires=0": "", "?X-Amz-Expires=99999999999999": "", "?x=1": "",
+	} {
+		got := ""
+		if found := presigned.FindStringSubmatch(`{"url":"https://h/f` + query + `"}`); found != nil {
+			got = found[1]
+		}
+		if got != want {
+			t.Errorf("%s: got %q, want %q", query, got, want)
+		}
+	}
+}

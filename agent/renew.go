@@ -64,7 +64,9 @@ func (r *renewals) due(key string) bool {
 	return true
 }
 
-var presigned = regexp.MustCompile(`[?&]X-Amz-Expires=(\d+)`)
+// presigned finds for how many seconds such a URL is good: a week at most. Any
+// other number would never be young enough, and hold the queue up for ever.
+var presigned = regexp.MustCompile(`[?&]X-Amz-Expires=([1-9]\d{0,5})\b`)
 
 // urlExpired says that the step under the cursor needs a URL that was made too
 // long ago, and asks for a new one.

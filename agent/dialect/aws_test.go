@@ -75,6 +75,13 @@ func TestADocumentThatIsNoObjectIsRefusedByName(t *testing.T) {
 	}
 }
 
+func TestANULInACommandIsRefused(t *testing.T) {
+	o := offerOf(t, thing, `{"version":"1.0","steps":[{"action":{"name":"x","type":"runCommand","input":{"command":"echo,a\u0000b"}}}]}`)
+	if o.Err == nil || !strings.Contains(o.Err.Error(), "NUL") {
+		t.Errorf("got %v of %s, want it refused", o.Err, o.Text)
+	}
+}
+
 func TestStepsOfTheSameNameAreToldApart(t *testing.T) {
 	step := `{"action":{"name":"` + strings.Repeat("n", 80) + `","type":"runCommand","input":{"command":"true"}}}`
 	o := offerOf(t, thing, `{"version":"1.0","steps":[`+step+`,`+step+`],"finalStep":`+step+`}`)

@@ -243,8 +243,11 @@ func (a awsAction) run(argv []string, user string) map[string]any {
 
 // splitCommand splits at commas that no backslash precedes. There is no shell.
 func splitCommand(command string) ([]string, error) {
-	var argv []string
 	const kept = "\x00"
+	if strings.Contains(command, kept) {
+		return nil, errors.New("input.command: holds a NUL byte, which no argument can hold")
+	}
+	var argv []string
 	for _, word := range strings.Split(strings.ReplaceAll(command, `\,`, kept), ",") {
 		if word != "" {
 			argv = append(argv, strings.Trim(strings.ReplaceAll(word, kept, ","), " \t\n\r\v\f"))
