@@ -46,7 +46,7 @@ func newBoard(dir, etc, tools string, size int) (*board, error) {
 			"PATH=%s:$PATH\nBOARD=test\nSLOT_A=%s\nSLOT_B=%s\nVERSION_FILE=%s\nCMDLINE=%s\nFW_ENV=%s\n",
 			tools, b.path("a"), b.path("b"), b.path("version"), b.path("cmdline"), b.path("fw_env.config")),
 		filepath.Join(etc, "uboot"): "", // the script finds its configuration beside itself
-		filepath.Join(etc, "firmware"): fmt.Sprintf("#!/bin/sh\necho \"$1\" >> %s\nexec %s \"$@\"\n",
+		filepath.Join(etc, "firmware"): fmt.Sprintf("#!/bin/sh\necho \"$1\" >> %[1]s\n[ \"$2\" != - ] || echo stream >> %[1]s\nexec %[2]s \"$@\"\n",
 			b.path("verbs"), filepath.Join(etc, "uboot")),
 	}
 	errs := []error{os.MkdirAll(dir, 0o755), os.MkdirAll(etc, 0o700)}

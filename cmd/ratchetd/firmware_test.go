@@ -246,3 +246,24 @@ func TestE2EFirmwareIsCutAtRandomMoments(t *testing.T) {
 		t.Error(errors.New("too few outcomes: the cuts hit nothing"))
 	}
 }
+
+// TestE2EFirmwareWithoutRoomIsWrittenAsItComes: the disk of the state holds
+// less than the image, which U-Boot's script then takes from stdin.
+func TestE2EFirmwareWithoutRoomIsWrittenAsItComes(t *testing.T) {
+	if !thorough() || os.Geteuid() != 0 {
+		t.Skip("RATCHET_E2E=1 runs it as root, or make e2e")
+	}
+	for is, want := range map[string]string{"good": "succeeded, runs 2.0", "deaf": "failed, runs 1.0: not confirmed"} {
+		f := newFlashed(t, "tight-"+is, is, standIns(t))
+		state := f.state("gw-1")
+		shell(t, "/", `mkdir -p "$1"; mount -t tmpfs -o size=1m tmpfs "$1"`, state)
+		t.Cleanup(func() { shell(t, "/", `umount -l "$1"`, state) })
+		f.live(func() <-chan time.Time { return nil })
+		if got := f.judge(is); !strings.HasPrefix(got, want) {
+			t.Errorf("got %s, want %s", got, want)
+		}
+		if got := f.verbs("stream"); got != 1 {
+			t.Errorf("%s: got %d images written as they came, want 1", is, got)
+		}
+	}
+}
