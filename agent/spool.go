@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
 )
@@ -12,36 +13,58 @@ import (
 // A spool is the folder jobs.d beside the configuration: a job that is laid
 // there, by an image, a package or from a stick, is taken by the same rules as
 // over the link. Its file goes once it is in the journal; one that is refused
-// stays, and that is told once.
+// stays, and of each reason the log hears once.
 type spool struct {
 	agent   *Agent
-	refused map[string]string // by path: the state of the file that was
+	refused map[string]refusedFile // by path
 }
+
+type refusedFile struct {
+	state string    // of the file
+	under *Config   // by whose rules
+	why   string    // what the log has heard
+	at    time.Time // when it was looked at last
+}
+
+// spoolAgain is when a refused file is looked at again that is as it was: the
+// journal may have had no room for it.
+const spoolAgain = 10 * time.Minute
 
 // take takes what lies there. It is called now and then, by whoever is awake anyway.
 func (s *spool) take(ctx context.Context) {
-	dir := filepath.Join(s.agent.config.Load().dir, "jobs.d")
+	config := s.agent.config.Load()
+	dir := filepath.Join(config.dir, "jobs.d")
 	files, err := filepath.Glob(filepath.Join(dir, "*.json"))
 	if err != nil || len(files) == 0 {
 		s.refused = nil
 		return
 	}
-	refused := map[string]string{}
+	refused := map[string]refusedFile{}
 	for _, path := range files {
-		state := "gone"
-		if info, err := os.Stat(path); err == nil {
-			state = fmt.Sprint(info.Mode(), info.Size(), info.ModTime().UnixNano())
+		now := refusedFile{state: stateOf(path), under: config, at: time.Now()}
+		was := s.refused[path]
+		if was.state == now.state && was.under == config && time.Since(was.at) < spoolAgain {
+			refused[path] = was
+			continue
 		}
-		if s.refused[path] != state {
-			err := s.takeOne(ctx, dir, path)
-			if err == nil {
-				continue
-			}
+		err := s.takeOne(ctx, dir, path)
+		if err == nil {
+			continue
+		}
+		if now.why = err.Error(); now.why != was.why {
 			s.agent.log.Warn("a job that was laid into the spool is not taken; its file stays", "err", fmt.Errorf("%s: %w", path, err))
 		}
-		refused[path] = state
+		refused[path] = now
 	}
 	s.refused = refused
+}
+
+func stateOf(path string) string {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "gone"
+	}
+	return fmt.Sprint(info.Mode(), info.Size(), info.ModTime().UnixNano())
 }
 
 func (s *spool) takeOne(ctx context.Context, dir, path string) error {
