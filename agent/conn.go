@@ -120,13 +120,22 @@ func explainConnect(c *Config, err error, now time.Time) error {
 	return err
 }
 
-// publish sends m and returns at once; wait for the token.
+// publish sends m and returns at once; wait for the token, which is nil where
+// the connection ended. Of one that ends just then paho would wait for room to
+// send as long as for a slow one, and hold up what is to be told on the next.
 func (n *conn) publish(m dialect.Message) mqtt.Token {
 	qos := byte(1)
 	if m.Lossy {
 		qos = 0
 	}
-	return n.client.Publish(m.Topic, qos, m.Retain, m.Payload)
+	sent := make(chan mqtt.Token, 1)
+	go func() { sent <- n.client.Publish(m.Topic, qos, m.Retain, m.Payload) }()
+	select {
+	case t := <-sent:
+		return t
+	case <-n.gone:
+		return nil
+	}
 }
 
 // subscribe asks for all filters and returns when the broker has answered:
@@ -187,16 +196,21 @@ func (n *conn) close() {
 	n.ending.Do(func() { close(n.gone) })
 }
 
+var errBroke = errors.New("the connection broke before the broker had answered")
+
 // answered waits for the broker's answer. Of a connection that broke paho waits
 // for one forever: the session is kept.
 func (n *conn) answered(ctx context.Context, t mqtt.Token) error {
+	if t == nil {
+		return errBroke
+	}
 	select {
 	case <-t.Done():
 		return t.Error()
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	case <-n.gone:
-		return errors.New("the connection broke before the broker had answered")
+		return errBroke
 	case <-time.After(replyTimeout):
 		return errors.New("the broker does not answer")
 	}
