@@ -79,6 +79,13 @@ func (h *hostile) answer(p packets.ControlPacket) error {
 		if _, id, ok := strings.Cut(p.TopicName, "/device/gw-1/jobs/"); ok {
 			h.statuses[id] = string(p.Payload)
 		}
+		if strings.HasSuffix(p.TopicName, "/state") { // a device that does not hear itself would connect anew
+			echo := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
+			echo.TopicName, echo.Payload = p.TopicName, p.Payload
+			if err := echo.Write(h); err != nil {
+				return err
+			}
+		}
 		ack := packets.NewControlPacket(packets.Puback).(*packets.PubackPacket)
 		ack.MessageID = p.MessageID
 		reply = ack
