@@ -95,13 +95,21 @@ func (a *Agent) Wrap(f func(Journal) Journal) { a.wrap = f }
 // SIGUSR1 from asked makes it connect to the broker anew, and any other signal
 // read its configuration again.
 //
-// ErrRestart says that it is to be started anew, from its binary.
+// ErrRestart says that it is to be started anew, from its binary. Where a part of
+// it hangs Run says so and leaves that behind: the process is to end then.
 func (a *Agent) Run(ctx context.Context, asked <-chan os.Signal) error {
 	ctx, a.stop = context.WithCancelCause(ctx)
 	defer a.stop(nil)
 	if err := a.open(); err != nil {
 		return err
 	}
+	ended := make(chan error, 1)
+	go func() { ended <- a.loops(ctx, asked) }()
+	return a.guard(ctx, ended)
+}
+
+// loops works until ctx ends, and closes the journal.
+func (a *Agent) loops(ctx context.Context, asked <-chan os.Signal) error {
 	defer a.db.Close()
 	defer os.Remove(a.groups.Dir) // unless it still notes a group
 	// The link outlives the work: how the last step ended is to be told.
@@ -116,7 +124,6 @@ func (a *Agent) Run(ctx context.Context, asked <-chan os.Signal) error {
 	work.Go(func() error { return a.watchCertificate(workCtx) })
 	work.Go(func() error { return a.listen(workCtx) })
 	work.Go(func() error { return a.obey(workCtx, asked) })
-	work.Go(func() error { return a.prove(workCtx) })
 	talk, talkCtx := errgroup.WithContext(linked)
 	talk.Go(func() error { return a.connect(talkCtx) })
 	talk.Go(func() error { return a.report(talkCtx) })
@@ -233,10 +240,7 @@ type floored struct {
 
 func (f floored) Put(r executor.Record) error {
 	f.SetFloor(f.a.clock.floor())
-	done := f.a.pulse.committing()
-	err := f.DB.Put(r)
-	done()
-	if err != nil {
+	if err := f.DB.Put(r); err != nil {
 		return err
 	}
 	f.a.told.waiting(r.Key, "")

@@ -31,9 +31,19 @@ func (a *Agent) firmware() step.Firmware {
 		Keys: c.Policy.Keys,
 	}
 	if a.db != nil {
-		k.Freeze, k.Tell = a.db.Freeze, a.untilTold
+		k.Freeze, k.Tell = a.freeze, a.untilTold
 	}
 	return k
+}
+
+// freeze keeps the journal as it is, and tells the pulse that it has to be so.
+func (a *Agent) freeze() (thaw func()) {
+	write := a.db.Freeze()
+	a.pulse.frozen.Store(true)
+	return func() {
+		a.pulse.frozen.Store(false)
+		write()
+	}
 }
 
 // untilTold waits until all that is saved of the job was told, as long as there

@@ -62,7 +62,9 @@ func (a *Agent) connect(ctx context.Context) error {
 			wait = 0 // how a trial goes says nothing of the link behind it
 		}
 		began := time.Now()
+		a.pulse.linking.Store(&began)
 		err := a.session(ctx, asked)
+		a.pulse.linking.Store(nil)
 		if ctx.Err() != nil {
 			return nil
 		}

@@ -125,12 +125,15 @@ func (q *queue) has(key string) bool {
 	return slices.ContainsFunc(q.jobs, func(e queued) bool { return e.key == key })
 }
 
-// empty tells that no job is unfinished.
-func (q *queue) empty() bool {
+// len is how many jobs are unfinished.
+func (q *queue) len() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.jobs) == 0
+	return len(q.jobs)
 }
+
+// empty tells that none is.
+func (q *queue) empty() bool { return q.len() == 0 }
 
 // signal wakes whoever waits for work; the lock is held.
 func (q *queue) signal() {

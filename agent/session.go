@@ -68,6 +68,8 @@ func (a *Agent) session(ctx context.Context, asked asking) error {
 	s.loops.Go(func() { s.listen(ctx) })
 	s.loops.Go(func() { s.ask(ctx) })
 	s.loops.Go(func() { s.refresh(ctx) })
+	s.pulse.linking.Store(nil)
+	defer func() { now := time.Now(); s.pulse.linking.Store(&now) }()
 	select {
 	case err := <-s.conn.lost:
 		return err

@@ -56,12 +56,6 @@ func (r *running) forget(keep func(key string) error) {
 	}
 }
 
-func (r *running) busy() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.end != nil
-}
-
 func (r *running) set(key string, cancel context.CancelCauseFunc) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -118,6 +112,7 @@ func (a *Agent) recheck(took time.Duration) <-chan time.Time {
 
 // run takes one job as far as it goes, and tells whether it only waits.
 func (a *Agent) run(ctx context.Context, x *executor.Executor, key string) (waits bool, err error) {
+	a.pulse.went.Add(1)
 	r, ok, err := a.db.Record(key)
 	if err != nil {
 		return false, err
@@ -203,7 +198,7 @@ func (a *Agent) executor(ctx context.Context) *executor.Executor {
 		Secret: a.secret, Mask: func(text string) string { return string(a.mask([]byte(text))) },
 		Check: a.check, Reach: a.link.fresh, Live: a.told.live,
 		Settle: func(jobCtx context.Context) { a.settle(ctx, jobCtx) },
-		Put:    a.committed,
+		Put:    a.committed, Watch: a.pulse.watch,
 	}
 }
 

@@ -37,7 +37,7 @@ func (w *walk) attempt(ctx context.Context, begun string) error {
 	var err error
 	if rec := w.rec(); !rec.Trial && !rec.Confirmed { // else the change is made, and what it had to say is kept
 		if err = Refuse(w.fill(ctx, t)); err == nil {
-			err = w.guard(func() error { return w.run(ctx, t) })
+			err = w.guard(ctx, func() error { return w.run(ctx, t) })
 		}
 		w.keep(t, out)
 	}
@@ -100,8 +100,8 @@ func (w *walk) undo(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx)
 	rebooted := w.rec().CutExpected && w.rec().Boot != w.Boot
 	if u := w.rec().Undo; u != nil && u.Running && !rebooted { // it was cut
-		if u.Interrupted > 0 && w.Settle != nil {
-			w.Settle(ctx)
+		if u.Interrupted > 0 {
+			w.await(ctx)
 		}
 		w.change(w.r.interruptUndo())
 		if n := w.rec().Undo.Interrupted; n >= maxInterruptions {
@@ -121,7 +121,7 @@ func (w *walk) undo(ctx context.Context) error {
 	t := w.task(&tail{})
 	t.Attempt, t.Begun = w.rec().Undo.Attempts, begun
 	_ = w.fill(ctx, t) // what cannot be filled in any more stays open: most undos need none of it
-	err := w.guard(func() error { return w.Kinds[w.step().Kind].(Undoer).Undo(ctx, t) })
+	err := w.guard(ctx, func() error { return w.Kinds[w.step().Kind].(Undoer).Undo(ctx, t) })
 	if err != nil && w.stopping() {
 		w.change(w.r.stop())
 		return w.leave(ErrStopped)
@@ -184,8 +184,10 @@ func (w *walk) run(ctx context.Context, t *Task) error {
 	return k.Run(ctx, t)
 }
 
-// guard turns a panic into an error: a bug in one kind must not stop the agent.
-func (w *walk) guard(f func() error) (err error) {
+// guard turns a panic into an error, and has a hang noticed: a bug in one kind
+// must not stop the agent. f is to return soon after ctx ends.
+func (w *walk) guard(ctx context.Context, f func() error) (err error) {
+	defer w.watch(ctx)()
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v (a bug in the agent)", p)
@@ -206,6 +208,7 @@ func (w *walk) task(out *tail) *Task {
 		Dir:    filepath.Join(w.dir(), strconv.Itoa(w.r.At.Step)),
 		Output: out, Err: out, Log: w.Log, saved: rec.Saved, save: w.save,
 	}
+	t.watch = w.watch
 	if w.Dir == "" {
 		t.Dir = ""
 	}

@@ -47,5 +47,6 @@ func (w *walk) check(ctx context.Context, c json.RawMessage) error {
 	}
 	ctx, cancel := w.limits(ctx)
 	defer cancel()
+	defer w.watch(ctx)()
 	return w.Check(ctx, c)
 }

@@ -35,6 +35,7 @@ type Executor struct {
 	Reach  func(ctx context.Context) error                    // makes a fresh connection; nil once it stands
 	Live   func(Live)                                         // what a step has to say while it runs; must not block
 	Put    func(err error)                                    // how the last commit went; must not block
+	Watch  func(ctx context.Context) (over func())            // a kind, or a pause, begins that is over soon after ctx
 }
 
 // Live is what RAM knows beyond the Record while a step runs: its progress or,
@@ -77,6 +78,14 @@ func (x *Executor) Run(ctx context.Context, r Record) (Record, error) {
 		return w.r, err
 	}
 	return w.r, nil
+}
+
+// watch tells Watch; what it returns is called when that is over.
+func (x *Executor) watch(ctx context.Context) (over func()) {
+	if x.Watch == nil {
+		return func() {}
+	}
+	return x.Watch(ctx)
 }
 
 func (x *Executor) now() time.Time {

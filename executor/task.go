@@ -1,6 +1,7 @@
 package executor
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -36,6 +37,7 @@ type Task struct {
 	progress func(fraction float64)
 	warn     func(text string)
 	flush    func() // passes on what live output still holds back
+	watch    func(ctx context.Context) (over func())
 }
 
 // NewTask returns a Task with the given saved state, which calls save and
@@ -80,6 +82,16 @@ func (t *Task) Warn(text string) {
 	if t.warn != nil {
 		t.warn(text)
 	}
+}
+
+// Watch tells that what is done now, until over is called, ends soon after ctx,
+// not after the context of Run: a step that outlives that by far is taken for one
+// that hangs. It is called by the goroutine that Run is called in.
+func (t *Task) Watch(ctx context.Context) (over func()) {
+	if t.watch == nil {
+		return func() {}
+	}
+	return t.watch(ctx)
 }
 
 // Progress tells how far the attempt is, 0 to 1. It is cheap and not journaled.

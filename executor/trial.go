@@ -48,6 +48,7 @@ func (w *walk) trial(ctx context.Context, t *Task, c *Confirm) error {
 	defer cancel()
 	ctx, unstop := w.untilStopped(ctx, 0) // a trial only waits, and is held again
 	defer unstop()
+	defer w.watch(ctx)()
 	if err := w.reach(ctx); err != nil {
 		return unconfirmed(within, err)
 	}
@@ -72,7 +73,7 @@ func (w *walk) withstood(ctx context.Context, t *Task, c *Confirm) error {
 		}
 	}
 	if k := w.asked(); k != nil && k.Proof != nil {
-		return w.guard(func() error { return k.Proof(ctx, t) })
+		return w.guard(ctx, func() error { return k.Proof(ctx, t) })
 	}
 	return nil
 }
@@ -92,7 +93,7 @@ func (w *walk) makeFinal(ctx context.Context, t *Task) error {
 			return err
 		}
 	}
-	return w.guard(func() error { return k.Confirm(ctx, t) })
+	return w.guard(ctx, func() error { return k.Confirm(ctx, t) })
 }
 
 // unconfirmed is why a trial ended; the change is then undone, not made again.

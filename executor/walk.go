@@ -160,8 +160,8 @@ func (w *walk) settle(ctx context.Context) (bool, error) {
 // a trial, which acts on nothing, ends at a cancel, and has cut the link itself
 // if it goes badly.
 func (w *walk) interrupted(ctx context.Context) (bool, error) {
-	if n, _ := w.rec().cuts(w.step()); n > 0 && !w.rec().Trial && w.Settle != nil {
-		w.Settle(ctx)
+	if n, _ := w.rec().cuts(w.step()); n > 0 && !w.rec().Trial {
+		w.await(ctx)
 	}
 	if cause := context.Cause(ctx); cause != nil {
 		return false, w.cancelled(cause)
@@ -176,6 +176,14 @@ func (w *walk) interrupted(ctx context.Context) (bool, error) {
 	}
 	w.change(w.r.end(ending{state: Failed, reason: fmt.Sprintf("interrupted %d times", n), last: true}, w.can))
 	return false, nil
+}
+
+// await gives a cancel its chance to arrive.
+func (w *walk) await(ctx context.Context) {
+	if w.Settle != nil {
+		defer w.watch(ctx)()
+		w.Settle(ctx)
+	}
 }
 
 // verify runs the step's check to learn whether a cut step was done. The check
@@ -231,6 +239,7 @@ func (w *walk) rest(ctx context.Context) error {
 	if w.r.At.Undo {
 		ctx = context.WithoutCancel(ctx)
 	}
+	defer w.watch(ctx)()
 	select {
 	case <-time.After(pause):
 	case <-ctx.Done():
@@ -276,11 +285,20 @@ func (w *walk) put() error {
 			w.dirty = false
 			return nil
 		}
-		select {
-		case <-time.After(wait):
-		case <-w.Stopping:
+		if !w.pausing(wait) {
 			return fmt.Errorf("%w; job %s is not journaled: %w", ErrStopped, w.r.ID, err)
 		}
+	}
+}
+
+// pausing waits for d, unless the agent is asked to end meanwhile.
+func (w *walk) pausing(d time.Duration) bool {
+	defer w.watch(context.Background())()
+	select {
+	case <-time.After(d):
+		return true
+	case <-w.Stopping:
+		return false
 	}
 }
 

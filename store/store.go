@@ -194,6 +194,12 @@ func (db *DB) Freeze() (thaw func()) {
 	return sync.OnceFunc(db.write.Unlock)
 }
 
+// Settled returns when the commit that is under way has ended.
+func (db *DB) Settled() {
+	db.write.Lock()
+	defer db.write.Unlock()
+}
+
 // Broken tells why the file that Open found was set aside; empty if it was not.
 func (db *DB) Broken() string { return db.broken }
 

@@ -18,12 +18,12 @@ import (
 
 // What the environment of a ratchetd under test may hold.
 const (
-	dieAt    = "RATCHET_DIE_AT"    // such as 3-before or 3-after: the third commit
+	dieAt    = "RATCHET_DIE_AT"    // such as 3-before, 3-after or 3-hang: the third commit
 	bootFile = "RATCHET_BOOT_FILE" // holds the id of the boot to believe in
 )
 
 // dying makes a wrapper that kills the process, as a power cut would, before or
-// after a commit of its journal.
+// after a commit of its journal, or that never returns from it.
 func dying(point string) func(agent.Journal) agent.Journal {
 	number, side, ok := strings.Cut(point, "-")
 	at, err := strconv.Atoi(number)
@@ -31,7 +31,7 @@ func dying(point string) func(agent.Journal) agent.Journal {
 		return nil
 	}
 	return func(j agent.Journal) agent.Journal {
-		return &deadly{Journal: j, at: at, after: side == "after"}
+		return &deadly{Journal: j, at: at, side: side}
 	}
 }
 
@@ -39,7 +39,7 @@ type deadly struct {
 	agent.Journal
 	mu    sync.Mutex
 	n, at int
-	after bool
+	side  string
 }
 
 // around counts a commit and dies at the one that was named.
@@ -48,11 +48,11 @@ func (d *deadly) around(commit func() error) error {
 	d.n++
 	now := d.n == d.at
 	d.mu.Unlock()
-	if now && !d.after {
+	if now && d.side == "before" {
 		die()
 	}
 	err := commit()
-	if now {
+	if now && d.side == "after" {
 		die()
 	}
 	return err
@@ -64,7 +64,12 @@ func die() {
 }
 
 func (d *deadly) Put(r executor.Record) error {
-	return d.around(func() error { return d.Journal.Put(r) })
+	return d.around(func() error {
+		if d.side == "hang" && d.n == d.at {
+			select {}
+		}
+		return d.Journal.Put(r)
+	})
 }
 
 func (d *deadly) Accept(r executor.Record) (v store.Verdict, err error) {

@@ -81,7 +81,9 @@ func (k Certificate) Check(with json.RawMessage) error {
 }
 
 // Run implements executor.Kind.
-func (k Certificate) Run(_ context.Context, t *executor.Task) error {
+func (k Certificate) Run(ctx context.Context, t *executor.Task) error {
+	_, cancel := limit(ctx, t, filesTimeout)
+	defer cancel()
 	w, err := k.parse(t.With)
 	if err != nil {
 		return err

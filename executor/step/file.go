@@ -132,6 +132,8 @@ func (s *filing) save() error { return s.t.Save(&s.undo) }
 
 // Run implements executor.Kind.
 func (k File) Run(ctx context.Context, t *executor.Task) error {
+	_, cancel := limit(ctx, t, filesTimeout)
+	defer cancel()
 	s, err := k.begin(t)
 	if err != nil {
 		return err

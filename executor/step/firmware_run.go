@@ -163,7 +163,8 @@ func (s *flashing) uncancelled(ctx context.Context) (context.Context, context.Ca
 			end(errStopped)
 		}
 	}()
-	return ctx, func() { cancel(); end(nil) }
+	over := s.t.Watch(ctx)
+	return ctx, func() { over(); cancel(); end(nil) }
 }
 
 // reboot boots what is written, or what a rollback has chosen.
@@ -198,6 +199,7 @@ func (s *flashing) flash(ctx context.Context, image updater.Image) error {
 	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), rebootTimeout,
 		fmt.Errorf("the device did not reboot within %s", rebootTimeout))
 	defer cancel()
+	defer s.t.Watch(ctx)()
 	thaw := func() {}
 	if s.Freeze != nil {
 		thaw = s.Freeze()

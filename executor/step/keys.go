@@ -150,7 +150,9 @@ func (k Keys) rises(sequence int64) error {
 }
 
 // Run implements executor.Kind.
-func (k Keys) Run(_ context.Context, t *executor.Task) error {
+func (k Keys) Run(ctx context.Context, t *executor.Task) error {
+	_, cancel := limit(ctx, t, filesTimeout)
+	defer cancel()
 	w, err := parseKeys(t.With)
 	if err != nil {
 		return err

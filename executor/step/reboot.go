@@ -58,6 +58,7 @@ func (k Reboot) Run(ctx context.Context, t *executor.Task) error {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, within, fmt.Errorf("the device did not reboot within %s", within))
 	defer cancel()
+	defer t.Watch(ctx)()
 	if err := sleep(ctx, t.Stopping, time.Duration(w.Delay)); err != nil {
 		return err
 	}

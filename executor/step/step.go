@@ -21,10 +21,16 @@ import (
 
 var errStopped = errors.New("the agent is stopping")
 
+// filesTimeout is what a step that only writes files gets. Nothing ends a write
+// to a disk that hangs, but the agent notices.
+const filesTimeout = time.Hour
+
 // limit ends ctx after the step's timeout, or else the kind's own.
 func limit(ctx context.Context, t *executor.Task, ownTimeout time.Duration) (context.Context, context.CancelFunc) {
 	d := cmp.Or(time.Duration(t.Timeout), ownTimeout)
-	return context.WithTimeoutCause(ctx, d, fmt.Errorf("timed out after %s", d))
+	ctx, cancel := context.WithTimeoutCause(ctx, d, fmt.Errorf("timed out after %s", d))
+	over := t.Watch(ctx)
+	return ctx, func() { over(); cancel() }
 }
 
 // sleep waits for d, or until ctx ends or the agent is asked to stop.

@@ -1,0 +1,185 @@
+package agent
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ratchetd/ratchet/executor"
+)
+
+// A hung is an agent of which something is about to hang, what it logs, and how
+// it ends.
+type hung struct {
+	*Agent
+	mu    sync.Mutex
+	log   bytes.Buffer
+	ended chan error
+}
+
+func (h *hung) Write(p []byte) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.log.Write(p)
+}
+
+// newHung runs one whose loops have 100 ms each.
+func newHung(t *testing.T, wrap func(Journal) Journal) *hung {
+	t.Helper()
+	d := newDevice(t, &broker{addr: "127.0.0.1:1"}, "[policy]\nreboot = [\"true\"]\n")
+	path := filepath.Join(d.dir, "ratchet.toml")
+	c, err := Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &hung{ended: make(chan error, 1)}
+	if h.Agent, err = New(c, path, slog.New(slog.NewTextHandler(h, nil))); err != nil {
+		t.Fatal(err)
+	}
+	h.Wrap(wrap)
+	ctx, cancel := context.WithCancel(context.Background())
+	t.Cleanup(cancel)
+	go func() { h.ended <- h.Run(ctx, nil) }()
+	for end := time.Now().Add(10 * time.Second); Call(ctx, SocketPath(c.State), Request{Do: "jobs"}, func(json.RawMessage) error { return nil }) != nil; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the agent does not run")
+		}
+	}
+	return h
+}
+
+// ends is why Run has ended; the log must tell that and where each goroutine is.
+func (h *hung) ends(t *testing.T) string {
+	t.Helper()
+	var err error
+	select {
+	case err = <-h.ended:
+	case <-time.After(20 * time.Second):
+		t.Fatal("it hangs, and does not end")
+	}
+	if !errors.Is(err, errHangs) {
+		t.Fatalf("got %v", err)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	said := h.log.String()
+	if !strings.Contains(said, err.Error()) || !strings.Contains(said, "agent/work.go:") || len(said) > 20<<10 {
+		t.Errorf("got a log of %d bytes: %s", len(said), said)
+	}
+	return strings.TrimPrefix(err.Error(), errHangs.Error()+": ")
+}
+
+func plain(j Journal) Journal { return j }
+
+// TestAnAgentOfWhichAPartHangsEndsItself: procd has no watchdog, and starts it
+// again when it ends.
+func TestAnAgentOfWhichAPartHangsEndsItself(t *testing.T) {
+	t.Setenv("WATCHDOG_USEC", "400000")
+	t.Setenv("WATCHDOG_PID", "")
+	old := time.Now().Add(-time.Hour)
+	for want, hang := range map[string]func(*hung){
+		"the journal, the link, the schedules or the alerts do not answer":  func(h *hung) { h.link.mu.Lock() },
+		"the journal, the link, the schedules or the alerts do not answer ": func(h *hung) { h.schedules.mu.Lock() },
+		"a commit to the journal does not end within 100ms":                 func(h *hung) { h.db.Freeze() },
+		"a connection to the broker has been made or ended for 1h0m":        func(h *hung) { h.pulse.linking.Store(&old) },
+		"the loop that reports hangs":                                       func(h *hung) { h.told.mu.Lock(); h.told.signal <- struct{}{} },
+	} {
+		t.Run(want, func(t *testing.T) {
+			h := newHung(t, plain)
+			hang(h)
+			if got := h.ends(t); !strings.HasPrefix(got, strings.TrimSpace(want)) {
+				t.Errorf("got %s", got)
+			}
+		})
+	}
+}
+
+// stuck never returns from a commit of a step's checkpoint: so the step's kind
+// hears nothing, neither its timeout nor a stop.
+type stuck struct {
+	Journal
+	in chan struct{}
+}
+
+func (s stuck) Put(r executor.Record) error {
+	if len(r.Steps) > 0 && len(r.Steps[0].Saved) > 0 && r.State == executor.Running {
+		close(s.in)
+		select {}
+	}
+	return s.Journal.Put(r)
+}
+
+// hangInStep gives h a job whose only step hangs.
+func hangInStep(t *testing.T, timeout string) *hung {
+	t.Helper()
+	in := make(chan struct{})
+	h := newHung(t, func(j Journal) Journal { return stuck{j, in} })
+	job := `{"id":"j","steps":[{"name":"a","reboot":{}` + timeout + `}]}`
+	if err := Call(t.Context(), SocketPath(h.config.Load().State), Request{Do: "submit", Text: job}, func(json.RawMessage) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	<-in
+	return h
+}
+
+// TestAStepThatOutlivesItsLimitIsNoticed: one that ignores the end of its time.
+// Until then, and six limits of a loop longer, nobody may be impatient.
+func TestAStepThatOutlivesItsLimitIsNoticed(t *testing.T) {
+	t.Setenv("WATCHDOG_USEC", "400000")
+	t.Setenv("WATCHDOG_PID", "")
+	began := time.Now()
+	h := hangInStep(t, `,"timeout":"700ms"`)
+	if got := h.ends(t); !strings.HasPrefix(got, "a step should be over, and goes on for ") || time.Since(began) < 1300*time.Millisecond {
+		t.Errorf("got %s after %s", got, time.Since(began))
+	}
+}
+
+func TestAStepThatRunsWithinItsLimitIsLeftAlone(t *testing.T) {
+	t.Setenv("WATCHDOG_USEC", "400000")
+	t.Setenv("WATCHDOG_PID", "")
+	h := hangInStep(t, "")
+	select {
+	case err := <-h.ended:
+		t.Errorf("got %v", err)
+	case <-time.After(1500 * time.Millisecond):
+	}
+	h.running.cancel("j", executor.Cancel{})
+	if got := h.ends(t); !strings.HasPrefix(got, "a step should be over, and goes on for ") {
+		t.Errorf("it was cancelled, and: got %s", got)
+	}
+}
+
+// TestOnlyTheInmostCallIsLate: a write of an image that a cancel does not end,
+// and what comes behind it gets its time too.
+func TestOnlyTheInmostCallIsLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &Agent{pulse: newPulse()}
+		late := func() bool { synctest.Wait(); return a.stepEnds(time.Second) != nil }
+		step, cancel := context.WithCancel(t.Context())
+		stepOver := a.pulse.watch(step)
+		writeOver := a.pulse.watch(context.WithoutCancel(step))
+		cancel()
+		time.Sleep(time.Hour)
+		if late() {
+			t.Error("the write is late, which nothing ends")
+		}
+		writeOver()
+		if time.Sleep(lateSteps * time.Second); late() {
+			t.Error("the step is late, which could not end before")
+		}
+		if time.Sleep(time.Second); !late() {
+			t.Error("the step goes on, and is not late")
+		}
+		if stepOver(); late() {
+			t.Error("the step is over, and late")
+		}
+	})
+}
