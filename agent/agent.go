@@ -65,7 +65,7 @@ type Agent struct {
 type Journal interface {
 	executor.Journal
 	Accept(executor.Record) (store.Verdict, error)
-	Cancel(id string) error
+	Cancel(id string, signed time.Time) error
 	ReadBack([]store.Past) error
 }
 

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/store"
 )
 
@@ -60,47 +59,6 @@ var attacksByReplay = []attack{
 		f.wantRuns()
 		return strings.Replace(got, late, "TIME", 1)
 	}},
-	{"a job that had expired, after the clock was set back", clockSetBack},
-	{"the same, after a restart", func(f *fort) string {
-		f.send("now", f.signedAt(f.good("now"), 20*time.Hour))
-		f.wantRuns("now") // with its commits the floor is saved
-		f.stop()
-		f.b.forget()
-		f.start().online(f.b)
-		return f.halfDayOld()
-	}},
-	{"a cancel that has expired", func(f *fort) string {
-		f.b.retain("ratchet/v1/jobs/device/gw-1/j", signed(f.first, f.good("j", "spread", "3s")))
-		f.cancelWith(signed(f.first, `{"id":"j","cancel":true,"expires":"2026-11-20T00:00:00Z"}`))
-		return "refused; " + f.end("j")
-	}},
-}
-
-// clockSetBack lets the device hear of a time, which it believes more than its
-// clock: to it that clock has been set back then.
-func clockSetBack(f *fort) string {
-	f.send("now", f.signedAt(f.good("now"), 20*time.Hour))
-	return f.halfDayOld()
-}
-
-func (f *fort) signedAt(text string, ahead time.Duration) string {
-	return string(dialect.Envelope{Job: text, Signature: signature(f.first, text, time.Now().Add(ahead))}.Payload())
-}
-
-// halfDayOld sends what expires in ten hours, when it is twenty hours later.
-func (f *fort) halfDayOld() string {
-	end := time.Now().Add(10 * time.Hour).UTC().Format(time.RFC3339)
-	got := f.send("j", signed(f.first, f.good("j", "expires", end)))
-	f.wantRuns("now")
-	return strings.Replace(got, end, "TIME", 1)
-}
-
-// cancelWith waits until the device has the job j, sends a cancel and waits
-// until it is decided.
-func (f *fort) cancelWith(payload string) {
-	f.Helper()
-	f.b.await(jobsTopic+"j", func(p string) bool { return statusOf(p).State != "" })
-	f.b.retain("ratchet/v1/jobs/all/j", payload)
 }
 
 var attacksOnIDs = []attack{
@@ -123,21 +81,6 @@ var attacksOnIDs = []attack{
 		got := f.send("j", signed(f.first, f.good("j")))
 		f.wantRuns("j")
 		return "refused; the owner's job: " + got
-	}},
-	{"an unsigned cancel", func(f *fort) string {
-		f.b.retain("ratchet/v1/jobs/device/gw-1/j", signed(f.first, f.good("j", "spread", "3s")))
-		f.cancelWith(`{"id":"j","cancel":true}`)
-		return "refused; " + f.end("j")
-	}},
-	{"a cancel of another key", func(f *fort) string {
-		f.b.retain("ratchet/v1/jobs/device/gw-1/j", signed(f.first, f.good("j", "spread", "3s")))
-		f.cancelWith(signed(f.other, `{"id":"j","cancel":true,"expires":"2099-01-01T00:00:00Z"}`))
-		return "refused; " + f.end("j")
-	}},
-	{"the cancel of another job", func(f *fort) string {
-		f.b.retain("ratchet/v1/jobs/device/gw-1/j", signed(f.first, f.good("j", "spread", "3s")))
-		f.cancelWith(signed(f.first, `{"id":"k","cancel":true,"expires":"2099-01-01T00:00:00Z"}`))
-		return "refused; " + f.end("j")
 	}},
 	{"an unsigned job and cancel by the local socket", func(f *fort) string {
 		ask := func(r Request) error { return Call(f.Context(), SocketPath(f.config.Load().State), r, nil) }

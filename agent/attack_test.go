@@ -2,7 +2,6 @@ package agent
 
 import (
 	"bytes"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
@@ -39,7 +38,7 @@ func TestNoAttackGetsThrough(t *testing.T) {
 	}
 	var mu sync.Mutex
 	came := map[string]string{}
-	attacks := slices.Concat(attacksOnSignatures, attacksByReplay, attacksOnIDs, attacksOnTheDevice)
+	attacks := slices.Concat(attacksOnSignatures, attacksByReplay, attacksByCancel, attacksByTime, attacksOnIDs, attacksOnTheDevice)
 	t.Run("attacks", func(t *testing.T) {
 		for _, a := range attacks {
 			t.Run(a.name, func(t *testing.T) {
@@ -111,17 +110,24 @@ func newFort(t *testing.T) *fort {
 func (f *fort) good(id string, changes ...any) string {
 	d := doc(id, f.canary, id)
 	d["created"], d["expires"], d["audience"] = "2026-11-23T09:00:00Z", "2099-01-01T00:00:00Z", []string{"device/gw-1"}
+	return mustJSON(f, changed(d, changes))
+}
+
+func changed(d map[string]any, changes []any) map[string]any {
 	for i := 0; i < len(changes); i += 2 {
 		d[changes[i].(string)] = changes[i+1]
 		if changes[i+1] == nil {
 			delete(d, changes[i].(string))
 		}
 	}
-	text, err := json.Marshal(d)
-	if err != nil {
-		f.Fatal(err)
-	}
-	return string(text)
+	return d
+}
+
+// cancelling is a text that cancels a job on this device, when the owner signed
+// it; changes are as good's.
+func (f *fort) cancelling(id string, changes ...any) string {
+	d := map[string]any{"id": id, "cancel": true, "expires": "2099-01-01T00:00:00Z", "audience": []string{"device/gw-1"}}
+	return mustJSON(f, changed(d, changes))
 }
 
 // signed is the payload of a text that a key has signed, as minisign does.

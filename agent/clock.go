@@ -26,9 +26,12 @@ func Version() string {
 }
 
 // A clock knows a time that it cannot be before: when the agent was built, or
-// the newest floor in the journal, and the running time since. The wall clock
-// is never believed below it, and a jump forward does not move it.
+// the newest floor in the journal, and the running time since; what owners sign
+// lifts it. The wall clock is never believed below it, and a jump forward does
+// not move it.
 type clock struct {
+	synchronised func() bool // nil: as the kernel says
+
 	mu   sync.Mutex
 	base time.Time // the floor at start
 	at   time.Time // when that was, monotonic
@@ -43,28 +46,58 @@ func (c *clock) start(saved time.Time) {
 	}
 }
 
-// raise takes a moment that has certainly passed, such as when the owner signed
-// something.
-func (c *clock) raise(t time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if t.After(c.base.Add(time.Since(c.at))) {
-		c.base, c.at = t, time.Now()
-	}
-}
-
 // aheadAtMost is how far the clocks of two that are both set may be apart.
 const aheadAtMost = 24 * time.Hour
 
+// raise lifts the floor towards the moment at which the owner signed a job that
+// has just been accepted, by aheadAtMost behind what this clock shows.
+//
+// A floor is never lowered, and it expires jobs. One signature of a computer
+// whose clock is years ahead must not cut a device off for years, and the device
+// cannot tell: a board without a clock, which wakes in the year of its build,
+// sees the same of a good signature. So neither is refused there, and neither is
+// believed at once. Wrong ones cost a device as many days as it has taken such
+// jobs, in which those that end soon are refused; then it has made them good by
+// itself. Good ones lift a floor that lies years behind by a day each, beside its
+// running time; where the clock is right they lift it all the way, so that one
+// that is set back later is known for wrong. What that leaves to a broker, on
+// a board that nobody tells the time, are jobs that this board has never seen,
+// from the days that its floor is behind: it could have brought them out before
+// any newer one all the same. A job counts once, for its id is used up; refused
+// jobs and cancels, which a broker can bring as often as it likes, do not.
+func (c *clock) raise(signed time.Time) {
+	if most := c.now().Add(aheadAtMost); signed.After(most) {
+		signed = most
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if signed.After(c.base.Add(time.Since(c.at))) {
+		c.base, c.at = signed, time.Now()
+	}
+}
+
 // believable tells why something cannot have been signed then, as far as this
-// clock knows better, since it is synchronised. A floor cannot be taken back: one
-// owner's computer that is set wrong would cut off every device for good.
-func (c *clock) believable(signed time.Time, synchronised bool) error {
-	if now := c.now(); synchronised && signed.After(now.Add(aheadAtMost)) {
+// clock knows better, since it is synchronised: so the owner of the computer that
+// is wrong hears of it.
+func (c *clock) believable(signed time.Time) error {
+	synchronised := telemetry.ClockSynchronised
+	if c.synchronised != nil {
+		synchronised = c.synchronised
+	}
+	if !signed.IsZero() && c.plausible(signed).IsZero() && synchronised() {
 		return fmt.Errorf("it says that it was made at %s, and here, where the clock is synchronised, it is %s: set the clock of the computer that signs, and sign anew",
-			signed.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
+			signed.UTC().Format(time.RFC3339), c.now().UTC().Format(time.RFC3339))
 	}
 	return nil
+}
+
+// plausible is the moment itself, or zero where it is further ahead than two
+// clocks that are set may be.
+func (c *clock) plausible(signed time.Time) time.Time {
+	if signed.After(c.now().Add(aheadAtMost)) {
+		return time.Time{}
+	}
+	return signed
 }
 
 func (c *clock) floor() time.Time {

@@ -3,6 +3,7 @@ package agent
 import (
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -21,13 +22,47 @@ func TestATimeAheadOfASynchronisedClockIsNotBelieved(t *testing.T) {
 		{48 * time.Hour, false, ""}, // the only clock that there is
 		{-48 * time.Hour, true, ""},
 	} {
-		err := c.believable(time.Now().Add(x.ahead), x.synchronised)
+		c.synchronised = func() bool { return x.synchronised }
+		err := c.believable(time.Now().Add(x.ahead))
 		if (err == nil) != (x.want == "") || err != nil && !strings.Contains(err.Error(), x.want) {
 			t.Errorf("%s ahead, synchronised %v: got %v, want %q", x.ahead, x.synchronised, err, x.want)
 		}
 	}
-	c.raise(time.Now().Add(72 * time.Hour))
-	if err := c.believable(time.Now().Add(80*time.Hour), true); err != nil {
+	c.start(time.Now().Add(72 * time.Hour))
+	c.synchronised = func() bool { return true }
+	if err := c.believable(time.Now().Add(80 * time.Hour)); err != nil {
 		t.Errorf("got %v, want what is near the floor believed: the clock is behind that", err)
+	}
+}
+
+// What a signature says lifts the floor by a day at most, wherever it is: far
+// ahead by mistake, or right on a board that has just woken in the past.
+func TestASignatureLiftsTheFloorByADayAtMost(t *testing.T) {
+	year := 365 * 24 * time.Hour
+	for _, tt := range []struct {
+		name                     string
+		floor, signed, then, now time.Duration // from what the clock shows; now: the floor of two signatures
+	}{
+		{"just now", -year, 0, 0, 0},
+		{"an hour ago, above the floor", -year, -time.Hour, -2 * time.Hour, -time.Hour},
+		{"below the floor", 0, -time.Hour, -time.Hour, 0},
+		{"an hour ahead", -year, time.Hour, time.Hour, time.Hour},
+		{"a century ahead", -year, 100 * year, 0, 24 * time.Hour},
+		{"two, a century ahead", -year, 100 * year, 101 * year, 48 * time.Hour},
+		{"today, where the clock is years behind", 0, 3 * year, 3*year + 24*time.Hour, 48 * time.Hour},
+		{"long ago", -year, -100 * year, -100 * year, -year},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var c clock
+				shows := time.Now()
+				c.start(shows.Add(tt.floor))
+				c.raise(shows.Add(tt.signed))
+				c.raise(shows.Add(tt.then))
+				if got := c.floor().Sub(shows); got != tt.now {
+					t.Errorf("got a floor of %s, want %s", got, tt.now)
+				}
+			})
+		})
 	}
 }

@@ -86,7 +86,7 @@ func (s *session) takenBack(id string) {
 	s.stopFetching(func(fetched string) bool { return fetched == id })
 	key := s.keyOf(id)
 	if _, known, err := s.db.Known(key); known || err != nil {
-		s.end(key, "")
+		s.end(key, "", time.Time{})
 		return
 	}
 	s.told.unrefuse(key)

@@ -24,6 +24,7 @@ type firing struct {
 	id     string
 	text   []byte
 	by     string // the key that signed it
+	signed executor.Time
 	origin json.RawMessage
 	alert  json.RawMessage
 }
@@ -56,7 +57,7 @@ func (a *Agent) fire(f firing) error {
 		return err
 	}
 	r := executor.NewRecord(job, f.text, a.clock.stamp())
-	r.By, r.Origin, r.Alert = f.by, f.origin, f.alert
+	r.By, r.Signed, r.Origin, r.Alert = f.by, f.signed, f.origin, f.alert
 	return a.accept(r, false)
 }
 

@@ -181,6 +181,8 @@ type device struct {
 
 	looked *Agent // whose journal was looked at
 
+	synchronised func() bool // the clock; nil: as the kernel says
+
 	signals chan os.Signal // what it is asked
 }
 
@@ -231,7 +233,7 @@ func (d *device) start() *device {
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	d.Agent = a
+	d.Agent, a.clock.synchronised = a, d.synchronised
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- a.Run(ctx, d.signals) }()

@@ -143,7 +143,7 @@ func TestTheOldKeyCancelsARotationThatWaitsForItsProof(t *testing.T) {
 	b.offerSigned(was, keysDoc("rotate", 1, "10m", next))
 	d.counts(next, was)
 	d.write("ratchet.toml", "what is this")
-	b.retain("ratchet/v1/jobs/device/gw-1/rotate", was.sign(map[string]any{"id": "rotate", "cancel": true}))
+	b.retain("ratchet/v1/jobs/device/gw-1/rotate", was.sign(map[string]any{"id": "rotate", "cancel": true, "audience": []string{"all"}}))
 	wantState(t, b.final("rotate"), executor.Cancelled)
 	d.counts(was)
 }

@@ -220,7 +220,7 @@ func (a *Agent) closed(e dialect.Closed) {
 		a.taken(e.Key, r.Rev)
 	}
 	if known && !r.State.Final() {
-		a.end(e.Key, a.told.closing(e.Key))
+		a.end(e.Key, a.told.closing(e.Key), time.Time{})
 	}
 	a.told.settled(e.Key)
 }

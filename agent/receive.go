@@ -105,7 +105,7 @@ func (a *Agent) judge(ctx context.Context, o dialect.Offer) (executor.Record, er
 	case o.Err != nil:
 		return executor.Record{}, o.Err
 	}
-	by, err := a.verify(o.Text, o.Signature)
+	by, signed, err := a.verify(o.Text, o.Signature)
 	if err != nil {
 		return executor.Record{}, err
 	}
@@ -129,7 +129,7 @@ func (a *Agent) judge(ctx context.Context, o dialect.Offer) (executor.Record, er
 		return executor.Record{}, err
 	}
 	r := executor.NewRecord(job, o.Text, a.clock.stamp())
-	r.Key, r.Origin, r.By = keyOf(o), o.Origin, by
+	r.Key, r.Origin, r.By, r.Signed = keyOf(o), o.Origin, by, stampOf(signed)
 	return r, nil
 }
 
@@ -238,6 +238,8 @@ func (a *Agent) permitted(s executor.Step) error {
 
 // accept writes the first Record. After that the job is this device's.
 func (a *Agent) accept(r executor.Record, fromLink bool) error {
+	signed := r.Signed
+	r.Signed = stampOf(a.clock.plausible(signed.Time))
 	verdict, err := a.journal.Accept(r)
 	switch {
 	case err != nil:
@@ -255,6 +257,7 @@ func (a *Agent) accept(r executor.Record, fromLink bool) error {
 		return nil
 	}
 	a.log.Debug("accepted", "job", r.ID)
+	a.clock.raise(signed.Time) // once for each job: what is refused may come as often as a broker likes
 	if r.Key != r.ID {
 		a.renewals.came(r.Key, nil)
 	}
@@ -294,22 +297,29 @@ func (a *Agent) refuse(r executor.Record, why error) {
 // cancel ends a job wherever it is, or remembers that it is not to begin. Where
 // the journal cannot be written it works from RAM, and is journaled when it can.
 func (a *Agent) cancel(c dialect.Cancel) error {
+	key := a.keyOf(c.ID)
 	if c.Service {
-		a.end(a.keyOf(c.ID), "")
+		a.end(key, "", time.Time{})
 		return nil
 	}
-	if err := a.verifyCancel(c); err != nil {
+	signed, err := a.verifyCancel(c)
+	if err != nil {
 		return err
 	}
-	a.end(a.keyOf(c.ID), "")
+	if r, known, err := a.db.Record(key); err == nil && known && !r.State.Final() && executor.Outlives(r.Signed.Time, signed) {
+		return fmt.Errorf("signature: the cancel is older than the job (it was signed at %s, the job at %s), so it is for an earlier one of this id: sign a new one",
+			signed.UTC().Format(time.RFC3339), r.Signed.Format(time.RFC3339))
+	}
+	a.end(key, "", signed)
 	return nil
 }
 
-// end cancels the job with this key.
-func (a *Agent) end(key, reason string) {
-	if err := a.journal.Cancel(key); err != nil {
+// end cancels the job with this key. signed is when the owner signed that, zero
+// where nobody had to.
+func (a *Agent) end(key, reason string, signed time.Time) {
+	if err := a.journal.Cancel(key, signed); err != nil {
 		a.log.Error("a cancel is not in the journal yet", "job", key, "err", err)
-		a.running.remember(key)
+		a.running.remember(key, signed)
 	}
 	a.running.cancel(key, executor.Cancel{Reason: reason})
 	a.queue.poke()

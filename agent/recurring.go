@@ -53,7 +53,7 @@ func (s *schedules) recurring(plan []planned) ([]planned, error) {
 		}
 		names[r.ID] = true
 		plan = append(plan, planned{Schedule: Schedule{Cron: r.Job.Schedule}, timetable: t, parent: &r,
-			name: r.ID, firing: firing{by: r.By, origin: byJob},
+			name: r.ID, firing: firing{by: r.By, signed: r.Signed, origin: byJob},
 			text: func() ([]byte, error) { return r.Text, nil },
 			from: r.Job.NotBefore.Time, until: r.Job.Expires.Time})
 	}
@@ -68,7 +68,7 @@ func (s *schedules) recurring(plan []planned) ([]planned, error) {
 // ended tells how a recurring job ends now, if it does.
 func (s *schedules) ended(p planned, now time.Time) (executor.State, string) {
 	switch err := s.agent.trusted(*p.parent); {
-	case s.agent.db.Cancelled(p.parent.Key) || s.agent.running.remembers(p.parent.Key):
+	case s.agent.db.Cancelled(p.parent.Key) || s.agent.running.remembers(*p.parent):
 		return executor.Cancelled, ""
 	case err != nil:
 		return executor.Rejected, err.Error()
@@ -96,7 +96,7 @@ func (s *schedules) end(p planned, now time.Time, state executor.State, why stri
 		s.agent.log.Error("the journal cannot be read", "job", r.ID, "err", err)
 	}
 	for _, b := range begun {
-		s.agent.end(b.Key, "")
+		s.agent.end(b.Key, "", time.Time{})
 	}
 	return coming{over: true}
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/ratchetd/ratchet/executor"
 )
@@ -49,7 +50,7 @@ func TestARecurringJob(t *testing.T) {
 		if got, want := d.read(), "p 20261124T030000Z 24T0300, p 20261125T030000Z 25T0300"; got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
-		d.agent.end("p", "")
+		d.agent.end("p", "", time.Time{})
 		synctest.Wait()
 		if got, want := d.state("p"), "cancelled"; got != want {
 			t.Errorf("got %s, want %s", got, want)

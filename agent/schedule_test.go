@@ -167,7 +167,7 @@ func (d *diary) live(script string) {
 			d.entries = nil
 			d.mu.Unlock()
 		case "cancel":
-			if err := d.agent.journal.Cancel(arg); err != nil {
+			if err := d.agent.journal.Cancel(arg, time.Time{}); err != nil {
 				d.t.Fatal(err)
 			}
 		default:

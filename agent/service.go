@@ -49,7 +49,7 @@ func (s *session) offered(e dialect.Open) {
 		switch {
 		case held[r.Key] || dialect.From(r) != e.From:
 		case e.Cancels:
-			s.end(r.Key, "")
+			s.end(r.Key, "", time.Time{})
 		case e.Sure:
 			s.closed(dialect.Closed{Key: r.Key, Reason: "it is not offered any more"})
 		default:

@@ -214,11 +214,11 @@ type faulty struct {
 	accept time.Duration
 }
 
-func (f faulty) Cancel(id string) error {
+func (f faulty) Cancel(id string, signed time.Time) error {
 	if f.cancel != nil {
 		return f.cancel
 	}
-	return f.Journal.Cancel(id)
+	return f.Journal.Cancel(id, signed)
 }
 func (f faulty) Accept(r executor.Record) (store.Verdict, error) {
 	time.Sleep(f.accept)

@@ -12,38 +12,36 @@ import (
 
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
-	"github.com/ratchetd/ratchet/telemetry"
 )
 
-// verify tells which of the owner's keys signed text. Without keys in the
-// policy everybody is believed and nobody has signed.
-func (a *Agent) verify(text []byte, signature string) (by string, err error) {
+// verify tells which of the owner's keys signed text, and when. Without keys in
+// the policy everybody is believed and nobody has signed.
+func (a *Agent) verify(text []byte, signature string) (by string, at time.Time, err error) {
 	keys := a.config.Load().Policy.Keys
 	if len(keys) == 0 {
-		return "", nil
+		return "", at, nil
 	}
 	if signature == "" {
-		return "", errors.New("signature: policy.keys is set, so only signed jobs are taken: sign it with one of those keys")
+		return "", at, errors.New("signature: policy.keys is set, so only signed jobs are taken: sign it with one of those keys")
 	}
 	var s minisign.Signature
 	if err := s.UnmarshalText([]byte(signature)); err != nil {
-		return "", fmt.Errorf("signature: %w", err)
+		return "", at, fmt.Errorf("signature: %w", err)
 	}
 	for _, k := range keys {
 		var key minisign.PublicKey
 		if err := key.UnmarshalText([]byte(k)); err != nil {
-			return "", fmt.Errorf("policy.keys: %w", err)
+			return "", at, fmt.Errorf("policy.keys: %w", err)
 		}
 		if key.ID() == s.KeyID && minisign.Verify(key, text, []byte(signature)) {
-			at := signedAt(s.TrustedComment)
-			if err := a.clock.believable(at, telemetry.ClockSynchronised()); err != nil {
-				return "", fmt.Errorf("signature: %w", err)
+			at = signedAt(s.TrustedComment)
+			if err := a.clock.believable(at); err != nil {
+				return "", at, fmt.Errorf("signature: %w", err)
 			}
-			a.clock.raise(at)
-			return fmt.Sprintf("%016X", s.KeyID), nil
+			return fmt.Sprintf("%016X", s.KeyID), at, nil
 		}
 	}
-	return "", fmt.Errorf("signature: none of policy.keys made it (it names key %016X)", s.KeyID)
+	return "", at, fmt.Errorf("signature: none of policy.keys made it (it names key %016X)", s.KeyID)
 }
 
 // signedAt is when a signature was made, as minisign notes it in what it signs
@@ -51,8 +49,9 @@ func (a *Agent) verify(text []byte, signature string) (by string, err error) {
 func signedAt(comment string) time.Time {
 	_, rest, _ := strings.Cut(comment, "timestamp:")
 	number, _, _ := strings.Cut(strings.ReplaceAll(rest, "\t", " "), " ")
-	if sec, err := strconv.ParseInt(number, 10, 64); err == nil {
-		return time.Unix(sec, 0)
+	const most = 1 << 37 // beyond the year 6000 a time is none that can be written down
+	if sec, err := strconv.ParseInt(number, 10, 64); err == nil && sec > 0 {
+		return time.Unix(min(sec, most), 0)
 	}
 	return time.Time{}
 }
@@ -71,21 +70,32 @@ func bounded(job executor.Job, by string) error {
 	return nil
 }
 
-// verifyCancel holds a cancel against the owner's keys.
-func (a *Agent) verifyCancel(c dialect.Cancel) error {
-	by, err := a.verify(c.Text, c.Signature)
+// verifyCancel holds a cancel against the owner's keys, and tells when it was
+// signed. What bounds a signed job bounds a signed cancel too, and its time says
+// which jobs of that id it is for: a broker may keep it, and bring it to others.
+func (a *Agent) verifyCancel(c dialect.Cancel) (at time.Time, err error) {
+	device := a.config.Load()
+	by, at, err := a.verify(c.Text, c.Signature)
 	switch {
 	case err != nil && c.Signature == "":
-		return fmt.Errorf("signature: policy.keys is set, so only signed cancels are taken: make one with "+
-			"ratchet cancel %s --sign KEY --print >FILE, and give it to ratchetd cancel %s FILE", c.ID, c.ID)
-	case err != nil || by == "":
-		return err
+		return at, fmt.Errorf("signature: policy.keys is set, so only signed cancels are taken: make one with "+
+			"ratchet cancel %s --to device/%s --sign KEY --print >FILE, and give it to ratchetd cancel %s FILE", c.ID, device.Device, c.ID)
+	case err != nil:
+		return at, err
+	case !dialect.Addressed(c.Audience, device.Device, device.Groups):
+		return at, fmt.Errorf("audience: this device, %s, is not among those the author meant", device.Device)
+	case by == "":
+		return at, nil
+	case at.IsZero():
+		return at, errors.New("signature: it does not say when it was made: want timestamp:SECONDS in its trusted comment, as minisign and ratchet write it")
+	case len(c.Audience) == 0:
+		return at, errors.New("audience: a signed cancel needs it: whom it is meant for")
 	case c.Expires.IsZero():
-		return errors.New("expires: a signed cancel needs it")
+		return at, errors.New("expires: a signed cancel needs it")
 	case !a.clock.now().Before(c.Expires.Time):
-		return errors.New("expires: it is over")
+		return at, errors.New("expires: it is over")
 	}
-	return nil
+	return at, nil
 }
 
 // trusted tells whether the key that signed an accepted job is still one of the

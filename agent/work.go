@@ -22,36 +22,37 @@ type running struct {
 	mu    sync.Mutex
 	key   string
 	end   context.CancelCauseFunc
-	early map[string]bool // cancelled, and not in the journal yet
+	early map[string]time.Time // cancelled, and not in the journal yet; when that was signed
 }
 
 // remember keeps a cancel that the journal could not take.
-func (r *running) remember(key string) {
+func (r *running) remember(key string, signed time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.early == nil {
-		r.early = map[string]bool{}
+		r.early = map[string]time.Time{}
 	}
 	if len(r.early) < maxWords {
-		r.early[key] = true
+		r.early[key] = signed
 	}
 }
 
-func (r *running) remembers(key string) bool {
+func (r *running) remembers(job executor.Record) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.early[key]
+	signed, there := r.early[job.Key]
+	return there && !executor.Outlives(job.Signed.Time, signed)
 }
 
 // forget hands what was remembered to the journal, which works again.
-func (r *running) forget(keep func(key string) error) {
+func (r *running) forget(keep func(key string, signed time.Time) error) {
 	r.mu.Lock()
 	early := r.early
 	r.early = nil
 	r.mu.Unlock()
-	for key := range early {
-		if keep(key) != nil {
-			r.remember(key)
+	for key, signed := range early {
+		if keep(key, signed) != nil {
+			r.remember(key, signed)
 		}
 	}
 }
@@ -125,7 +126,7 @@ func (a *Agent) run(ctx context.Context, x *executor.Executor, key string) (wait
 	defer cancel(nil)
 	a.running.set(key, cancel)
 	defer a.running.set("", nil)
-	if a.db.Cancelled(key) || a.running.remembers(key) {
+	if a.db.Cancelled(key) || a.running.remembers(r) {
 		cancel(executor.Cancel{Reason: a.told.closing(key)})
 	}
 	r = a.renewed(r)

@@ -44,8 +44,9 @@ type Record struct {
 	Text   []byte          `json:"-"`                // the document's exact bytes
 	Job    Job             `json:"-"`                // Text, parsed; the store fills it in
 	ID     string          `json:"id"`
-	Digest string          `json:"digest"`       // sha256 of Text, lower-case hex
-	By     string          `json:"by,omitempty"` // id of the key that signed
+	Digest string          `json:"digest"`          // sha256 of Text, lower-case hex
+	By     string          `json:"by,omitempty"`    // id of the key that signed
+	Signed Time            `json:"signed,omitzero"` // when, as far as that can be believed
 	Alert  json.RawMessage `json:"alert,omitempty"`
 
 	Rev      uint64       `json:"rev"` // counts the commits of this Record, from 1
@@ -59,6 +60,16 @@ type Record struct {
 	At       Cursor       `json:"at"`
 	Verdict  State        `json:"verdict,omitempty"` // while undoing: how the job will end
 	Steps    []StepRecord `json:"steps"`             // steps, then those of onFailure
+}
+
+// apart is how far the clocks of two computers that sign may be apart.
+const apart = time.Hour
+
+// Outlives tells whether a job is certainly none that a cancel is for, by when
+// both were signed: the cancel was meant for an earlier job of that id. A time
+// that is zero is not known, and proves nothing.
+func Outlives(job, cancel time.Time) bool {
+	return !cancel.IsZero() && job.After(cancel.Add(apart))
 }
 
 // Phase is which of a job's three walks it is on.

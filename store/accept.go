@@ -57,7 +57,7 @@ func (db *DB) Accept(r executor.Record) (Verdict, error) {
 }
 
 func (db *DB) accept(r executor.Record) error {
-	if db.Cancelled(r.Key) {
+	if db.cancelledBefore(r) {
 		r.State, r.Reason, r.Ended = executor.Cancelled, "cancelled before it came", r.Accepted
 	}
 	e := entry{Record: r, Expires: r.Job.Expires}
@@ -66,9 +66,10 @@ func (db *DB) accept(r executor.Record) error {
 		if e.Seq, err = tx.Bucket(bucketJobs).NextSequence(); err != nil {
 			return err
 		}
-		return errors.Join(putText(tx, r), putEntry(tx, e, 0))
+		return errors.Join(putText(tx, r), putEntry(tx, e, 0), dropCancel(tx, r.Key))
 	})
 	if err == nil {
+		db.forgetCancel(r.Key) // what is left was meant for an earlier job, or is too old
 		db.learn(e)
 	}
 	return err

@@ -1,12 +1,15 @@
 package store
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/ratchetd/ratchet/executor"
 )
 
 // Bounds of what is remembered of cancels whose job never came.
@@ -15,30 +18,41 @@ const (
 	earlyFor = 30 * 24 * time.Hour
 )
 
+// asked is a cancel: when it came and when it was signed, in unix seconds. One
+// that nobody had to sign ends whatever has its id.
+type asked struct{ came, signed int64 }
+
+// covers tells whether this cancel ends all that another one does.
+func (c asked) covers(other asked) bool {
+	return c.signed == 0 || other.signed != 0 && c.signed >= other.signed
+}
+
 // Cancel marks the job durably, in one commit, until it is final; a job that is
-// final stays so, and costs none. The mark of an unknown job waits for it.
-func (db *DB) Cancel(id string) error {
+// final stays so, and costs none. The mark of an unknown job waits for it. No
+// cancel is for a job that outlives it: the id was used again then. signed is
+// zero for a cancel that nobody had to sign.
+func (db *DB) Cancel(id string, signed time.Time) error {
 	db.write.Lock()
 	defer db.write.Unlock()
-	if db.Cancelled(id) || id == "" {
+	c := asked{came: db.now().Unix(), signed: seconds(signed)}
+	if there, marked := db.marked(id); marked && there.covers(c) || id == "" {
 		return nil
 	}
 	s, open := db.standing(id)
-	if _, known, err := db.Known(id); err != nil || s.final || known && !open {
+	if _, known, err := db.Known(id); err != nil || s.final || known && !open || executor.Outlives(moment(s.signed), signed) {
 		return err
 	}
-	now := db.now().Unix()
 	var drop []string
 	if !open {
 		drop = db.oldEarly()
 	}
 	err := db.update(func(tx *bolt.Tx) error {
 		for _, key := range drop {
-			if err := tx.Bucket(bucketCancels).Delete([]byte(key)); err != nil {
+			if err := dropCancel(tx, key); err != nil {
 				return err
 			}
 		}
-		return put(tx.Bucket(bucketCancels), []byte(id), number(uint64(now)))
+		return putCancel(tx, id, c)
 	})
 	if err != nil {
 		return fmt.Errorf("marking job %s as cancelled: %w", id, err)
@@ -48,41 +62,69 @@ func (db *DB) Cancel(id string) error {
 	for _, key := range drop {
 		delete(db.cancels, key)
 	}
-	db.cancels[id] = now
+	db.cancels[id] = c
 	return nil
+}
+
+func putCancel(tx *bolt.Tx, id string, c asked) error {
+	b := tx.Bucket(bucketCancels)
+	err := put(b, []byte(id), number(uint64(c.came)))
+	if c.signed == 0 {
+		return errors.Join(err, b.Delete([]byte(id+"\x00")))
+	}
+	return errors.Join(err, put(b, []byte(id+"\x00"), number(uint64(c.signed))))
+}
+
+func dropCancel(tx *bolt.Tx, id string) error {
+	b := tx.Bucket(bucketCancels)
+	return errors.Join(b.Delete([]byte(id)), b.Delete([]byte(id+"\x00")))
+}
+
+func (db *DB) forgetCancel(id string) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	delete(db.cancels, id)
 }
 
 // Cancelled tells whether a cancel of the job came that is not done yet.
 func (db *DB) Cancelled(id string) bool {
-	db.mu.Lock()
-	defer db.mu.Unlock()
-	at, ok := db.cancels[id]
-	_, open := db.jobs[id]
-	return ok && (open || !db.outdated(at))
+	_, marked := db.marked(id)
+	return marked
 }
 
-func (db *DB) outdated(at int64) bool { return db.now().Sub(time.Unix(at, 0)) > earlyFor }
+func (db *DB) marked(id string) (asked, bool) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	c, ok := db.cancels[id]
+	_, open := db.jobs[id]
+	return c, ok && (open || !db.outdated(c))
+}
+
+// cancelledBefore tells whether a cancel of this job came before it did.
+func (db *DB) cancelledBefore(r executor.Record) bool {
+	c, marked := db.marked(r.Key)
+	return marked && !executor.Outlives(r.Signed.Time, moment(c.signed))
+}
+
+func (db *DB) outdated(c asked) bool { return db.now().Sub(time.Unix(c.came, 0)) > earlyFor }
 
 // oldEarly lists the marks of unknown jobs that have to go to make room for one.
 func (db *DB) oldEarly() []string {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	var early, drop []string
-	for id, at := range db.cancels {
+	for id, c := range db.cancels {
 		if _, open := db.jobs[id]; open {
 			continue
 		}
-		if db.outdated(at) {
+		if db.outdated(c) {
 			drop = append(drop, id)
 		} else {
 			early = append(early, id)
 		}
 	}
 	slices.SortFunc(early, func(a, b string) int {
-		if db.cancels[a] != db.cancels[b] {
-			return int(db.cancels[a] - db.cancels[b])
-		}
-		return strings.Compare(a, b)
+		return cmp.Or(cmp.Compare(db.cancels[a].came, db.cancels[b].came), cmp.Compare(a, b))
 	})
 	return append(drop, early[:max(0, len(early)+1-maxEarly)]...)
 }

@@ -13,7 +13,7 @@ func TestACancelIsKeptUntilTheJobIsFinal(t *testing.T) {
 	r := accept(t, db, job(t, "j1", 1, ""))
 	for i, want := range []uint64{1, 0} {
 		before := db.Commits()
-		if err := db.Cancel("j1"); err != nil {
+		if err := db.Cancel("j1", time.Time{}); err != nil {
 			t.Fatal(err)
 		}
 		if got := db.Commits() - before; got != want {
@@ -31,7 +31,7 @@ func TestACancelIsKeptUntilTheJobIsFinal(t *testing.T) {
 	}
 	finish(t, db, r, executor.Cancelled)
 	before := db.Commits()
-	if err := db.Cancel("j1"); err != nil {
+	if err := db.Cancel("j1", time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
@@ -45,7 +45,7 @@ func TestACancelIsKeptUntilTheJobIsFinal(t *testing.T) {
 
 func TestACancelThatComesBeforeItsJobIsRemembered(t *testing.T) {
 	db := open(t, Options{})
-	if err := db.Cancel("j1"); err != nil {
+	if err := db.Cancel("j1", time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	db = reopen(t, db)
@@ -72,12 +72,12 @@ func TestEarlyCancelsAreBounded(t *testing.T) {
 	now := noon
 	db := open(t, Options{Now: func() time.Time { return now }})
 	accept(t, db, job(t, "known", 1, ""))
-	if err := db.Cancel("known"); err != nil {
+	if err := db.Cancel("known", time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	for i := range maxEarly + 10 {
 		now = now.Add(time.Minute)
-		if err := db.Cancel(fmt.Sprintf("early-%d", i)); err != nil {
+		if err := db.Cancel(fmt.Sprintf("early-%d", i), time.Time{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -96,7 +96,71 @@ func TestEarlyCancelsAreBounded(t *testing.T) {
 	if db.Cancelled("early-265") || !db.Cancelled("known") {
 		t.Error("after a month the early ones should be gone, and the one whose job is there should not")
 	}
-	if err := db.Cancel("another"); err != nil || len(db.cancels) != 2 {
+	if err := db.Cancel("another", time.Time{}); err != nil || len(db.cancels) != 2 {
 		t.Errorf("got %d marks, %v, want 2", len(db.cancels), err)
+	}
+}
+
+// Whoever keeps a signed cancel must not end a job that has its id later.
+func TestACancelEndsNoJobThatWasSignedAfterIt(t *testing.T) {
+	for _, tt := range []struct {
+		name            string
+		cancel, another time.Duration // when they were signed, before noon; 0: not at all
+		job             time.Duration
+		want            executor.State
+	}{
+		{"signed behind its job", time.Hour, 0, 2 * time.Hour, executor.Cancelled},
+		{"signed ahead of its job, as clocks differ", 2 * time.Hour, 0, 90 * time.Minute, executor.Cancelled},
+		{"signed long before its job", 3 * time.Hour, 0, time.Hour, executor.Queued},
+		{"then signed anew", 3 * time.Hour, time.Hour, time.Hour, executor.Cancelled},
+		{"brought again", time.Hour, 3 * time.Hour, time.Hour, executor.Cancelled},
+		{"of a job whose time nobody knows", 3 * time.Hour, 0, 0, executor.Cancelled},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			db := open(t, Options{})
+			at := func(ago time.Duration) time.Time { return noon.Add(-ago) }
+			if err := db.Cancel("j1", at(tt.cancel)); err != nil {
+				t.Fatal(err)
+			}
+			if tt.another != 0 {
+				db = reopen(t, db)
+				if err := db.Cancel("j1", at(tt.another)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			db = reopen(t, db)
+			r := job(t, "j1", 1, "")
+			if tt.job != 0 {
+				r.Signed.Time = at(tt.job)
+			}
+			if got := accept(t, db, r); got.State != tt.want {
+				t.Errorf("got %s, want %s", got.State, tt.want)
+			}
+			for range 2 {
+				if db.Cancelled("j1") || len(db.cancels) > 0 {
+					t.Error("the mark is still there")
+				}
+				db = reopen(t, db)
+			}
+		})
+	}
+}
+
+func TestASignedCancelMarksOnlyTheJobThatItIsFor(t *testing.T) {
+	db := open(t, Options{})
+	r := job(t, "j1", 1, "")
+	r.Signed.Time = noon
+	accept(t, db, r)
+	for range 2 {
+		if err := db.Cancel("j1", noon.Add(-2*time.Hour)); err != nil || db.Cancelled("j1") {
+			t.Errorf("got %v and a mark %v, want neither", err, db.Cancelled("j1"))
+		}
+		db = reopen(t, db)
+	}
+	before := db.Commits()
+	for range 2 {
+		if err := db.Cancel("j1", noon.Add(time.Hour)); err != nil || !db.Cancelled("j1") || db.Commits() != before+1 {
+			t.Errorf("got %v, a mark %v and %d commits, want one of each", err, db.Cancelled("j1"), db.Commits()-before)
+		}
 	}
 }

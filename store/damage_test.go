@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -26,7 +27,7 @@ func populated(t testing.TB) []byte {
 			finish(t, db, r, executor.Succeeded)
 		}
 	}
-	for _, err := range []error{db.Cancel("job-00"), db.Cancel("never-came"), db.Set("due", []byte("1")), keepSamples(db, []byte("sample"))} {
+	for _, err := range []error{db.Cancel("job-00", time.Time{}), db.Cancel("never-came", time.Time{}), db.Set("due", []byte("1")), keepSamples(db, []byte("sample"))} {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -191,7 +192,7 @@ func survives(t testing.TB, data []byte) bool {
 	if _, err := db.Prune(noon.AddDate(1, 0, 0), History{Count: 1, Seen: map[string]bool{}}); err != nil {
 		t.Fatal(err)
 	}
-	for _, err := range []error{db.Cancel("another"), keepSamples(db, []byte("x")), dropSamples(db, 9), db.Set("due", nil)} {
+	for _, err := range []error{db.Cancel("another", time.Time{}), keepSamples(db, []byte("x")), dropSamples(db, 9), db.Set("due", nil)} {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -90,7 +90,7 @@ func TestALineStillKnowsItsJob(t *testing.T) {
 		t.Errorf("another job: got %v, want Reused", got)
 	}
 	before := db.Commits()
-	if err := db.Cancel("j1"); err != nil || db.Cancelled("j1") || db.Commits() != before {
+	if err := db.Cancel("j1", time.Time{}); err != nil || db.Cancelled("j1") || db.Commits() != before {
 		t.Errorf("a cancel of it: %v, marked %v, %d commits, want nothing", err, db.Cancelled("j1"), db.Commits()-before)
 	}
 }

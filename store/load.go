@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -23,7 +24,7 @@ func (l levelError) Error() string {
 func (db *DB) load() error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	db.jobs, db.marks, db.cancels, db.ids, db.floor = map[string]standing{}, map[string]uint64{}, map[string]int64{}, 0, 0
+	db.jobs, db.marks, db.cancels, db.ids, db.floor = map[string]standing{}, map[string]uint64{}, map[string]asked{}, 0, 0
 	return db.bolt.View(func(tx *bolt.Tx) error {
 		if err := checkLevel(tx); err != nil {
 			return unusable("%w", err)
@@ -96,7 +97,14 @@ func (db *DB) loadCancel(k, v []byte) error {
 	if len(v) != 8 {
 		return fmt.Errorf("cancel of %q: damaged", k)
 	}
-	db.cancels[string(k)] = int64(binary.BigEndian.Uint64(v))
+	id, ofSignature := strings.CutSuffix(string(k), "\x00")
+	c, at := db.cancels[id], int64(binary.BigEndian.Uint64(v))
+	if ofSignature {
+		c.signed = at
+	} else {
+		c.came = at
+	}
+	db.cancels[id] = c
 	return nil
 }
 
@@ -107,7 +115,7 @@ func (db *DB) know(e entry) {
 		db.ids += held(e.ID)
 	}
 	// What was told while this was on its way to the disk counts.
-	db.jobs[e.Key] = standing{seq: e.Seq, rev: e.Rev, told: max(e.Told, was.told), final: e.State.Final()}
+	db.jobs[e.Key] = standing{seq: e.Seq, rev: e.Rev, told: max(e.Told, was.told), signed: seconds(e.Signed.Time), final: e.State.Final()}
 }
 
 // endUnreadable ends the jobs whose document is damaged, or was taken by a newer

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ratchetd/ratchet/executor"
 )
@@ -72,7 +73,7 @@ func writeRelease(t *testing.T, path string) {
 	r.Steps[0].Result = json.RawMessage(`{"a":1}`)
 	mustPut(t, db, r)
 	db.SetFloor(noon)
-	for _, err := range []error{db.Cancel("running"), db.Cancel("early"), db.Set("due backup", []byte("1")), keepSamples(db, []byte("sample"))} {
+	for _, err := range []error{db.Cancel("running", time.Time{}), db.Cancel("early", time.Time{}), db.Set("due backup", []byte("1")), keepSamples(db, []byte("sample"))} {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -14,6 +14,7 @@
 //	texts    KEY 00 piece(2)       the document's exact text, in pieces
 //	ids      KEY      what is left of a pruned Record, as JSON
 //	cancels  KEY      when the cancel came, unix seconds
+//	         KEY 00   when it was signed, if it was
 //	marks    NAME     small values of the agent's: when a schedule was last due
 //	samples  SEQ      telemetry that waits to be sent
 //
@@ -73,7 +74,7 @@ type DB struct {
 	ids     int                 // ids that are known, those of firings aside
 	marks   map[string]uint64   // told marks that wait for a commit
 	soon    map[string][]byte   // small values that do
-	cancels map[string]int64    // of the bucket cancels
+	cancels map[string]asked    // of the bucket cancels
 	floor   int64               // the time floor, which waits for a commit too
 	fresh   bool                // New
 	commits uint64
@@ -82,6 +83,7 @@ type DB struct {
 // standing is what RAM knows of a Record.
 type standing struct {
 	seq, rev, told uint64
+	signed         int64 // unix seconds, or 0
 	final          bool
 }
 

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/ratchetd/ratchet/executor"
 )
@@ -29,7 +30,7 @@ func TestAllMayWriteAtOnce(t *testing.T) {
 		wg.Go(func() { // link
 			for rev := range uint64(steps) {
 				db.Told(id, rev)
-				if err := db.Cancel(id); err != nil {
+				if err := db.Cancel(id, time.Time{}); err != nil {
 					t.Error(err)
 				}
 				if v, err := db.Accept(job(t, id, steps, "")); v != Known || err != nil {

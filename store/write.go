@@ -128,7 +128,7 @@ func (db *DB) learn(entries ...entry) {
 func putEntry(tx *bolt.Tx, e entry, room int64) error {
 	b := tx.Bucket(bucketJobs)
 	if e.State.Final() {
-		if err := errors.Join(drop(b, e.Key), tx.Bucket(bucketCancels).Delete([]byte(e.Key))); err != nil {
+		if err := errors.Join(drop(b, e.Key), dropCancel(tx, e.Key)); err != nil {
 			return err
 		}
 		b = tx.Bucket(bucketPast)

@@ -68,6 +68,7 @@ type Cancel struct {
 	Text      []byte
 	Signature string
 	Expires   executor.Time // zero unless it was given
+	Audience  []string      // of a signed one: whom it is meant for
 	Service   bool          // the job's own service takes it back: it needs no signature, and waits for no job to come
 }
 

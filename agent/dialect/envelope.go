@@ -55,12 +55,14 @@ func OpenEnvelope(payload []byte) (Envelope, error) {
 	return e, nil
 }
 
-// cancelText is the text of a cancel. A signed one must expire, or a broker
-// could bring it out again for ever.
-type cancelText struct {
-	ID      string        `json:"id"`
-	Cancel  bool          `json:"cancel"`
-	Expires executor.Time `json:"expires"`
+// CancelText is the text of a cancel. A signed one must expire and name its
+// audience, or a broker could bring it out again for ever, and to any device
+// that has a job of this id.
+type CancelText struct {
+	ID       string        `json:"id"`
+	Cancel   bool          `json:"cancel"`
+	Expires  executor.Time `json:"expires,omitzero"`
+	Audience []string      `json:"audience,omitempty"`
 }
 
 // ReadOffer tells what a payload asks for under the given id: an Offer or a
@@ -90,7 +92,7 @@ func ReadOffer(id, scope string, payload []byte) Event {
 }
 
 func readCancel(id string, e Envelope) (Cancel, error) {
-	var c cancelText
+	var c CancelText
 	err := executor.Decode([]byte(e.Job), &c)
 	switch {
 	case err != nil:
@@ -104,7 +106,7 @@ func readCancel(id string, e Envelope) (Cancel, error) {
 	case !Cancellable(id):
 		return Cancel{}, fmt.Errorf("id: %q: no job can have it", id)
 	}
-	return Cancel{ID: id, Text: []byte(e.Job), Signature: e.Signature, Expires: c.Expires}, nil
+	return Cancel{ID: id, Text: []byte(e.Job), Signature: e.Signature, Expires: c.Expires, Audience: c.Audience}, nil
 }
 
 // Cancellable knows the ids that documents carry and those that a device makes

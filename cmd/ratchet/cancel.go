@@ -3,13 +3,13 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"time"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
-	"github.com/ratchetd/ratchet/executor"
 	"github.com/spf13/cobra"
 )
 
@@ -24,11 +24,12 @@ what was begun where the step can, and report cancelled; devices that are away
 do so when they come. A device where the job is already done leaves it so.
 
 Without --to it finds out by itself where the job is offered. Devices with
-policy.keys take a signed cancel only: --sign. What --print writes can also be
-given to the device itself: ratchetd cancel JOB FILE.`,
+policy.keys take a signed cancel only: --sign. It is for jobs of this id that were
+signed before it was, and for those whom --to names. What --print writes can also
+be given to the device itself: ratchetd cancel JOB FILE.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkCancel(args[0], to); err != nil {
+			if err := checkCancel(args[0], to, g); err != nil {
 				return usageError{err}
 			}
 			return s.cancel(cmd.Context(), args[0], to, g)
@@ -41,7 +42,10 @@ given to the device itself: ratchetd cancel JOB FILE.`,
 	return cmd
 }
 
-func checkCancel(job string, to []string) error {
+func checkCancel(job string, to []string, g signing) error {
+	if g.print && g.file != "" && len(to) == 0 {
+		return errors.New("a signed cancel names those whom it is meant for: say with --to device/ID, group/NAME or all")
+	}
 	for _, t := range to {
 		if !validTo(t) {
 			return fmt.Errorf("--to %q: want device/ID, group/NAME or all", t)
@@ -54,12 +58,11 @@ func (s *session) cancel(ctx context.Context, job string, to []string, g signing
 	if err := s.open(&g); err != nil {
 		return err
 	}
-	text, err := cancelText(job, g)
-	if err != nil {
-		return err
-	}
 	if g.print {
-		_, err = fmt.Fprintf(s.out, "%s\n", text)
+		text, err := cancelText(job, to, g)
+		if err == nil {
+			_, err = fmt.Fprintf(s.out, "%s\n", text)
+		}
 		return err
 	}
 	c, err := s.dial(ctx)
@@ -67,25 +70,23 @@ func (s *session) cancel(ctx context.Context, job string, to []string, g signing
 		return err
 	}
 	defer c.close()
-	return s.sendCancel(ctx, c, job, to, text, g.key != nil)
+	return s.sendCancel(ctx, c, job, to, g)
 }
 
-// cancelText is what is sent. A signed cancel must expire, or a broker could
-// bring it out again for ever; it outlives what submit lets jobs live.
-func cancelText(job string, g signing) ([]byte, error) {
-	c := struct {
-		ID      string        `json:"id"`
-		Cancel  bool          `json:"cancel"`
-		Expires executor.Time `json:"expires,omitzero"`
-	}{ID: job, Cancel: true}
+// cancelText is what is sent. A signed cancel must expire and say for whom it
+// is, or a broker could bring it out again for ever, and to anybody; it outlives
+// what submit lets jobs live.
+func cancelText(job string, to []string, g signing) ([]byte, error) {
+	c := dialect.CancelText{ID: job, Cancel: true}
 	if g.key != nil {
 		c.Expires.Time = time.Now().UTC().Truncate(time.Second).Add(defaultLife)
+		c.Audience = to
 	}
 	text, err := json.Marshal(c)
 	return dialect.Envelope{Job: string(text), Signature: g.sign(text, job)}.Payload(), err
 }
 
-func (s *session) sendCancel(ctx context.Context, c *client, job string, to []string, text []byte, signed bool) error {
+func (s *session) sendCancel(ctx context.Context, c *client, job string, to []string, g signing) error {
 	r := newRoster()
 	if err := c.settle(ctx, func(m message) { r.take(m) }, dialect.OfferFilters(c.root, job)...); err != nil {
 		return err
@@ -98,11 +99,15 @@ func (s *session) sendCancel(ctx context.Context, c *client, job string, to []st
 		return fmt.Errorf("job %s is offered nowhere: say with --to whose it is", job)
 	}
 	for _, t := range to {
-		if offers[t].cancel && (offers[t].signature != "" || !signed) {
+		if offers[t].cancel && (offers[t].signature != "" || g.key == nil) {
 			fmt.Fprintf(s.out, "%s  was cancelled already (%s)\n", job, t)
 			continue
 		}
-		if err := c.publish(ctx, dialect.Topic{To: t, Name: job}, text); err != nil {
+		text, err := cancelText(job, []string{t}, g)
+		if err == nil {
+			err = c.publish(ctx, dialect.Topic{To: t, Name: job}, text)
+		}
+		if err != nil {
 			return err
 		}
 		fmt.Fprintf(s.out, "%s  cancelled (%s)\n", job, t)

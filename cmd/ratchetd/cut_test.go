@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -80,8 +81,8 @@ func (d *deadly) Accept(r executor.Record) (v store.Verdict, err error) {
 	return v, err
 }
 
-func (d *deadly) Cancel(id string) error {
-	return d.around(func() error { return d.Journal.Cancel(id) })
+func (d *deadly) Cancel(id string, signed time.Time) error {
+	return d.around(func() error { return d.Journal.Cancel(id, signed) })
 }
 
 func (d *deadly) ReadBack(past []store.Past) error {

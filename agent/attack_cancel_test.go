@@ -1,0 +1,75 @@
+package agent
+
+import (
+	"strings"
+	"time"
+)
+
+var attacksByCancel = []attack{
+	{"a cancel that has expired", func(f *fort) string {
+		f.b.retain("ratchet/v1/jobs/device/gw-1/j", signed(f.first, f.good("j", "spread", "3s")))
+		f.cancelWith(signed(f.first, f.cancelling("j", "expires", "2026-11-20T00:00:00Z")))
+		return "refused; " + f.end("j")
+	}},
+	{"an unsigned cancel", func(f *fort) string {
+		f.b.retain("ratchet/v1/jobs/device/gw-1/j", signed(f.first, f.good("j", "spread", "3s")))
+		f.cancelWith(`{"id":"j","cancel":true}`)
+		return "refused; " + f.end("j")
+	}},
+	{"a cancel of another key", func(f *fort) string {
+		f.b.retain("ratchet/v1/jobs/device/gw-1/j", signed(f.first, f.good("j", "spread", "3s")))
+		f.cancelWith(signed(f.other, f.cancelling("j")))
+		return "refused; " + f.end("j")
+	}},
+	{"the cancel of another job", func(f *fort) string {
+		f.b.retain("ratchet/v1/jobs/device/gw-1/j", signed(f.first, f.good("j", "spread", "3s")))
+		f.cancelWith(signed(f.first, f.cancelling("k")))
+		return "refused; " + f.end("j")
+	}},
+	{"a cancel without an end, signed", func(f *fort) string {
+		return f.refusesCancel(signed(f.first, f.cancelling("j", "expires", nil)))
+	}},
+	{"a cancel meant for nobody, signed", func(f *fort) string {
+		return f.refusesCancel(signed(f.first, f.cancelling("j", "audience", nil)))
+	}},
+	{"the cancel of another device", func(f *fort) string {
+		return f.refusesCancel(signed(f.first, f.cancelling("j", "audience", []string{"device/gw-2", "group/ovens"})))
+	}},
+	{"the cancel of an earlier job of the same id", func(f *fort) string {
+		return f.refusesCancel(f.signedAt(f.cancelling("j"), -2*time.Hour))
+	}},
+	{"the same cancel, before the job comes", func(f *fort) string {
+		f.b.retain("ratchet/v1/jobs/all/j", f.signedAt(f.cancelling("j"), -2*time.Hour))
+		await(f.T, "the cancel to be taken", func() bool { return f.db.Cancelled("j") })
+		got := f.send("j", signed(f.first, f.good("j")))
+		f.b.retain("ratchet/v1/jobs/group/routers/j", f.signedAt(f.cancelling("j"), -2*time.Hour))
+		f.wantRuns("j")
+		return got
+	}},
+	{"a cancel that does not say when it was signed", func(f *fort) string {
+		return f.refusesCancel(f.signedAt(f.cancelling("j"), -time.Since(time.Unix(0, 0))))
+	}},
+}
+
+// cancelWith waits until the device has the job j, sends a cancel and waits
+// until it is decided.
+func (f *fort) cancelWith(payload string) {
+	f.Helper()
+	f.b.await(jobsTopic+"j", func(p string) bool { return statusOf(p).State != "" })
+	f.b.retain("ratchet/v1/jobs/all/j", payload)
+}
+
+// refusesCancel brings the cancel of a job that is about to run, and tells why
+// it is refused.
+func (f *fort) refusesCancel(payload string) string {
+	f.Helper()
+	f.b.retain("ratchet/v1/jobs/device/gw-1/j", signed(f.first, f.good("j", "spread", "3s")))
+	f.cancelWith(payload)
+	why := Call(f.Context(), SocketPath(f.config.Load().State), Request{Do: "cancel", ID: "j", Text: payload}, nil)
+	if why == nil {
+		f.Error("by the socket it was taken")
+		return ""
+	}
+	words, _, _ := strings.Cut(why.Error(), " (it was signed at") // what follows are times
+	return "refused: " + words + "; " + f.end("j")
+}
