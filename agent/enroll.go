@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -172,8 +171,8 @@ func (e *Enrolment) overruled(c *Config, files []secret, staged string) error {
 	return nil
 }
 
-// try connects with the settings. Beside a daemon it does not: the broker lets
-// nobody in twice.
+// try connects with the settings. Beside a daemon that is connected it does not:
+// the broker lets nobody in twice.
 func (e *Enrolment) try(ctx context.Context, c *Config, untried bool, say func(string)) error {
 	if _, err := c.tlsConfig(time.Now); err != nil {
 		return err
@@ -181,24 +180,20 @@ func (e *Enrolment) try(ctx context.Context, c *Config, untried bool, say func(s
 	if _, err := c.login(time.Now()); err != nil {
 		return err
 	}
+	l, _ := askLink(ctx, c)
 	switch {
-	case Runs(ctx, c):
-		say("the daemon runs, so the settings were not tried: reload it, then ratchetd check --connect tells how the link is")
+	case l.Connected:
+		say("the daemon is connected, so the settings were not tried: reload it, then ratchetd check --connect tells how the link is")
 		return nil
 	case untried:
 		say("the settings were not tried")
 		return nil
 	}
-	report, err := TryBroker(ctx, c)
+	report, err := tryLink(ctx, c)
 	for _, line := range report {
 		say(line)
 	}
 	return err
-}
-
-// Runs tells whether the daemon of this configuration does.
-func Runs(ctx context.Context, c *Config) bool {
-	return Call(ctx, SocketPath(c.State), Request{Do: "status"}, func(json.RawMessage) error { return nil }) == nil
 }
 
 // install puts the files in their places, the settings last.

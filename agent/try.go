@@ -11,16 +11,37 @@ import (
 	"github.com/ratchetd/ratchet/agent/dialect"
 )
 
-// TryBroker tells how the link is: what the daemon says, if it runs, for the
-// broker lets nobody in twice under one id; else by a connection of its own.
+// TryBroker tells how the link is: what the daemon says, if it is connected, for
+// the broker lets nobody in twice under one id; else by a connection of its own.
 func TryBroker(ctx context.Context, c *Config) ([]string, error) {
+	var before []string
+	if l, runs := askLink(ctx, c); runs {
+		before = []string{"the daemon runs; " + linkWords(l)}
+		if l.Connected {
+			return before, nil
+		}
+	}
+	lines, err := tryLink(ctx, c)
+	return append(before, lines...), err
+}
+
+// askLink asks the daemon of this configuration how its link is, if it runs.
+func askLink(ctx context.Context, c *Config) (l LinkStatus, runs bool) {
 	var s Status
 	err := Call(ctx, SocketPath(c.State), Request{Do: "status"}, func(v json.RawMessage) error {
 		return json.Unmarshal(v, &s)
 	})
-	if err == nil {
-		return []string{"the daemon runs; " + linkWords(s.Link)}, nil
-	}
+	return s.Link, err == nil
+}
+
+// Runs tells whether the daemon of this configuration does.
+func Runs(ctx context.Context, c *Config) bool {
+	_, runs := askLink(ctx, c)
+	return runs
+}
+
+// tryLink tries the broker by a connection of its own.
+func tryLink(ctx context.Context, c *Config) ([]string, error) {
 	a := &Agent{}
 	a.config.Store(c)
 	d := a.dialect()

@@ -7,12 +7,19 @@
 set -eu
 cd "$(dirname "$0")/../.."
 
+[ $# -gt 0 ] || {
+	echo "usage: build.sh VERSION [PATTERN...]" >&2
+	exit 2
+}
 NFPM='go run github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.0'
 export PKG_VERSION="$1"
 shift
 [ $# -gt 0 ] || set -- '*'
 : "${SOURCE_DATE_EPOCH:=$(git log -1 --format=%ct)}"
-dist=$(cd "${DIST:-dist}" && pwd)
+dist=$(cd "${DIST:-dist}" 2>/dev/null && pwd) || {
+	echo "build.sh: there is no ${DIST:-dist} with programs to package: make packages builds them first" >&2
+	exit 1
+}
 export SOURCE_DATE_EPOCH TZ=UTC GOFLAGS=
 
 # Which program runs where: its name, then each FORMAT/ARCHITECTURE.
@@ -48,16 +55,37 @@ lists() {
 	echo "/etc/config/ratchet ${sum%% *}" >"$stage/lists/ratchetd.conffiles_static"
 }
 
+# needs PROGRAM ends all where a program is missing.
+needs() {
+	[ -f "$dist/$1" ] || {
+		echo "build.sh: $dist/$1 is missing: make DIST=$dist $dist/$1 VERSION=$PKG_VERSION builds it, make packages all of them" >&2
+		exit 1
+	}
+}
+
 # pack DESCRIPTION NAME FORMAT/ARCHITECTURE PROGRAM
 pack() {
+	needs "$4"
 	export PKG_ARCH="${3#*/}" PKG_BINARY="$dist/$4"
 	file=$dist/$2_${PKG_VERSION}_$PKG_ARCH.${3%/*}
-	(cd "$stage" && $NFPM package --config "scripts/packages/$1" --packager "${3%/*}" --target "$file") >/dev/null
+	(cd "$stage" && $NFPM package --config "scripts/packages/$1" --packager "${3%/*}" --target "$file") >/dev/null || {
+		echo "build.sh: nfpm did not make $file" >&2
+		exit 1
+	}
 	echo "$file"
 }
 
-patterns=$(printf '%s ' "$@")
 set -f # a pattern is no file
+all=$(matrix | cut -d' ' -f2- | tr '\n' ' ')
+for patterns; do
+	found=
+	for target in $all; do ! wanted "$target" || found=1; done
+	[ -n "$found" ] || {
+		echo "build.sh: no package is made for $patterns; there are: $all" >&2
+		exit 1
+	}
+done
+patterns=$*
 # A copy whose times are the commit's: some formats hold those of the scripts.
 stage=$(mktemp -d)
 trap 'rm -rf "$stage"' EXIT

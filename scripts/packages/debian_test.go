@@ -86,7 +86,7 @@ func TestE2EADebianIsInstalledUpgradedRemovedAndPurged(t *testing.T) {
 	_, address := newBroker(t)
 	out := inRoot(t, root, "testdata/debian.sh", "BROKER="+address)
 	t.Logf("\n%s", out)
-	for _, want := range []string{"the first job is done", "ratchetd 1.1.0", "the journal of 1.0.0 is read by 1.1.0", "nothing is left"} {
+	for _, want := range []string{"ratchetd: next: ratchetd enroll --broker", "every subscription was granted", "the first job is done", "nothing was changed: this device was enrolled like that", "ratchetd 1.1.0", "the journal of 1.0.0 is read by 1.1.0", "nothing is left"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is not in the transcript", want)
 		}

@@ -32,8 +32,8 @@ say "an agent without a broker"
 daemon
 await 'link.broker: set it'
 do_ ratchetd status
-say "\$ edit /etc/ratchet/ratchet.toml"
-sed -i "s|^#broker = .*|broker = \"tcp://$BROKER\"\nspread = \"0s\"|" /etc/ratchet/ratchet.toml
+echo "${TOKEN:-any}" >/root/token
+do_ ratchetd enroll --broker "tcp://$BROKER" --device gw-7 --token-file /root/token
 say "\$ systemctl reload ratchetd   # kill -HUP: there is no systemd here"
 kill -HUP "$pid"
 await '  connected for'
@@ -51,7 +51,7 @@ do_ ratchet submit /root/hello.yaml --to device/gw-7 --watch
 say "the first job is done"
 
 do_ dpkg -i /packages/ratchetd_1.1.0_amd64.deb
-grep -q "$BROKER" /etc/ratchet/ratchet.toml
+do_ ratchetd enroll --broker "tcp://$BROKER" --device gw-7 --token-file /root/token | grep -e 'nothing was changed' -e '\$'
 end
 daemon
 await '  connected for'
