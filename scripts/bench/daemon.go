@@ -70,7 +70,7 @@ func (d *daemon) start() error {
 		return err
 	}
 	defer log.Close()
-	d.cmd = exec.Command(cmp.Or(d.program, d.b.daemon), "run", "--config", d.config)
+	d.cmd = exec.Command(cmp.Or(d.program, d.b.daemon.path), "run", "--config", d.config)
 	d.cmd.Env = append(os.Environ(), d.env...)
 	d.cmd.Stdout, d.cmd.Stderr = log, log
 	if err := d.cmd.Start(); err != nil {
@@ -139,7 +139,7 @@ func (d *daemon) do(ctx context.Context, job string, steps ...string) (course, e
 }
 
 func (d *daemon) wait(ctx context.Context, statuses <-chan status, want func(status) bool) (status, error) {
-	limit := time.After(2 * time.Minute)
+	limit := time.After(10 * time.Minute)
 	for {
 		select {
 		case s := <-statuses:
@@ -151,7 +151,7 @@ func (d *daemon) wait(ctx context.Context, statuses <-chan status, want func(sta
 		case <-d.ended:
 			return status{}, d.late("the daemon ended")
 		case <-limit:
-			return status{}, d.late("no such status from the daemon within 2 minutes")
+			return status{}, d.late("no such status from the daemon within 10 minutes")
 		}
 	}
 }

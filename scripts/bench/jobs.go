@@ -62,35 +62,51 @@ func (d *daemon) latencies(ctx context.Context, rounds int) (first, final []time
 // throughput offers n jobs to a device that is away, lets it come, and counts
 // from the first job's success to the last one's.
 func (b *bench) throughput(ctx context.Context, n int) (float64, error) {
-	d, err := b.configure("crowd", filepath.Join(b.dir, "crowd", "state"))
+	jobs, err := b.crowd("crowd", n)
 	if err != nil {
 		return 0, err
 	}
-	var all []<-chan status
-	for i := range n {
-		job := fmt.Sprintf("small-%d", i)
-		all = append(all, b.broker.follow(d.device, job))
-		if err := b.broker.offer(d.device, job, noop); err != nil {
-			return 0, err
-		}
+	d, err := b.configure("crowd", filepath.Join(b.dir, "crowd", "state"))
+	if err != nil {
+		return 0, err
 	}
 	if err := d.start(); err != nil {
 		return 0, err
 	}
 	defer d.end(syscall.SIGTERM)
-	var done []time.Time
-	for i, statuses := range all {
-		s, err := d.wait(ctx, statuses, status.final)
-		if err != nil {
-			return 0, err
-		}
-		if s.State != "succeeded" {
-			return 0, fmt.Errorf("job small-%d %s: %s", i, s.State, s.Reason)
-		}
-		done = append(done, s.at)
+	done, err := d.all(ctx, jobs)
+	if err != nil {
+		return 0, err
 	}
 	begun, ended := slices.MinFunc(done, time.Time.Compare), slices.MaxFunc(done, time.Time.Compare)
 	return float64(n-1) / ended.Sub(begun).Seconds(), nil
+}
+
+// crowd offers n jobs to a device that is away.
+func (b *bench) crowd(device string, n int) (jobs []<-chan status, err error) {
+	for i := range n {
+		job := fmt.Sprintf("small-%d", i)
+		jobs = append(jobs, b.broker.follow(device, job))
+		if err := b.broker.offer(device, job, noop); err != nil {
+			return nil, err
+		}
+	}
+	return jobs, nil
+}
+
+// all waits for the success of the jobs, and tells when each one came.
+func (d *daemon) all(ctx context.Context, jobs []<-chan status) (done []time.Time, err error) {
+	for i, statuses := range jobs {
+		s, err := d.wait(ctx, statuses, status.final)
+		if err != nil {
+			return nil, err
+		}
+		if s.State != "succeeded" {
+			return nil, fmt.Errorf("job small-%d %s: %s", i, s.State, s.Reason)
+		}
+		done = append(done, s.at)
+	}
+	return done, nil
 }
 
 // syncFloor times an append of 128 bytes with fdatasync in dir.

@@ -3,7 +3,7 @@
 // figure stands beside the floor that the same machine gave in the same run.
 // It prints tables and judges nothing: times on a busy machine prove nothing.
 //
-//	make build && go run ./scripts/bench [-idle 2m] [idle] [health] [jobs] [resume] [disk] [memory]
+//	make build && go run ./scripts/bench [-idle 2m] [idle] [health] [jobs] [resume] [disk] [memory] [boards]
 package main
 
 import (
@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"slices"
 	"syscall"
 	"time"
@@ -20,14 +19,15 @@ import (
 
 // A bench is what all measurements share.
 type bench struct {
-	daemon string        // ratchetd's path
-	filler string        // the one that fills a journal
+	daemon program
+	filler program       // the one that fills a journal
 	ids    int           // that a full journal knows
 	idle   time.Duration // how long an idle daemon is watched
 	dir    string
 	broker *broker
 
-	emulated bool // ratchetd is a script that runs it in qemu's user mode
+	settings string // that memory compares
+	dist     string // where programs and packages for boards lie
 }
 
 var sections = []struct {
@@ -40,44 +40,43 @@ var sections = []struct {
 	{"resume", (*bench).measureResume},
 	{"disk", (*bench).measureDisk},
 	{"memory", (*bench).measureMemory},
+	{"boards", (*bench).measureBoards}, // where it is asked for: it wants every program and package
 }
 
 func main() {
 	b := &bench{}
-	flag.StringVar(&b.daemon, "daemon", "build/ratchetd", "the program to measure")
-	flag.StringVar(&b.filler, "filler", "build/ratchetd", "the program that fills a journal to be measured with")
+	daemon := flag.String("daemon", "build/ratchetd", "the program to measure; for another processor qemu's user mode runs it")
+	filler := flag.String("filler", "build/ratchetd", "the program that fills a journal to be measured with")
 	flag.IntVar(&b.ids, "ids", 4090, "how many ids a full journal knows; 4,096 is all that it takes")
-	flag.BoolVar(&b.emulated, "emulated", false, "the program is run by qemu's user mode: of its memory the emulator's is left out")
+	flag.StringVar(&b.settings, "settings", "GOGC=25; GOGC=100; GOMEMLIMIT=8MiB", "environments that memory compares, or grid for all that it knows")
+	flag.StringVar(&b.dist, "dist", "dist", "where boards finds the programs and the packages")
 	flag.DurationVar(&b.idle, "idle", time.Minute, "how long to watch an idle one, after half of it to settle")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := b.run(ctx, flag.Args()); err != nil {
+	if err := b.run(ctx, *daemon, *filler, flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func (b *bench) run(ctx context.Context, only []string) (err error) {
-	if b.daemon, err = filepath.Abs(b.daemon); err != nil {
-		return err
-	}
-	if _, err := os.Stat(b.daemon); err != nil {
-		return fmt.Errorf("%w: make build first, or name the program with -daemon", err)
-	}
-	if b.filler, err = filepath.Abs(b.filler); err != nil {
-		return err
-	}
+func (b *bench) run(ctx context.Context, daemon, filler string, only []string) (err error) {
 	if b.dir, err = os.MkdirTemp("", "ratchet-bench"); err != nil {
 		return err
 	}
 	defer os.RemoveAll(b.dir)
+	if b.daemon, err = b.load(daemon); err != nil {
+		return err
+	}
+	if b.filler, err = b.load(filler); err != nil {
+		return err
+	}
 	if b.broker, err = startBroker(b.dir); err != nil {
 		return fmt.Errorf("starting the broker: %w", err)
 	}
 	defer b.broker.Close()
 	for _, s := range sections {
-		if len(only) > 0 && !slices.Contains(only, s.name) {
+		if len(only) == 0 && s.name == "boards" || len(only) > 0 && !slices.Contains(only, s.name) {
 			continue
 		}
 		if err := s.run(b, ctx); err != nil {

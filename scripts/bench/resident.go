@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -43,25 +44,33 @@ func (d *daemon) most(do func() error) (memory, error) {
 	}
 }
 
-// family is the memory of a process and its children.
+// family is the memory of a process and its children, but for one that is about
+// to become another program: until then it has the process's own.
 func family(pid int) memory {
-	m := resident(pid)
+	m, own := resident(pid), commandLine(pid)
 	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
 	for _, task := range tasks {
 		text, _ := os.ReadFile(task)
 		for _, child := range strings.Fields(string(text)) {
-			if n, err := strconv.Atoi(child); err == nil {
-				c := resident(n)
-				m = memory{m.rss + c.rss, m.anonymous + c.anonymous}
+			n, err := strconv.Atoi(child)
+			if err != nil || commandLine(n) == own {
+				continue
 			}
+			c := resident(n)
+			m = memory{m.rss + c.rss, m.anonymous + c.anonymous}
 		}
 	}
 	return m
 }
 
+func commandLine(pid int) string {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	return string(text)
+}
+
 // resident is the memory of a process; of an emulated one that of the program,
-// without the emulator's own: 32-bit programs lie in 4 GiB that begin 64 KiB
-// before their text.
+// without the emulator's own. That lies at the top of the 64-bit addresses; a
+// 32-bit program lies in 4 GiB that begin 64 KiB before its text.
 func resident(pid int) (m memory) {
 	file, err := os.Open(fmt.Sprintf("/proc/%d/smaps", pid))
 	if err != nil {
@@ -70,17 +79,21 @@ func resident(pid int) (m memory) {
 	defer file.Close()
 	exe, _ := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
 	emulated := strings.HasPrefix(filepath.Base(exe), "qemu-")
-	var base, at uint64
+	low, size := uint64(0), uint64(emulatorAt)
+	if emulated && !strings.Contains(exe, "64") {
+		low, size = math.MaxUint64, 4<<30
+	}
+	var at uint64
 	for lines := bufio.NewScanner(file); lines.Scan(); {
 		f := strings.Fields(lines.Text())
-		if low, _, ok := strings.Cut(f[0], "-"); ok && len(f) >= 5 {
-			at, _ = strconv.ParseUint(low, 16, 64)
-			if emulated && base == 0 && len(f) == 6 && strings.Contains(f[5], "ratchetd-linux-") {
-				base = at &^ 0xffff
+		if from, _, ok := strings.Cut(f[0], "-"); ok && len(f) >= 5 {
+			at, _ = strconv.ParseUint(from, 16, 64)
+			if low == math.MaxUint64 && len(f) >= 6 && strings.Contains(f[5], "ratchetd-linux-") {
+				low = at &^ 0xffff
 			}
 			continue
 		}
-		if emulated && (base == 0 || at < base || at-base >= 4<<30) || len(f) < 2 {
+		if emulated && (at < low || at-low >= size) || len(f) < 2 {
 			continue
 		}
 		n, _ := strconv.ParseInt(f[1], 10, 64)
@@ -93,3 +106,7 @@ func resident(pid int) (m memory) {
 	}
 	return m
 }
+
+// emulatorAt is below all that qemu has for itself, and above what it gives to
+// a 64-bit program.
+const emulatorAt = 0x500000000000

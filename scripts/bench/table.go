@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -10,6 +11,12 @@ import (
 // A table is rows of cells; the first row is the head. It is printed in Markdown,
 // so that it can be pasted into the README.
 type table [][]string
+
+// with adds a row, and shows it to those who wait: a whole table may take an hour.
+func (t table) with(row []string) table {
+	fmt.Fprintln(os.Stderr, strings.Join(row, " | "))
+	return append(t, row)
+}
 
 func (t table) print() {
 	widths := make([]int, len(t[0]))

@@ -22,21 +22,8 @@ dist=$(cd "${DIST:-dist}" 2>/dev/null && pwd) || {
 }
 export SOURCE_DATE_EPOCH TZ=UTC GOFLAGS=
 
-# Which program runs where: its name, then each FORMAT/ARCHITECTURE.
-matrix() {
-	cat <<-'END'
-		amd64 deb/amd64 rpm/x86_64 ipk/x86_64 apk/x86_64
-		386 ipk/i386_pentium4 apk/i386_pentium4
-		arm64 deb/arm64 rpm/aarch64 ipk/aarch64_generic apk/aarch64_generic ipk/aarch64_cortex-a53 apk/aarch64_cortex-a53 ipk/aarch64_cortex-a72 apk/aarch64_cortex-a72
-		armv7 deb/armhf rpm/armv7hl ipk/arm_cortex-a7_neon-vfpv4 apk/arm_cortex-a7_neon-vfpv4 ipk/arm_cortex-a9_vfpv3-d16 apk/arm_cortex-a9_vfpv3-d16
-		armv6 ipk/arm_arm1176jzf-s_vfp apk/arm_arm1176jzf-s_vfp
-		armv5 deb/armel ipk/arm_arm926ej-s apk/arm_arm926ej-s ipk/arm_cortex-a7 apk/arm_cortex-a7 ipk/arm_cortex-a9 apk/arm_cortex-a9
-		mips ipk/mips_24kc apk/mips_24kc
-		mipsle ipk/mipsel_24kc apk/mipsel_24kc ipk/mipsel_74kc apk/mipsel_74kc
-		mips64le deb/mips64el
-		riscv64 deb/riscv64 rpm/riscv64 ipk/riscv64_generic apk/riscv64_generic
-	END
-}
+# matrix tells which program runs where.
+matrix() { sed /^#/d scripts/packages/matrix; }
 
 wanted() {
 	for pattern in $patterns; do
