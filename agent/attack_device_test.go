@@ -31,6 +31,8 @@ var attacksOnTheDevice = []attack{
 	}},
 	{"an archive that would unpack elsewhere", archiveNames},
 	{"a link in the place of a file that is being written", linkRace},
+	{"a link in the place of its directory", directoryRace},
+	{"a link, made before, of who may write there", linkAbove},
 	{"writing what is the agent's own", writeOwn},
 	{"reading what is the agent's own", readOwn},
 	{"a step of another user at the agent and its files", otherUser},
@@ -114,6 +116,68 @@ func linkRace(f *fort) string {
 	victim, app := filepath.Join(f.dir, "victim"), filepath.Join(f.dir, "app")
 	must(f, os.WriteFile(victim, []byte("kept"), 0o600))
 	must(f, os.Mkdir(app, 0o777))
+	got := f.race(app, func() {
+		files, _ := os.ReadDir(app)
+		for _, file := range files {
+			_ = os.Remove(filepath.Join(app, file.Name()))
+			_ = os.Symlink(victim, filepath.Join(app, file.Name()))
+		}
+	})
+	f.wantKept(victim)
+	f.wantRuns()
+	return got + ": the other file is as it was"
+}
+
+// nobody is the number of the user in whose directory a job writes.
+const nobody = 65534
+
+func linkAbove(f *fort) string {
+	if os.Geteuid() != 0 {
+		f.Skip("only root can give a link to somebody else")
+	}
+	victim, app := filepath.Join(f.dir, "victim"), filepath.Join(f.dir, "app")
+	must(f, os.Mkdir(victim, 0o755))
+	must(f, os.WriteFile(filepath.Join(victim, "conf"), []byte("kept"), 0o600))
+	must(f, errors.Join(os.Symlink(victim, app), os.Lchown(app, nobody, nobody)))
+	got := f.step("file", map[string]any{"path": filepath.Join(app, "conf"), "content": "new"})
+	f.wantKept(filepath.Join(victim, "conf"))
+	return strings.ReplaceAll(got, f.dir, "DIR")
+}
+
+func directoryRace(f *fort) string {
+	if os.Geteuid() != 0 {
+		f.Skip("only root can give a link to somebody else")
+	}
+	victim, app := filepath.Join(f.dir, "victim"), filepath.Join(f.dir, "app")
+	for _, dir := range []string{victim, app} {
+		must(f, os.Mkdir(dir, 0o777))
+		for i := range raceSteps {
+			must(f, os.WriteFile(filepath.Join(dir, fmt.Sprint("f", i)), []byte("kept"), 0o600))
+		}
+	}
+	link := app + ".link"
+	must(f, errors.Join(os.Symlink(victim, link), os.Lchown(link, nobody, nobody), os.Chown(app, nobody, nobody)))
+	f.race(app, func() {
+		_ = os.Rename(app, app+".was")
+		_ = os.Rename(link, app)
+		_ = os.Rename(app, link)
+		_ = os.Rename(app+".was", app)
+	})
+	for i := range raceSteps {
+		f.wantKept(filepath.Join(victim, fmt.Sprint("f", i)))
+	}
+	if files, err := os.ReadDir(victim); len(files) != raceSteps || err != nil {
+		f.Errorf("got %v (%v) in the other directory, want what was there", files, err)
+	}
+	f.wantRuns()
+	return "ends; the other directory is as it was"
+}
+
+const raceSteps = 30
+
+// race writes and removes files in app while somebody who may write there does
+// something again and again.
+func (f *fort) race(app string, something func()) string {
 	done, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -121,29 +185,30 @@ func linkRace(f *fort) string {
 			select {
 			case <-done:
 				return
-			default:
-			}
-			files, _ := os.ReadDir(app)
-			for _, file := range files {
-				_ = os.Remove(filepath.Join(app, file.Name()))
-				_ = os.Symlink(victim, filepath.Join(app, file.Name()))
+			case <-time.After(100 * time.Microsecond):
+				something()
 			}
 		}
 	}()
 	var steps []any
-	for i := range 60 {
-		steps = append(steps, map[string]any{"name": fmt.Sprint("s", i), "continueOnFailure": true,
-			"file": map[string]any{"path": filepath.Join(app, fmt.Sprint("f", i)), "content": "new", "mode": "0666"}})
+	for i := range raceSteps {
+		with := map[string]any{"path": filepath.Join(app, fmt.Sprint("f", i)), "absent": true}
+		if i%3 > 0 {
+			with = map[string]any{"path": filepath.Join(app, fmt.Sprint("f", i)), "content": "new", "mode": "0666"}
+		}
+		steps = append(steps, map[string]any{"name": fmt.Sprint("s", i), "continueOnFailure": true, "file": with})
 	}
 	got := f.send("j", signed(f.first, f.good("j", "steps", steps)))
 	close(done)
 	<-ended
-	info, err := os.Stat(victim)
-	if must(f, err); info.Mode().Perm() != 0o600 || readAll(f.T, victim) != "kept" {
-		f.Errorf("the other file has mode %v and %q", info.Mode(), readAll(f.T, victim))
+	return got
+}
+
+func (f *fort) wantKept(path string) {
+	info, err := os.Stat(path)
+	if must(f, err); info.Mode().Perm() != 0o600 || readAll(f.T, path) != "kept" {
+		f.Errorf("%s has mode %v and %q, want it as it was", path, info.Mode(), readAll(f.T, path))
 	}
-	f.wantRuns()
-	return got + ": the other file is as it was"
 }
 
 // own lists names of what is the agent's own, some by other ways to them.

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -39,6 +40,18 @@ func loadFrom(t testing.TB, files map[string]string) (*Config, error) {
 }
 
 func noMAC() (string, error) { return "", errors.New("no network card") }
+
+// The file operations of the steps follow no links.
+func TestAStateDirectoryBehindALinkIsUsedByItsRealPath(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Symlink(dir, dir+".link"); err != nil {
+		t.Fatal(err)
+	}
+	c, err := loadFrom(t, map[string]string{"ratchet.toml": fmt.Sprintf("state = %q\n%s", dir+".link/state", least)})
+	if err != nil || c.State != dir+"/state" {
+		t.Errorf("got %+v and %v, want state %s/state", c, err, dir)
+	}
+}
 
 func TestTheShortestConfigurationHasTheDocumentedDefaults(t *testing.T) {
 	got, err := loadFrom(t, map[string]string{"ratchet.toml": least})

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ratchetd/ratchet/executor/step"
 	"github.com/ratchetd/ratchet/telemetry"
 )
 
@@ -37,7 +38,7 @@ func load(path string, d draft, mac func() (string, error)) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := defaults(filepath.Dir(path))
+	c := defaults(real(filepath.Dir(path)))
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
@@ -51,6 +52,7 @@ func load(path string, d draft, mac func() (string, error)) (*Config, error) {
 		return nil, err
 	}
 	c.absolute()
+	c.State = real(c.State)
 	c.Telemetry.settle(fileSystemSize(c.State))
 	if err := c.validate(); err != nil {
 		return nil, err
@@ -114,4 +116,13 @@ func (c *Config) absolute() {
 			*p = filepath.Join(c.dir, *p)
 		}
 	}
+}
+
+// real is a directory of the agent with its links followed, which the steps'
+// file operations do not do. One that leads nowhere is told when it is used.
+func real(dir string) string {
+	if real, err := step.Resolve(dir); err == nil {
+		return real
+	}
+	return dir
 }

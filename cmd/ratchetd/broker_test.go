@@ -90,6 +90,7 @@ func (b *broker) end() error {
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		return err
 	}
+	defer time.AfterFunc(20*time.Second, func() { _ = cmd.Process.Kill() }).Stop()
 	return cmd.Wait()
 }
 

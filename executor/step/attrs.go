@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"os/user"
 	"strconv"
 	"strings"
-	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // attrs are the permission bits as chmod takes them, and the owner. An id of
@@ -35,7 +35,7 @@ func (f Files) setAttrs(path string, a attrs) error {
 				return err
 			}
 		}
-		if err := syscall.Fchmod(int(file.Fd()), a.Mode); err != nil {
+		if err := unix.Fchmod(int(file.Fd()), a.Mode); err != nil {
 			return &fs.PathError{Op: "chmod", Path: path, Err: err}
 		}
 		return nil
@@ -44,33 +44,6 @@ func (f Files) setAttrs(path string, a attrs) error {
 		return err
 	}
 	return f.sync(path)
-}
-
-// openItself opens a regular file to read, and nothing that has taken its place
-// since its path was judged, link by link: to open a device can act, and a link
-// leads elsewhere.
-func openItself(path string) (*os.File, error) {
-	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, errors.Join(fmt.Errorf("%s is no regular file any more", path), err, file.Close())
-	}
-	return file, nil
-}
-
-// openJudged opens a file whose links were followed when it was judged, unless
-// a link has taken the place of one of its directories since.
-func openJudged(path string) (*os.File, error) {
-	file, err := openItself(path)
-	if err != nil {
-		return nil, err
-	}
-	if real, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", file.Fd())); err != nil || real != path {
-		return nil, errors.Join(fmt.Errorf("%s was moved, or leads elsewhere, since it was judged: let the step retry", path), err, file.Close())
-	}
-	return file, nil
 }
 
 // covers tells whether a file that has b needs no change to have a.
@@ -162,20 +135,20 @@ func lookupUser(name string) (*user.User, error) {
 
 // look tells what is at path, which is followed no further.
 func look(path string) (was, error) {
-	info, err := os.Lstat(path)
+	st, to, err := entry(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return was{Path: path, Absent: true}, nil
 	case err != nil:
 		return was{}, err
-	case info.Mode()&fs.ModeSymlink != 0:
-		to, err := os.Readlink(path)
-		return was{Path: path, Link: to}, err
-	case info.IsDir():
-		return was{}, fmt.Errorf("%s is a directory: want the path of a file", path)
-	case !info.Mode().IsRegular():
-		return was{}, fmt.Errorf("%s is no regular file", path)
 	}
-	sys := info.Sys().(*syscall.Stat_t)
-	return was{Path: path, attrs: attrs{Mode: uint32(sys.Mode) & 0o7777, UID: int(sys.Uid), GID: int(sys.Gid)}}, nil
+	switch st.Mode & unix.S_IFMT {
+	case unix.S_IFREG:
+		return was{Path: path, attrs: attrs{Mode: st.Mode & 0o7777, UID: int(st.Uid), GID: int(st.Gid)}}, nil
+	case unix.S_IFLNK:
+		return was{Path: path, Link: to}, nil
+	case unix.S_IFDIR:
+		return was{}, fmt.Errorf("%s is a directory: want the path of a file", path)
+	}
+	return was{}, fmt.Errorf("%s is no regular file", path)
 }

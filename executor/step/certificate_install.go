@@ -93,11 +93,11 @@ func (k Certificate) install(t *executor.Task, s *certificateState, w *installWi
 	if err != nil {
 		return err
 	}
-	cert, err := resolve(k.Cert)
+	cert, err := Resolve(k.Cert)
 	if err != nil {
 		return err
 	}
-	file, err := resolve(k.Key)
+	file, err := Resolve(k.Key)
 	if err != nil {
 		return err
 	}

@@ -63,11 +63,12 @@ func (w collectWith) check() error {
 // collect durably writes the bundle. What cannot be had is noted in the
 // bundle's index and fails nothing: a sick device must still give what it can.
 func (k Diagnostic) collect(ctx context.Context, w collectWith, results []Result) error {
-	if err := k.room(w.To); err != nil {
+	var err error
+	if w.To, err = k.room(w.To); err != nil {
 		return fmt.Errorf("collecting: %w", err)
 	}
 	temp := beside(w.To, "new")
-	err := k.fill(ctx, temp, w, results)
+	err = k.fill(ctx, temp, w, results)
 	if err == nil {
 		err = k.Files.install(temp, w.To, attrs{Mode: 0o600, UID: -1, GID: -1})
 	}
@@ -77,15 +78,16 @@ func (k Diagnostic) collect(ctx context.Context, w collectWith, results []Result
 	return nil
 }
 
-// room makes the bundle's directory.
-func (k Diagnostic) room(to string) error {
-	if err := k.Policy.Writable(to); err != nil {
-		return err
+// room makes the bundle's directory, and returns where the bundle comes.
+func (k Diagnostic) room(to string) (string, error) {
+	real, err := k.Policy.toWrite(to)
+	if err == nil {
+		_, err = look(real)
 	}
-	if _, err := look(to); err != nil {
-		return err
+	if err == nil {
+		err = k.Files.makeTree(filepath.Dir(real), 0o755)
 	}
-	return k.Files.makeTree(filepath.Dir(to), 0o755)
+	return real, err
 }
 
 func (k Diagnostic) fill(ctx context.Context, temp string, w collectWith, results []Result) error {
@@ -193,11 +195,12 @@ func (b *bundle) matching(patterns []string) []string {
 
 func (k Diagnostic) addFile(b *bundle, path string) error {
 	name := "files" + safePath(path)
-	if err := k.Policy.Readable(path); err != nil {
+	real, err := k.Policy.toRead(path)
+	if err != nil {
 		b.note("%s: %v", name, err)
 		return nil
 	}
-	text, changed, cut, err := readEnd(path, maxEntry+maxSecret)
+	text, changed, cut, err := readEnd(real, maxEntry+maxSecret)
 	if err != nil {
 		b.note("%s: %v", name, err)
 		return nil

@@ -104,7 +104,7 @@ func TestABundleHoldsChecksFilesAndOutput(t *testing.T) {
 	wantText(t, got, "files"+dir+"/sub/d.conf", "delta")
 	wantText(t, got, "index.txt", "commands/02-false.txt: exit status 1\n")
 	wantText(t, got, "index.txt", "commands/03-no-such.txt: starting no-such: not found")
-	wantText(t, got, "index.txt", dir+"/p.conf: no regular file\n")
+	wantText(t, got, "index.txt", dir+"/p.conf is no regular file\n")
 	wantText(t, got, "index.txt", dir+"/none*: matches nothing\n")
 	if _, ok := got["files"+dir+"/c.txt"]; ok {
 		t.Error("c.txt is in the bundle: nobody asked for it")

@@ -80,11 +80,11 @@ func (c *configuring) before(i int, path string) ([]byte, error) {
 
 func (c *configuring) add(ctx context.Context, f fileWith, open func() (io.ReadCloser, error)) (err error) {
 	t := target{with: f, open: open}
-	follow := resolve
+	find := c.Policy.toWrite
 	if f.Absent {
-		follow = resolveParent
+		find = c.Policy.toRemove
 	}
-	if t.path, err = follow(f.Path); err != nil {
+	if t.path, err = find(f.Path); err != nil {
 		return err
 	}
 	if slices.ContainsFunc(c.targets, func(other target) bool { return other.path == t.path }) {
@@ -116,7 +116,7 @@ func (t *target) holds(ctx context.Context) (bool, error) {
 	if t.now.Absent || !t.want.covers(t.now.attrs) {
 		return false, nil
 	}
-	file, err := os.Open(t.path)
+	file, err := openItself(t.path)
 	if err != nil {
 		return false, err
 	}

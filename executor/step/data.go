@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -141,10 +140,7 @@ func (k Data) begin(t *executor.Task) (s *processing, err error) {
 		return nil, errors.New("publish: this agent publishes nothing: leave it out and name an output")
 	}
 	if s.with.Output != "" {
-		if err := k.Policy.Writable(s.with.Output); err != nil {
-			return nil, err
-		}
-		if s.path, err = resolve(s.with.Output); err != nil {
+		if s.path, err = k.Policy.toWrite(s.with.Output); err != nil {
 			return nil, err
 		}
 	}
@@ -182,7 +178,7 @@ func (s *processing) keep(temp string) error {
 
 // publish sends what temp holds, in parts of whole lines.
 func (s *processing) publish(ctx context.Context, temp string) error {
-	file, err := os.Open(temp)
+	file, err := openItself(temp)
 	if err != nil {
 		return err
 	}

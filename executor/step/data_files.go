@@ -4,11 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"golang.org/x/sys/unix"
 )
 
 // maxChosen is how many files one step may read.
@@ -99,23 +102,23 @@ func chooseOne(p Policy, path string) (chosen, error) {
 	if !utf8.ValidString(path) {
 		return chosen{}, fmt.Errorf("%q: its name is not valid UTF-8: rename it or leave it out", path)
 	}
-	if err := p.Readable(path); err != nil {
+	real, err := p.toRead(path)
+	if err != nil {
 		return chosen{}, err
 	}
-	info, err := os.Stat(path)
+	st, _, err := entry(real)
 	switch {
-	case errors.Is(err, os.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist):
 		return chosen{}, fmt.Errorf("%s does not exist", path)
 	case err != nil:
 		return chosen{}, err
-	case info.IsDir():
+	case st.Mode&unix.S_IFMT == unix.S_IFDIR:
 		return chosen{}, fmt.Errorf("%s is a directory: name its files, such as %s", path, filepath.Join(path, "*"))
-	case !info.Mode().IsRegular(): // to open a device can act
+	case st.Mode&unix.S_IFMT != unix.S_IFREG: // to open a device can act
 		return chosen{}, fmt.Errorf("%s is no regular file", path)
 	}
-	real, err := resolve(path)
-	return chosen{Path: path, Real: real, Size: info.Size()}, err
+	return chosen{Path: path, Real: real, Size: st.Size}, nil
 }
 
 // open opens the file that was chosen.
-func (c chosen) open() (*os.File, error) { return openJudged(c.Real) }
+func (c chosen) open() (*os.File, error) { return openItself(c.Real) }

@@ -7,9 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -118,18 +116,18 @@ func (b *bundle) close() error {
 
 // readEnd reads a regular file, or the end of one that is longer than most.
 func readEnd(path string, most int64) (text []byte, changed time.Time, cut bool, err error) {
-	info, err := os.Stat(path)
-	if err != nil {
+	if _, err := look(path); err != nil { // to open a device can act: a watchdog begins to count
 		return nil, changed, false, err
 	}
-	if !info.Mode().IsRegular() { // to open a device can act: a watchdog begins to count
-		return nil, changed, false, errors.New("no regular file")
-	}
-	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	file, err := openItself(path)
 	if err != nil {
 		return nil, changed, false, err
 	}
 	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, changed, false, err
+	}
 	if cut = info.Size() > most; cut {
 		if _, err := file.Seek(info.Size()-most, io.SeekStart); err != nil {
 			return nil, changed, false, err

@@ -135,7 +135,7 @@ func (k Download) begin(t *executor.Task) (*downloading, error) {
 	if err := s.intoFolder(); err != nil {
 		return nil, err
 	}
-	s.path, err = resolve(s.with.To)
+	s.path, err = k.Policy.toWrite(s.with.To)
 	s.state.Path = s.path
 	return s, err
 }
@@ -193,7 +193,7 @@ func (s *downloading) isHere(ctx context.Context, now was) (bool, error) {
 	if now.Absent || s.with.Unverified {
 		return false, nil
 	}
-	file, err := os.Open(s.path)
+	file, err := openItself(s.path)
 	if err != nil {
 		return false, err
 	}

@@ -8,15 +8,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/ratchetd/ratchet/executor"
 )
 
 // File is the kind that gives a file its content, mode and owner, or removes
-// it. A link is followed: what it points to is written; only absent takes the
-// link itself. Undo restores what was.
+// it. A link is followed as Resolve does: what it points to is written; only
+// absent takes the link itself. Undo restores what was.
 type File struct {
 	Policy Policy
 	Files  Files
@@ -85,21 +84,18 @@ func (w *fileWith) open(p Policy) (io.ReadCloser, error) {
 	case w.Base64 != nil:
 		return io.NopCloser(base64.NewDecoder(base64.StdEncoding, strings.NewReader(*w.Base64))), nil
 	}
-	if err := p.Readable(w.From); err != nil {
-		return nil, fmt.Errorf("from: %w", err)
-	}
-	from, err := resolve(w.From)
+	real, err := p.toRead(w.From)
 	if err != nil {
 		return nil, fmt.Errorf("from: %w", err)
 	}
-	src, err := look(from)
+	src, err := look(real)
 	if err == nil && src.Absent {
 		err = fmt.Errorf("%s does not exist", w.From)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("from: %w", err)
 	}
-	return openJudged(from)
+	return openItself(real)
 }
 
 // filing is one attempt at a file step.
@@ -120,11 +116,11 @@ func (k File) begin(t *executor.Task) (*filing, error) {
 	if _, err := t.Load(&s.undo); err != nil {
 		return nil, err
 	}
-	follow := resolve
+	find := k.Policy.toWrite
 	if with.Absent {
-		follow = resolveParent
+		find = k.Policy.toRemove
 	}
-	s.path, err = follow(with.Path)
+	s.path, err = find(with.Path)
 	return s, err
 }
 
@@ -136,9 +132,6 @@ func (k File) Run(ctx context.Context, t *executor.Task) error {
 	defer cancel()
 	s, err := k.begin(t)
 	if err != nil {
-		return err
-	}
-	if err := k.Policy.Writable(s.with.Path); err != nil {
 		return err
 	}
 	now, err := look(s.path)
@@ -199,7 +192,7 @@ func (s *filing) holds(ctx context.Context, now was) (bool, error) {
 	if now.Absent {
 		return false, nil
 	}
-	file, err := os.Open(s.path)
+	file, err := openItself(s.path)
 	if err != nil {
 		return false, err
 	}

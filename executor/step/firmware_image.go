@@ -31,7 +31,7 @@ func (s *flashing) bring(ctx context.Context) (updater.Image, error) {
 // fetch returns where the image with the right sha256 lies.
 func (s *flashing) fetch(ctx context.Context) (string, error) {
 	if s.with.Image != "" {
-		return s.with.Image, s.sum(ctx)
+		return s.given(ctx)
 	}
 	if err := s.place(); err != nil {
 		return "", err
@@ -66,6 +66,10 @@ func (s *flashing) place() error {
 			return err
 		}
 	}
+	dir, err := Resolve(dir)
+	if err != nil {
+		return err
+	}
 	part := filepath.Join(dir, "ratchet-firmware-"+s.with.SHA256[:16])
 	if s.state.Part == part {
 		return nil
@@ -74,11 +78,26 @@ func (s *flashing) place() error {
 	return s.save()
 }
 
-// sum holds an image that lies on the device against its sha256.
-func (s *flashing) sum(ctx context.Context) error {
-	file, err := os.Open(s.with.Image)
+// given is the image that lies on the device, where it is the right one and
+// nobody can exchange it between that it is verified and that it is written.
+func (s *flashing) given(ctx context.Context) (string, error) {
+	path, err := s.Policy.toRead(s.with.Image)
+	if err == nil {
+		err = trustedWay(path)
+	}
+	if err == nil {
+		err = s.sum(ctx, path)
+	}
 	if err != nil {
-		return fmt.Errorf("image: %w", err)
+		return "", fmt.Errorf("image: %w", err)
+	}
+	return path, nil
+}
+
+func (s *flashing) sum(ctx context.Context, path string) error {
+	file, err := openItself(path)
+	if err != nil {
+		return err
 	}
 	defer file.Close()
 	sum := sha256.New()
@@ -86,7 +105,7 @@ func (s *flashing) sum(ctx context.Context) error {
 		return err
 	}
 	if got := hex.EncodeToString(sum.Sum(nil)); got != s.with.SHA256 {
-		return fmt.Errorf("image: sha256 of %s is %s, want %s", s.with.Image, got, s.with.SHA256)
+		return fmt.Errorf("sha256 of %s is %s, want %s", s.with.Image, got, s.with.SHA256)
 	}
 	return nil
 }

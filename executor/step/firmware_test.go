@@ -212,6 +212,13 @@ func TestFirmwareIsHeldAgainstItsBoardItsSumAndItsSignature(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantError(t, f.run(), "image: sha256 of ")
+	for _, open := range []string{"new.img", ""} {
+		f = newFlight(t, "2.0", "")
+		if err := os.Chmod(filepath.Join(f.dir, open), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		wantError(t, f.run(), "could be changed by others")
+	}
 	f = newFlight(t, "2.0", `,"signature":"untrusted comment: x\nRUQ"`)
 	f.kind.Keys = []string{"RWQ"}
 	wantError(t, f.run(), "signature: ")

@@ -2,8 +2,10 @@ package step
 
 import (
 	"errors"
+	"fmt"
 	"os"
-	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // growing is a file that is being written. It has no ReadFrom, so that io.Copy
@@ -22,11 +24,17 @@ func (f Files) create(path string) (growing, error) {
 	return f.open(path, os.O_CREATE|os.O_EXCL)
 }
 
-// open opens a file to write on where it ends.
+// open opens a file to write on where it ends. One that somebody else has put
+// there could be changed by him after it was verified.
 func (f Files) open(path string, flags int) (growing, error) {
 	g := growing{files: f}
 	err := f.do("open", func() (err error) {
-		g.file, err = os.OpenFile(path, os.O_RDWR|syscall.O_NOFOLLOW|flags, 0o600)
+		if g.file, err = openAt(path, os.O_RDWR|unix.O_NONBLOCK|flags, 0o600); err != nil {
+			return err
+		}
+		if err = own(g.file); err != nil {
+			err, g.file = errors.Join(err, g.file.Close()), nil
+		}
 		return err
 	}, path)
 	return g, err
@@ -53,3 +61,13 @@ func (g growing) truncate(size int64) error {
 }
 
 func (g growing) close() error { return g.file.Close() }
+
+// own says why a file is not one that this agent has made, or nil.
+func own(file *os.File) error {
+	var st unix.Stat_t
+	err := unix.Fstat(int(file.Fd()), &st)
+	if err == nil && (st.Mode&unix.S_IFMT != unix.S_IFREG || int(st.Uid) != os.Geteuid()) {
+		err = fmt.Errorf("%s is no file of the agent: remove it", file.Name())
+	}
+	return err
+}

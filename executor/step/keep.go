@@ -3,7 +3,6 @@ package step
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"syscall"
@@ -71,7 +70,7 @@ func (f Files) clone(from, to string, a attrs) error {
 	if err := f.remove(to); err != nil {
 		return err
 	}
-	err := f.do("link", func() error { return os.Link(from, to) }, from, to)
+	err := f.do("link", func() error { return link(from, to) }, from, to)
 	if err == nil {
 		return f.settle(to)
 	}
@@ -104,12 +103,12 @@ func (u *undo) restore(f Files, dir string) error {
 }
 
 func (f Files) putBack(old, path string, a attrs) error {
-	before, err := os.Stat(old)
+	before, _, err := entry(old)
 	if err != nil {
 		return err
 	}
 	// Rename does nothing when both names are of one file.
-	if now, err := os.Lstat(path); err == nil && os.SameFile(before, now) {
+	if now, _, err := entry(path); err == nil && now.Dev == before.Dev && now.Ino == before.Ino {
 		if err := f.setAttrs(path, a); err != nil {
 			return err
 		}
@@ -127,10 +126,10 @@ func (f Files) relink(to, path string) error {
 	if err := f.remove(temp); err != nil {
 		return err
 	}
-	if err := f.do("symlink", func() error { return os.Symlink(to, temp) }, temp); err != nil {
+	if err := f.do("symlink", func() error { return symlink(to, temp) }, temp); err != nil {
 		return err
 	}
-	if err := f.do("rename", func() error { return os.Rename(temp, path) }, temp, path); err != nil {
+	if err := f.do("rename", func() error { return rename(temp, path) }, temp, path); err != nil {
 		return err
 	}
 	return f.syncDir(filepath.Dir(path))

@@ -162,11 +162,15 @@ func (p *packing) oldWorld() error {
 	if err != nil {
 		return err
 	}
-	now, err := look(p.world())
+	world, err := Resolve(p.world())
 	if err != nil {
 		return err
 	}
-	return p.write(p.world(), string(old), now.attrs)
+	now, err := look(world)
+	if err != nil {
+		return err
+	}
+	return p.write(world, string(old), now.attrs)
 }
 
 func (p *packing) isBack(ctx context.Context, before versions, changed []string) error {

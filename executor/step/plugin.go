@@ -149,8 +149,19 @@ func trusted(path string) error {
 		return err
 	}
 	sys := info.Sys().(*syscall.Stat_t)
-	if sys.Uid != 0 && int(sys.Uid) != os.Geteuid() || sys.Mode&0o022 != 0 {
+	sticky := info.IsDir() && info.Mode()&os.ModeSticky != 0 // who may write there may not touch what is of others
+	if sys.Uid != 0 && int(sys.Uid) != os.Geteuid() || sys.Mode&0o022 != 0 && !sticky {
 		return fmt.Errorf("%s could be changed by others: it must belong to root, and nobody else may write it (chmod go-w)", path)
+	}
+	return nil
+}
+
+// trustedWay is trusted of a file and of all directories above it.
+func trustedWay(path string) error {
+	for ; path != "/"; path = filepath.Dir(path) {
+		if err := trusted(path); err != nil {
+			return err
+		}
 	}
 	return nil
 }

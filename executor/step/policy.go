@@ -3,12 +3,10 @@ package step
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 )
 
 // Policy is what the owner of the device lets jobs do. The zero value lets
@@ -24,36 +22,69 @@ type Policy struct {
 	MaxSize   int64    // bytes that one step may move; 0 is any number
 }
 
-// Writable says why a job may not write path, or nil.
+// Writable says why a job may not write path, or nil. One that leads nowhere
+// opens nothing.
 func (p Policy) Writable(path string) error {
-	if err := p.open(path, "written"); err != nil || p.Paths == nil {
+	m, _ := follow(path)
+	return p.writable(m)
+}
+
+// Readable says why a job may not read path, or nil.
+func (p Policy) Readable(path string) error {
+	m, _ := follow(path)
+	return p.open(m, "read")
+}
+
+// toWrite is where path leads, and a job may write. That, without links, is
+// what is judged and to be used: whoever may write a directory can turn path
+// elsewhere at any moment.
+func (p Policy) toWrite(path string) (string, error) {
+	m, err := follow(path)
+	if denied := p.writable(m); denied != nil {
+		return "", denied
+	}
+	return m.real, err
+}
+
+// toRemove is toWrite of path itself where it is a link.
+func (p Policy) toRemove(path string) (string, error) {
+	m, err := follow(path)
+	if denied := p.writable(m); denied != nil {
+		return "", denied
+	}
+	if m.itself != "" {
+		err = nil
+	}
+	return m.itself, err
+}
+
+// toRead is where path leads, and a job may read.
+func (p Policy) toRead(path string) (string, error) {
+	m, err := follow(path)
+	if denied := p.open(m, "read"); denied != nil {
+		return "", denied
+	}
+	return m.real, err
+}
+
+func (p Policy) writable(m meaning) error {
+	if err := p.open(m, "written"); err != nil || p.Paths == nil {
 		return err
 	}
-	for _, follow := range []func(string) (string, error){resolveParent, resolve} {
-		real, err := follow(path)
-		if err != nil {
-			continue
-		}
+	for real := range m.each {
 		if !slices.ContainsFunc(p.Paths, func(tree string) bool { return within(real, tree) }) {
-			return fmt.Errorf("%s: policy.paths does not allow it to be written", path)
+			return fmt.Errorf("%s: policy.paths does not allow it to be written", m.path)
 		}
 	}
 	return nil
 }
 
-// Readable says why a job may not read path, or nil.
-func (p Policy) Readable(path string) error { return p.open(path, "read") }
-
-func (p Policy) open(path, verb string) error {
-	for _, follow := range []func(string) (string, error){resolveParent, resolve} {
-		real, err := follow(path)
-		if err != nil {
-			continue // a link that leads nowhere opens nothing
-		}
+func (p Policy) open(m meaning, verb string) error {
+	for real := range m.each {
 		// /proc shows the agent's own memory and environment.
 		for _, kept := range append([]string{"/proc"}, p.Protected...) {
 			if within(real, kept) || real == beside(kept, "new") {
-				return fmt.Errorf("%s is protected: it cannot be %s by a job", path, verb)
+				return fmt.Errorf("%s is protected: it cannot be %s by a job", m.path, verb)
 			}
 		}
 	}
@@ -63,7 +94,7 @@ func (p Policy) open(path, verb string) error {
 // within tells whether path is tree or lies below it, also when a bind mount
 // or a hard link gives it another name.
 func within(path, tree string) bool {
-	if real, err := resolve(tree); err == nil {
+	if real, err := Resolve(tree); err == nil {
 		tree = real
 	}
 	top, _ := os.Stat(tree)
@@ -79,30 +110,6 @@ func within(path, tree string) bool {
 		}
 		path = filepath.Dir(path)
 	}
-}
-
-// resolve follows the links in path, as far as path exists.
-func resolve(path string) (string, error) {
-	real, err := filepath.EvalSymlinks(path)
-	if errors.Is(err, syscall.ENOTDIR) {
-		return "", fmt.Errorf("%s: what stands before its last slash is a file", path)
-	}
-	if err == nil || !errors.Is(err, fs.ErrNotExist) {
-		return real, err
-	}
-	if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink != 0 {
-		return "", fmt.Errorf("%s is a link that leads nowhere: remove it or make what it points to", path)
-	}
-	return resolveParent(path)
-}
-
-// resolveParent follows the links in path but not path itself when it is one.
-func resolveParent(path string) (string, error) {
-	dir, err := resolve(filepath.Dir(path))
-	if err != nil {
-		return "", err
-	}
-	return filepath.Join(dir, filepath.Base(path)), nil
 }
 
 // checkPath says why a parameter cannot name a file, or nil.

@@ -132,5 +132,5 @@ func TestAPathBelowAFileIsNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := newAttempt(t, `{"path":"%s/below","content":"x"}`, file)
-	wantError(t, a.run(t.Context(), step.File{}), file+"/below: what stands before its last slash is a file")
+	wantError(t, a.run(t.Context(), step.File{}), file+" is a file: want a directory there")
 }

@@ -121,7 +121,7 @@ func (k Update) begin(t *executor.Task) (*updating, error) {
 		u.Memory = updater.FreeMemory
 	}
 	var err error
-	if u.path, err = resolve(k.Path); err != nil {
+	if u.path, err = Resolve(k.Path); err != nil {
 		return nil, fmt.Errorf("finding the agent's binary: %w", err)
 	}
 	if u.running, err = updater.Digest(u.Running); err != nil {
@@ -252,7 +252,7 @@ func (k Update) Undo(ctx context.Context, t *executor.Task) error {
 // Beside are the files that an update keeps beside the binary until its job is
 // over. The service manager's scripts trust them.
 func (k Update) Beside() []string {
-	path, err := resolve(k.Path)
+	path, err := Resolve(k.Path)
 	if err != nil {
 		path = k.Path
 	}

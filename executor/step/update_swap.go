@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -21,7 +20,7 @@ func (u *updating) swap(ctx context.Context) error {
 		}
 	}
 	staged := u.staged()
-	rename := func() error { return os.Rename(staged, u.path) }
+	rename := func() error { return rename(staged, u.path) }
 	if err := u.Files.do("rename", rename, staged, u.path); err != nil {
 		return fmt.Errorf("exchanging the agent's binary: %w", err)
 	}

@@ -117,7 +117,7 @@ func (k Upload) sendAll(ctx context.Context, t *executor.Task, w uploadWith, fil
 	}
 	path := filepath.Join(t.Dir, "archive")
 	size, err := k.pack(ctx, path, files)
-	real, unknown := resolve(path)
+	real, unknown := Resolve(path)
 	if err = errors.Join(err, unknown); err == nil {
 		all := chosen{Path: path, Real: real, Size: size}
 		err = k.send(ctx, t, w, all, t.Job+".tar.gz", len(files))

@@ -7,11 +7,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
-// Files does the file operations of the kinds. The zero value does them on the
-// real file system and nothing more.
+// Files does the file operations of the kinds, on paths without links. The zero
+// value does them on the real file system and nothing more.
 type Files struct {
 	// Before, when set, is called with the name of each operation and its
 	// paths before it is done; an error is returned in its stead. It is how
@@ -57,7 +58,7 @@ func (f Files) install(temp, path string, a attrs) error {
 	if err := f.setAttrs(temp, a); err != nil {
 		return err
 	}
-	if err := f.do("rename", func() error { return os.Rename(temp, path) }, temp, path); err != nil {
+	if err := f.do("rename", func() error { return rename(temp, path) }, temp, path); err != nil {
 		return err
 	}
 	return f.syncDir(filepath.Dir(path))
@@ -74,10 +75,10 @@ func (f Files) settle(path string) error {
 
 // remove removes path, which may be absent. A power cut may bring it back.
 func (f Files) remove(path string) error {
-	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+	if _, _, err := entry(path); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	return f.do("remove", func() error { return os.Remove(path) }, path)
+	return f.do("remove", func() error { return remove(path) }, path)
 }
 
 // removeForGood removes path durably, also when an attempt before this one
@@ -102,12 +103,12 @@ func (f Files) syncDir(dir string) error {
 }
 
 func fsync(path string) error {
-	file, err := os.Open(path)
+	file, err := openAt(path, unix.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return err
 	}
 	err = file.Sync()
-	if errors.Is(err, syscall.EINVAL) { // a file system that knows no fsync
+	if errors.Is(err, unix.EINVAL) { // a file system that knows no fsync
 		err = nil
 	}
 	return errors.Join(err, file.Close())
@@ -116,7 +117,7 @@ func fsync(path string) error {
 // makeDirs durably makes dirs, outermost first; any may be there already.
 func (f Files) makeDirs(dirs []string, mode fs.FileMode) error {
 	for _, dir := range dirs {
-		err := f.do("mkdir", func() error { return os.Mkdir(dir, mode) }, dir)
+		err := f.do("mkdir", func() error { return mkdir(dir, mode) }, dir)
 		if err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}

@@ -1,0 +1,139 @@
+package step
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// A path is judged with its links followed. Whoever may write one of its
+// directories could then put a link in that one's place, and have the agent
+// change or read a file of somebody else. So what is done to a file goes down
+// to it name by name, follows no link on the way, and acts on its name in the
+// directory that it holds: paths given to these functions have no links but at
+// their end, which is not followed either.
+
+// errMoved is what a link in a path is answered with.
+var errMoved = errors.New("there is a link, or a file, where there was a directory when the path was judged: let the step retry")
+
+// reach gives the directory of path, and its name in there, to act.
+func reach(op, path string, act func(dir int, name string) error) error {
+	dir, err := descend(filepath.Dir(path))
+	if err == nil {
+		defer unix.Close(dir)
+		for err = unix.EINTR; errors.Is(err, unix.EINTR); {
+			err = act(dir, filepath.Base(path))
+		}
+	}
+	if err != nil {
+		return &fs.PathError{Op: op, Path: path, Err: err}
+	}
+	return nil
+}
+
+// descend opens a directory to act in it.
+func descend(path string) (int, error) {
+	const how = unix.O_PATH | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
+	dir, err := unix.Open("/", how, 0)
+	for name := range strings.SplitSeq(path, "/") {
+		if err != nil || name == "" {
+			continue
+		}
+		var next int
+		next, err = unix.Openat(dir, name, how, 0)
+		_ = unix.Close(dir) // it was opened to look things up only
+		dir = next
+	}
+	if errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
+		return -1, errMoved
+	}
+	return dir, err
+}
+
+// openAt is os.OpenFile. What may be no regular file is opened with O_NONBLOCK:
+// a pipe must not be waited for.
+func openAt(path string, flags int, mode fs.FileMode) (file *os.File, err error) {
+	err = reach("open", path, func(dir int, name string) error {
+		fd, err := unix.Openat(dir, name, flags|unix.O_NOFOLLOW|unix.O_CLOEXEC, uint32(mode.Perm()))
+		if err == nil {
+			file = os.NewFile(uintptr(fd), path)
+		}
+		return err
+	})
+	return file, err
+}
+
+// entry is what stands at path and, of a link, what the link says.
+func entry(path string) (st unix.Stat_t, to string, err error) {
+	err = reach("lstat", path, func(dir int, name string) error {
+		fd, err := unix.Openat(dir, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		if err := unix.Fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFLNK {
+			return err
+		}
+		buf := make([]byte, unix.PathMax)
+		n, err := unix.Readlinkat(fd, "", buf)
+		to = string(buf[:max(n, 0)])
+		return err
+	})
+	return st, to, err
+}
+
+func rename(from, to string) error {
+	return reach("rename", from, func(old int, name string) error {
+		return reach("rename", to, func(dir int, newName string) error {
+			return unix.Renameat(old, name, dir, newName)
+		})
+	})
+}
+
+func link(from, to string) error {
+	return reach("link", from, func(old int, name string) error {
+		return reach("link", to, func(dir int, newName string) error {
+			return unix.Linkat(old, name, dir, newName, 0)
+		})
+	})
+}
+
+func symlink(to, path string) error {
+	return reach("symlink", path, func(dir int, name string) error { return unix.Symlinkat(to, dir, name) })
+}
+
+func mkdir(path string, mode fs.FileMode) error {
+	return reach("mkdir", path, func(dir int, name string) error { return unix.Mkdirat(dir, name, uint32(mode.Perm())) })
+}
+
+// remove removes a file, a link or an empty directory.
+func remove(path string) error {
+	return reach("remove", path, func(dir int, name string) error {
+		err := unix.Unlinkat(dir, name, 0)
+		if errors.Is(err, unix.EISDIR) {
+			err = unix.Unlinkat(dir, name, unix.AT_REMOVEDIR)
+		}
+		return err
+	})
+}
+
+// openItself opens a regular file to read, and nothing that has taken its place
+// since its path was judged: to open a device can act.
+func openItself(path string) (*os.File, error) {
+	file, err := openAt(path, unix.O_RDONLY|unix.O_NONBLOCK, 0)
+	if errors.Is(err, unix.ELOOP) {
+		return nil, fmt.Errorf("%s is a link now, and was none when it was judged: let the step retry", path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, errors.Join(fmt.Errorf("%s is no regular file any more", path), err, file.Close())
+	}
+	return file, nil
+}

@@ -1,0 +1,103 @@
+package step
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// A meaning is what a path stands for, without links in any directory's name.
+// What cannot be found out is empty.
+type meaning struct {
+	path   string
+	itself string // the path's own end, which may be a link
+	real   string // where it leads
+}
+
+func follow(path string) (m meaning, err error) {
+	m.path = path
+	dir, err := Resolve(filepath.Dir(path))
+	if err != nil {
+		return m, err
+	}
+	m.itself = filepath.Join(dir, filepath.Base(path))
+	m.real, err = Resolve(m.itself)
+	return m, err
+}
+
+// each calls do with what is known of it.
+func (m meaning) each(do func(string) bool) {
+	if m.itself != "" && do(m.itself) && m.real != "" && m.real != m.itself {
+		do(m.real)
+	}
+}
+
+// maxLinks is how many a path may have, as in the kernel.
+const maxLinks = 40
+
+// Resolve follows the links in path, as far as path exists: those that root or
+// the agent's own user has made, and others where they lead to what is of the
+// link's own owner. Who may write a directory that a job writes in could else
+// point it at what he may not write.
+func Resolve(path string) (string, error) {
+	links := 0
+	return resolve("/", path, &links)
+}
+
+// resolve goes on along path from dir, which is without links.
+func resolve(dir, path string, links *int) (string, error) {
+	names := strings.Split(path, "/")
+	for i, name := range names {
+		if name == "" || name == "." {
+			continue
+		}
+		if name == ".." {
+			dir = filepath.Dir(dir)
+			continue
+		}
+		next := filepath.Join(dir, name)
+		at, to, err := entry(next)
+		switch kind := at.Mode & unix.S_IFMT; {
+		case errors.Is(err, fs.ErrNotExist):
+			return filepath.Join(next, filepath.Join(names[i+1:]...)), nil
+		case err != nil:
+			return "", err
+		case kind == unix.S_IFLNK:
+			if next, err = leads(next, to, at.Uid, links); err != nil {
+				return "", err
+			}
+		case kind != unix.S_IFDIR && i < len(names)-1:
+			return "", fmt.Errorf("%s is a file: want a directory there", next)
+		}
+		dir = next
+	}
+	return dir, nil
+}
+
+// leads is where the link at path leads, which says to and is of owner.
+func leads(path, to string, owner uint32, links *int) (string, error) {
+	if *links++; *links > maxLinks {
+		return "", fmt.Errorf("%s: more than %d links", path, maxLinks)
+	}
+	from := filepath.Dir(path)
+	if filepath.IsAbs(to) {
+		from = "/"
+	}
+	real, err := resolve(from, to, links)
+	if err != nil {
+		return "", err
+	}
+	at, _, err := entry(real)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", fmt.Errorf("%s is a link that leads nowhere: remove it or make what it points to", path)
+	case err == nil && owner != 0 && int(owner) != os.Geteuid() && owner != at.Uid:
+		return "", fmt.Errorf("%s is a link of the user %d to %s, which is not his: name the real path, or let root make the link", path, owner, real)
+	}
+	return real, err
+}
