@@ -57,7 +57,7 @@ func garbage(f *fort) string {
 	for i := range n {
 		topic := fmt.Sprintf("ratchet/v1/jobs/all/g%d", i)
 		must(f, f.b.server.Publish(topic, []byte(strings.ReplaceAll(kinds[i%len(kinds)], `"x"`, fmt.Sprintf(`"g%d"`, i))), false, 1))
-		for end := time.Now().Add(20 * time.Second); i%100 == 99 && f.b.count(topic) == 0; time.Sleep(time.Millisecond) {
+		for end := time.Now().Add(time.Minute); i%100 == 99 && f.b.count(topic) == 0; time.Sleep(time.Millisecond) {
 			if time.Now().After(end) {
 				f.Fatalf("message %d was not taken", i)
 			}

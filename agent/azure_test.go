@@ -101,7 +101,7 @@ func (c *cloud) until(what string, ok func() bool) {
 func (c *cloud) call(method string, payload any) (int, outcome) {
 	c.t.Helper()
 	raw := text(c.t, payload)
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		status, body, err := c.Invoke("gw-1", method, raw, 5*time.Second)
 		if err == nil && status != http.StatusServiceUnavailable {
 			var o outcome

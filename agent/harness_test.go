@@ -131,7 +131,7 @@ func (b *broker) retain(topic, payload string) {
 // await returns the first thing said on a topic that satisfies ok.
 func (b *broker) await(topic string, ok func(payload string) bool) string {
 	b.t.Helper()
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		b.mu.Lock()
 		for _, p := range b.said {
 			if p.TopicName == topic && ok(string(p.Payload)) {
