@@ -72,7 +72,7 @@ func (p Policy) writable(m meaning) error {
 		return err
 	}
 	for real := range m.each {
-		if !slices.ContainsFunc(p.Paths, func(tree string) bool { return within(real, tree) }) {
+		if !slices.ContainsFunc(p.Paths, lineageOf(real).within) {
 			return fmt.Errorf("%s: policy.paths does not allow it to be written", m.path)
 		}
 	}
@@ -81,9 +81,10 @@ func (p Policy) writable(m meaning) error {
 
 func (p Policy) open(m meaning, verb string) error {
 	for real := range m.each {
+		above := lineageOf(real)
 		// /proc shows the agent's own memory and environment.
 		for _, kept := range append([]string{"/proc"}, p.Protected...) {
-			if within(real, kept) || real == beside(kept, "new") {
+			if above.within(kept) || real == beside(kept, "new") {
 				return fmt.Errorf("%s is protected: it cannot be %s by a job", m.path, verb)
 			}
 		}
@@ -91,25 +92,35 @@ func (p Policy) open(m meaning, verb string) error {
 	return nil
 }
 
-// within tells whether path is tree or lies below it, also when a bind mount
-// or a hard link gives it another name.
-func within(path, tree string) bool {
+// A lineage is a path without links and the directories above it.
+type lineage []ancestor
+
+type ancestor struct {
+	path string
+	info os.FileInfo // nil: nothing is there
+}
+
+func lineageOf(path string) (l lineage) {
+	for {
+		info, _ := os.Stat(path)
+		l = append(l, ancestor{path, info})
+		if path == "/" {
+			return l
+		}
+		path = filepath.Dir(path)
+	}
+}
+
+// within tells whether the path is tree or lies below it, also when a bind
+// mount or a hard link gives it another name.
+func (l lineage) within(tree string) bool {
 	if real, err := Resolve(tree); err == nil {
 		tree = real
 	}
 	top, _ := os.Stat(tree)
-	for {
-		if path == tree {
-			return true
-		}
-		if info, err := os.Stat(path); err == nil && top != nil && os.SameFile(info, top) {
-			return true
-		}
-		if path == "/" {
-			return false
-		}
-		path = filepath.Dir(path)
-	}
+	return slices.ContainsFunc(l, func(a ancestor) bool {
+		return a.path == tree || a.info != nil && top != nil && os.SameFile(a.info, top)
+	})
 }
 
 // checkPath says why a parameter cannot name a file, or nil.

@@ -70,21 +70,31 @@ func openAt(path string, flags int, mode fs.FileMode) (file *os.File, err error)
 
 // entry is what stands at path and, of a link, what the link says.
 func entry(path string) (st unix.Stat_t, to string, err error) {
-	err = reach("lstat", path, func(dir int, name string) error {
-		fd, err := unix.Openat(dir, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-		if err != nil {
-			return err
+	err = reach("lstat", path, func(dir int, name string) (err error) {
+		var fd int
+		if fd, st, to, err = entryIn(dir, name); err == nil {
+			err = unix.Close(fd)
 		}
-		defer unix.Close(fd)
-		if err := unix.Fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFLNK {
-			return err
-		}
-		buf := make([]byte, unix.PathMax)
-		n, err := unix.Readlinkat(fd, "", buf)
-		to = string(buf[:max(n, 0)])
 		return err
 	})
 	return st, to, err
+}
+
+// entryIn is entry of a name in a directory, and a descriptor to go on with.
+func entryIn(dir int, name string) (fd int, st unix.Stat_t, to string, err error) {
+	if fd, err = unix.Openat(dir, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0); err != nil {
+		return fd, st, to, err
+	}
+	if err = unix.Fstat(fd, &st); err == nil && st.Mode&unix.S_IFMT == unix.S_IFLNK {
+		buf := make([]byte, unix.PathMax)
+		var n int
+		n, err = unix.Readlinkat(fd, "", buf)
+		to = string(buf[:max(n, 0)])
+	}
+	if err != nil {
+		_ = unix.Close(fd)
+	}
+	return fd, st, to, err
 }
 
 func rename(from, to string) error {

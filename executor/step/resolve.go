@@ -51,30 +51,39 @@ func Resolve(path string) (string, error) {
 
 // resolve goes on along path from dir, which is without links.
 func resolve(dir, path string, links *int) (string, error) {
+	fd, err := descend(dir)
+	if err != nil {
+		return "", &fs.PathError{Op: "open", Path: dir, Err: err}
+	}
+	defer func() { _ = unix.Close(fd) }()
 	names := strings.Split(path, "/")
 	for i, name := range names {
 		if name == "" || name == "." {
 			continue
 		}
-		if name == ".." {
-			dir = filepath.Dir(dir)
-			continue
+		at, st, to, err := entryIn(fd, name)
+		if errors.Is(err, fs.ErrNotExist) {
+			return filepath.Join(dir, filepath.Join(names[i:]...)), nil
 		}
 		next := filepath.Join(dir, name)
-		at, to, err := entry(next)
-		switch kind := at.Mode & unix.S_IFMT; {
-		case errors.Is(err, fs.ErrNotExist):
-			return filepath.Join(next, filepath.Join(names[i+1:]...)), nil
-		case err != nil:
-			return "", err
-		case kind == unix.S_IFLNK:
-			if next, err = leads(next, to, at.Uid, links); err != nil {
-				return "", err
-			}
-		case kind != unix.S_IFDIR && i < len(names)-1:
-			return "", fmt.Errorf("%s is a file: want a directory there", next)
+		if err != nil {
+			return "", &fs.PathError{Op: "lstat", Path: next, Err: err}
 		}
-		dir = next
+		_ = unix.Close(fd)
+		fd, dir = at, next
+		switch st.Mode & unix.S_IFMT {
+		case unix.S_IFDIR:
+		case unix.S_IFLNK:
+			real, err := leads(next, to, st.Uid, links)
+			if err != nil || i == len(names)-1 {
+				return real, err
+			}
+			return resolve(real, strings.Join(names[i+1:], "/"), links)
+		default:
+			if i < len(names)-1 {
+				return "", fmt.Errorf("%s is a file: want a directory there", next)
+			}
+		}
 	}
 	return dir, nil
 }
