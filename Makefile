@@ -111,6 +111,10 @@ vm-jffs2 vm-ubifs: vm-%: dist/ratchetd-linux-mipsle
 vm-systemd:
 	$(GO) run ./scripts/vm systemd
 
+# Needs root too.
+vm-install: dist/ratchetd-linux-amd64
+	$(GO) run ./scripts/vm install
+
 # Every fuzz target for FUZZTIME.
 fuzz:
 	@set -e; for pkg in $$($(GO) list ./...); do \
@@ -134,4 +138,4 @@ clean:
 	rm -rf build dist
 
 .DEFAULT_GOAL = build
-.PHONY: vm vm-slots vm-cuts vm-jffs2 vm-ubifs vm-systemd build demo test check budget cross packages release size bench e2e e2e-mips e2e-mipsle e2e-armv7 fuzz deps clean FORCE
+.PHONY: vm vm-slots vm-cuts vm-jffs2 vm-ubifs vm-systemd vm-install build demo test check budget cross packages release size bench e2e e2e-mips e2e-mipsle e2e-armv7 fuzz deps clean FORCE

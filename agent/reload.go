@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"os"
 	"syscall"
 )
@@ -27,18 +28,23 @@ func (a *Agent) obey(ctx context.Context, asked <-chan os.Signal) error {
 
 // reload reads the configuration again. A running job goes on; the link connects
 // anew, for topics, facts and credentials may have changed. A configuration that
-// is wrong changes nothing.
+// is wrong changes nothing. What cannot change while the agent runs, such as the
+// id that a device gets when it is enrolled, has it start anew.
 func (a *Agent) reload() {
 	c, err := a.again(draft{})
 	if err == nil {
 		err = c.Link.files()
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, errFixed):
+		a.log.Info("the device's id or its state directory is another one: the agent starts anew")
+		a.stop(ErrRestart)
+	case err != nil:
 		a.log.Error("the configuration was not reloaded", "err", err)
-		return
+	default:
+		a.use(c)
+		a.log.Info("the configuration was reloaded")
 	}
-	a.use(c)
-	a.log.Info("the configuration was reloaded")
 }
 
 func (a *Agent) use(c *Config) {

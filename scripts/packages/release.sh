@@ -12,6 +12,16 @@ dist=$(cd "${DIST:-dist}" && pwd)
 	echo "release.sh: RATCHET_SIGN names no secret key: make one with ratchet key new, and keep it offline" >&2
 	exit 1
 }
+for file in "$dist"/*_*_*.*; do
+	[ -e "$file" ] || continue
+	case ${file##*/} in
+	*_"$1"_*) ;;
+	*)
+		echo "release.sh: ${file##*/} in $dist is not of version $1: remove it" >&2
+		exit 1
+		;;
+	esac
+done
 install -m 755 scripts/install.sh scripts/openwrt/ratchetd-start "$dist"
 install -m 644 scripts/systemd/ratchetd.service "$dist"
 cd "$dist"

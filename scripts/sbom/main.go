@@ -1,6 +1,6 @@
 // Command sbom writes what Go programs are made of, as CycloneDX: the modules
-// that Go has noted in them, each with its version and its checksum, and Go
-// itself. The same programs give the same text.
+// that Go has noted in them, each with its version, its checksum and its
+// licence, and Go itself. The same programs give the same text.
 package main
 
 import (
@@ -32,6 +32,7 @@ type component struct {
 	Type       string     `json:"type"`
 	Name       string     `json:"name"`
 	Version    string     `json:"version"`
+	Licenses   []licence  `json:"licenses"`
 	PURL       string     `json:"purl,omitempty"`
 	Properties []property `json:"properties,omitempty"`
 }
@@ -59,10 +60,13 @@ func write(w io.Writer, version string, programs []string) error {
 		if err != nil {
 			return fmt.Errorf("reading what Go noted in a program: %w", err)
 		}
-		std := component{Type: "platform", Name: "go", Version: info.GoVersion, PURL: "pkg:generic/golang@" + info.GoVersion}
+		std := component{Type: "platform", Name: "go", Version: info.GoVersion, Licenses: []licence{{"BSD-3-Clause"}}, PURL: "pkg:generic/golang@" + info.GoVersion}
 		parts[std.PURL] = std
 		for _, m := range info.Deps {
-			c := module(m)
+			c, err := module(m)
+			if err != nil {
+				return err
+			}
 			parts[c.PURL] = c
 		}
 	}
@@ -71,14 +75,15 @@ func write(w io.Writer, version string, programs []string) error {
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
 	return e.Encode(bom{Format: "CycloneDX", Spec: "1.5", Version: 1, Components: list,
-		Metadata: metadata{component{Type: "application", Name: "ratchet", Version: version}}})
+		Metadata: metadata{component{Type: "application", Name: "ratchet", Version: version, Licenses: []licence{{"Apache-2.0"}}}}})
 }
 
 // module is what is really linked: a replacement, where there is one.
-func module(m *debug.Module) component {
+func module(m *debug.Module) (component, error) {
 	if m.Replace != nil {
 		m = m.Replace
 	}
-	return component{Type: "library", Name: m.Path, Version: m.Version, PURL: "pkg:golang/" + m.Path + "@" + m.Version,
-		Properties: []property{{"go:sum", m.Sum}}}
+	licences, err := licensed(m)
+	return component{Type: "library", Name: m.Path, Version: m.Version, Licenses: licences, PURL: "pkg:golang/" + m.Path + "@" + m.Version,
+		Properties: []property{{"go:sum", m.Sum}}}, err
 }

@@ -34,3 +34,26 @@ func TestTheBillOfTheSameProgramsIsTheSame(t *testing.T) {
 		t.Error("a file that is no program was taken")
 	}
 }
+
+// TestALicenceIsKnownByItsWords takes Go's own, and what modules have; one that
+// is not known stops the release.
+func TestALicenceIsKnownByItsWords(t *testing.T) {
+	own, err := os.ReadFile("../../LICENSE")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const bsd, mit = "Redistribution and use in\n source and binary forms, with or without", "Permission is hereby granted, free of charge, to any person obtaining a copy"
+	for text, want := range map[string]string{
+		string(own):                          "Apache-2.0",
+		bsd:                                  "BSD-2-Clause",
+		bsd + " Neither the name of X":       "BSD-3-Clause",
+		mit:                                  "MIT",
+		mit + " Apache License, Version 2.0": "MIT AND Apache-2.0",
+		"Eclipse Public License - v 2.0 ... Eclipse Distribution License": "EPL-2.0 OR BSD-3-Clause",
+		"All rights reserved": "",
+	} {
+		if got := expression(text); got != want {
+			t.Errorf("got %q, want %q for %.60q", got, want, text)
+		}
+	}
+}

@@ -28,6 +28,7 @@ var sessions = map[string]session{
 	"jffs2":   {"a mipsel router with 64 MB whose state lies on JFFS2: boot, job, kill, boot, memory", []string{"qemu-system-mipsel"}, playFlash("jffs2")},
 	"ubifs":   {"the same router on UBIFS", []string{"qemu-system-mipsel"}, playFlash("ubifs")},
 	"systemd": {"a Debian with systemd and the package: starts, hangs, reboots, is killed in a step", []string{"qemu-system-x86_64", "debootstrap", "chroot"}, playSystemd},
+	"install": {"the same without the package: install.sh, again, in a step, and away", []string{"qemu-system-x86_64", "debootstrap", "debugfs"}, playInstall},
 	"slots":   {"a board with two slots and a boot loader: good firmware, and four that are bad", []string{"qemu-system-x86_64"}, playSlots},
 	"cuts":    {"the same board, with power cuts at random moments", []string{"qemu-system-x86_64"}, playCuts},
 }
@@ -64,7 +65,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	s, ok := sessions[flags.Arg(0)]
 	if !ok || flags.NArg() != 1 {
-		return errors.New("want one session: slots, cuts, jffs2, ubifs or systemd")
+		return errors.New("want one session: slots, cuts, jffs2, ubifs, systemd or install")
 	}
 	if missing := missingTools(append(everyTool, s.tools...)); len(missing) > 0 {
 		fmt.Fprintf(out, "skipped: %s: this needs %s (Debian: qemu-system-x86 qemu-system-mips e2fsprogs kmod)\n", flags.Arg(0), strings.Join(missing, ", "))

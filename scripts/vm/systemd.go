@@ -32,35 +32,44 @@ func playSystemd(ctx context.Context, p *place, out io.Writer) error {
 		return nil
 	}
 	g := &gateway{place: p, root: filepath.Join(p.dir, "root")}
+	if err := g.packaged(); err != nil {
+		return err
+	}
+	return g.play(ctx, out, g.starts, g.hangs, g.reboots, g.cutInStep)
+}
+
+// play plays one part after another on the machine.
+func (g *gateway) play(ctx context.Context, out io.Writer, parts ...func(context.Context) (row, error)) error {
 	if err := g.make(); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, 20*time.Minute, errors.New("no end in twenty minutes"))
 	defer cancel()
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	for _, part := range []struct {
-		what string
-		play func(context.Context) (row, error)
-	}{{"starts", g.starts}, {"hangs", g.hangs}, {"reboots", g.reboots}, {"killed", g.cutInStep}} {
-		seen, err := part.play(ctx)
+	for _, part := range parts {
+		seen, err := part(ctx)
 		fmt.Fprintf(table, "%s\t%s\t\n", seen[0], seen[1])
 		if err := errors.Join(err, table.Flush()); err != nil {
-			return fmt.Errorf("%s: %w", part.what, err)
+			return err
 		}
 	}
 	return nil
 }
 
-// install makes the root and installs the package in it.
+// base makes the root.
+func (g *gateway) base() error {
+	if _, err := os.Stat(filepath.Join(g.root, "etc/debian_version")); err == nil {
+		return nil
+	}
+	_, err := output(exec.Command("debootstrap", "--variant=minbase", "--include=systemd-sysv,udev,ca-certificates", "bookworm", g.root))
+	return err
+}
+
+// install installs the package in the root.
 func (g *gateway) install() error {
 	debs, _ := filepath.Glob(filepath.Join(g.built, "ratchetd_*_amd64.deb"))
 	if len(debs) == 0 {
 		return errors.New("no package of ratchetd: make packages PACKAGES=deb/amd64 makes one")
-	}
-	if _, err := os.Stat(filepath.Join(g.root, "etc/debian_version")); err != nil {
-		if _, err := output(exec.Command("debootstrap", "--variant=minbase", "--include=systemd-sysv,udev,ca-certificates", "bookworm", g.root)); err != nil {
-			return err
-		}
 	}
 	deb := filepath.Join(g.root, "ratchetd.deb")
 	if _, err := output(exec.Command("cp", debs[len(debs)-1], deb)); err != nil {
@@ -70,14 +79,11 @@ func (g *gateway) install() error {
 	return err
 }
 
-func (g *gateway) configure() error {
-	wants := filepath.Join(g.root, "etc/systemd/system/multi-user.target.wants")
-	for path, text := range map[string]string{
-		"etc/ratchet/ratchet.toml":                             fmt.Sprintf("device = %q\n[link]\nbroker = \"tcp://10.0.2.2:%d\"\nspread = \"0s\"\n", device, g.port),
-		"etc/systemd/network/10-wired.network":                 "[Match]\nName=en* eth*\n[Network]\nAddress=10.0.2.15/24\nGateway=10.0.2.2\n",
-		"etc/systemd/system/ratchetd.service.d/impatient.conf": "[Service]\nWatchdogSec=20s\n",
-		"etc/fstab": "/dev/vda / ext4 defaults 0 1\n",
-	} {
+// configure writes the files, and what every such machine has, and enables units.
+func (g *gateway) configure(files map[string]string, units ...string) error {
+	files["etc/systemd/network/10-wired.network"] = "[Match]\nName=en* eth*\n[Network]\nAddress=10.0.2.15/24\nGateway=10.0.2.2\n"
+	files["etc/fstab"] = "/dev/vda / ext4 defaults 0 1\n"
+	for path, text := range files {
 		to := filepath.Join(g.root, path)
 		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 			return err
@@ -86,23 +92,29 @@ func (g *gateway) configure() error {
 			return err
 		}
 	}
-	if err := os.MkdirAll(wants, 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(g.root, "etc/systemd/system/multi-user.target.wants"), 0o755); err != nil {
 		return err
 	}
-	_, err := output(exec.Command("chroot", g.root, "systemctl", "enable", "ratchetd", "systemd-networkd"))
+	_, err := output(exec.Command("chroot", append([]string{g.root, "systemctl", "enable", "systemd-networkd"}, units...)...))
 	return err
 }
 
-func (g *gateway) make() (err error) {
-	if err := g.install(); err != nil {
-		return err
-	}
+// packaged is a root with the package, and a broker for it.
+func (g *gateway) packaged() (err error) {
 	if g.broker, err = startBroker(); err != nil {
 		return err
 	}
-	if err := g.configure(); err != nil {
+	if err := errors.Join(g.base(), g.install()); err != nil {
 		return err
 	}
+	return g.configure(map[string]string{
+		"etc/ratchet/ratchet.toml":                             fmt.Sprintf("device = %q\n[link]\nbroker = \"tcp://10.0.2.2:%d\"\nspread = \"0s\"\n", device, g.port),
+		"etc/systemd/system/ratchetd.service.d/impatient.conf": "[Service]\nWatchdogSec=20s\n",
+	}, "ratchetd")
+}
+
+// make puts the root on the disk of a machine.
+func (g *gateway) make() error {
 	d, err := newDebian(g.cache, "amd64")
 	if err != nil {
 		return err

@@ -1,7 +1,7 @@
 #!/bin/sh
 # A whole life of the package on OpenWrt: busybox's ash, and stand-ins for uci,
-# opkg and procd. BROKER is the address of one; /packages holds 1.0.0 and 1.1.0.
-# Where FORMAT is apk the files are unpacked and the scripts run as apk does.
+# a package manager and procd. BROKER is the address of one; /packages holds 1.0.0, 1.1.0 and 1.2.0.
+# FORMAT is ipk or apk, and names the stand-in that is there.
 set -eu
 say() { echo "== $*"; }
 await() { # what, in which words
@@ -18,17 +18,14 @@ await() { # what, in which words
 }
 log() { cat /tmp/log.info /tmp/log.err; }
 status() { ratchetd status --config /etc/ratchet/ratchet.toml; }
-unpack_apk() {
-	(cd / && tar -xzf "$1" 2>/dev/null) || (cd / && gunzip -c "$1" | tar -xf -)
-}
+package() { echo "/packages/ratchetd_$1_x86_64.$FORMAT"; }
+add() { if [ "$FORMAT" = ipk ]; then opkg install "$(package "$1")"; else apk add --allow-untrusted "$(package "$1")"; fi; }
+remove() { if [ "$FORMAT" = ipk ]; then opkg remove ratchetd; else apk del ratchetd; fi; }
 
-if [ "$FORMAT" = ipk ]; then
-	opkg install /packages/ratchetd_1.0.0_x86_64.ipk
-else
-	unpack_apk /packages/ratchetd_1.0.0_x86_64.apk
-	while read -r file; do [ -e "$file" ]; done </lib/apk/packages/ratchetd.list
+add 1.0.0
+if [ "$FORMAT" = apk ]; then
+	while read -r file; do [ -e "$file" ] || [ "$file" = /etc/uci-defaults/95-ratchet ]; done </lib/apk/packages/ratchetd.list
 	while read -r file sum; do echo "$sum  $file" | sha256sum -c - >/dev/null; done </lib/apk/packages/ratchetd.conffiles_static
-	sh /.post-install
 fi
 [ -L /etc/rc.d/S95ratchet ] && [ ! -e /etc/uci-defaults/95-ratchet ]
 grep -q /usr/sbin/ratchetd /lib/upgrade/keep.d/ratchet
@@ -67,28 +64,39 @@ grep -q 'signal USR1' /tmp/procd/said
 await '  connected for [0-3]s' status
 say "a new address is a new connection"
 
-if [ "$FORMAT" = ipk ]; then
-	cp /packages/ratchetd_1.1.0_x86_64.ipk /feed/ratchetd.ipk
-	cat >/tmp/job.json <<-END
-		{"id": "upgrade-1", "steps": [
-		  {"name": "agent", "package": {"upgrade": ["ratchetd"], "refresh": true}},
-		  {"name": "after", "command": {"argv": ["/usr/sbin/ratchetd", "version"]}}]}
-	END
-	ratchetd submit /tmp/job.json
-	await 'upgrade-1.*succeeded' ratchetd jobs
-	ratchetd jobs upgrade-1
-	ratchetd status | grep -q 'ratchetd 1.1.0'
-	ratchetd jobs --json upgrade-1 | grep -q 'ratchetd 1.1.0'
-	say "the agent upgraded itself by its package, and its job went on"
-else
-	unpack_apk /packages/ratchetd_1.1.0_x86_64.apk
-	cp /tmp/config /etc/config/ratchet 2>/dev/null || true
-	sh /.post-upgrade
-	await 'ratchetd 1.1.0' status
-	say "an upgrade that only says start restarts the agent, for its binary is another one"
-fi
+cp "$(package 1.1.0)" "/feed/ratchetd.$FORMAT"
+cat >/tmp/job.json <<-END
+	{"id": "upgrade-1", "steps": [
+	  {"name": "agent", "package": {"upgrade": ["ratchetd"], "refresh": true}},
+	  {"name": "after", "command": {"argv": ["/usr/sbin/ratchetd", "version"]}}]}
+END
+ratchetd submit /tmp/job.json
+await 'upgrade-1.*succeeded' ratchetd jobs
+ratchetd jobs upgrade-1
+ratchetd status | grep -q 'ratchetd 1.1.0'
+ratchetd jobs --json upgrade-1 | grep -q 'ratchetd 1.1.0'
+[ -L /etc/rc.d/S95ratchet ] && [ ! -e /etc/uci-defaults/95-ratchet ] && grep -q "$BROKER" /etc/config/ratchet
+grep -q /usr/sbin/ratchetd /lib/upgrade/keep.d/ratchet
+say "the agent upgraded itself by its package, and its job went on"
 
-if [ "$FORMAT" = ipk ]; then opkg remove ratchetd; else sh /.pre-deinstall; fi
+cat >/tmp/job.json <<-END
+	{"id": "busy-1", "steps": [
+	  {"name": "busy", "command": {"shell": "echo began >>/tmp/busy; [ -e /tmp/enough ] || sleep 60"}},
+	  {"name": "after", "command": {"argv": ["/usr/sbin/ratchetd", "version"]}}]}
+END
+ratchetd submit /tmp/job.json
+await began cat /tmp/busy
+(sleep 1; touch /tmp/enough) &
+add 1.2.0
+await 'busy-1.*succeeded' ratchetd jobs
+ratchetd jobs busy-1
+ratchetd status | grep -q 'ratchetd 1.2.0'
+ratchetd jobs --json busy-1 | grep -q 'ratchetd 1.2.0'
+[ "$(grep -c began /tmp/busy)" = 2 ]
+say "upgraded by hand in a step: the new agent runs it again, and no old one is left"
+[ "$(pidof ratchetd | wc -w)" = 1 ]
+
+remove
 [ ! -e /etc/rc.d/S95ratchet ]
 for _ in $(seq 100); do pidof ratchetd >/dev/null || break; sleep 0.2; done
 if pidof ratchetd; then exit 1; fi
