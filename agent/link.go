@@ -109,18 +109,21 @@ func (redial) Error() string { return "a fresh connection was asked for" }
 // it, or ctx ends. What counts is the connection, not that one stands already.
 func (l *link) fresh(ctx context.Context) error {
 	err := cmp.Or(l.alive(ctx), errNoSession)
-	for {
-		told := make(chan error, 1)
+	for told := false; ; told = !errors.As(err, new(redial)) {
+		reason := make(chan error, 1)
 		select {
-		case l.redial <- asking{told, ctx.Done()}:
+		case l.redial <- asking{reason, ctx.Done()}:
 		case <-ctx.Done():
 			return err
 		}
 		select {
-		case err = <-told:
+		case err = <-reason:
 		case <-ctx.Done():
+			if told { // of an attempt that was made to its end
+				return err
+			}
 			select { // what it was waiting for is worth knowing
-			case err = <-told:
+			case err = <-reason:
 			case <-time.After(backoffMin):
 			}
 		}
