@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os/user"
 	"strconv"
 	"strings"
 
@@ -106,31 +105,19 @@ func lookupOwner(owner string) (uid, gid int, err error) {
 		if err != nil {
 			return 0, 0, fmt.Errorf("owner: %w", err)
 		}
-		uid, _ = strconv.Atoi(u.Uid)
+		uid = int(u.uid)
 	}
 	if group == "" {
 		return uid, -1, nil
 	}
 	if gid, err = strconv.Atoi(group); err != nil {
-		g, err := user.LookupGroup(group)
+		id, err := lookupGroup(group)
 		if err != nil {
-			return 0, 0, fmt.Errorf("owner: group %q does not exist on this device", group)
+			return 0, 0, fmt.Errorf("owner: %w", err)
 		}
-		gid, _ = strconv.Atoi(g.Gid)
+		gid = int(id)
 	}
 	return uid, gid, nil
-}
-
-// lookupUser finds a user by name or by number.
-func lookupUser(name string) (*user.User, error) {
-	u, err := user.Lookup(name)
-	if err != nil {
-		u, err = user.LookupId(name)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("user %q does not exist on this device", name)
-	}
-	return u, nil
 }
 
 // look tells what is at path, which is followed no further.

@@ -1,7 +1,6 @@
 package step
 
 import (
-	"archive/tar"
 	"bytes"
 	"compress/gzip"
 	"errors"
@@ -23,7 +22,7 @@ const (
 type bundle struct {
 	out   *counter
 	gzip  *gzip.Writer
-	tar   *tar.Writer
+	tar   *tarball
 	most  int64
 	mask  func([]byte) []byte
 	index bytes.Buffer
@@ -44,7 +43,7 @@ func newBundle(w io.Writer, most int64, mask func([]byte) []byte) *bundle {
 	b := &bundle{out: &counter{w: w}, mask: mask}
 	b.most = most - most/1024 - maxIndex - 2*frame // what cannot be compressed grows a little
 	b.gzip = gzip.NewWriter(b.out)
-	b.tar = tar.NewWriter(b.gzip)
+	b.tar = &tarball{w: b.gzip}
 	return b
 }
 
@@ -88,14 +87,13 @@ func (b *bundle) masked(text []byte) []byte {
 }
 
 func (b *bundle) entry(name string, changed time.Time, text []byte) error {
-	header := &tar.Header{Name: name, Mode: 0o600, Size: int64(len(text)), ModTime: changed}
-	if err := b.tar.WriteHeader(header); err != nil {
+	if err := b.tar.begin(tarFile{name: name, mode: 0o600, size: int64(len(text)), changed: changed}); err != nil {
 		return err
 	}
 	if _, err := b.tar.Write(text); err != nil {
 		return err
 	}
-	if err := b.tar.Flush(); err != nil {
+	if err := b.tar.end(); err != nil {
 		return err
 	}
 	return b.gzip.Flush() // so that out knows how much it takes
@@ -111,7 +109,7 @@ func (b *bundle) note(format string, args ...any) {
 
 // close writes the index and the end.
 func (b *bundle) close() error {
-	return errors.Join(b.entry("index.txt", time.Time{}, b.index.Bytes()), b.tar.Close(), b.gzip.Close())
+	return errors.Join(b.entry("index.txt", time.Time{}, b.index.Bytes()), b.tar.close(), b.gzip.Close())
 }
 
 // readEnd reads a regular file, or the end of one that is longer than most.
