@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -102,6 +103,29 @@ func TestAPowerCutTakesNoMoreThanACheckpoint(t *testing.T) {
 	wantFile(t, to, s.content)
 	if got, want := s.requests(), []string{"", "bytes=8388608-"}; !slices.Equal(got, want) {
 		t.Errorf("got ranges %q, want %q", got, want)
+	}
+}
+
+// Who owns a file can change it after it was verified.
+func TestAPartOfSomebodyElseIsNotGoneOnWith(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give a file to somebody else")
+	}
+	s := newServer(t, pattern(2<<20))
+	a, to := fetching(t, s, "")
+	killAt(t, a, 1<<20)
+	if err := os.Chown(filepath.Join(filepath.Dir(to), ".file.ratchet-part"), 65534, 65534); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.run(t.Context(), step.Download{}); err != nil {
+		t.Fatal(err)
+	}
+	wantFile(t, to, s.content)
+	if info, err := os.Stat(to); err != nil || info.Sys().(*syscall.Stat_t).Uid != 0 {
+		t.Errorf("got a file of user %d (%v), want one of the agent's", info.Sys().(*syscall.Stat_t).Uid, err)
+	}
+	if got := s.requests(); !slices.Equal(got, []string{"", ""}) {
+		t.Errorf("got ranges %q, want it fetched anew", got)
 	}
 }
 

@@ -24,13 +24,16 @@ func (f Files) create(path string) (growing, error) {
 	return f.open(path, os.O_CREATE|os.O_EXCL)
 }
 
-// open opens a file to write on where it ends. One that somebody else has put
-// there could be changed by him after it was verified.
+// open opens a file to write on where it ends. One that is there already must be
+// the agent's: somebody else could change his after it was verified.
 func (f Files) open(path string, flags int) (growing, error) {
 	g := growing{files: f}
 	err := f.do("open", func() (err error) {
 		if g.file, err = openAt(path, os.O_RDWR|unix.O_NONBLOCK|flags, 0o600); err != nil {
 			return err
+		}
+		if flags&os.O_EXCL != 0 { // on some file systems all files are somebody else's
+			return nil
 		}
 		if err = own(g.file); err != nil {
 			err, g.file = errors.Join(err, g.file.Close()), nil
