@@ -37,6 +37,7 @@ type Agent struct {
 	groups         step.Groups
 	sampler        *telemetry.Sampler
 	clock          clock
+	masks          masks
 	web            *http.Client // of steps; nil is one of their own
 	queue          *queue
 	running        running

@@ -3,6 +3,12 @@ package agent
 import (
 	"archive/tar"
 	"compress/gzip"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -35,6 +41,7 @@ var attacksOnTheDevice = []attack{
 	{"a link, made before, of who may write there", linkAbove},
 	{"writing what is the agent's own", writeOwn},
 	{"reading what is the agent's own", readOwn},
+	{"a program that prints a key of the agent's", printedKey},
 	{"a step of another user at the agent and its files", otherUser},
 }
 
@@ -306,6 +313,29 @@ func bundled(f *fort, path string) (names []string) {
 		must(f, err)
 		names = append(names, h.Name)
 	}
+}
+
+// printedKey has a program tell the key that waits for its certificate, as it is
+// and as tools write it down.
+func printedKey(f *fort) string {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	must(f, err)
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	must(f, err)
+	f.write("state/pending.key", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
+	tell := "echo begin; cat pending.key; grep -v -- - pending.key | tr -d '\\n'; echo; grep -v -- - pending.key | tr -d '\\n' | fold -w 50; echo; echo end"
+	got := f.step("command", map[string]any{"shell": "cd " + filepath.Join(f.dir, "state") + " && { " + tell + "; }"})
+	said := f.b.final("j").Steps[0].Output
+	if !strings.HasPrefix(said, "begin") || !strings.HasSuffix(said, "end\n") {
+		f.Errorf("said %q", said)
+	}
+	secret := base64.StdEncoding.EncodeToString(der)[48:88] // within the number itself
+	for i := 0; i+12 <= len(secret); i++ {
+		if strings.Contains(strings.ReplaceAll(said, "\n", ""), secret[i:i+12]) {
+			f.Fatalf("said %q", said)
+		}
+	}
+	return got + ": nothing of it is told, in lines of 64, of 50, or in one"
 }
 
 // otherUser lets a step without rights try what root could do. It needs root to

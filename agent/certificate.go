@@ -4,9 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/ratchetd/ratchet/executor/step"
@@ -31,25 +29,6 @@ func (c *Config) certFiles() (cert, key string) {
 }
 
 func (c *Config) pendingKey() string { return filepath.Join(c.State, "pending.key") }
-
-// privateLines are those of the device's private keys that say more than that
-// they are keys.
-func (a *Agent) privateLines() (lines []string) {
-	c := a.config.Load()
-	_, key := c.certFiles()
-	for _, path := range []string{key, c.ownLink.Key, c.pendingKey()} {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			continue // there is none
-		}
-		for _, line := range strings.Fields(string(text)) {
-			if len(line) >= 32 {
-				lines = append(lines, line)
-			}
-		}
-	}
-	return lines
-}
 
 // watchCertificate looks at the link's certificate once a day; every connection
 // does too.

@@ -33,8 +33,12 @@ type Config struct {
 
 	dir      string   // of ratchet.toml
 	ownKeys  []string // policy.keys as ratchet.toml has them
-	ownLink  Link     // link as ratchet.toml has it
 	sequence int64    // of the key set that a job brought; 0 is none
+
+	// What any file of the configuration names, also where a later one names
+	// another: a secret stays one.
+	passwords   []string // files for link.passwordFile
+	secretFiles []string // all files with secrets, those too
 }
 
 // Link is how the device reaches its broker.

@@ -44,7 +44,8 @@ func load(path string, d draft, mac func() (string, error)) (*Config, error) {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
 	}
 	err = c.read(path, text)
-	c.ownKeys, c.ownLink = c.Policy.Keys, c.Link
+	c.ownKeys = c.Policy.Keys
+	c.noteSecrets()
 	if err := errors.Join(err, c.readParts(d)); err != nil {
 		return nil, err
 	}
@@ -82,9 +83,23 @@ func (c *Config) readParts(d draft) error {
 		if err == nil {
 			err = c.read(part, text, "policy")
 		}
+		c.noteSecrets()
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// noteSecrets notes the files with secrets that are named up to here.
+func (c *Config) noteSecrets() {
+	note := func(list *[]string, file string) {
+		if file != "" && !slices.Contains(*list, file) {
+			*list = append(*list, file)
+		}
+	}
+	note(&c.passwords, c.Link.PasswordFile)
+	for _, file := range []string{c.Link.Key, c.Link.PasswordFile, c.Link.SASKeyFile} {
+		note(&c.secretFiles, file)
+	}
 }
 
 // credentials is how a path names the folder of systemd's LoadCredential.
@@ -102,8 +117,12 @@ func credential(path string) string {
 
 // absolute lets paths be given relative to the configuration file.
 func (c *Config) absolute() {
-	paths := []*string{&c.State, &c.Link.CA, &c.Link.Cert, &c.Link.Key, &c.Link.PasswordFile, &c.Link.SASKeyFile, &c.AWS.Handlers,
-		&c.ownLink.Key, &c.ownLink.PasswordFile, &c.ownLink.SASKeyFile}
+	paths := []*string{&c.State, &c.Link.CA, &c.Link.Cert, &c.Link.Key, &c.Link.PasswordFile, &c.Link.SASKeyFile, &c.AWS.Handlers}
+	for _, list := range [][]string{c.passwords, c.secretFiles} {
+		for i := range list {
+			paths = append(paths, &list[i])
+		}
+	}
 	for i := range c.Schedules {
 		paths = append(paths, &c.Schedules[i].Job)
 	}

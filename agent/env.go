@@ -6,11 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -76,22 +78,49 @@ func (a *Agent) secret(name string) (string, error) {
 
 func (a *Agent) secrets() string { return filepath.Join(filepath.Dir(a.path), "secrets") }
 
+// masks are the secrets of this device, as they were read last: to make out
+// their forms takes longer than to read them.
+type masks struct {
+	mu   sync.Mutex
+	of   []string
+	made executor.Secrets
+}
+
 // mask hides every secret of this device in what a step has to say.
 func (a *Agent) mask(text []byte) []byte {
-	files, _ := os.ReadDir(a.secrets()) // none: nothing to hide
-	var secrets []string
-	for _, f := range files {
-		if s, err := os.ReadFile(filepath.Join(a.secrets(), f.Name())); err == nil && len(s) <= executor.MaxOutput {
-			secrets = append(secrets, strings.TrimRight(string(s), "\r\n"))
+	of := a.allSecrets()
+	a.masks.mu.Lock()
+	if !slices.Equal(of, a.masks.of) {
+		a.masks.of, a.masks.made = of, executor.NewSecrets(of)
+	}
+	made := a.masks.made
+	a.masks.mu.Unlock()
+	return []byte(made.Hide(string(text)))
+}
+
+// allSecrets are the texts in the secrets' folder, in the files that the
+// configuration names, and in those of the link's keys.
+func (a *Agent) allSecrets() (texts []string) {
+	read := func(path string, most int64) {
+		f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe must not be waited for
+		if err != nil {
+			return // there is none
 		}
+		defer f.Close()
+		if text, err := io.ReadAll(io.LimitReader(f, most+1)); err == nil && int64(len(text)) <= most {
+			texts = append(texts, strings.TrimSpace(string(text)))
+		}
+	}
+	files, _ := os.ReadDir(a.secrets()) // none: nothing to hide
+	for _, f := range files {
+		read(filepath.Join(a.secrets(), f.Name()), executor.MaxOutput)
 	}
 	c := a.config.Load()
-	for _, read := range []func() (string, error){c.password, c.sasKey} {
-		if s, err := read(); err == nil {
-			secrets = append(secrets, s)
-		}
+	_, key := c.certFiles()
+	for _, path := range append([]string{key, c.pendingKey()}, c.secretFiles...) {
+		read(path, 64<<10)
 	}
-	return []byte(executor.Mask(string(text), append(secrets, a.privateLines()...)))
+	return texts
 }
 
 // policy is what the owner lets steps do; what is the agent's own is nobody's.
@@ -105,15 +134,14 @@ func (a *Agent) policy() step.Policy {
 }
 
 // own is what no job may read or write. Single files are named beside the trees
-// they lie in, since hard links to them are known by the file. What ratchet.toml
-// names is kept also while conf.d names another. On OpenWrt ratchet.toml is made
+// they lie in, since hard links to them are known by the file. On OpenWrt ratchet.toml is made
 // from /etc/config/ratchet.
 func (a *Agent) own() []string {
 	c := a.config.Load()
 	_, key := c.certFiles()
 	own := []string{c.State, store.Path(c.State), a.path, c.confDir(), c.keysFile(), a.secrets(),
-		a.firmwareScript(), key, c.pendingKey(), c.Link.PasswordFile, c.Link.SASKeyFile,
-		c.ownLink.Key, c.ownLink.PasswordFile, c.ownLink.SASKeyFile, "/etc/config/ratchet"}
+		a.firmwareScript(), key, c.pendingKey(), "/etc/config/ratchet"}
+	own = append(own, c.secretFiles...)
 	if c.Policy.Commands != nil { // what lies there is run, whatever commands says
 		own = append(own, filepath.Join(filepath.Dir(a.path), "facts.d"), c.AWS.Handlers, step.PluginDir)
 	}

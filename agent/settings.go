@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"reflect"
+	"slices"
 )
 
 var errFixed = errors.New("device and state cannot change while it runs: restart it")
@@ -44,11 +45,11 @@ func (a *Agent) trySettings(name, content string, offered bool) error {
 // broker they name, and a job may no more have a key sent than read it.
 func (a *Agent) mayShow(c *Config) error {
 	now, file := a.config.Load(), c.Link.PasswordFile
-	if file == "" || file == now.Link.PasswordFile || file == now.ownLink.PasswordFile {
+	if file == "" || slices.Contains(now.passwords, file) {
 		return nil
 	}
 	if err := a.policy().Readable(file); err != nil {
-		return fmt.Errorf("link.passwordFile: %w, and neither sent to a broker: want the one that ratchet.toml names, or a file of its own", err)
+		return fmt.Errorf("link.passwordFile: %w, and neither sent to a broker: want one that the configuration names already, or a file of its own", err)
 	}
 	return nil
 }

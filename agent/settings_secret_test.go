@@ -2,6 +2,7 @@ package agent
 
 import (
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -46,4 +47,47 @@ func TestSettingsCannotSendAKeyAsThePassword(t *testing.T) {
 	}
 	b.offer("device/gw-1", settingsDoc("back", "net", "[link]\npasswordFile = \"password\"\n", ""))
 	wantState(t, b.final("back"), executor.Succeeded)
+}
+
+// A password stays one while a later file of the configuration names another,
+// and a key while no link uses it.
+func TestASecretThatAnyFileNamesIsHidden(t *testing.T) {
+	d := &device{t: t, dir: t.TempDir()}
+	if err := os.Mkdir(filepath.Join(d.dir, "conf.d"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	d.write("ratchet.toml", fmt.Sprintf("device = \"gw-1\"\nstate = %q\n[link]\nbroker = \"tcp://b:1883\"\nusername = \"gw-1\"\npasswordFile = \"p0\"\ncert = \"c\"\nkey = \"k0\"\n", filepath.Join(d.dir, "state")))
+	d.write("conf.d/1.toml", "[link]\npasswordFile = \"p1\"\nkey = \"k1\"\n")
+	d.write("conf.d/2.toml", "[link]\npasswordFile = \"p2\"\n")
+	d.write("conf.d/3.toml", "[link]\nkey = \"k2\"\n")
+	d.write("c", "")
+	want := ""
+	for _, name := range []string{"p0", "p1", "p2", "k0", "k1", "k2"} {
+		d.write(name, "secret of "+name+"-0123456789\n")
+		want += " ********"
+	}
+	c, err := Load(filepath.Join(d.dir, "ratchet.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := New(c, filepath.Join(d.dir, "ratchet.toml"), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := ""
+	for _, name := range []string{"p0", "p1", "p2", "k0", "k1", "k2"} {
+		said += " secret of " + name + "-0123456789"
+		for verb, may := range map[string]func(string) error{"read": a.policy().Readable, "written": a.policy().Writable} {
+			if may(filepath.Join(d.dir, name)) == nil {
+				t.Errorf("%s can be %s by a job", name, verb)
+			}
+		}
+	}
+	if got := string(a.mask([]byte(said))); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	d.write("p2", "another-password\n")
+	if got := string(a.mask([]byte("an another-password"))); got != "an ********" {
+		t.Errorf("got %q, want what the file holds now hidden", got)
+	}
 }

@@ -58,7 +58,7 @@ func (w *walk) fill(ctx context.Context, t *Task) error {
 	if err == nil {
 		t.With = with
 	}
-	t.secrets = f.secrets
+	t.secrets = NewSecrets(f.secrets)
 	return err
 }
 

@@ -2,8 +2,10 @@ package executor
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -15,34 +17,63 @@ const masked = "********"
 // of every output, and guard nothing.
 const minSecret = 4
 
-// Mask hides secrets in what leaves the device, line by line for those that
-// have several.
-func Mask(text string, secrets []string) string {
-	for _, s := range lines(secrets) {
-		text = strings.ReplaceAll(text, s, masked)
+// minLine is the shortest line of a private key that is masked by itself. The
+// last one may be shorter: masked wherever it stands, "AQ==" would hide what is
+// no secret; it is masked behind the line before it.
+const minLine = 8
+
+// Secrets hides texts in what leaves the device. They are also known in other
+// forms: a text as JSON, in a URL and in base64; word by word where it has
+// several; a private key however it is encoded and broken into lines, in base64
+// or hex. The zero value hides nothing.
+type Secrets struct {
+	forms []string // longest first
+	keys  []string // what is secret of private keys, see mask_key.go
+}
+
+// NewSecrets makes out the forms, which takes a while: keep what it returns.
+func NewSecrets(texts []string) Secrets {
+	var s Secrets
+	for _, text := range texts {
+		s.forms = append(s.forms, forms(text)...)
+		s.keys = append(s.keys, keyForms(text)...)
+	}
+	s.forms = slices.DeleteFunc(s.forms, func(form string) bool { return len(form) < minSecret })
+	slices.SortFunc(s.forms, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
+	s.forms = slices.Compact(s.forms)
+	return s
+}
+
+// Hide masks the secrets in text.
+func (s Secrets) Hide(text string) string {
+	text = s.hideKeys(text)
+	for _, form := range s.forms {
+		text = strings.ReplaceAll(text, form, masked)
 	}
 	return text
 }
 
-// lines are the secrets and each of their lines, longest first.
-func lines(secrets []string) []string {
-	var all []string
-	for _, s := range secrets {
-		all = append(all, s)
-		all = append(all, strings.Fields(s)...)
-		if escaped, err := json.Marshal(s); err == nil { // as it stands in a result
-			all = append(all, string(escaped[1:len(escaped)-1]))
+// forms are a text as it may stand somewhere.
+func forms(text string) []string {
+	all := []string{text, url.QueryEscape(text), url.PathEscape(text)}
+	if escaped, err := json.Marshal(text); err == nil { // as it stands in a result
+		all = append(all, string(escaped[1:len(escaped)-1]))
+	}
+	for _, within := range encoded([]byte(text)) {
+		if len(within) >= minLine { // such as the token of a login
+			all = append(all, within)
 		}
 	}
-	all = slices.DeleteFunc(all, func(s string) bool { return len(s) < minSecret })
-	slices.SortFunc(all, func(a, b string) int { return len(b) - len(a) })
-	return slices.Compact(all)
+	if isKey(text) {
+		return append(all, keyLines(text)...)
+	}
+	return append(all, strings.Fields(text)...)
 }
 
 // hide hides what this device keeps secret, and what was filled in for t, in
 // whatever t has to say.
 func (w *walk) hide(t *Task, text string) string {
-	text = Mask(text, t.secrets)
+	text = t.secrets.Hide(text)
 	if w.Mask == nil {
 		return text
 	}

@@ -9,7 +9,7 @@ import (
 // Hidden secrets make a text shorter, so that its cut beginning is told.
 func TestACutSecretIsNotTold(t *testing.T) {
 	const secret = "hunter2hunter2hunter2hunter2"
-	hide := func(s string) string { return Mask(s, []string{secret}) }
+	hide := func(s string) string { return NewSecrets([]string{secret}).Hide(s) }
 	for name, said := range map[string]string{
 		"one a line":     strings.Repeat(secret+"\n", 1000),
 		"without an end": strings.Repeat(secret, 1000) + " " + secret,
@@ -32,10 +32,10 @@ func TestLiveOutputIsHidden(t *testing.T) {
 	const filled, own = "hunter2hunter2hunter2", "correct-horse-battery"
 	var told strings.Builder
 	w := &walk{Executor: &Executor{
-		Mask: func(s string) string { return Mask(s, []string{own}) },
+		Mask: func(s string) string { return NewSecrets([]string{own}).Hide(s) },
 		Live: func(l Live) { told.WriteString(l.Text) },
 	}}
-	s := &stream{walk: w, t: &Task{secrets: []string{filled}}, name: "stdout"}
+	s := &stream{walk: w, t: &Task{secrets: NewSecrets([]string{filled})}, name: "stdout"}
 	said := "begins\n" + filled + "\n" + own + "\r" + strings.Repeat("x", 3*MaxOutput) + own + strings.Repeat("y", 3*MaxOutput) + filled + "\nends"
 	for i := range len(said) {
 		s.Write([]byte(said[i : i+1]))
@@ -52,7 +52,7 @@ func TestLiveOutputIsHidden(t *testing.T) {
 
 // A secret may be a number, and a text in JSON can be written in many ways.
 func TestAResultStaysJSONWhenItIsHidden(t *testing.T) {
-	hide := func(s string) string { return Mask(s, []string{"4711", "pass/wörd", "true"}) }
+	hide := func(s string) string { return NewSecrets([]string{"4711", "pass/wörd", "true"}).Hide(s) }
 	for in, want := range map[string]string{
 		`{"b":1,"a":"x"}`:             `{"b":1,"a":"x"}`,
 		`{"records":4711}`:            `{"records":"********"}`,

@@ -134,7 +134,7 @@ func TestALaterStepTellsNoSecret(t *testing.T) {
 		w := newWorld(t, j)
 		x := w.executor()
 		x.Kinds["echo"] = echoer{}
-		x.Mask = func(text string) string { return Mask(text, []string{"hunter2hunter2"}) }
+		x.Mask = func(text string) string { return NewSecrets([]string{"hunter2hunter2"}).Hide(text) }
 		x.Secret = func(string) (string, error) { return "hunter2hunter2", nil }
 		x.Run(t.Context(), w.disk)
 		for i, s := range w.disk.Steps {

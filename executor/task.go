@@ -31,7 +31,7 @@ type Task struct {
 	Stopping <-chan struct{}
 	Log      *slog.Logger
 
-	secrets  []string // that were filled in
+	secrets  Secrets // that were filled in
 	saved    json.RawMessage
 	save     func(state json.RawMessage, cutExpected bool) error
 	progress func(fraction float64)

@@ -64,12 +64,12 @@ func TestSecretsAreHiddenWhereverTheyEndUp(t *testing.T) {
 	secrets := []string{"line one\nline two\"quoted\"", "hunter2hunter2"}
 	out := &tail{}
 	out.Write([]byte(strings.Repeat("x", 2*MaxOutput) + "hunter2hunter2" + strings.Repeat("y", MaxOutput-7)))
-	text := out.text(func(s string) string { return Mask(s, secrets) })
+	text := out.text(func(s string) string { return NewSecrets(secrets).Hide(s) })
 	if strings.Contains(text, "hunter2") || strings.Contains(text, "unter2") || len(text) > MaxOutput {
 		t.Errorf("told %d bytes, beginning with %q", len(text), text[:20])
 	}
 	for _, leak := range []string{"a hunter2hunter2 b", `{"k":"line one\nline two\"quoted\""}`, "two\"quoted\""} {
-		if got := Mask(leak, secrets); strings.Contains(got, "hunter2") || strings.Contains(got, "quoted") {
+		if got := NewSecrets(secrets).Hide(leak); strings.Contains(got, "hunter2") || strings.Contains(got, "quoted") {
 			t.Errorf("%q became %q", leak, got)
 		}
 	}
