@@ -142,7 +142,7 @@ systemd() {
 	ln -sf "${unit#"$root"}" "$wants/ratchetd.service"
 	[ -n "$changed" ] || return 0
 	prog systemctl daemon-reload
-	prog systemctl restart ratchetd
+	prog systemctl restart ratchetd || die "systemd did not start it: systemctl status ratchetd tells why; then run this again"
 }
 
 openrc() {
@@ -163,7 +163,7 @@ openrc() {
 	put "$temp/rc" "$rc" 755
 	[ -n "$changed" ] || return 0
 	prog rc-update add ratchetd default
-	prog rc-service ratchetd restart
+	prog rc-service ratchetd restart || die "OpenRC did not start it: rc-service ratchetd status tells how it is; then run this again"
 }
 
 install() {
@@ -214,13 +214,13 @@ settings() {
 
 uninstall() {
 	if [ -e "$unit" ]; then
-		prog systemctl disable --now ratchetd
+		prog systemctl disable --now ratchetd || say "systemd did not stop it"
 		drop "$unit" "${unit%/*}/multi-user.target.wants/ratchetd.service"
-		prog systemctl daemon-reload
+		prog systemctl daemon-reload || :
 	fi
 	if [ -e "$rc" ]; then
-		prog rc-service ratchetd stop
-		prog rc-update del ratchetd default
+		prog rc-service ratchetd stop || say "OpenRC did not stop it"
+		prog rc-update del ratchetd default || say "OpenRC has it in no runlevel"
 		drop "$rc"
 	fi
 	drop "$bin" "${bin%/*}/.ratchetd.old" "${bin%/*}/.ratchetd.trial" "$lib"

@@ -126,6 +126,12 @@ func startWords(runs bool, config string) string {
 		}
 		return "systemctl enable --now ratchetd"
 	}
+	if _, err := os.Stat("/etc/init.d/ratchetd"); err == nil { // OpenRC, by install.sh
+		if runs {
+			return "rc-service ratchetd reload"
+		}
+		return "rc-service ratchetd restart"
+	}
 	if runs {
 		return "send the daemon a HUP, for it to read its settings"
 	}
