@@ -80,6 +80,10 @@ release: packages
 $(DIST)/ratchet-linux-%: FORCE
 	GOOS=linux $(or $(FOR_$*),GOARCH=$*) $(BUILD) -o $@ ./cmd/ratchet
 
+# What every program weighs, alone and in its packages, and what it needs of a board's memory.
+boards: build packages
+	$(GO) run ./scripts/bench -dist $(DIST) boards
+
 bench: build
 	$(GO) test -run '^$$' -bench . -benchmem ./store ./telemetry
 	$(GO) run ./scripts/bench
@@ -99,13 +103,16 @@ e2e-mips e2e-mipsle e2e-armv7: e2e-%:
 
 # Whole machines: Debian's kernels on processors that qemu emulates. They fetch
 # what they need into build/vm, and skip what this system lacks the tools for.
-vm: vm-slots vm-cuts vm-jffs2 vm-ubifs
+vm: vm-slots vm-cuts vm-jffs2 vm-ubifs vm-bounds vm-armhf
 
-vm-slots vm-cuts: vm-%: dist/ratchetd-linux-amd64
+vm-slots vm-cuts vm-bounds: vm-%: dist/ratchetd-linux-amd64
 	$(GO) run ./scripts/vm $*
 
 vm-jffs2 vm-ubifs: vm-%: dist/ratchetd-linux-mipsle
 	$(GO) run ./scripts/vm $*
+
+vm-armhf: dist/ratchetd-linux-armv7
+	$(GO) run ./scripts/vm armhf
 
 # Needs root, and the package: make packages PACKAGES=deb/amd64
 vm-systemd:
@@ -138,4 +145,4 @@ clean:
 	rm -rf build dist
 
 .DEFAULT_GOAL = build
-.PHONY: vm vm-slots vm-cuts vm-jffs2 vm-ubifs vm-systemd vm-install build demo test check budget cross packages release size bench e2e e2e-mips e2e-mipsle e2e-armv7 fuzz deps clean FORCE
+.PHONY: vm vm-slots vm-cuts vm-bounds vm-jffs2 vm-ubifs vm-armhf vm-systemd vm-install build demo test check budget cross packages release size boards bench e2e e2e-mips e2e-mipsle e2e-armv7 fuzz deps clean FORCE
