@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os/user"
 	"strconv"
 	"strings"
 
@@ -105,19 +106,31 @@ func lookupOwner(owner string) (uid, gid int, err error) {
 		if err != nil {
 			return 0, 0, fmt.Errorf("owner: %w", err)
 		}
-		uid = int(u.uid)
+		uid, _ = strconv.Atoi(u.Uid)
 	}
 	if group == "" {
 		return uid, -1, nil
 	}
 	if gid, err = strconv.Atoi(group); err != nil {
-		id, err := lookupGroup(group)
+		g, err := user.LookupGroup(group)
 		if err != nil {
-			return 0, 0, fmt.Errorf("owner: %w", err)
+			return 0, 0, fmt.Errorf("owner: group %q does not exist on this device", group)
 		}
-		gid = int(id)
+		gid, _ = strconv.Atoi(g.Gid)
 	}
 	return uid, gid, nil
+}
+
+// lookupUser finds a user by name or by number.
+func lookupUser(name string) (*user.User, error) {
+	u, err := user.Lookup(name)
+	if err != nil {
+		u, err = user.LookupId(name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("user %q does not exist on this device", name)
+	}
+	return u, nil
 }
 
 // look tells what is at path, which is followed no further.

@@ -1,6 +1,7 @@
 package step
 
 import (
+	"archive/tar"
 	"bytes"
 	"compress/gzip"
 	"errors"
@@ -22,7 +23,7 @@ const (
 type bundle struct {
 	out   *counter
 	gzip  *gzip.Writer
-	tar   *tarball
+	tar   *tar.Writer
 	most  int64
 	mask  func([]byte) []byte
 	index bytes.Buffer
@@ -43,7 +44,7 @@ func newBundle(w io.Writer, most int64, mask func([]byte) []byte) *bundle {
 	b := &bundle{out: &counter{w: w}, mask: mask}
 	b.most = most - most/1024 - maxIndex - 2*frame // what cannot be compressed grows a little
 	b.gzip = gzip.NewWriter(b.out)
-	b.tar = &tarball{w: b.gzip}
+	b.tar = tar.NewWriter(b.gzip)
 	return b
 }
 
@@ -87,13 +88,14 @@ func (b *bundle) masked(text []byte) []byte {
 }
 
 func (b *bundle) entry(name string, changed time.Time, text []byte) error {
-	if err := b.tar.begin(tarFile{name: name, mode: 0o600, size: int64(len(text)), changed: changed}); err != nil {
+	header := &tar.Header{Name: name, Mode: 0o600, Size: int64(len(text)), ModTime: changed}
+	if err := b.tar.WriteHeader(header); err != nil {
 		return err
 	}
 	if _, err := b.tar.Write(text); err != nil {
 		return err
 	}
-	if err := b.tar.end(); err != nil {
+	if err := b.tar.Flush(); err != nil {
 		return err
 	}
 	return b.gzip.Flush() // so that out knows how much it takes
@@ -109,7 +111,7 @@ func (b *bundle) note(format string, args ...any) {
 
 // close writes the index and the end.
 func (b *bundle) close() error {
-	return errors.Join(b.entry("index.txt", time.Time{}, b.index.Bytes()), b.tar.close(), b.gzip.Close())
+	return errors.Join(b.entry("index.txt", time.Time{}, b.index.Bytes()), b.tar.Close(), b.gzip.Close())
 }
 
 // readEnd reads a regular file, or the end of one that is longer than most.

@@ -33,21 +33,27 @@ func identify(name string) (identity, error) {
 		if err != nil { // a container's bare uid
 			return identity{name: name, home: "/"}, nil
 		}
-		return identity{name: u.name, home: u.home}, nil
+		return identity{name: u.Username, home: u.HomeDir}, nil
 	}
 	u, err := lookupUser(name)
 	if err != nil {
 		return identity{}, fmt.Errorf("user: %w", err)
 	}
-	who := identity{name: u.name, home: u.home}
-	if int(u.uid) == os.Geteuid() {
+	who := identity{name: u.Username, home: u.HomeDir}
+	uid, _ := strconv.Atoi(u.Uid)
+	if uid == os.Geteuid() {
 		return who, nil // without root a change, even to oneself, is refused
 	}
-	groups, err := u.groups()
+	gid, _ := strconv.Atoi(u.Gid)
+	who.credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+	groups, err := u.GroupIds()
 	if err != nil {
 		return who, fmt.Errorf("reading the groups of user %q: %w", name, err)
 	}
-	who.credential = &syscall.Credential{Uid: u.uid, Gid: u.gid, Groups: groups}
+	for _, g := range groups {
+		id, _ := strconv.Atoi(g)
+		who.credential.Groups = append(who.credential.Groups, uint32(id))
+	}
 	return who, nil
 }
 

@@ -1,6 +1,7 @@
 package step
 
 import (
+	"archive/tar"
 	"bufio"
 	"compress/gzip"
 	"context"
@@ -9,7 +10,6 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
-	"syscall"
 )
 
 // pack writes a tar.gz of the files and returns its size. Their names lose the
@@ -28,19 +28,19 @@ func (k Upload) pack(ctx context.Context, path string, files []chosen) (size int
 	out := &counter{w: &roomy{w: file, dir: filepath.Dir(path), policy: k.Policy}}
 	buffer := bufio.NewWriterSize(out, 64<<10)
 	zip := gzip.NewWriter(buffer)
-	archive := &tarball{w: zip}
+	archive := tar.NewWriter(zip)
 	for i := 0; i < len(files) && err == nil; i++ {
 		if err = packFile(ctx, archive, files[i]); err != nil {
 			err = fmt.Errorf("packing %s: %w", files[i].Path, err)
 		}
 	}
 	if err == nil {
-		err = errors.Join(archive.close(), zip.Close(), buffer.Flush())
+		err = errors.Join(archive.Close(), zip.Close(), buffer.Flush())
 	}
 	return out.n, errors.Join(err, file.close())
 }
 
-func packFile(ctx context.Context, archive *tarball, c chosen) error {
+func packFile(ctx context.Context, archive *tar.Writer, c chosen) error {
 	file, err := c.open()
 	if err != nil {
 		return err
@@ -50,17 +50,17 @@ func packFile(ctx context.Context, archive *tarball, c chosen) error {
 	if err != nil {
 		return err
 	}
-	sys := info.Sys().(*syscall.Stat_t)
-	err = archive.begin(tarFile{
-		name: strings.TrimPrefix(c.Path, "/"), mode: sys.Mode & 0o7777, size: info.Size(), changed: info.ModTime(),
-		uid: sys.Uid, gid: sys.Gid, user: accountName(passwdFile, sys.Uid), group: accountName(groupFile, sys.Gid),
-	})
+	header, err := tar.FileInfoHeader(info, "")
 	if err != nil {
 		return err
 	}
+	header.Name = strings.TrimPrefix(c.Path, "/")
+	if err := archive.WriteHeader(header); err != nil {
+		return err
+	}
 	// A log may grow meanwhile: what it had is what goes in.
-	n, err := io.Copy(archive, io.LimitReader(untilDone{ctx, file}, info.Size()))
-	if err == nil && n < info.Size() {
+	n, err := io.Copy(archive, io.LimitReader(untilDone{ctx, file}, header.Size))
+	if err == nil && n < header.Size {
 		err = errors.New("it became shorter meanwhile: let the step retry")
 	}
 	return err
