@@ -31,13 +31,24 @@ func handlerFile(path string) (bool, error) {
 	if err := ownOnly(info, path); err != nil {
 		return false, err
 	}
-	dir := filepath.Dir(path)
-	if folder, err := os.Stat(dir); err == nil && folder.Mode()&fs.ModeSticky == 0 {
-		if err := ownOnly(folder, dir); err != nil {
-			return false, err
+	dirs := []string{filepath.Dir(path)}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		dirs = append(dirs, filepath.Dir(real))
+	}
+	for _, dir := range dirs {
+		if folder, err := os.Stat(dir); err == nil && folder.Mode()&fs.ModeSticky == 0 {
+			if err := ownOnly(folder, dir); err != nil {
+				return false, err
+			}
 		}
 	}
 	return true, nil
+}
+
+// ownProgram says why others could have changed a program, or nil.
+func ownProgram(path string) error {
+	_, err := handlerFile(path)
+	return err
 }
 
 // right names what a policy of AWS must allow for a topic.

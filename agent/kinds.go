@@ -17,7 +17,7 @@ func (a *Agent) kinds() executor.Kinds {
 	policy, c := a.policy(), a.config.Load()
 	return executor.Kinds{
 		"certificate": a.certificateKind(),
-		"command":     step.Command{Groups: a.groups, Policy: policy},
+		"command":     step.Command{Groups: a.groups, Policy: policy, Trusted: ownProgram},
 		"config":      step.Config{Groups: a.groups, Policy: policy},
 		"data":        step.Data{Groups: a.groups, Policy: policy, Publish: a.publishData},
 		"diagnostic":  step.Diagnostic{Checker: a.checker(), Policy: policy, Mask: a.mask},

@@ -116,6 +116,9 @@ func (a *Agent) judge(ctx context.Context, o dialect.Offer) (executor.Record, er
 	if err := bounded(job, by); err != nil {
 		return executor.Record{}, err
 	}
+	if err := a.doneBefore(o, by, signed); err != nil {
+		return executor.Record{}, err
+	}
 	if job.Schedule != "" && o.Key != "" {
 		return executor.Record{}, errors.New("schedule: this service hands out one job after another, and a recurring one would hold the others up: let the device's own configuration have it, as [[schedule]]")
 	}

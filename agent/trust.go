@@ -70,6 +70,27 @@ func bounded(job executor.Job, by string) error {
 	return nil
 }
 
+// doneBefore refuses a signed job that has succeeded here, where its service can
+// begin the same one as often as it likes: the owner signed it once. One that
+// failed may be tried again; one that was signed again is another.
+func (a *Agent) doneBefore(o dialect.Offer, by string, signed time.Time) error {
+	if by == "" || o.Key == "" {
+		return nil
+	}
+	records, err := a.db.Records()
+	digest := executor.Digest(o.Text)
+	for _, r := range records {
+		was := r.Signed
+		if was.IsZero() { // that is not kept for ever
+			was = r.Ended
+		}
+		if r.ID == o.ID && r.Digest == digest && r.State == executor.Succeeded && !signed.After(was.Time) {
+			return errors.New("signature: what it signed was done here already, as an earlier execution of this job: to have it done once more, sign it anew")
+		}
+	}
+	return err
+}
+
 // verifyCancel holds a cancel against the owner's keys, and tells when it was
 // signed. What bounds a signed job bounds a signed cancel too, and its time says
 // which jobs of that id it is for: a broker may keep it, and bring it to others.

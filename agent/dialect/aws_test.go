@@ -42,9 +42,9 @@ func TestBuiltInHandlersAreStepsOfOurs(t *testing.T) {
 		`"start-services.sh","args":["a"]`:                          `{"service":{"action":"start","name":"a"}}`,
 		`"stop-services.sh","args":["a"],"path":"default"`:          `{"service":{"action":"stop","name":"a"}}`,
 		`"download-file.sh","args":["https://h/f?x=1&y=2","/tmp/"]`: `{"download":{"owner":"me","to":"/tmp/f","unverified":true,"url":"https://h/f?x=1&y=2"}}`,
-		`"download-file.sh","args":["https://h/f"]`:                 `{"command":{"argv":["download-file.sh","me","https://h/f"]}}`,
-		`"other.sh","args":["a"],"path":"default"`:                  `{"command":{"argv":["/etc/handlers/other.sh","me","a"]}}`,
-		`"reboot.sh","path":"/there"`:                               `{"command":{"argv":["/there/reboot.sh","me"]}}`,
+		`"download-file.sh","args":["https://h/f"]`:                 `{"command":{"argv":["download-file.sh","me","https://h/f"],"trusted":true}}`,
+		`"other.sh","args":["a"],"path":"default"`:                  `{"command":{"argv":["/etc/handlers/other.sh","me","a"],"trusted":true}}`,
+		`"reboot.sh","path":"/there"`:                               `{"command":{"argv":["/there/reboot.sh","me"],"trusted":true}}`,
 	} {
 		d := thing
 		d.Handler = func(path string) (bool, error) { return strings.HasPrefix(path, "/there/"), nil }
