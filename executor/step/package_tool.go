@@ -56,9 +56,19 @@ func (p *packing) change(ctx context.Context, argv []string, agent bool) error {
 		return p.run(ctx, argv)
 	}
 	if exists("/run/systemd/system") {
-		argv = slices.Concat([]string{"systemd-run", "--quiet", "--collect", "--wait", "--pipe"}, setenv(p.environment()), []string{"--"}, argv)
+		argv = slices.Concat(ownUnit(exists("/run/dbus/system_bus_socket")), setenv(p.environment()), []string{"--"}, argv)
 	}
 	return detached(ctx, p.t, argv, p.environment())
+}
+
+// ownUnit has systemd run a program outside the agent's unit and its bounds. To
+// wait for a unit wants D-Bus, which a small Debian has not: there it is a scope,
+// which lives as long but keeps the bounds.
+func ownUnit(bus bool) []string {
+	if bus {
+		return []string{"systemd-run", "--quiet", "--collect", "--wait", "--pipe"}
+	}
+	return []string{"systemd-run", "--quiet", "--collect", "--scope"}
 }
 
 func setenv(env map[string]string) (args []string) {

@@ -4,9 +4,12 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -84,11 +87,34 @@ func TestE2EADebianIsInstalledUpgradedRemovedAndPurged(t *testing.T) {
 		run(t, ".", "sh", "-c", "mv "+dir+"/*.deb "+packages)
 	}
 	_, address := newBroker(t)
-	out := inRoot(t, root, "testdata/debian.sh", "BROKER="+address)
+	store, backup := newStore(t)
+	out := inRoot(t, root, "testdata/debian.sh", "BROKER="+address, "STORE="+store)
 	t.Logf("\n%s", out)
-	for _, want := range []string{"ratchetd: next: ratchetd enroll --broker", "every subscription was granted", "the first job is done", "nothing was changed: this device was enrolled like that", "ratchetd 1.1.0", "the journal of 1.0.0 is read by 1.1.0", "nothing is left"} {
+	for _, want := range []string{"ratchetd: next: ratchetd enroll --broker", "every subscription was granted", "the first job is done", "three recipes are done", "nothing was changed: this device was enrolled like that", "ratchetd 1.1.0", "the journal of 1.0.0 is read by 1.1.0", "nothing is left"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is not in the transcript", want)
 		}
 	}
+	if got := strings.Fields(backup()); !slices.Contains(got, "etc/fstab") {
+		t.Errorf("the backup holds %s", got)
+	}
+}
+
+// newStore takes what is put there by who has the token; backup lists what was
+// in it last.
+func newStore(t *testing.T) (address string, backup func() string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "backup.tar.gz")
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		text, err := io.ReadAll(r.Body)
+		if err != nil || r.URL.Path != "/backups/gw-7.tar.gz" || r.Header.Get("Authorization") != "only-for-this-test" {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		if err := os.WriteFile(file, text, 0o600); err != nil {
+			t.Error(err)
+		}
+	}))
+	t.Cleanup(s.Close)
+	return strings.TrimPrefix(s.URL, "http://"), func() string { return run(t, ".", "tar", "-tzf", file) }
 }

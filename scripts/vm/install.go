@@ -86,13 +86,14 @@ func (g *gateway) installed(ctx context.Context) (row, error) {
 	return row{"installed and enrolled", text}, err
 }
 
-// upgraded has a job run the newer release's install.sh, which starts the agent anew.
+// upgraded has the newer release's install.sh run in a step, which starts the agent anew.
 func (g *gateway) upgraded(ctx context.Context) (row, error) {
 	s, err := g.run(ctx, g.machine, "upgraded",
-		shell("upgrade", "systemd-run --quiet --wait --pipe sh /release-2/install.sh"),
-		shell("after", "cmp /usr/local/bin/ratchetd /release-2/ratchetd-linux-amd64 && "+ready+"systemctl show -p NRestarts --value ratchetd; systemctl is-active ratchetd"))
+		shell("arm", "systemd-run --quiet --on-active=3 sh -c 'sh /release-2/install.sh >/upgraded 2>&1'"),
+		shell("upgrade", "[ -e /begun ] || { touch /begun; sleep 60; }; "+ready+"cat /upgraded"),
+		shell("after", "cmp /proc/$(systemctl show -p MainPID --value ratchetd)/exe /release-2/ratchetd-linux-amd64 && systemctl show -p NRestarts --value ratchetd; systemctl is-active ratchetd"))
 	text := fmt.Sprintf("%s: %s; %s; %s", s.State, flat(s.output("upgrade")), flat(s.output("after")), attempts(s))
-	if err == nil && (s.State != "succeeded" || flat(s.output("after")) != "0 active" || s.Steps[0].Attempts != 2) {
+	if err == nil && (s.State != "succeeded" || flat(s.output("after")) != "0 active" || s.Steps[1].Attempts != 2) {
 		err = errors.New(text)
 	}
 	return row{"upgraded in a step", text}, err

@@ -1,7 +1,7 @@
 #!/bin/sh
 # From nothing to a finished job in a Debian root, then an upgrade, removal and
-# purge. BROKER is the address of one; /packages holds 1.0.0 and 1.1.0. Each
-# command is shown with the seconds since the first one.
+# purge. BROKER and STORE are the addresses of one each; /packages holds 1.0.0 and
+# 1.1.0. Each command is shown with the seconds since the first one.
 set -eu
 zero=$(date +%s%N)
 say() { echo "[$(awk -v n="$(date +%s%N)" -v z="$zero" 'BEGIN { printf "%5.2f", (n - z) / 1e9 }')] $*"; }
@@ -50,6 +50,21 @@ do_ ratchet submit /root/hello.yaml --to device/gw-7 --watch
 [ "$(cat /etc/hello.conf)" = "listen = 80" ]
 say "the first job is done"
 
+# Recipes as they are, but at once, and with a store that is here.
+recipe() {
+	sed -e '/^spread:/d; /^window:/d' -e "s|https://store.example.com|http://$STORE|" "/usr/share/doc/ratchet/cookbook/$1.yaml" >"/root/$1.yaml"
+	do_ ratchet submit "/root/$1.yaml" --to device/gw-7 --watch
+	ratchetd jobs "$(sed -n 's/^id: //p' "/root/$1.yaml")" | grep -q ' succeeded$'
+}
+mkdir -p /etc/ratchet/secrets /var/lib/sensors
+(umask 077 && echo only-for-this-test >/etc/ratchet/secrets/store-token)
+for value in 1 2 6; do echo "{\"sensor\": \"a\", \"value\": $value}"; done >/var/lib/sensors/day.jsonl
+recipe backup
+recipe certificates
+recipe data-reduction
+[ "$(cat /var/lib/sensors/day.json)" = '{"max":6,"mean":3,"sensor":"a"}' ]
+say "three recipes are done"
+
 do_ dpkg -i /packages/ratchetd_1.1.0_amd64.deb
 do_ ratchetd enroll --broker "tcp://$BROKER" --device gw-7 --token-file /root/token | grep -e 'nothing was changed' -e '\$'
 end
@@ -58,7 +73,7 @@ await '  connected for'
 do_ ratchetd version
 sed 's/hello-1/hello-2/' /root/hello.yaml >/root/hello-2.yaml
 do_ ratchet submit /root/hello-2.yaml --to device/gw-7 --watch
-[ "$(ratchetd jobs | grep -c succeeded)" = 2 ]
+[ "$(ratchetd jobs | grep -c succeeded)" = 5 ]
 say "the journal of 1.0.0 is read by 1.1.0"
 end
 
