@@ -4,9 +4,9 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -69,44 +69,67 @@ func commandLine(pid int) string {
 }
 
 // resident is the memory of a process; of an emulated one that of the program,
-// without the emulator's own. That lies at the top of the 64-bit addresses; a
-// 32-bit program lies in 4 GiB that begin 64 KiB before its text.
+// without the emulator's own.
 func resident(pid int) (m memory) {
-	file, err := os.Open(fmt.Sprintf("/proc/%d/smaps", pid))
-	if err != nil {
-		return m // it has ended
-	}
-	defer file.Close()
 	exe, _ := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
-	emulated := strings.HasPrefix(filepath.Base(exe), "qemu-")
-	low, size := uint64(0), uint64(emulatorAt)
-	if emulated && !strings.Contains(exe, "64") {
-		low, size = math.MaxUint64, 4<<30
+	list := mappings(pid)
+	if qemu := filepath.Base(exe); strings.HasPrefix(qemu, "qemu-") {
+		list = slices.DeleteFunc(list, emulators(list, qemu))
 	}
-	var at uint64
-	for lines := bufio.NewScanner(file); lines.Scan(); {
-		f := strings.Fields(lines.Text())
-		if from, _, ok := strings.Cut(f[0], "-"); ok && len(f) >= 5 {
-			at, _ = strconv.ParseUint(from, 16, 64)
-			if low == math.MaxUint64 && len(f) >= 6 && strings.Contains(f[5], "ratchetd-linux-") {
-				low = at &^ 0xffff
-			}
-			continue
-		}
-		if emulated && (at < low || at-low >= size) || len(f) < 2 {
-			continue
-		}
-		n, _ := strconv.ParseInt(f[1], 10, 64)
-		switch f[0] {
-		case "Rss:":
-			m.rss += n << 10
-		case "Anonymous:":
-			m.anonymous += n << 10
-		}
+	for _, each := range list {
+		m = memory{m.rss + each.rss, m.anonymous + each.anonymous}
 	}
 	return m
 }
 
-// emulatorAt is below all that qemu has for itself, and above what it gives to
-// a 64-bit program.
-const emulatorAt = 0x500000000000
+// emulators tells which mappings are the emulator's: a 32-bit program lies in
+// 4 GiB that begin 64 KiB before its text. A 64-bit one may lie anywhere, as Go
+// puts its heap where chance says; the emulator is near its own text.
+func emulators(list []mapping, qemu string) func(mapping) bool {
+	at := func(name string) uint64 {
+		i := slices.IndexFunc(list, func(m mapping) bool { return strings.Contains(m.file, name) })
+		if i < 0 {
+			return 0
+		}
+		return list[i].at
+	}
+	low, image := at("ratchetd-linux-")&^0xffff, at(qemu)
+	if !strings.Contains(qemu, "64") {
+		return func(m mapping) bool { return m.at < low || m.at-low >= 4<<30 }
+	}
+	return func(m mapping) bool { return strings.HasPrefix(m.file, "[") || m.at>>40 == image>>40 }
+}
+
+// A mapping is a part of a process's addresses.
+type mapping struct {
+	at   uint64
+	file string // or what the kernel calls it
+	memory
+}
+
+func mappings(pid int) (list []mapping) {
+	file, err := os.Open(fmt.Sprintf("/proc/%d/smaps", pid))
+	if err != nil {
+		return nil // it has ended
+	}
+	defer file.Close()
+	for lines := bufio.NewScanner(file); lines.Scan(); {
+		f := strings.Fields(lines.Text())
+		if from, _, ok := strings.Cut(f[0], "-"); ok && len(f) >= 5 {
+			at, _ := strconv.ParseUint(from, 16, 64)
+			list = append(list, mapping{at: at, file: strings.Join(f[5:], " ")})
+			continue
+		}
+		if len(f) < 2 || len(list) == 0 {
+			continue
+		}
+		n, _ := strconv.ParseInt(f[1], 10, 64)
+		switch last := &list[len(list)-1]; f[0] {
+		case "Rss:":
+			last.rss = n << 10
+		case "Anonymous:":
+			last.anonymous = n << 10
+		}
+	}
+	return list
+}
