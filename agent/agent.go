@@ -38,6 +38,7 @@ type Agent struct {
 	sampler        *telemetry.Sampler
 	clock          clock
 	masks          masks
+	fetches        *pace
 	web            *http.Client // of steps; nil is one of their own
 	queue          *queue
 	running        running
@@ -77,7 +78,7 @@ func New(c *Config, path string, log *slog.Logger) (*Agent, error) {
 		return nil, fmt.Errorf("without the id of this boot a reboot cannot be told from a restart: %w", err)
 	}
 	a := &Agent{path: path, log: log, started: time.Now(), boot: boot,
-		queue: newQueue(), told: newReports(), link: newLink(), backlog: newBacklog(), pulse: newPulse(), lastBoot: bootOf(boot, ""), sampler: &telemetry.Sampler{Device: c.Device, Log: log}}
+		queue: newQueue(), told: newReports(), link: newLink(), backlog: newBacklog(), pulse: newPulse(), fetches: newPace(), lastBoot: bootOf(boot, ""), sampler: &telemetry.Sampler{Device: c.Device, Log: log}}
 	a.config.Store(c)
 	a.groups = step.Groups{Dir: runtimeDir(c.State), Boot: a.boot}
 	a.web = step.NewClient(a.clock.now)

@@ -101,6 +101,11 @@ func (s *session) fetchText(ctx context.Context, o dialect.Offer) {
 
 // text is what lies at a URL that the owner allows, if it is the right one.
 func (s *session) text(ctx context.Context, r dialect.Remote) ([]byte, error) {
+	done, err := s.fetches.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	text, err := step.Document(ctx, s.web, r.URL, s.policy(), executor.MaxDocument)
 	if err == nil && executor.Digest(text) != r.SHA256 {
 		err = errOtherText
