@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync/atomic"
 	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
 )
 
 // A pulse tells how the loops get on that a device depends on: those that run
@@ -15,6 +17,7 @@ type pulse struct {
 	// hangs does not.
 	work, report chan struct{}
 	went         atomic.Uint64 // rises whenever the loop that runs jobs gets on
+	asked        atomic.Uint64 // rises when the loop that reports begins to wait for an answer, and when it has one
 	call         atomic.Pointer[call]
 	linking      atomic.Pointer[time.Time] // since when a connection has been made, or unmade
 	frozen       atomic.Bool               // a flash of the firmware holds up all that writes
@@ -77,7 +80,7 @@ func (a *Agent) alive(ctx context.Context, limit time.Duration) (summary string,
 	if err := late("a connection to the broker has been made or ended", a.pulse.linking.Load(), lateLinks*limit); err != nil {
 		return "", err
 	}
-	if !beats(ctx, limit, a.pulse.report) {
+	if !a.reports(ctx, limit) {
 		return "", errors.New("the loop that reports hangs")
 	}
 	if !a.works(ctx, limit) {
@@ -103,6 +106,21 @@ func (a *Agent) stepEnds(limit time.Duration) error {
 func (a *Agent) works(ctx context.Context, limit time.Duration) bool {
 	before := a.pulse.went.Load()
 	return a.pulse.call.Load() != nil || beats(ctx, limit, a.pulse.work) || a.pulse.went.Load() != before
+}
+
+// acknowledged waits for the broker's answer to what is reported. On a slow link that
+// takes its time, again and again.
+func (a *Agent) acknowledged(ctx context.Context, n *conn, t mqtt.Token) error {
+	a.pulse.asked.Add(1)
+	defer a.pulse.asked.Add(1)
+	return n.answered(ctx, t)
+}
+
+// reports tells whether the loop that reports waits for something, or gets on. An
+// answer is not waited for without end.
+func (a *Agent) reports(ctx context.Context, limit time.Duration) bool {
+	before := a.pulse.asked.Load()
+	return before%2 == 1 || beats(ctx, limit, a.pulse.report) || a.pulse.asked.Load() != before
 }
 
 func beats(ctx context.Context, limit time.Duration, loop chan<- struct{}) bool {

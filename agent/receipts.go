@@ -139,7 +139,7 @@ func (a *Agent) tellService(ctx context.Context, n *conn, records []executor.Rec
 			continue
 		}
 		for _, t := range a.publish(n, messages) {
-			if err := n.answered(ctx, t); err != nil {
+			if err := a.acknowledged(ctx, n, t); err != nil {
 				return err
 			}
 		}

@@ -265,7 +265,7 @@ func (a *Agent) tellRecords(ctx context.Context, n *conn, records []executor.Rec
 			tokens = append(tokens, a.publish(n, a.dialect().Status(a.told.over(r)))...)
 		}
 		for _, t := range tokens {
-			if err := n.answered(ctx, t); err != nil {
+			if err := a.acknowledged(ctx, n, t); err != nil {
 				return err
 			}
 		}

@@ -102,6 +102,27 @@ func TestAnAgentOfWhichAPartHangsEndsItself(t *testing.T) {
 	}
 }
 
+// TestALoopThatWaitsForAnswersDoesNotHang: on a slow link many statuses take long.
+func TestALoopThatWaitsForAnswersDoesNotHang(t *testing.T) {
+	t.Setenv("WATCHDOG_USEC", "400000")
+	t.Setenv("WATCHDOG_PID", "")
+	h := newHung(t, plain)
+	h.told.mu.Lock()
+	h.told.signal <- struct{}{}
+	for range 8 { // one answer after another
+		h.pulse.asked.Add(1)
+		time.Sleep(100 * time.Millisecond)
+	}
+	select {
+	case err := <-h.ended:
+		t.Fatalf("got %v", err)
+	default:
+	}
+	if got := h.ends(t); got != "the loop that reports hangs" {
+		t.Errorf("got %s", got)
+	}
+}
+
 // stuck never returns from a commit of a step's checkpoint: so the step's kind
 // hears nothing, neither its timeout nor a stop.
 type stuck struct {

@@ -42,7 +42,7 @@ func (a *Agent) tellWords(ctx context.Context, n *conn) error {
 	}
 	for i, w := range words {
 		for _, t := range tokens[i] {
-			if err := n.answered(ctx, t); err != nil {
+			if err := a.acknowledged(ctx, n, t); err != nil {
 				a.told.giveBack(words[i:])
 				return err
 			}
