@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -87,15 +88,27 @@ type masks struct {
 }
 
 // mask hides every secret of this device in what a step has to say.
-func (a *Agent) mask(text []byte) []byte {
+func (a *Agent) mask(text []byte) []byte { return []byte(a.known().Hide(string(text))) }
+
+// known are the secrets as they are now.
+func (a *Agent) known() executor.Secrets {
 	of := a.allSecrets()
 	a.masks.mu.Lock()
+	defer a.masks.mu.Unlock()
 	if !slices.Equal(of, a.masks.of) {
 		a.masks.of, a.masks.made = of, executor.NewSecrets(of)
 	}
-	made := a.masks.made
-	a.masks.mu.Unlock()
-	return []byte(made.Hide(string(text)))
+	return a.masks.made
+}
+
+// hideLines hides them in lines of JSON, such as what a program made of a log.
+func (a *Agent) hideLines(lines []byte) []byte {
+	out, known := make([]byte, 0, len(lines)), a.known()
+	for line := range bytes.Lines(lines) {
+		hid := executor.HideIn(line, known.Hide)
+		out = append(append(out, bytes.TrimSuffix(hid, []byte("\n"))...), '\n')
+	}
+	return out
 }
 
 // allSecrets are the texts in the secrets' folder, in the files that the

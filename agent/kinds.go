@@ -57,6 +57,7 @@ var DataWorker = step.DataWorker
 // publishData sends a part of what a data step publishes, once there is a
 // connection; it waits for one as long as the step may take.
 func (a *Agent) publishData(ctx context.Context, job string, seq int, lines []byte) error {
+	lines = a.hideLines(lines)
 	for {
 		if n := a.link.current(); n != nil {
 			var err error

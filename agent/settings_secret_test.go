@@ -86,6 +86,10 @@ func TestASecretThatAnyFileNamesIsHidden(t *testing.T) {
 	if got := string(a.mask([]byte(said))); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
+	lines := `{"n":1,"line":"a login with secret of p1-0123456789"}` + "\n" + `["secret of k\u0030-0123456789",7]` + "\n" + `null` + "\n"
+	if got, want := string(a.hideLines([]byte(lines))), `{"line":"a login with ********","n":1}`+"\n"+`["********",7]`+"\n"+"null\n"; got != want {
+		t.Errorf("what a data step publishes: got %s, want %s", got, want)
+	}
 	d.write("p2", "another-password\n")
 	if got := string(a.mask([]byte("an another-password"))); got != "an ********" {
 		t.Errorf("got %q, want what the file holds now hidden", got)

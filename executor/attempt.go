@@ -250,7 +250,7 @@ func (w *walk) keep(t *Task, out *tail) {
 	rec.Output = out.text(hide)
 	rec.Result = nil
 	if len(t.Result) > 0 && len(t.Result) <= MaxOutput {
-		rec.Result = hideIn(t.Result, hide)
+		rec.Result = HideIn(t.Result, hide)
 	}
 	if len(t.Result) > MaxOutput {
 		r = r.warn(fmt.Sprintf("step %s: its result of %d bytes was dropped: at most %d are kept", t.Step, len(t.Result), MaxOutput))

@@ -97,10 +97,10 @@ func (w *walk) hideError(t *Task, err error) error {
 	return hidden{err, w.hide(t, err.Error())}
 }
 
-// hideIn hides secrets in a JSON text. A secret may be written in it in more
-// ways than one, and one that looks like a number may stand for one: so it is
-// its values that are looked at.
-func hideIn(data json.RawMessage, hide func(string) string) json.RawMessage {
+// HideIn hides secrets in a JSON text; it is nil for what is none. A secret may
+// be written in it in more ways than one, and one that looks like a number may
+// stand for one: so it is its values that are looked at.
+func HideIn(data json.RawMessage, hide func(string) string) json.RawMessage {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
 	var v any

@@ -60,7 +60,7 @@ func TestAResultStaysJSONWhenItIsHidden(t *testing.T) {
 		`{"pass/wörd":true}`:          `{"********":true}`,
 		`no JSON`:                     ``,
 	} {
-		got := hideIn(json.RawMessage(in), hide)
+		got := HideIn(json.RawMessage(in), hide)
 		if string(got) != want {
 			t.Errorf("%s became %s, want %s", in, got, want)
 		}
