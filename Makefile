@@ -5,7 +5,7 @@ FUZZTIME   ?= 20s
 DIST       ?= dist
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 DEBS        = mosquitto mosquitto-clients minisign jq qemu-user-static xz-utils shellcheck busybox \
-	rauc rauc-service swupdate mender-client libubootenv-tool dbus squashfs-tools cpio openssl debootstrap
+	rauc rauc-service swupdate mender-client libubootenv-tool dbus squashfs-tools cpio openssl debootstrap rpm
 SUDO        = $(if $(filter 0,$(shell id -u)),,sudo)
 
 # Without VERSION a program tells the version that Go noted in it.

@@ -39,6 +39,9 @@ func playInstall(ctx context.Context, p *place, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := g.make(); err != nil {
+		return err
+	}
 	return g.play(ctx, out, g.installed, g.upgraded, g.rebooted, g.removed)
 }
 

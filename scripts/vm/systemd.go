@@ -35,14 +35,14 @@ func playSystemd(ctx context.Context, p *place, out io.Writer) error {
 	if err := g.packaged(); err != nil {
 		return err
 	}
+	if err := g.make(); err != nil {
+		return err
+	}
 	return g.play(ctx, out, g.starts, g.hangs, g.reboots, g.cutInStep)
 }
 
 // play plays one part after another on the machine.
 func (g *gateway) play(ctx context.Context, out io.Writer, parts ...func(context.Context) (row, error)) error {
-	if err := g.make(); err != nil {
-		return err
-	}
 	ctx, cancel := context.WithTimeoutCause(ctx, 20*time.Minute, errors.New("no end in twenty minutes"))
 	defer cancel()
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
