@@ -30,6 +30,17 @@ func (c *Config) certFiles() (cert, key string) {
 
 func (c *Config) pendingKey() string { return filepath.Join(c.State, "pending.key") }
 
+// secretPaths are all files that hold a secret of the link: those that are
+// named, and those that an enrolment or a job has left where they could be.
+func (c *Config) secretPaths() []string {
+	_, key := c.certFiles()
+	paths := []string{key, c.pendingKey()}
+	for _, name := range []string{linkKey, linkPassword, linkSAS} {
+		paths = append(paths, filepath.Join(c.dir, name))
+	}
+	return append(paths, c.secretFiles...)
+}
+
 // watchCertificate looks at the link's certificate once a day; every connection
 // does too.
 func (a *Agent) watchCertificate(ctx context.Context) error {

@@ -111,8 +111,7 @@ func (a *Agent) hideLines(lines []byte) []byte {
 	return out
 }
 
-// allSecrets are the texts in the secrets' folder, in the files that the
-// configuration names, and in those of the link's keys.
+// allSecrets are the texts in the secrets' folder and in all other files of secrets.
 func (a *Agent) allSecrets() (texts []string) {
 	read := func(path string, most int64) {
 		f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe must not be waited for
@@ -128,9 +127,7 @@ func (a *Agent) allSecrets() (texts []string) {
 	for _, f := range files {
 		read(filepath.Join(a.secrets(), f.Name()), executor.MaxOutput)
 	}
-	c := a.config.Load()
-	_, key := c.certFiles()
-	for _, path := range append([]string{key, c.pendingKey()}, c.secretFiles...) {
+	for _, path := range a.config.Load().secretPaths() {
 		read(path, 64<<10)
 	}
 	return texts
@@ -151,10 +148,8 @@ func (a *Agent) policy() step.Policy {
 // from /etc/config/ratchet.
 func (a *Agent) own() []string {
 	c := a.config.Load()
-	_, key := c.certFiles()
-	own := []string{c.State, store.Path(c.State), a.path, c.confDir(), c.keysFile(), a.secrets(),
-		a.firmwareScript(), key, c.pendingKey(), "/etc/config/ratchet"}
-	own = append(own, c.secretFiles...)
+	own := append(c.secretPaths(), c.State, store.Path(c.State), a.path, c.confDir(), c.keysFile(), a.secrets(),
+		a.firmwareScript(), "/etc/config/ratchet")
 	if c.Policy.Commands != nil { // what lies there is run, whatever commands says
 		own = append(own, filepath.Join(filepath.Dir(a.path), "facts.d"), c.AWS.Handlers, step.PluginDir)
 	}

@@ -62,6 +62,7 @@ func TestTheLinksPasswordAndKeyAreHidden(t *testing.T) {
 	d.start().online(b)
 	c := *d.config.Load()
 	c.Link.Key, c.Link.PasswordFile = filepath.Join(d.dir, "key"), filepath.Join(d.dir, "password")
+	c.noteSecrets()
 	d.config.Store(&c)
 	got := string(d.mask([]byte("the PRIVATE KEY is " + key + " and the password correct-horse")))
 	want := "the PRIVATE KEY is -----BEGIN PRIVATE KEY-----\n********\n********\n-----END PRIVATE KEY-----\n and the password ********"

@@ -50,7 +50,8 @@ func TestSettingsCannotSendAKeyAsThePassword(t *testing.T) {
 }
 
 // A password stays one while a later file of the configuration names another,
-// and a key while no link uses it.
+// a key while no link uses it, and what an
+// enrolment has left when nothing names it.
 func TestASecretThatAnyFileNamesIsHidden(t *testing.T) {
 	d := &device{t: t, dir: t.TempDir()}
 	if err := os.Mkdir(filepath.Join(d.dir, "conf.d"), 0o700); err != nil {
@@ -62,7 +63,7 @@ func TestASecretThatAnyFileNamesIsHidden(t *testing.T) {
 	d.write("conf.d/3.toml", "[link]\nkey = \"k2\"\n")
 	d.write("c", "")
 	want := ""
-	for _, name := range []string{"p0", "p1", "p2", "k0", "k1", "k2"} {
+	for _, name := range []string{"p0", "p1", "p2", "k0", "k1", "k2", "link.password"} {
 		d.write(name, "secret of "+name+"-0123456789\n")
 		want += " ********"
 	}
@@ -75,7 +76,7 @@ func TestASecretThatAnyFileNamesIsHidden(t *testing.T) {
 		t.Fatal(err)
 	}
 	said := ""
-	for _, name := range []string{"p0", "p1", "p2", "k0", "k1", "k2"} {
+	for _, name := range []string{"p0", "p1", "p2", "k0", "k1", "k2", "link.password"} {
 		said += " secret of " + name + "-0123456789"
 		for verb, may := range map[string]func(string) error{"read": a.policy().Readable, "written": a.policy().Writable} {
 			if may(filepath.Join(d.dir, name)) == nil {

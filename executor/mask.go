@@ -29,6 +29,7 @@ const minLine = 8
 type Secrets struct {
 	forms []string // longest first
 	keys  []string // what is secret of private keys, see mask_key.go
+	lines []string // of their files
 }
 
 // NewSecrets makes out the forms, which takes a while: keep what it returns.
@@ -36,7 +37,7 @@ func NewSecrets(texts []string) Secrets {
 	var s Secrets
 	for _, text := range texts {
 		s.forms = append(s.forms, forms(text)...)
-		s.keys = append(s.keys, keyForms(text)...)
+		s.keys, s.lines = append(s.keys, keyForms(text)...), append(s.lines, keyLines(text)...)
 	}
 	s.forms = slices.DeleteFunc(s.forms, func(form string) bool { return len(form) < minSecret })
 	slices.SortFunc(s.forms, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
@@ -64,8 +65,8 @@ func forms(text string) []string {
 			all = append(all, within)
 		}
 	}
-	if isKey(text) {
-		return append(all, keyLines(text)...)
+	if isKey(text) { // its words are those of any key, and its lines another matter
+		return all
 	}
 	return append(all, strings.Fields(text)...)
 }

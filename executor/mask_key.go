@@ -20,6 +20,9 @@ func isKey(text string) bool { return strings.Contains(text, armor+"BEGIN ") }
 
 // keyLines are the lines of a PEM file that are worth to be masked by themselves.
 func keyLines(text string) (lines []string) {
+	if !isKey(text) {
+		return nil
+	}
 	for line := range strings.Lines(text) {
 		if line = strings.TrimSpace(line); len(line) >= minLine && !strings.Contains(line, armor) {
 			lines = append(lines, line)
@@ -93,7 +96,7 @@ const window = 8
 
 // hideKeys masks what is of a key, wherever lines are broken in it.
 func (s Secrets) hideKeys(text string) string {
-	if len(s.keys) == 0 {
+	if len(s.keys)+len(s.lines) == 0 {
 		return text
 	}
 	bare, at := unbroken(text)
@@ -103,15 +106,33 @@ func (s Secrets) hideKeys(text string) string {
 		mark(bare, key, at, hit)
 		mark(lower, key, at, hit)
 	}
+	for _, line := range s.lines {
+		for from, i := 0, strings.Index(text, line); i >= 0; i = strings.Index(text[from:], line) {
+			cover(hit, from+i, from+i+len(line))
+			from += i + len(line)
+		}
+	}
+	return covered(text, hit)
+}
+
+// cover notes that this part is secret.
+func cover(hit []bool, from, to int) {
+	for i := from; i < to; i++ {
+		hit[i] = true
+	}
+}
+
+// covered is text with a mask for each of its secret parts, which lines' ends divide.
+func covered(text string, hit []bool) string {
 	if !slices.Contains(hit, true) {
 		return text
 	}
 	var out strings.Builder
 	for i := range len(text) {
 		switch {
-		case !hit[i]:
+		case !hit[i] || text[i] == '\n':
 			out.WriteByte(text[i])
-		case i == 0 || !hit[i-1]:
+		case i == 0 || !hit[i-1] || text[i-1] == '\n':
 			out.WriteString(masked)
 		}
 	}
@@ -152,8 +173,6 @@ func mark(text, key string, at []int, hit []bool) {
 		}
 		for ; last < len(text) && end < len(key) && text[last] == key[end]; last, end = last+1, end+1 {
 		}
-		for place := at[first]; place <= at[last-1]; place++ {
-			hit[place] = true
-		}
+		cover(hit, at[first], at[last-1]+1)
 	}
 }
