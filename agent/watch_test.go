@@ -71,7 +71,7 @@ func (h *hung) ends(t *testing.T) string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	said := h.log.String()
-	if !strings.Contains(said, err.Error()) || !strings.Contains(said, "agent/work.go:") || len(said) > 20<<10 {
+	if !strings.Contains(said, err.Error()) || !strings.Contains(said, "goroutine ") || !strings.Contains(said, "agent/watch.go:") || len(said) > 20<<10 {
 		t.Errorf("got a log of %d bytes: %s", len(said), said)
 	}
 	return strings.TrimPrefix(err.Error(), errHangs.Error()+": ")
