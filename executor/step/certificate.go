@@ -126,11 +126,6 @@ func (k Certificate) Undo(_ context.Context, t *executor.Task) error {
 	if _, err := t.Load(&s); err != nil || len(s.Undo) == 0 {
 		return err
 	}
-	for _, u := range s.Undo {
-		if err := k.Files.removeForGood(beside(u.Was.Path, "new")); err != nil {
-			return err
-		}
-	}
 	if len(s.Undo) == 2 {
 		if err := k.both(filepath.Join(kept(t, 1), "old"), s.Undo[1].Was.Path); err != nil {
 			return err

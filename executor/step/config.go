@@ -189,7 +189,7 @@ func (k Config) Undo(ctx context.Context, t *executor.Task) error {
 	}
 	var errs []error
 	for i, u := range slices.Backward(c.state.Undo) {
-		errs = append(errs, c.restore(u, c.kept(i)))
+		errs = append(errs, u.restore(c.Files, c.kept(i)))
 	}
 	if err := errors.Join(errs...); err != nil || len(c.state.Apply) == 0 {
 		return err
@@ -198,15 +198,6 @@ func (k Config) Undo(ctx context.Context, t *executor.Task) error {
 		return fmt.Errorf("the old files are back, but not in use: %w", err)
 	}
 	return nil
-}
-
-func (c *configuring) restore(u undo, kept string) error {
-	if u.Was != nil {
-		if err := c.Files.removeForGood(beside(u.Was.Path, "new")); err != nil {
-			return err
-		}
-	}
-	return u.restore(c.Files, kept)
 }
 
 // apply makes the device use the files as they are.

@@ -256,10 +256,8 @@ func (k Download) Undo(_ context.Context, t *executor.Task) error {
 	if found, err := t.Load(&s); !found || err != nil {
 		return err
 	}
-	for _, left := range []string{"part", "new"} {
-		if err := k.Files.removeForGood(beside(s.Path, left)); err != nil {
-			return err
-		}
+	if err := k.Files.removeForGood(beside(s.Path, "part")); err != nil {
+		return err
 	}
 	return s.Undo.restore(k.Files, t.Dir)
 }

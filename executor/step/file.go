@@ -230,10 +230,5 @@ func (k File) Undo(_ context.Context, t *executor.Task) error {
 	if _, err := t.Load(&u); err != nil {
 		return err
 	}
-	if u.Was != nil {
-		if err := k.Files.removeForGood(beside(u.Was.Path, "new")); err != nil {
-			return err
-		}
-	}
 	return u.restore(k.Files, t.Dir)
 }

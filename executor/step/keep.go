@@ -82,13 +82,15 @@ func (f Files) clone(from, to string, a attrs) error {
 	return f.write(to, r, a)
 }
 
-// restore brings back what was before, as often as it is called.
+// restore brings back what was before, as often as it is called, and takes away
+// what was growing beside it.
 func (u *undo) restore(f Files, dir string) error {
 	if u.Was == nil {
 		return f.removeDirs(u.Made)
 	}
-	var err error
+	err := f.removeForGood(beside(u.Was.Path, "new"))
 	switch w := u.Was; {
+	case err != nil:
 	case w.Absent:
 		err = f.removeForGood(w.Path)
 	case w.Link != "":

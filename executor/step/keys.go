@@ -267,11 +267,6 @@ func (k Keys) Undo(_ context.Context, t *executor.Task) error {
 	if _, err := t.Load(&s); err != nil {
 		return err
 	}
-	if s.Was != nil {
-		if err := k.Files.removeForGood(beside(k.Path, "new")); err != nil {
-			return err
-		}
-	}
 	if err := s.restore(k.Files, t.Dir); err != nil {
 		return err
 	}
