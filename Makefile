@@ -104,7 +104,7 @@ QEMU_mipsle = qemu-mipsel-static
 QEMU_armv7  = qemu-arm-static
 
 e2e-mips e2e-mipsle e2e-armv7: e2e-%:
-	CGO_ENABLED=0 $(FOR_$*) $(GO) test $(FLAGS_$*) -exec $(QEMU_$*) -count=1 -timeout 20m ./store ./executor ./telemetry ./updater
+	CGO_ENABLED=0 $(FOR_$*) $(GO) test $(FLAGS_$*) -exec $(QEMU_$*) -count=1 -timeout 40m ./store ./executor ./telemetry ./updater
 
 # Whole machines: Debian's kernels on processors that qemu emulates. They fetch
 # what they need into build/vm, and skip what this system lacks the tools for.
