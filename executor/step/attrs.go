@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"os/user"
 	"strconv"
 	"strings"
@@ -19,17 +20,44 @@ type attrs struct {
 	GID  int    `json:"gid,omitempty"`
 }
 
-// setAttrs durably gives a file its owner and mode. The owner comes first: a
-// change of owner clears the set-user-id bit. It is the file itself that is
-// changed, through its descriptor: whoever may write its directory could put a
-// link to another one there meanwhile, and be given that.
-func (f Files) setAttrs(path string, a attrs) error {
+// setAttrs durably gives a file that the agent has made its owner and mode. It
+// is the file itself that is changed, through its descriptor: whoever may write
+// its directory could put a link to another one there meanwhile, and be given
+// that. He could also put a file of his own there, or a second name of one that
+// he may not write: neither becomes what the job's file was to be.
+func (f Files) setAttrs(path string, a attrs) error { return f.changeAttrs(path, a, a.mayBecome) }
+
+// resetAttrs is setAttrs of a file in a directory that nobody else may write.
+func (f Files) resetAttrs(path string, a attrs) error {
+	return f.changeAttrs(path, a, func(*os.File) error { return nil })
+}
+
+// mayBecome says why a file that is not as the agent made it may not have a, or
+// nil. On some file systems all files are somebody else's: what is his already
+// he may keep.
+func (a attrs) mayBecome(file *os.File) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(file.Fd()), &st); err != nil {
+		return err
+	}
+	his := (a.UID == -1 || a.UID == int(st.Uid)) && (a.Mode&unix.S_ISGID == 0 || a.GID == -1 || a.GID == int(st.Gid))
+	if st.Nlink > 1 || int(st.Uid) != os.Geteuid() && !his {
+		return fmt.Errorf("%s is not the file that the agent has made: somebody has exchanged it: let the step retry", file.Name())
+	}
+	return nil
+}
+
+// changeAttrs changes the owner first: that clears the set-user-id bit.
+func (f Files) changeAttrs(path string, a attrs, permit func(*os.File) error) error {
 	err := f.do("attrs", func() error {
 		file, err := openItself(path)
 		if err != nil {
 			return err
 		}
 		defer file.Close()
+		if err := permit(file); err != nil {
+			return err
+		}
 		if a.UID != -1 || a.GID != -1 {
 			if err := file.Chown(a.UID, a.GID); err != nil {
 				return err
@@ -44,6 +72,10 @@ func (f Files) setAttrs(path string, a attrs) error {
 		return err
 	}
 	return f.sync(path)
+}
+
+func attrsOf(st *unix.Stat_t) attrs {
+	return attrs{Mode: st.Mode & 0o7777, UID: int(st.Uid), GID: int(st.Gid)}
 }
 
 // covers tells whether a file that has b needs no change to have a.
@@ -144,7 +176,7 @@ func look(path string) (was, error) {
 	}
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFREG:
-		return was{Path: path, attrs: attrs{Mode: st.Mode & 0o7777, UID: int(st.Uid), GID: int(st.Gid)}}, nil
+		return was{Path: path, attrs: attrsOf(&st)}, nil
 	case unix.S_IFLNK:
 		return was{Path: path, Link: to}, nil
 	case unix.S_IFDIR:

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"net/http"
 	"net/url"
@@ -183,7 +184,7 @@ func (k Download) Run(ctx context.Context, t *executor.Task) error {
 	case err != nil:
 		return err
 	case here:
-		return s.adopt(now, want)
+		return s.adopt(ctx, now, want)
 	}
 	return s.bring(ctx, want)
 }
@@ -205,8 +206,9 @@ func (s *downloading) isHere(ctx context.Context, now was) (bool, error) {
 	return hex.EncodeToString(sum.Sum(nil)) == s.with.SHA256, nil
 }
 
-// adopt makes do with the content that is there.
-func (s *downloading) adopt(now was, want attrs) error {
+// adopt makes do with the content that is there. What is not as it shall be is
+// written anew: if it was somebody else's he could still change it.
+func (s *downloading) adopt(ctx context.Context, now was, want attrs) error {
 	if err := s.Files.removeForGood(s.part()); err != nil {
 		return err
 	}
@@ -217,7 +219,28 @@ func (s *downloading) adopt(now was, want attrs) error {
 	if err := s.state.Undo.keep(s.Files, s.t, s.path, s.save); err != nil {
 		return err
 	}
-	return s.Files.setAttrs(s.path, want)
+	file, err := openItself(s.path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	return s.Files.write(s.path, &vouched{untilDone{ctx, file}, sha256.New(), s.with.SHA256}, want)
+}
+
+// vouched ends with an error where the content is not the one it shall be.
+type vouched struct {
+	io.Reader
+	sum  hash.Hash
+	want string
+}
+
+func (v *vouched) Read(p []byte) (int, error) {
+	n, err := v.Reader.Read(p)
+	v.sum.Write(p[:n])
+	if err == io.EOF && hex.EncodeToString(v.sum.Sum(nil)) != v.want {
+		err = errors.New("the file was changed while it was read: let the step retry")
+	}
+	return n, err
 }
 
 func (s *downloading) part() string { return beside(s.path, "part") }

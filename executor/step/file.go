@@ -171,9 +171,6 @@ func (s *filing) put(ctx context.Context, now was) error {
 	if err := s.undo.keep(s.Files, s.t, s.path, s.save); err != nil {
 		return err
 	}
-	if same {
-		return s.Files.setAttrs(s.path, want)
-	}
 	src, err := s.with.open(s.Policy)
 	if err != nil {
 		return err

@@ -67,6 +67,9 @@ func (s *flashing) place() error {
 		}
 	}
 	dir, err := Resolve(dir)
+	if err == nil {
+		err = trustedWay(dir) // else somebody could exchange the image once it is verified
+	}
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,8 @@ func (f Files) create(path string) (growing, error) {
 }
 
 // open opens a file to write on where it ends. One that is there already must be
-// the agent's: somebody else could change his after it was verified.
+// the agent's: somebody else could change his after it was verified, and could
+// have made a second name of a file that he may not write.
 func (f Files) open(path string, flags int) (growing, error) {
 	g := growing{files: f}
 	err := f.do("open", func() (err error) {
@@ -69,7 +70,7 @@ func (g growing) close() error { return g.file.Close() }
 func own(file *os.File) error {
 	var st unix.Stat_t
 	err := unix.Fstat(int(file.Fd()), &st)
-	if err == nil && (st.Mode&unix.S_IFMT != unix.S_IFREG || int(st.Uid) != os.Geteuid()) {
+	if err == nil && (st.Mode&unix.S_IFMT != unix.S_IFREG || int(st.Uid) != os.Geteuid() || st.Nlink > 1) {
 		err = fmt.Errorf("%s is no file of the agent: remove it", file.Name())
 	}
 	return err

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/ratchetd/ratchet/executor"
 )
 
@@ -56,7 +58,8 @@ func (u *undo) keep(f Files, t *executor.Task, path string, save func() error) e
 		if err := f.makeTree(t.Dir, 0o700); err != nil {
 			return fmt.Errorf("making room for undo data: %w", err)
 		}
-		if err := f.clone(path, filepath.Join(t.Dir, "old"), old.attrs); err != nil {
+		// The attributes are those of what was kept: another file may be there by now.
+		if old.attrs, err = f.clone(path, filepath.Join(t.Dir, "old")); err != nil {
 			return fmt.Errorf("keeping the old %s: %w", path, err)
 		}
 	}
@@ -65,21 +68,28 @@ func (u *undo) keep(f Files, t *executor.Task, path string, save func() error) e
 }
 
 // clone durably makes to the same file as from: a second name of it, which
-// costs no flash, or else a copy.
-func (f Files) clone(from, to string, a attrs) error {
+// costs no flash, or else a copy. It tells what attributes it has.
+func (f Files) clone(from, to string) (a attrs, err error) {
 	if err := f.remove(to); err != nil {
-		return err
+		return a, err
 	}
-	err := f.do("link", func() error { return link(from, to) }, from, to)
-	if err == nil {
-		return f.settle(to)
+	if err := f.do("link", func() error { return link(from, to) }, from, to); err == nil {
+		if err := f.settle(to); err != nil {
+			return a, err
+		}
+		now, err := look(to)
+		return now.attrs, err
 	}
 	r, err := openItself(from)
 	if err != nil {
-		return err
+		return a, err
 	}
 	defer r.Close()
-	return f.write(to, r, a)
+	var st unix.Stat_t
+	if err := unix.Fstat(int(r.Fd()), &st); err != nil {
+		return a, err
+	}
+	return attrsOf(&st), f.write(to, r, attrsOf(&st))
 }
 
 // restore brings back what was before, as often as it is called, and takes away
@@ -104,23 +114,25 @@ func (u *undo) restore(f Files, dir string) error {
 	return f.removeDirs(u.Made)
 }
 
+// putBack gives old its attributes where it lies, for nobody else may write
+// that directory.
 func (f Files) putBack(old, path string, a attrs) error {
+	if err := f.resetAttrs(old, a); err != nil {
+		return err
+	}
 	before, _, err := entry(old)
 	if err != nil {
 		return err
 	}
 	// Rename does nothing when both names are of one file.
 	if now, _, err := entry(path); err == nil && now.Dev == before.Dev && now.Ino == before.Ino {
-		if err := f.setAttrs(path, a); err != nil {
-			return err
-		}
 		return f.syncDir(filepath.Dir(path))
 	}
 	temp := beside(path, "new")
-	if err := f.clone(old, temp, a); err != nil {
+	if _, err := f.clone(old, temp); err != nil {
 		return err
 	}
-	return f.install(temp, path, a)
+	return f.exchange(temp, path)
 }
 
 func (f Files) relink(to, path string) error {
@@ -131,10 +143,7 @@ func (f Files) relink(to, path string) error {
 	if err := f.do("symlink", func() error { return symlink(to, temp) }, temp); err != nil {
 		return err
 	}
-	if err := f.do("rename", func() error { return rename(temp, path) }, temp, path); err != nil {
-		return err
-	}
-	return f.syncDir(filepath.Dir(path))
+	return f.exchange(temp, path)
 }
 
 // removeDirs takes away the directories that a step made, unless somebody

@@ -18,8 +18,10 @@ import (
 // directory that it holds: paths given to these functions have no links but at
 // their end, which is not followed either.
 
-// errMoved is what a link in a path is answered with.
-var errMoved = errors.New("there is a link, or a file, where there was a directory when the path was judged: let the step retry")
+// moved is what a link in a path is answered with.
+func moved(dir string) error {
+	return fmt.Errorf("%s is a link or a file now, and was a directory when the path was judged: let the step retry, or make it a directory again where a step is undone", dir)
+}
 
 // reach gives the directory of path, and its name in there, to act.
 func reach(op, path string, act func(dir int, name string) error) error {
@@ -39,27 +41,37 @@ func reach(op, path string, act func(dir int, name string) error) error {
 // descend opens a directory to act in it.
 func descend(path string) (int, error) {
 	const how = unix.O_PATH | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
-	dir, err := unix.Open("/", how, 0)
+	dir, err := openIn(unix.AT_FDCWD, "/", how, 0)
+	at := "/"
 	for name := range strings.SplitSeq(path, "/") {
 		if err != nil || name == "" {
 			continue
 		}
+		at = filepath.Join(at, name)
 		var next int
-		next, err = unix.Openat(dir, name, how, 0)
+		next, err = openIn(dir, name, how, 0)
 		_ = unix.Close(dir) // it was opened to look things up only
 		dir = next
 	}
 	if errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
-		return -1, errMoved
+		return -1, moved(at)
 	}
 	return dir, err
+}
+
+// openIn is openat, which a signal may interrupt on some file systems.
+func openIn(dir int, name string, how int, mode uint32) (fd int, err error) {
+	for err = unix.EINTR; errors.Is(err, unix.EINTR); {
+		fd, err = unix.Openat(dir, name, how, mode)
+	}
+	return fd, err
 }
 
 // openAt is os.OpenFile. What may be no regular file is opened with O_NONBLOCK:
 // a pipe must not be waited for.
 func openAt(path string, flags int, mode fs.FileMode) (file *os.File, err error) {
 	err = reach("open", path, func(dir int, name string) error {
-		fd, err := unix.Openat(dir, name, flags|unix.O_NOFOLLOW|unix.O_CLOEXEC, uint32(mode.Perm()))
+		fd, err := openIn(dir, name, flags|unix.O_NOFOLLOW|unix.O_CLOEXEC, uint32(mode.Perm()))
 		if err == nil {
 			file = os.NewFile(uintptr(fd), path)
 		}
@@ -82,7 +94,7 @@ func entry(path string) (st unix.Stat_t, to string, err error) {
 
 // entryIn is entry of a name in a directory, and a descriptor to go on with.
 func entryIn(dir int, name string) (fd int, st unix.Stat_t, to string, err error) {
-	if fd, err = unix.Openat(dir, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0); err != nil {
+	if fd, err = openIn(dir, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0); err != nil {
 		return fd, st, to, err
 	}
 	if err = unix.Fstat(fd, &st); err == nil && st.Mode&unix.S_IFMT == unix.S_IFLNK {

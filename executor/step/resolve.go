@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -62,7 +63,8 @@ func resolve(dir, path string, links *int) (string, error) {
 			continue
 		}
 		at, st, to, err := entryIn(fd, name)
-		if errors.Is(err, fs.ErrNotExist) {
+		// Nothing goes up again from a directory that is not there.
+		if errors.Is(err, fs.ErrNotExist) && !slices.Contains(names[i:], "..") {
 			return filepath.Join(dir, filepath.Join(names[i:]...)), nil
 		}
 		next := filepath.Join(dir, name)

@@ -45,3 +45,15 @@ func TestALinkIsFollowedToWhatIsItsOwnersAndRootsLinkAnywhere(t *testing.T) {
 		}
 	}
 }
+
+// The kernel finds nothing behind a directory that is not there; cleaned up, the
+// path would be another one, and its links not followed.
+func TestNothingGoesUpFromADirectoryThatIsNotThere(t *testing.T) {
+	dir := t.TempDir()
+	if err := errors.Join(os.WriteFile(dir+"/file", nil, 0o600), os.Symlink("file", dir+"/link"), os.Symlink("none/../link", dir+"/up")); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := Resolve(dir + "/up"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("got %q and %v, want that it is not there", got, err)
+	}
+}

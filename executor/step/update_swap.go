@@ -32,11 +32,7 @@ func (u *updating) swap(ctx context.Context) error {
 
 // arm makes the way back before the way there.
 func (u *updating) arm() error {
-	was, err := look(u.path)
-	if err != nil {
-		return err
-	}
-	if err := u.Files.clone(u.path, updater.Old(u.path), was.attrs); err != nil {
+	if _, err := u.Files.clone(u.path, updater.Old(u.path)); err != nil {
 		return fmt.Errorf("keeping the old binary: %w", err)
 	}
 	// The start that follows is the first of three.

@@ -58,6 +58,11 @@ func (f Files) install(temp, path string, a attrs) error {
 	if err := f.setAttrs(temp, a); err != nil {
 		return err
 	}
+	return f.exchange(temp, path)
+}
+
+// exchange durably puts temp in the place of path.
+func (f Files) exchange(temp, path string) error {
 	if err := f.do("rename", func() error { return rename(temp, path) }, temp, path); err != nil {
 		return err
 	}
@@ -104,6 +109,10 @@ func (f Files) syncDir(dir string) error {
 
 func fsync(path string) error {
 	file, err := openAt(path, unix.O_RDONLY|unix.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrPermission) { // where a user may change names, but not list them
+		unix.Sync()
+		return nil
+	}
 	if err != nil {
 		return err
 	}
