@@ -140,7 +140,7 @@ func (c *Config) absolute() {
 // real is a directory of the agent with its links followed, which the steps'
 // file operations do not do. One that leads nowhere is told when it is used.
 func real(dir string) string {
-	if real, err := step.Resolve(dir); err == nil {
+	if real, err := step.Resolve(dir); err == nil && dir != "" {
 		return real
 	}
 	return dir
