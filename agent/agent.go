@@ -48,6 +48,7 @@ type Agent struct {
 	renewals       renewals
 	defended       defended
 	failing        bool // the last commit failed; the work loop's own
+	unpruned       int  // jobs that ended since the history was pruned; the work loop's own
 	fetchedForRoom atomic.Pointer[time.Time]
 	custom         telemetry.Custom
 	packages       telemetry.Packages

@@ -170,13 +170,21 @@ func (a *Agent) over(r executor.Record) {
 			a.forgetOld(unfinished)
 		}
 	}
-	if err := a.prune(nil); err != nil {
-		a.log.Warn("the history was not pruned", "err", err)
+	a.unpruned++
+	if len(a.queue.ready()) == 0 || a.unpruned >= pruneAfter {
+		a.unpruned = 0
+		if err := a.prune(nil); err != nil {
+			a.log.Warn("the history was not pruned", "err", err)
+		}
 	}
 	if a.queue.empty() {
 		trim()
 	}
 }
+
+// pruneAfter so many jobs that follow one another the history is pruned, for it
+// is read as a whole each time.
+const pruneAfter = 16
 
 // alertOf raises what a job's end has to say to the operator besides its status.
 func (a *Agent) alertOf(r executor.Record) {
