@@ -53,10 +53,7 @@ FOR_mipsle = GOARCH=mipsle GOMIPS=softfloat $(LEAN)
 FOR_mips64le = GOARCH=mips64le GOMIPS64=softfloat
 FAST       = crypto/internal/fips140/sha256 crypto/internal/fips140/sha512 crypto/internal/fips140deps/byteorder \
 	internal/byteorder math/bits vendor/golang.org/x/crypto/...
-# Smaller by 53 kB: a slice of unknown size is always made on the heap, without code
-# for the case that it is small, and defers are not written out at each return.
-SMALL      = -d=variablemakethreshold=0,noopendefer=1
-ROUTER     = "-gcflags=all=-l $(SMALL)" $(FAST:%=-gcflags=%=$(SMALL)) -tags nethttpomithttp2
+ROUTER     = -gcflags=all=-l $(FAST:%=-gcflags=%=) -tags nethttpomithttp2
 # Go lays out MIPS programs for pages of 64 KiB; routers have 4, a few 16.
 LINK_mips    = -R 0x4000
 LINK_mipsle  = -R 0x4000
