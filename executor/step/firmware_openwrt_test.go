@@ -196,3 +196,22 @@ func TestWhatSpeaksAgainstAFlashIsToldBeforeIt(t *testing.T) {
 		t.Errorf("got %v, rebooted %v, flashed %v, want it cancelled", err, rebooted, flashed == nil)
 	}
 }
+
+// Where everybody may rename in the folder of the image it could be exchanged
+// between that it is verified and that it is written.
+func TestAnImageIsNotPutWhereOthersCouldExchangeIt(t *testing.T) {
+	f := newRouter(t, "")
+	if err := os.Chmod(filepath.Join(f.dir, "tmp"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	err, rebooted := f.flash("23.05.0") // as it was
+	if err == nil || rebooted || !strings.Contains(err.Error(), "could be changed by others") {
+		t.Errorf("got %v (rebooted: %v), want it refused", err, rebooted)
+	}
+	if err := os.Chmod(filepath.Join(f.dir, "tmp"), 0o777|os.ModeSticky); err != nil {
+		t.Fatal(err)
+	}
+	if err, rebooted := f.flash("24.10.1"); !rebooted { // what flashes ends the agent
+		t.Errorf("once only root may rename there: got %v (rebooted: %v)", err, rebooted)
+	}
+}
