@@ -48,9 +48,9 @@ func startLocal(t *testing.T, path string, patience time.Duration, handle handle
 
 func await(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("%s did not come within 5 s", what)
+			t.Fatalf("%s did not come within a minute", what)
 		}
 	}
 }
