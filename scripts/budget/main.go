@@ -1,8 +1,9 @@
 // Command budget measures the source and fails where it outgrew what a reader
 // can hold: long files and functions, many or wide interfaces, init functions,
 // exported names without a comment. It prints its figures either way. Tests
-// count for the longest file and for init only. It does not judge style: that
-// is staticcheck's work.
+// count for the longest file and for init only. Beside the budget it prints
+// signals that are worth a look and that no number can judge. It does not judge
+// style: that is staticcheck's work.
 //
 //	go run ./scripts/budget [DIR]
 package main
@@ -12,6 +13,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -25,7 +27,16 @@ func main() {
 		fmt.Fprintln(os.Stderr, "budget:", err)
 		os.Exit(1)
 	}
-	for _, row := range s.figures() {
+	packages, err := check(dir)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "budget:", err)
+		os.Exit(1)
+	}
+	var seen signals
+	for _, p := range packages {
+		seen.add(p)
+	}
+	for _, row := range slices.Concat(s.figures(), seen.figures()) {
 		fmt.Println(row)
 	}
 	broken := s.broken()

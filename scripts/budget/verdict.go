@@ -12,7 +12,7 @@ const (
 	longestFile = 600
 	p90Func     = 40
 	longestFunc = 80
-	mostIfaces  = 8
+	mostIfaces  = 12
 	widestIface = 6 // methods
 )
 
