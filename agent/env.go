@@ -19,6 +19,7 @@ import (
 
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/redact"
 	"github.com/ratchetd/ratchet/executor/step"
 	"github.com/ratchetd/ratchet/store"
 	"github.com/ratchetd/ratchet/telemetry"
@@ -84,19 +85,19 @@ func (a *Agent) secrets() string { return filepath.Join(filepath.Dir(a.path), "s
 type masks struct {
 	mu   sync.Mutex
 	of   []string
-	made executor.Secrets
+	made redact.Secrets
 }
 
 // mask hides every secret of this device in what a step has to say.
 func (a *Agent) mask(text []byte) []byte { return []byte(a.known().Hide(string(text))) }
 
 // known are the secrets as they are now.
-func (a *Agent) known() executor.Secrets {
+func (a *Agent) known() redact.Secrets {
 	of := a.allSecrets()
 	a.masks.mu.Lock()
 	defer a.masks.mu.Unlock()
 	if !slices.Equal(of, a.masks.of) {
-		a.masks.of, a.masks.made = of, executor.NewSecrets(of)
+		a.masks.of, a.masks.made = of, redact.New(of)
 	}
 	return a.masks.made
 }
@@ -105,7 +106,7 @@ func (a *Agent) known() executor.Secrets {
 func (a *Agent) hideLines(lines []byte) []byte {
 	out, known := make([]byte, 0, len(lines)), a.known()
 	for line := range bytes.Lines(lines) {
-		hid := executor.HideIn(line, known.Hide)
+		hid := redact.JSON(line, known.Hide)
 		out = append(append(out, bytes.TrimSuffix(hid, []byte("\n"))...), '\n')
 	}
 	return out

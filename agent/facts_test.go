@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/jq"
 	"github.com/ratchetd/ratchet/telemetry"
 )
 
@@ -25,7 +26,7 @@ func TestFactsAreWhatTargetSees(t *testing.T) {
 			t.Fatalf("got %s, then %s: want the same twice", text, again)
 		}
 	}
-	input, err := executor.Input(json.RawMessage(text))
+	input, err := jq.Input(json.RawMessage(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +35,7 @@ func TestFactsAreWhatTargetSees(t *testing.T) {
 		`.kinds == ["command", "file"]`, `.api == 1`, `.network[0].name == "eth0"`, `.agent | length > 0`, `.os | has("kernel")`,
 		`.packages.dropbear == "2022.83" and .packages.openssl == null`, `.custom.rack.row == 4`,
 	} {
-		e, err := executor.Compile(target)
+		e, err := jq.Compile(target)
 		if err != nil {
 			t.Fatal(err)
 		}

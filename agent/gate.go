@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/jq"
 )
 
 // gate says why the next step of a job may not begin now, or nothing.
@@ -82,11 +83,11 @@ func share(name string, d time.Duration) time.Duration {
 func (a *Agent) required(src string) string {
 	ctx, cancel := a.judging()
 	defer cancel()
-	e, err := executor.Compile(src)
+	e, err := jq.Compile(src)
 	if err != nil {
 		return "require: " + err.Error()
 	}
-	input, err := executor.Input(a.env())
+	input, err := jq.Input(a.env())
 	if err != nil {
 		return "require: " + err.Error()
 	}

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/jq"
 )
 
 const (
@@ -26,7 +26,7 @@ type history struct{ series []*series }
 // buckets of at least an even part of it, so that it is bounded however often
 // the board is sampled.
 type series struct {
-	of      *executor.Expr
+	of      *jq.Expr
 	span    time.Duration
 	buckets []bucket
 }
@@ -41,13 +41,13 @@ type bucket struct {
 }
 
 // functions are those of a rule, bound to its history.
-func (h *history) functions() []executor.Func {
-	var list []executor.Func
+func (h *history) functions() []jq.Func {
+	var list []jq.Func
 	for name, read := range map[string]func(*series) float64{
 		"avg": (*series).average, "min": (*series).least, "max": (*series).most,
 		"rate": (*series).rate, "slope": (*series).slope,
 	} {
-		list = append(list, executor.Func{Name: name, Arity: 2, Bind: h.bind,
+		list = append(list, jq.Func{Name: name, Arity: 2, Bind: h.bind,
 			Impl: func(_ any, args []any) (any, error) {
 				n, ok := args[0].(int)
 				if !ok || n < 0 || n >= len(h.series) {
@@ -63,7 +63,7 @@ func (h *history) functions() []executor.Func {
 	return list
 }
 
-func (h *history) bind(of *executor.Expr, others []string) (int, error) {
+func (h *history) bind(of *jq.Expr, others []string) (int, error) {
 	span, err := time.ParseDuration(others[0])
 	if err != nil || span < time.Second || span > longestSpan {
 		return 0, fmt.Errorf("%q: want a time from 1s to 24h, such as \"5m\"", others[0])

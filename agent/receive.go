@@ -11,6 +11,7 @@ import (
 
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/jq"
 	"github.com/ratchetd/ratchet/store"
 )
 
@@ -174,14 +175,14 @@ func ceiling(job executor.Job) *float64 {
 }
 
 func (a *Agent) matches(ctx context.Context, target string) (bool, error) {
-	e, err := executor.Compile(target)
+	e, err := jq.Compile(target)
 	if err != nil {
 		return false, err
 	}
 	if wantsRestless(target) {
 		a.link.restless.Store(true)
 	}
-	input, err := executor.Input(json.RawMessage(a.facts()))
+	input, err := jq.Input(json.RawMessage(a.facts()))
 	if err != nil {
 		return false, err
 	}

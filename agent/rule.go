@@ -8,7 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/jq"
 )
 
 // An alert that was raised so often within an hour flaps: then it ends only when
@@ -24,7 +24,7 @@ const oddAfter = 10 // judgements in a row that failed are told
 // A rule judges one sample after another. It is made from the configuration.
 type rule struct {
 	Alert
-	when, clear, value *executor.Expr
+	when, clear, value *jq.Expr
 	history            history
 	look               func(felt) bool // what must be so for when to hold; nil: it is asked
 	since              time.Time       // when began to hold; zero: it does not
@@ -49,11 +49,11 @@ func newRule(a Alert) (*rule, error) {
 	r := &rule{Alert: a}
 	f := r.history.functions()
 	var errs []error
-	compile := func(key, src string) *executor.Expr {
+	compile := func(key, src string) *jq.Expr {
 		if src == "" {
 			return nil
 		}
-		e, err := executor.Compile(src, f...)
+		e, err := jq.Compile(src, f...)
 		errs = append(errs, a.At.wrong("alert."+key, err))
 		return e
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/jq"
 	"github.com/ratchetd/ratchet/telemetry"
 )
 
@@ -62,7 +63,7 @@ func (l *rules) judge(ctx context.Context, s telemetry.Sample) {
 		}
 		if sample == nil {
 			var err error
-			if sample, err = executor.Input(f); err != nil {
+			if sample, err = jq.Input(f); err != nil {
 				a.log.Error("a sample cannot be judged", "err", err)
 				return
 			}

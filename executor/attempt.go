@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"github.com/ratchetd/ratchet/executor/redact"
 	"io"
 	"path/filepath"
 	"runtime/debug"
@@ -58,7 +59,7 @@ func (w *walk) fill(ctx context.Context, t *Task) error {
 	if err == nil {
 		t.With = with
 	}
-	t.secrets = NewSecrets(f.secrets)
+	t.secrets = redact.New(f.secrets)
 	return err
 }
 
@@ -250,7 +251,7 @@ func (w *walk) keep(t *Task, out *tail) {
 	rec.Output = out.text(hide)
 	rec.Result = nil
 	if len(t.Result) > 0 && len(t.Result) <= MaxOutput {
-		rec.Result = HideIn(t.Result, hide)
+		rec.Result = redact.JSON(t.Result, hide)
 	}
 	if len(t.Result) > MaxOutput {
 		r = r.warn(fmt.Sprintf("step %s: its result of %d bytes was dropped: at most %d are kept", t.Step, len(t.Result), MaxOutput))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"github.com/ratchetd/ratchet/executor/jq"
 	"maps"
 )
 
@@ -13,7 +14,7 @@ func (w *walk) when(ctx context.Context) (bool, error) {
 	if e == nil || err != nil {
 		return e == nil && err == nil, err
 	}
-	input, err := Input(w.env())
+	input, err := jq.Input(w.env())
 	if err != nil {
 		return false, err
 	}

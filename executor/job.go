@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"github.com/ratchetd/ratchet/executor/jq"
 	"regexp"
 	"slices"
 	"strings"
@@ -154,9 +155,9 @@ func (j *Job) StepAt(i int) Step {
 func (j *Job) Total() int { return len(j.Steps) + len(j.OnFailure) }
 
 // compileIf compiles src unless it is empty.
-func compileIf(src string) (*Expr, error) {
+func compileIf(src string) (*jq.Expr, error) {
 	if src == "" {
 		return nil, nil
 	}
-	return Compile(src)
+	return jq.Compile(src)
 }

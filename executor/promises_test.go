@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"github.com/ratchetd/ratchet/executor/redact"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -134,7 +135,7 @@ func TestALaterStepTellsNoSecret(t *testing.T) {
 		w := newWorld(t, j)
 		x := w.executor()
 		x.Kinds["echo"] = echoer{}
-		x.Mask = func(text string) string { return NewSecrets([]string{"hunter2hunter2"}).Hide(text) }
+		x.Mask = func(text string) string { return redact.New([]string{"hunter2hunter2"}).Hide(text) }
 		x.Secret = func(string) (string, error) { return "hunter2hunter2", nil }
 		x.Run(t.Context(), w.disk)
 		for i, s := range w.disk.Steps {

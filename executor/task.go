@@ -3,6 +3,7 @@ package executor
 import (
 	"context"
 	"encoding/json"
+	"github.com/ratchetd/ratchet/executor/redact"
 	"io"
 	"log/slog"
 )
@@ -31,7 +32,7 @@ type Task struct {
 	Stopping <-chan struct{}
 	Log      *slog.Logger
 
-	secrets  Secrets // that were filled in
+	secrets  redact.Secrets // that were filled in
 	saved    json.RawMessage
 	save     func(state json.RawMessage, cutExpected bool) error
 	progress func(fraction float64)

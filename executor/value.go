@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"github.com/ratchetd/ratchet/executor/jq"
 	"maps"
 	"math/big"
 	"slices"
@@ -194,12 +195,12 @@ func (f *filler) text(v any) (any, error) {
 		return value, err
 	}
 	src, _ := m["jq"].(string)
-	e, err := Compile(src)
+	e, err := jq.Compile(src)
 	if err != nil {
 		return nil, err
 	}
 	if f.input == nil {
-		if f.input, err = Input(f.env); err != nil {
+		if f.input, err = jq.Input(f.env); err != nil {
 			return nil, err
 		}
 	}

@@ -3,6 +3,7 @@ package executor
 import (
 	"encoding/json"
 	"errors"
+	"github.com/ratchetd/ratchet/executor/redact"
 	"strings"
 	"testing"
 )
@@ -64,12 +65,12 @@ func TestSecretsAreHiddenWhereverTheyEndUp(t *testing.T) {
 	secrets := []string{"line one\nline two\"quoted\"", "hunter2hunter2"}
 	out := &tail{}
 	out.Write([]byte(strings.Repeat("x", 2*MaxOutput) + "hunter2hunter2" + strings.Repeat("y", MaxOutput-7)))
-	text := out.text(func(s string) string { return NewSecrets(secrets).Hide(s) })
+	text := out.text(func(s string) string { return redact.New(secrets).Hide(s) })
 	if strings.Contains(text, "hunter2") || strings.Contains(text, "unter2") || len(text) > MaxOutput {
 		t.Errorf("told %d bytes, beginning with %q", len(text), text[:20])
 	}
 	for _, leak := range []string{"a hunter2hunter2 b", `{"k":"line one\nline two\"quoted\""}`, "two\"quoted\""} {
-		if got := NewSecrets(secrets).Hide(leak); strings.Contains(got, "hunter2") || strings.Contains(got, "quoted") {
+		if got := redact.New(secrets).Hide(leak); strings.Contains(got, "hunter2") || strings.Contains(got, "quoted") {
 			t.Errorf("%q became %q", leak, got)
 		}
 	}

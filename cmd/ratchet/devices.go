@@ -10,6 +10,7 @@ import (
 
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/jq"
 	"github.com/spf13/cobra"
 )
 
@@ -50,7 +51,7 @@ func filterOf(where string) (func(*device) bool, error) {
 	if where == "" {
 		return func(*device) bool { return true }, nil
 	}
-	e, err := executor.Compile(where)
+	e, err := jq.Compile(where)
 	if err != nil {
 		return nil, fmt.Errorf("--where: %w", err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/jq"
 )
 
 // expects tells whether some offer of the job reaches the device, so that it
@@ -92,11 +93,11 @@ func (r *roster) stale(s dialect.JobStatus) bool {
 }
 
 // holds tells whether a jq expression is true of a device's facts.
-func holds(e *executor.Expr, facts json.RawMessage) (bool, error) {
+func holds(e *jq.Expr, facts json.RawMessage) (bool, error) {
 	if len(facts) == 0 {
 		return false, errors.New("no facts are known")
 	}
-	input, err := executor.Input(facts)
+	input, err := jq.Input(facts)
 	if err != nil {
 		return false, err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/jq"
 )
 
 // A roster is the fleet as the retained messages tell it.
@@ -42,7 +43,7 @@ type knownFacts struct {
 type offer struct {
 	job     executor.Job
 	text    []byte
-	target  *executor.Expr // nil when all are meant
+	target  *jq.Expr // nil when all are meant
 	percent *float64
 	cancel  bool
 	err     error // it cannot be read; every device rejects it
@@ -114,7 +115,7 @@ func readOffer(payload []byte) offer {
 		o.percent = &e.Rollout.Percent
 	}
 	if o.job, o.err = executor.Parse(o.text); o.err == nil && o.job.Target != "" {
-		o.target, o.err = executor.Compile(o.job.Target)
+		o.target, o.err = jq.Compile(o.job.Target)
 	}
 	return o
 }

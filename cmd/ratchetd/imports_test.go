@@ -16,10 +16,11 @@ const module = "github.com/ratchetd/ratchet/"
 // mayImport is who of us may import whom of us; what is not here imports none.
 var mayImport = map[string][]string{
 	"cmd/ratchetd":  {"agent"},
-	"agent":         {"agent/dialect", "executor", "executor/step", "store", "telemetry", "updater"},
+	"agent":         {"agent/dialect", "executor", "executor/jq", "executor/redact", "executor/step", "store", "telemetry", "updater"},
 	"agent/dialect": {"executor", "telemetry"},
 	"store":         {"executor"},
-	"executor/step": {"executor", "telemetry", "updater"},
+	"executor":      {"executor/jq", "executor/redact"},
+	"executor/step": {"executor", "executor/jq", "telemetry", "updater"},
 }
 
 // keptBy is which of us, and nobody else, may import what others made; and who
@@ -30,7 +31,7 @@ var keptBy = map[string][]string{
 	"github.com/robfig/cron":              {"agent"},
 	"github.com/shirou/gopsutil":          {"telemetry"},
 	"github.com/minio/selfupdate":         {"updater"},
-	"github.com/itchyny/gojq":             {"executor"},
+	"github.com/itchyny/gojq":             {"executor/jq"},
 	"os/exec":                             {"executor/step", "updater", "telemetry"},
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/jq"
 )
 
 // Data is the kind that puts files through a jq program. The program runs in a
@@ -67,7 +68,7 @@ func parseData(with json.RawMessage) (w dataWith, err error) {
 	if w.JQ == "" {
 		return w, errors.New("jq: want a program, such as \"inputs\"")
 	}
-	if _, err := executor.CompileProgram(w.JQ, nil); err != nil {
+	if _, err := jq.CompileProgram(w.JQ, nil); err != nil {
 		return w, fmt.Errorf("jq: %w", err)
 	}
 	return w, w.checkOutput()

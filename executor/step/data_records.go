@@ -10,7 +10,7 @@ import (
 	"os"
 	"unicode/utf8"
 
-	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/jq"
 )
 
 // maxRecord bounds one line, or one CSV record, which may have several.
@@ -126,7 +126,7 @@ func (r *records) ended(err error) error {
 var errTooLong = fmt.Errorf("longer than %d KiB", maxRecord>>10)
 
 func parseLine(line string) (any, error) {
-	v, err := executor.ParseValue(line)
+	v, err := jq.ParseValue(line)
 	if err != nil {
 		return nil, fmt.Errorf(`%w (to pass over such lines, read them as text: inputs | fromjson?)`, err)
 	}

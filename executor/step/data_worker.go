@@ -9,7 +9,7 @@ import (
 	"os/signal"
 	"time"
 
-	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/jq"
 )
 
 // WorkerArg is the first argument with which the agent's own program is
@@ -74,7 +74,7 @@ func (w *worker) work(stdin io.Reader) error {
 		return fmt.Errorf("reading the task: %w", err)
 	}
 	w.records = records{format: w.task.Format, files: w.task.Files, tell: w.progress}
-	p, err := executor.CompileProgram(w.task.Program, func() (v any, err error) {
+	p, err := jq.CompileProgram(w.task.Program, func() (v any, err error) {
 		v, err = w.records.next()
 		w.own = err
 		return v, err

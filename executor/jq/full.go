@@ -1,4 +1,4 @@
-package executor
+package jq
 
 import (
 	"encoding/json"
@@ -105,10 +105,21 @@ func ParseValue(text string) (any, error) {
 	dec.UseNumber()
 	var v any
 	if err := dec.Decode(&v); err != nil {
-		return nil, plainError(err)
+		return nil, notJSON(err)
 	}
 	if _, err := dec.Token(); err != io.EOF {
 		return nil, errors.New("more text behind the JSON value")
 	}
 	return plainNumbers(v), nil
+}
+
+func notJSON(err error) error {
+	var syntax *json.SyntaxError
+	switch {
+	case errors.As(err, &syntax):
+		return fmt.Errorf("not JSON at byte %d: %w", syntax.Offset, err)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return errors.New("not JSON: it ends too early")
+	}
+	return err
 }

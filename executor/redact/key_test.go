@@ -1,4 +1,4 @@
-package executor
+package redact
 
 import (
 	"crypto"
@@ -69,7 +69,7 @@ func pemOf(name string, der []byte) string {
 func TestAPrivateKeyIsHiddenInEveryForm(t *testing.T) {
 	for name, ders := range privateKeys(t) {
 		text := pemOf(name, ders[0])
-		s := NewSecrets([]string{strings.TrimSpace(text)})
+		s := New([]string{strings.TrimSpace(text)})
 		for i, der := range ders {
 			std, digits := base64.StdEncoding.EncodeToString(der), hex.EncodeToString(der)
 			for form, said := range map[string]string{
@@ -104,7 +104,7 @@ func TestAPrivateKeyIsHiddenInEveryForm(t *testing.T) {
 func TestTheLinesOfAKeyAreHidden(t *testing.T) {
 	for name, ders := range privateKeys(t) {
 		text := pemOf(name, ders[0])
-		s := NewSecrets([]string{text})
+		s := New([]string{text})
 		for _, line := range keyLines(text) {
 			if got := s.Hide("of the key " + line + " one"); strings.Contains(got, line) {
 				t.Errorf("%s: a line was told: %s", name, got)
@@ -128,7 +128,7 @@ func TestWhatIsNoSecretOfAKeyIsTold(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := NewSecrets([]string{pemOf("PRIVATE KEY", der)})
+		s := New([]string{pemOf("PRIVATE KEY", der)})
 		for n := range 6 { // wherever the public key begins in it
 			csr, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: pkix.Name{CommonName: strings.Repeat("x", n+1)}}, key)
 			if err != nil {
@@ -145,13 +145,13 @@ func TestWhatIsNoSecretOfAKeyIsTold(t *testing.T) {
 // A login and an address hold a password in a form of their own.
 func TestAPasswordIsHiddenInALoginAndAnAddress(t *testing.T) {
 	const password = "päss/word+1"
-	s := NewSecrets([]string{password})
+	s := New([]string{password})
 	for name, said := range map[string]string{
 		"login":   "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte("gw-1:"+password)),
 		"address": "https://gw-1:p%C3%A4ss%2Fword+1@host/",
 		"form":    "password=p%C3%A4ss%2Fword%2B1&x=y",
 	} {
-		if got := s.Hide(said); !strings.Contains(got, masked) {
+		if got := s.Hide(said); !strings.Contains(got, Mask) {
 			t.Errorf("%s: %s was told", name, got)
 		}
 	}

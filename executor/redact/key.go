@@ -1,4 +1,4 @@
-package executor
+package redact
 
 import (
 	"crypto/ecdh"
@@ -133,7 +133,7 @@ func covered(text string, hit []bool) string {
 		case !hit[i] || text[i] == '\n':
 			out.WriteByte(text[i])
 		case i == 0 || !hit[i-1] || text[i-1] == '\n':
-			out.WriteString(masked)
+			out.WriteString(Mask)
 		}
 	}
 	return out.String()

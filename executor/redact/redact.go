@@ -1,4 +1,7 @@
-package executor
+// Package redact hides secrets in texts, in whatever form they stand there: as
+// JSON, in a URL, in base64 or hex, a private key in any of its encodings. It
+// does not know what is secret; its caller does.
+package redact
 
 import (
 	"bytes"
@@ -10,8 +13,8 @@ import (
 	"strings"
 )
 
-// masked is what stands where a secret was.
-const masked = "********"
+// Mask is what stands where a secret was.
+const Mask = "********"
 
 // minSecret is the shortest text that is masked: a shorter one would hide half
 // of every output, and guard nothing.
@@ -28,12 +31,12 @@ const minLine = 8
 // or hex. The zero value hides nothing.
 type Secrets struct {
 	forms []string // longest first
-	keys  []string // what is secret of private keys, see mask_key.go
+	keys  []string // what is secret of private keys, see key.go
 	lines []string // of their files
 }
 
-// NewSecrets makes out the forms, which takes a while: keep what it returns.
-func NewSecrets(texts []string) Secrets {
+// New makes out the forms, which takes a while: keep what it returns.
+func New(texts []string) Secrets {
 	var s Secrets
 	for _, text := range texts {
 		s.forms = append(s.forms, forms(text)...)
@@ -49,7 +52,7 @@ func NewSecrets(texts []string) Secrets {
 func (s Secrets) Hide(text string) string {
 	text = s.hideKeys(text)
 	for _, form := range s.forms {
-		text = strings.ReplaceAll(text, form, masked)
+		text = strings.ReplaceAll(text, form, Mask)
 	}
 	return text
 }
@@ -71,37 +74,10 @@ func forms(text string) []string {
 	return append(all, strings.Fields(text)...)
 }
 
-// hide hides what this device keeps secret, and what was filled in for t, in
-// whatever t has to say.
-func (w *walk) hide(t *Task, text string) string {
-	text = t.secrets.Hide(text)
-	if w.Mask == nil {
-		return text
-	}
-	return w.Mask(text)
-}
-
-// hidden is an error that is told with its secrets hidden.
-type hidden struct {
-	error
-	text string
-}
-
-func (h hidden) Error() string { return h.text }
-func (h hidden) Unwrap() error { return h.error }
-
-// hideError is err with its secrets hidden; nil stays nil.
-func (w *walk) hideError(t *Task, err error) error {
-	if err == nil {
-		return nil
-	}
-	return hidden{err, w.hide(t, err.Error())}
-}
-
-// HideIn hides secrets in a JSON text; it is nil for what is none. A secret may
+// JSON hides secrets in a JSON text; it is nil for what is none. A secret may
 // be written in it in more ways than one, and one that looks like a number may
 // stand for one: so it is its values that are looked at.
-func HideIn(data json.RawMessage, hide func(string) string) json.RawMessage {
+func JSON(data json.RawMessage, hide func(string) string) json.RawMessage {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
 	var v any

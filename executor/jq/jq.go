@@ -1,4 +1,7 @@
-package executor
+// Package jq compiles and runs jq expressions within bounds: an Expr is of a
+// subset that can neither run nor grow without end; a Program is of the whole
+// language, for a process of its own that has limits.
+package jq
 
 import (
 	"context"
@@ -39,7 +42,7 @@ type Func struct {
 }
 
 // Compile reads an expression of the subset that is safe on a small device.
-// The subset is the table of functions in jqsubset.go and what rewriter lets
+// The subset is the table of functions in subset.go and what rewriter lets
 // pass; none of it can run or grow without bound.
 func Compile(src string, funcs ...Func) (e *Expr, err error) {
 	defer engineFault(&err)
@@ -141,7 +144,7 @@ func Input(v any) (any, error) {
 	return plainNumbers(out), nil
 }
 
-// plainNumbers replaces json.Number, which the engine would parse anew at
+// plainNumbers replaces json.Number, which the engine would parse again at
 // every use, in place.
 func plainNumbers(v any) any {
 	switch v := v.(type) {
