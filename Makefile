@@ -10,7 +10,7 @@ SUDO        = $(if $(filter 0,$(shell id -u)),,sudo)
 
 # Without VERSION a program tells the version that Go noted in it.
 BUILT   := $(shell git log -1 --format=%ct 2>/dev/null)
-LDFLAGS = -s -w$(if $(VERSION), -X github.com/ratchetd/ratchet/agent.version=$(VERSION))$(if $(BUILT), -X github.com/ratchetd/ratchet/agent.built=$(BUILT))
+LDFLAGS = -s -w$(if $(VERSION), -X github.com/ratchetd/ratchet/agent/build.version=$(VERSION))$(if $(BUILT), -X github.com/ratchetd/ratchet/agent/build.built=$(BUILT))
 BUILD   = CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS) $(LINK_$*)"
 
 build:

@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/ratchetd/ratchet/agent/clock"
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
@@ -36,7 +37,7 @@ type Agent struct {
 	journal        Journal
 	groups         step.Groups
 	sampler        *telemetry.Sampler
-	clock          clock
+	clock          clock.Clock
 	masks          masks
 	fetches        *pace
 	web            *http.Client // of steps; nil is one of their own
@@ -82,7 +83,7 @@ func New(c *Config, path string, log *slog.Logger) (*Agent, error) {
 		queue: newQueue(), told: newReports(), link: newLink(), backlog: newBacklog(), pulse: newPulse(), fetches: newPace(), lastBoot: bootOf(boot, ""), sampler: &telemetry.Sampler{Device: c.Device, Log: log}}
 	a.config.Store(c)
 	a.groups = step.Groups{Dir: runtimeDir(c.State), Boot: a.boot}
-	a.web = step.NewClient(a.clock.now)
+	a.web = step.NewClient(a.clock.Now)
 	a.alerts = &alerts{agent: a}
 	a.schedules, a.rules = newSchedules(a), rules{agent: a}
 	a.spool.agent = a
@@ -154,7 +155,7 @@ func (a *Agent) open() error {
 	if err := os.MkdirAll(c.State, 0o700); err != nil {
 		return fmt.Errorf("making the state directory: %w", err)
 	}
-	db, err := store.Open(c.State, store.Options{Log: a.log, Now: a.clock.now})
+	db, err := store.Open(c.State, store.Options{Log: a.log, Now: a.clock.Now})
 	if err != nil {
 		return err
 	}
@@ -165,7 +166,7 @@ func (a *Agent) open() error {
 	if err := a.groups.KillLeftovers(); err != nil {
 		a.log.Warn("children of an earlier agent may still run", "err", err)
 	}
-	a.clock.start(db.Floor())
+	a.clock.Start(db.Floor())
 	if err := a.alerts.load(); err != nil {
 		a.log.Warn("alerts of an earlier run are lost", "err", err)
 	}
@@ -242,7 +243,7 @@ type floored struct {
 }
 
 func (f floored) Put(r executor.Record) error {
-	f.SetFloor(f.a.clock.floor())
+	f.SetFloor(f.a.clock.Floor())
 	if err := f.DB.Put(r); err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ratchetd/ratchet/agent/clock"
 	"github.com/ratchetd/ratchet/agent/dialect"
 )
 
@@ -59,7 +60,7 @@ func (l *alerts) rise(a noted) {
 		return
 	}
 	l.agent.log.Warn("alert", "name", a.Name, "rule", a.Rule)
-	a.Device, a.State, a.Since = l.agent.config.Load().Device, dialect.AlertRaised, stampOf(l.agent.clock.stamp())
+	a.Device, a.State, a.Since = l.agent.config.Load().Device, dialect.AlertRaised, clock.TimeOf(l.agent.clock.Stamp())
 	l.note(a)
 }
 
@@ -80,7 +81,7 @@ func (l *alerts) clear(name string) {
 	if !ok || a.State == dialect.AlertCleared {
 		return
 	}
-	a.State, a.Cleared = dialect.AlertCleared, stampOf(l.agent.clock.stamp())
+	a.State, a.Cleared = dialect.AlertCleared, clock.TimeOf(l.agent.clock.Stamp())
 	l.note(a)
 }
 
@@ -131,7 +132,7 @@ func (l *alerts) age() {
 		if !slices.Contains(happened, a.Name) {
 			continue
 		}
-		now := l.agent.clock.stamp()
+		now := l.agent.clock.Stamp()
 		switch {
 		case now.IsZero():
 		case a.Since.IsZero():
@@ -146,7 +147,7 @@ func (l *alerts) date(name string, since time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if a, ok := l.noted[name]; ok && a.Since.IsZero() {
-		a.Since = stampOf(since)
+		a.Since = clock.TimeOf(since)
 		l.note(a)
 	}
 }

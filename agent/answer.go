@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ratchetd/ratchet/agent/build"
+	"github.com/ratchetd/ratchet/agent/clock"
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/telemetry"
@@ -21,7 +23,7 @@ type Status struct {
 	Uptime    int64               `json:"uptime"` // of the agent, in seconds
 	Link      LinkStatus          `json:"link"`
 	Journal   JournalStatus       `json:"journal"`
-	Clock     ClockStatus         `json:"clock"`
+	Clock     clock.Status        `json:"clock"`
 	Jobs      []dialect.JobStatus `json:"jobs,omitempty"` // unfinished ones
 	Schedules []ScheduleStatus    `json:"schedules,omitempty"`
 	Alerts    []dialect.Alert     `json:"alerts,omitempty"`
@@ -47,14 +49,6 @@ type JournalStatus struct {
 	Used   int64  `json:"used"`
 	Bound  int64  `json:"bound"`
 	Broken string `json:"broken,omitempty"` // why an earlier one was set aside
-}
-
-// ClockStatus is whether the clock can be believed.
-type ClockStatus struct {
-	Sane  bool          `json:"sane"`
-	Why   string        `json:"why"`
-	Now   time.Time     `json:"now"` // in the board's own time zone
-	Floor executor.Time `json:"floor"`
 }
 
 // listen answers programs on this device until ctx ends.
@@ -92,10 +86,10 @@ func (a *Agent) status() Status {
 	c := a.config.Load()
 	used, bound := a.db.Room()
 	s := Status{
-		Device: c.Device, Agent: Version(), Uptime: int64(time.Since(a.started).Seconds()),
+		Device: c.Device, Agent: build.Version(), Uptime: int64(time.Since(a.started).Seconds()),
 		Link:      a.link.status(),
 		Journal:   JournalStatus{Used: used, Bound: bound, Broken: a.db.Broken()},
-		Clock:     a.clock.status(),
+		Clock:     a.clock.Status(),
 		Schedules: a.schedules.status(), Alerts: a.alerts.list(), Health: a.health.Load(),
 	}
 	s.Link.Broker = c.Link.Broker

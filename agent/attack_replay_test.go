@@ -35,7 +35,7 @@ var attacksByReplay = []attack{
 			return err == nil && len(untold) == 0
 		})
 		f.send("k", signed(f.first, f.good("k"))) // one that is kept whole
-		gone, err := f.db.Prune(f.clock.now().AddDate(1, 0, 0), store.History{Count: 1, Bytes: 1, Seen: map[string]bool{}})
+		gone, err := f.db.Prune(f.clock.Now().AddDate(1, 0, 0), store.History{Count: 1, Bytes: 1, Seen: map[string]bool{}})
 		if r, _, _ := f.db.Record("j"); err != nil || len(gone) > 0 || len(r.Steps) > 0 {
 			f.Errorf("pruned to %+v, forgot %q: %v", r, gone, err)
 		}

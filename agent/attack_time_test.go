@@ -67,7 +67,7 @@ func farFuture(f *fort) string {
 	}
 	week("later")
 	f.wantRuns("far", "week", "later")
-	if floor := time.Until(f.clock.floor()); floor > 25*time.Hour {
+	if floor := time.Until(f.clock.Floor()); floor > 25*time.Hour {
 		f.Errorf("the floor is %s ahead, want a day at most", floor)
 	}
 	return got + "; ordinary jobs: succeeded, also after a restart"

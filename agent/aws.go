@@ -20,7 +20,7 @@ func (a *Agent) aws(c *Config) dialect.AWS {
 		Defender: c.AWS.Defender > 0, Handler: handlerFile, User: step.KnownUser}
 }
 
-// handlerFile tells whether a file is there that may be run as a job handler.
+// handlerFile reports whether a file is there that may be run as a job handler.
 // One that others can change, or exchange for another, would let them run what
 // they like as this agent.
 func handlerFile(path string) (bool, error) {

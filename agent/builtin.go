@@ -52,7 +52,7 @@ func builtins() []string {
 
 func builtin(name string) bool { return slices.Contains(builtins(), name) }
 
-// wants tells whether the owner wants that built-in alert.
+// wants reports whether the owner wants that built-in alert.
 func (t *Telemetry) wants(name string) bool {
 	return !slices.Contains(t.Builtin, "-"+name) && (slices.Contains(t.Builtin, "*") || slices.Contains(t.Builtin, name))
 }

@@ -19,7 +19,7 @@ func (a *Agent) certificateKind() step.Certificate {
 	cert, key := c.certFiles()
 	return step.Certificate{Cert: cert, Key: key, Device: c.Device,
 		Pending: c.pendingKey(), Renew: a.link.restart,
-		Now: func() (time.Time, bool) { return a.clock.now(), a.clock.sane() }}
+		Now: func() (time.Time, bool) { return a.clock.Now(), a.clock.Sane() }}
 }
 
 // certFiles are where the link's certificate and its key lie. Where the link has
@@ -64,7 +64,7 @@ func (a *Agent) judgeCertificate() {
 	pair, err := c.pair()
 	switch {
 	case err != nil: // the link tells of it
-	case pair.Leaf.NotAfter.Sub(a.clock.now()) < renewBefore:
+	case pair.Leaf.NotAfter.Sub(a.clock.Now()) < renewBefore:
 		a.alerts.raise("certificate", "warning", fmt.Sprintf("link.cert ends on %s: renew it with a step of the kind certificate",
 			pair.Leaf.NotAfter.UTC().Format("2006-01-02")))
 	default:

@@ -114,7 +114,7 @@ func (a *AWS) validate() error {
 	return nil
 }
 
-// named tells whether there is a broker to connect to at all.
+// named reports whether there is a broker to connect to at all.
 func (l *Link) named() error {
 	if l.Broker == "" {
 		return errors.New(`link.broker: set it to the broker's address, such as "tls://broker:8883"`)

@@ -8,10 +8,10 @@ import (
 	"io/fs"
 	"os"
 	"reflect"
-	"regexp"
 	"slices"
 	"syscall"
 
+	"github.com/ratchetd/ratchet/agent/clock"
 	"github.com/ratchetd/ratchet/executor"
 )
 
@@ -39,7 +39,7 @@ type Alert struct {
 	At       place    `toml:"-"`
 }
 
-// same tells whether two rules are, wherever they stand.
+// same reports whether two rules are, wherever they stand.
 func (a Alert) same(b Alert) bool {
 	a.At, b.At = place{}, place{}
 	return reflect.DeepEqual(a, b)
@@ -51,16 +51,12 @@ const (
 	overlapQueue = "queue"
 )
 
-// firingName is what stands before the @ in the ids of jobs that the device
-// begins by itself, which are to be as short as others.
-var firingName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,47}$`)
-
 // validateFirings holds against the rules what the device begins by itself.
 func (c *Config) validateFirings() error {
 	var errs []error
 	used := map[string]bool{}
 	once := func(at place, key, name string) {
-		if errs = append(errs, at.wrong(key, checkFiringName(name))); used[name] {
+		if errs = append(errs, at.wrong(key, clock.CheckName(name))); used[name] {
 			errs = append(errs, at.wrong(key, fmt.Errorf("%q stands there twice: schedules and alerts want a name each", name)))
 		}
 		used[name] = true
@@ -92,7 +88,7 @@ func (a Alert) validate() error {
 }
 
 func (s Schedule) validate() error {
-	_, err := readTimetable(s.Cron, s.TZ)
+	_, err := clock.ParseTimetable(s.Cron, s.TZ)
 	errs := []error{s.At.wrong("schedule.cron", err)}
 	if o := cmp.Or(s.Overlap, overlapSkip); o != overlapSkip && o != overlapQueue {
 		errs = append(errs, s.At.wrong("schedule.overlap", fmt.Errorf("%q: want skip or queue", s.Overlap)))
@@ -101,13 +97,6 @@ func (s Schedule) validate() error {
 		errs = append(errs, s.At.wrong("schedule.job", errors.New("want the file of the job")))
 	}
 	return errors.Join(errs...)
-}
-
-func checkFiringName(name string) error {
-	if firingName.MatchString(name) {
-		return nil
-	}
-	return fmt.Errorf("%q: want 1 to 47 of A-Z a-z 0-9 _ -", name)
 }
 
 // readJobFile reads a job that the configuration names.

@@ -23,7 +23,7 @@ const (
 )
 
 // A conn is one connection to the broker. It is never reused: only the reply to
-// Connect tells whether the broker had kept the session, and paho hands that
+// Connect reports whether the broker had kept the session, and paho hands that
 // out once for each client.
 type conn struct {
 	client  mqtt.Client

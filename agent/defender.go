@@ -115,7 +115,7 @@ func (a *Agent) defend() error {
 		return err
 	}
 	since := traffic.Since(d.accepted)
-	d.id, d.sent = max(d.id+1, a.clock.now().Unix()), traffic
+	d.id, d.sent = max(d.id+1, a.clock.Now().Unix()), traffic
 	a.publish(n.conn, a.dialect().Tell(dialect.Metrics{ID: d.id, Traffic: &since, Sockets: sockets, Numbers: a.numbers()}))
 	return nil
 }

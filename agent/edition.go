@@ -18,7 +18,7 @@ func newEdition() edition {
 	return edition{stale: make(chan struct{}, 1), fresh: make(chan struct{}, 1)}
 }
 
-// takes tells whether what comes with this edition is news. It is only called
+// takes reports whether what comes with this edition is news. It is only called
 // by the loop that receives.
 func (d *edition) takes(e dialect.Edition) bool {
 	last := d.number

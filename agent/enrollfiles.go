@@ -163,7 +163,7 @@ func RequestCertificate(path, device string, say func(string)) (string, error) {
 	return csr, keep(csr, string(text), 0o644)
 }
 
-// sameRequest tells whether both ask for the same: each has a signature of its own.
+// sameRequest reports whether both ask for the same: each has a signature of its own.
 func sameRequest(a, b []byte) bool {
 	var asks [2]*x509.CertificateRequest
 	for i, text := range [][]byte{a, b} {

@@ -47,9 +47,9 @@ func (a *Agent) check(ctx context.Context, c json.RawMessage) error {
 func (a *Agent) prune(seen map[string]bool) error {
 	h := store.History{Seen: seen, Quiet: a.link.current() == nil}
 	if len(a.config.Load().Policy.Keys) > 0 {
-		h.Past = a.clock.floor()
+		h.Past = a.clock.Floor()
 	}
-	forgotten, err := a.db.Prune(a.clock.stamp(), h)
+	forgotten, err := a.db.Prune(a.clock.Stamp(), h)
 	for _, id := range forgotten {
 		a.told.say(word{messages: a.dialect().Tell(dialect.Forgotten{ID: id})})
 	}
@@ -60,7 +60,7 @@ func (a *Agent) prune(seen map[string]bool) error {
 // not below the floor, as the broker is.
 func (a *Agent) checker() step.Checker {
 	return step.Checker{Broker: a.link.alive, Groups: a.groups, Log: a.log,
-		Probes: telemetry.Prober{TLS: &tls.Config{Time: a.clock.now}}}
+		Probes: telemetry.Prober{TLS: &tls.Config{Time: a.clock.Now}}}
 }
 
 // secret reads a secret of this device, for the step that names it.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/ratchetd/ratchet/agent/clock"
 	"github.com/ratchetd/ratchet/executor"
 )
 
@@ -16,9 +17,9 @@ func Explain(text []byte) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the document: %w", err)
 	}
-	err = errors.Join(Kinds().Check(j), checkWindow(j.Window))
+	err = errors.Join(Kinds().Check(j), clock.CheckWindow(j.Window))
 	if j.Schedule != "" {
-		_, wrong := readTimetable(j.Schedule, "")
+		_, wrong := clock.ParseTimetable(j.Schedule, "")
 		err = errors.Join(err, wrong)
 	}
 	if err != nil {

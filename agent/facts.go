@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ratchetd/ratchet/agent/build"
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/telemetry"
@@ -71,7 +72,7 @@ func (a *Agent) readFacts(c *Config) facts {
 }
 
 func factsOf(c *Config, host telemetry.Facts, kinds executor.Kinds) facts {
-	f := facts{Device: c.Device, Groups: append([]string{}, c.Groups...), Tags: c.Tags, Agent: Version(),
+	f := facts{Device: c.Device, Groups: append([]string{}, c.Groups...), Tags: c.Tags, Agent: build.Version(),
 		Facts: host, Kinds: []string{}, API: contract, Packages: map[string]string{}, Custom: map[string]json.RawMessage{}}
 	if f.Tags == nil {
 		f.Tags = Values{}
@@ -136,7 +137,7 @@ func (a *Agent) tellFacts() {
 	}
 }
 
-// allows tells whether steps of that kind may run on this device.
+// allows reports whether steps of that kind may run on this device.
 func (p *Policy) allows(kind string) bool {
 	return slices.Contains(p.Allow, "*") || slices.Contains(p.Allow, kind)
 }
@@ -145,12 +146,12 @@ func (p *Policy) allows(kind string) bool {
 // owner's finds.
 var restless = []string{"network", "custom"}
 
-// wantsRestless tells whether a target may ask for one of them.
+// wantsRestless reports whether a target may ask for one of them.
 func wantsRestless(target string) bool {
 	return slices.ContainsFunc(restless, func(name string) bool { return strings.Contains(target, name) })
 }
 
-// sameButRestless tells whether two facts differ in nothing else. Only other
+// sameButRestless reports whether two facts differ in nothing else. Only other
 // changes make a device judge every offer anew.
 func sameButRestless(x, y []byte) bool {
 	return bytes.Equal(withoutRestless(x), withoutRestless(y))

@@ -5,9 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
-	"time"
 
+	"github.com/ratchetd/ratchet/agent/clock"
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
 )
@@ -29,19 +28,6 @@ type firing struct {
 	alert  json.RawMessage
 }
 
-// firingID is the id of the job that is begun under that name for that moment.
-func firingID(name string, at time.Time) string {
-	return name + "@" + at.UTC().Format(firingTime)
-}
-
-const firingTime = "20060102T150405Z"
-
-// firedAs is what stands before the @ of such an id.
-func firedAs(id string) (name string, ok bool) {
-	name, _, ok = strings.Cut(id, "@")
-	return name, ok
-}
-
 // fire begins the job. It is an offer as others are, so it is accepted once,
 // however often that is tried.
 func (a *Agent) fire(f firing) error {
@@ -56,7 +42,7 @@ func (a *Agent) fire(f firing) error {
 	if err := a.able(job, f.by); err != nil {
 		return err
 	}
-	r := executor.NewRecord(job, f.text, a.clock.stamp())
+	r := executor.NewRecord(job, f.text, a.clock.Stamp())
 	r.By, r.Signed, r.Origin, r.Alert = f.by, f.signed, f.origin, f.alert
 	return a.accept(r, false)
 }
@@ -65,18 +51,18 @@ func (a *Agent) fire(f firing) error {
 func (a *Agent) unfinishedOf(name string) ([]executor.Record, error) {
 	records, err := a.db.Unfinished()
 	return slices.DeleteFunc(records, func(r executor.Record) bool {
-		as, ok := firedAs(r.ID)
+		as, ok := clock.FiredAs(r.ID)
 		return !ok || as != name
 	}), err
 }
 
-// named tells whether the device's own configuration named the job: that lies
+// named reports whether the device's own configuration named the job: that lies
 // where only its owner can write, so it needs no signature.
 func named(r executor.Record) bool { return dialect.From(r) == "device" }
 
-// recurs tells whether the job only begins others.
+// recurs reports whether the job only begins others.
 func recurs(r executor.Record) bool {
-	_, fired := firedAs(r.ID)
+	_, fired := clock.FiredAs(r.ID)
 	return r.Job.Schedule != "" && !fired
 }
 
@@ -85,14 +71,14 @@ func (a *Agent) mayRecur(job executor.Job) error {
 	if job.Schedule == "" {
 		return nil
 	}
-	if _, err := readTimetable(job.Schedule, ""); err != nil {
+	if _, err := clock.ParseTimetable(job.Schedule, ""); err != nil {
 		return fmt.Errorf("schedule: %w", err)
 	}
-	name, fired := firedAs(job.ID)
+	name, fired := clock.FiredAs(job.ID)
 	switch {
 	case fired:
 		return nil
-	case !firingName.MatchString(name):
+	case !clock.FiringName.MatchString(name):
 		return errors.New("id: of a recurring job want at most 47 characters: what it begins has the time behind it")
 	case slices.ContainsFunc(a.config.Load().Schedules, func(s Schedule) bool { return s.Name == name }):
 		return errors.New("id: the device's own configuration has a schedule of this name")

@@ -1,15 +1,13 @@
 package agent
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
 
+	"github.com/ratchetd/ratchet/agent/clock"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/jq"
 )
@@ -35,9 +33,9 @@ func (a *Agent) gate(r executor.Record) string {
 
 // notYet says why a job may not begin at all yet.
 func (a *Agent) notYet(r executor.Record) string {
-	now, j := a.clock.now(), r.Job
+	now, j := a.clock.Now(), r.Job
 	if !j.NotBefore.IsZero() {
-		if !a.clock.sane() {
+		if !a.clock.Sane() {
 			return "notBefore: the clock is not set yet"
 		}
 		if now.Before(j.NotBefore.Time) {
@@ -45,7 +43,7 @@ func (a *Agent) notYet(r executor.Record) string {
 		}
 	}
 	if left := a.spreadLeft(r); left > 0 {
-		if at := a.clock.stamp(); !at.IsZero() {
+		if at := a.clock.Stamp(); !at.IsZero() {
 			return "spread: begins at " + at.Add(left).UTC().Round(time.Minute).Format(time.RFC3339)
 		}
 		return "spread: begins later"
@@ -64,19 +62,12 @@ func (a *Agent) spreadLeft(r executor.Record) time.Duration {
 	if spread <= 0 {
 		return 0
 	}
-	name, _ := firedAs(r.ID)
-	delay := share(name+"\n"+a.config.Load().Device, spread)
+	name, _ := clock.FiredAs(r.ID)
+	delay := clock.Share(name+"\n"+a.config.Load().Device, spread)
 	if r.Accepted.IsZero() {
 		return delay - time.Since(a.started)
 	}
-	return delay - a.clock.now().Sub(r.Accepted.Time)
-}
-
-// share is a stable part of d for this name: the same at every call, evenly
-// spread over names.
-func share(name string, d time.Duration) time.Duration {
-	sum := sha256.Sum256([]byte(name))
-	return time.Duration(float64(d) * float64(binary.BigEndian.Uint32(sum[:4])) / (1 << 32))
+	return delay - a.clock.Now().Sub(r.Accepted.Time)
 }
 
 // required holds the job's health gate.
@@ -101,49 +92,15 @@ func (a *Agent) required(src string) string {
 	return ""
 }
 
-// checkWindow tells whether a window can be understood.
-func checkWindow(w *executor.Window) error {
-	if w == nil {
-		return nil
-	}
-	if len(strings.Fields(w.Cron)) != 5 || strings.Contains(w.Cron, "=") {
-		return fmt.Errorf("window.cron: %q: want five fields, such as \"0 2 * * *\"; the time zone is tz", w.Cron)
-	}
-	_, err := opening(w)
-	return err
-}
-
-// opening is when a window opens.
-func opening(w *executor.Window) (timetable, error) {
-	t, err := readTimetable(w.Cron, w.TZ)
-	if err != nil {
-		return t, fmt.Errorf("window: %w", err)
-	}
-	return t, nil
-}
-
 // outside says so when the window is closed.
 func (a *Agent) outside(w *executor.Window) string {
 	if w == nil {
 		return ""
 	}
-	if !a.clock.sane() {
+	if !a.clock.Sane() {
 		return "window: the clock is not set yet"
 	}
-	return closed(w, a.clock.now())
-}
-
-// closed says so when the window is closed at that moment. It is open for its
-// duration after each firing, so it is open now if it fired within that time.
-func closed(w *executor.Window, now time.Time) string {
-	t, err := opening(w)
-	if err != nil {
-		return err.Error()
-	}
-	if opened := t.next(now.Add(-time.Duration(w.Duration))); !opened.IsZero() && !opened.After(now) {
-		return ""
-	}
-	return "window: opens " + t.next(now).In(t.zone).Format(time.RFC3339)
+	return clock.WindowClosed(w, a.clock.Now())
 }
 
 // inhibited says why an application wants no job to run now: the text of the

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ratchetd/ratchet/agent/clock"
 	"github.com/ratchetd/ratchet/executor"
 )
 
@@ -30,7 +31,7 @@ func TestAWindowIsOpenOnEveryOfItsDays(t *testing.T) {
 		if tt.tz == "" {
 			w.TZ = "UTC"
 		}
-		if got := closed(w, now); got != tt.want {
+		if got := clock.WindowClosed(w, now); got != tt.want {
 			t.Errorf("%s %s at %s: got %q, want %q", tt.cron, tt.tz, tt.now, got, tt.want)
 		}
 	}
@@ -44,12 +45,12 @@ func TestAWindowThatCannotOpenIsRefused(t *testing.T) {
 		"0 0 2 * * *": "want five fields",
 		"61 * * * *":  "window: ",
 	} {
-		err := checkWindow(&executor.Window{Cron: cron, Duration: executor.Duration(time.Hour)})
+		err := clock.CheckWindow(&executor.Window{Cron: cron, Duration: executor.Duration(time.Hour)})
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %s", cron, err, want)
 		}
 	}
-	if err := checkWindow(&executor.Window{Cron: "0 0 29 2 *", TZ: "nowhere"}); err == nil || !strings.Contains(err.Error(), "window: tz: ") {
+	if err := clock.CheckWindow(&executor.Window{Cron: "0 0 29 2 *", TZ: "nowhere"}); err == nil || !strings.Contains(err.Error(), "window: tz: ") {
 		t.Errorf("got %v, want an error about tz", err)
 	}
 }

@@ -9,13 +9,12 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
-	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/store"
 )
 
 // greet does what is to be done first on a new connection: a new journal learns
 // what this device once told, topics are subscribed to, and the device says
-// that it is there. It tells whether all retained offers are fetched.
+// that it is there. It reports whether all retained offers are fetched.
 func (s *session) greet(ctx context.Context) (anew bool, err error) {
 	remembers := s.db.New()
 	how := s.dialect().Connection()
@@ -53,7 +52,7 @@ func (s *session) greet(ctx context.Context) (anew bool, err error) {
 	if how.Receipts {
 		s.told.renew()
 	} else {
-		s.told.resend(!s.conn.resumed && !remembers, s.clock.now())
+		s.told.resend(!s.conn.resumed && !remembers, s.clock.Now())
 	}
 	s.alerts.resend()
 	s.judgeCertificate() // it may have been renewed
@@ -132,11 +131,4 @@ func (s *session) recalled() []store.Past {
 		past = append(past, store.Past{ID: p.Job, State: p.State, Rev: p.Rev, Digest: p.Digest})
 	}
 	return past
-}
-
-func stampOf(t time.Time) executor.Time {
-	if t.IsZero() {
-		return executor.Time{}
-	}
-	return executor.Time{Time: t.UTC().Truncate(time.Second)}
 }

@@ -233,7 +233,7 @@ func (d *device) start() *device {
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	d.Agent, a.clock.synchronised = a, d.synchronised
+	d.Agent, a.clock.Synchronised = a, d.synchronised
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- a.Run(ctx, d.signals) }()
@@ -286,4 +286,13 @@ func wantState(t *testing.T, s dialect.JobStatus, want executor.State) {
 	if s.State != want {
 		t.Errorf("job %s: got %s (%s), want %s", s.Job, s.State, s.Reason, want)
 	}
+}
+
+func instant(t *testing.T, text string) time.Time {
+	t.Helper()
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at
 }

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/ratchetd/ratchet/agent/clock"
 	"github.com/ratchetd/ratchet/telemetry"
 )
 
@@ -22,7 +23,7 @@ func (a *Agent) watchHealth(ctx context.Context) error {
 	for {
 		c := a.config.Load()
 		s := a.sampler.Sample(ctx)
-		s.Time = stampOf(a.clock.stamp()).Time
+		s.Time = clock.TimeOf(a.clock.Stamp()).Time
 		s.Boot = a.lastBoot
 		s.Broker = a.link.feels()
 		if s.Broker != nil {

@@ -112,7 +112,7 @@ func (s *series) forget(now time.Time) {
 	}
 }
 
-// known tells whether the series reaches back far enough to say anything.
+// known reports whether the series reaches back far enough to say anything.
 func (s *series) known() bool {
 	n := len(s.buckets)
 	return n > 1 && s.buckets[n-1].from.Sub(s.buckets[0].from) >= s.span/2

@@ -84,7 +84,7 @@ func (a *Agent) useSequence(n int64) error {
 	return a.db.Set("keys", text)
 }
 
-// signedSince tells whether a job that waits here since that one began, or that
+// signedSince reports whether a job that waits here since that one began, or that
 // one itself, was signed by one of these keys. The journal knows what has come,
 // so a cut forgets nothing.
 func (a *Agent) signedSince(job string, ids []string) (bool, error) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"github.com/ratchetd/ratchet/agent/clock"
 	"io"
 	"math/rand/v2"
 	"sync"
@@ -46,7 +47,7 @@ func newLink() *link {
 // connect keeps a connection to the broker until ctx ends.
 func (a *Agent) connect(ctx context.Context) error {
 	c := a.config.Load()
-	wait := share(c.Device, time.Duration(c.Link.Spread))
+	wait := clock.Share(c.Device, time.Duration(c.Link.Spread))
 	var fights fights
 	var asked asking
 	for {
@@ -178,7 +179,7 @@ func (l *link) lost(within time.Duration) int {
 	return n
 }
 
-// choked tells whether the broker sent what is too long to be read. The session
+// choked reports whether the broker sent what is too long to be read. The session
 // that it keeps would bring that again, whatever is cleared: so it must go.
 func (l *link) choked() bool {
 	l.mu.Lock()
@@ -203,7 +204,7 @@ func (l *link) alive(context.Context) error {
 	return nil
 }
 
-// quiet tells whether a cancel had its chance to arrive on this connection.
+// quiet reports whether a cancel had its chance to arrive on this connection.
 func (l *link) quiet() bool {
 	s := l.current()
 	if s == nil {
@@ -261,7 +262,7 @@ func (l *link) fetched(made uint64) {
 	l.have = made
 }
 
-// lacks tells whether all retained offers are to be fetched: otherwise the
+// lacks reports whether all retained offers are to be fetched: otherwise the
 // session that the broker kept stands, and a metered link carries nothing twice.
 func (l *link) lacks() bool {
 	l.mu.Lock()
@@ -277,7 +278,7 @@ type fights struct {
 	on bool
 }
 
-// lost takes the end of a session and tells whether there is a fight, which
+// lost takes the end of a session and reports whether there is a fight, which
 // lasts until a session held.
 func (f *fights) lost(now time.Time, held time.Duration, err error) bool {
 	switch {

@@ -32,7 +32,7 @@ func (t *reports) line(l executor.Live) {
 	t.lines = append(t.lines, next)
 }
 
-// lineDue tells whether live output may be told now; else it will be later. The
+// lineDue reports whether live output may be told now; else it will be later. The
 // lock is held.
 func (t *reports) lineDue() bool {
 	left := liveEvery - time.Since(t.lined)

@@ -28,7 +28,7 @@ func newSystemd(t *testing.T) systemd {
 	return systemd{t, conn}
 }
 
-// hears tells whether what begins with prefix came within d.
+// hears reports whether what begins with prefix came within d.
 func (s systemd) hears(prefix string, d time.Duration) bool {
 	s.t.Helper()
 	if err := s.SetReadDeadline(time.Now().Add(d)); err != nil {

@@ -93,7 +93,7 @@ func (a *Agent) alive(ctx context.Context, limit time.Duration) (summary string,
 	return summary, nil
 }
 
-// stepEnds tells whether what a job waits for has outlived its own limit, or a cancel.
+// stepEnds reports whether what a job waits for has outlived its own limit, or a cancel.
 func (a *Agent) stepEnds(limit time.Duration) error {
 	c := a.pulse.call.Load()
 	if c == nil {
@@ -102,7 +102,7 @@ func (a *Agent) stepEnds(limit time.Duration) error {
 	return late("a step should be over, and goes on", c.late.Load(), lateSteps*limit)
 }
 
-// works tells whether the loop that runs jobs waits for something, or gets on.
+// works reports whether the loop that runs jobs waits for something, or gets on.
 func (a *Agent) works(ctx context.Context, limit time.Duration) bool {
 	before := a.pulse.went.Load()
 	return a.pulse.call.Load() != nil || beats(ctx, limit, a.pulse.work) || a.pulse.went.Load() != before
@@ -116,7 +116,7 @@ func (a *Agent) acknowledged(ctx context.Context, n *conn, t mqtt.Token) error {
 	return n.answered(ctx, t)
 }
 
-// reports tells whether the loop that reports waits for something, or gets on. An
+// reports reports whether the loop that reports waits for something, or gets on. An
 // answer is not waited for without end.
 func (a *Agent) reports(ctx context.Context, limit time.Duration) bool {
 	before := a.pulse.asked.Load()
@@ -134,7 +134,7 @@ func beats(ctx context.Context, limit time.Duration, loop chan<- struct{}) bool 
 	}
 }
 
-// returns tells whether f does in time. One that does not is left behind, and
+// returns reports whether f does in time. One that does not is left behind, and
 // so is this process.
 func returns(ctx context.Context, limit time.Duration, f func()) bool {
 	done := make(chan struct{})

@@ -118,7 +118,7 @@ func (q *queue) poke() {
 	q.signal()
 }
 
-// has tells whether a job is unfinished.
+// has reports whether a job is unfinished.
 func (q *queue) has(key string) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -85,7 +85,7 @@ func (t *reports) overdue() <-chan time.Time {
 	return time.After(max(0, time.Until(first)))
 }
 
-// mayTell tells whether a status of this Record may be sent now: of one job
+// mayTell reports whether a status of this Record may be sent now: of one job
 // only one is under way. It notes that it is.
 func (t *reports) mayTell(key string) bool {
 	t.mu.Lock()
@@ -225,7 +225,7 @@ func (a *Agent) closed(e dialect.Closed) {
 	a.told.settled(e.Key)
 }
 
-// sameEnd tells whether the service holds a job for ended as it did: a cancel
+// sameEnd reports whether the service holds a job for ended as it did: a cancel
 // of our own is told as a failure.
 func sameEnd(theirs, ours executor.State) bool {
 	return theirs == ours || theirs == executor.Failed && ours == executor.Cancelled

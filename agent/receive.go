@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ratchetd/ratchet/agent/clock"
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/jq"
@@ -69,7 +70,7 @@ func (a *Agent) refused(r executor.Record, why error) {
 	a.refuse(r, why)
 }
 
-// quiet tells whether nobody is to hear of offers that are not for this device.
+// quiet reports whether nobody is to hear of offers that are not for this device.
 func (a *Agent) quiet() bool {
 	how := a.dialect().Connection()
 	return how.Quiet || !how.Receipts
@@ -132,12 +133,12 @@ func (a *Agent) judge(ctx context.Context, o dialect.Offer) (executor.Record, er
 	if err := a.able(job, by); err != nil {
 		return executor.Record{}, err
 	}
-	r := executor.NewRecord(job, o.Text, a.clock.stamp())
-	r.Key, r.Origin, r.By, r.Signed = keyOf(o), o.Origin, by, stampOf(signed)
+	r := executor.NewRecord(job, o.Text, a.clock.Stamp())
+	r.Key, r.Origin, r.By, r.Signed = keyOf(o), o.Origin, by, clock.TimeOf(signed)
 	return r, nil
 }
 
-// meant tells whether the job is for this device, now.
+// meant reports whether the job is for this device, now.
 func (a *Agent) meant(ctx context.Context, job executor.Job, o dialect.Offer) error {
 	c := a.config.Load()
 	if late := a.expired(job); late != nil {
@@ -191,13 +192,13 @@ func (a *Agent) matches(ctx context.Context, target string) (bool, error) {
 
 // expired says so when the job may no longer begin.
 func (a *Agent) expired(job executor.Job) error {
-	if job.Expires.IsZero() || a.clock.now().Before(job.Expires.Time) {
+	if job.Expires.IsZero() || a.clock.Now().Before(job.Expires.Time) {
 		return nil
 	}
 	return fmt.Errorf("expires: it was to begin before %s", job.Expires.Format("2006-01-02T15:04:05Z"))
 }
 
-// able tells whether this device can and may run every step.
+// able reports whether this device can and may run every step.
 func (a *Agent) able(job executor.Job, by string) error {
 	if err := a.mayRecur(job); err != nil {
 		return err
@@ -205,7 +206,7 @@ func (a *Agent) able(job executor.Job, by string) error {
 	if most := a.config.Load().Policy.MaxTime; most > 0 && time.Duration(job.Timeout) > time.Duration(most) {
 		return fmt.Errorf("timeout: policy.maxTime allows %s", time.Duration(most))
 	}
-	if err := errors.Join(checkWindow(job.Window), maySetKeys(job, by)); err != nil {
+	if err := errors.Join(clock.CheckWindow(job.Window), maySetKeys(job, by)); err != nil {
 		return err
 	}
 	if err := a.kinds().Check(job); err != nil {
@@ -243,7 +244,7 @@ func (a *Agent) permitted(s executor.Step) error {
 // accept writes the first Record. After that the job is this device's.
 func (a *Agent) accept(r executor.Record, fromLink bool) error {
 	signed := r.Signed
-	r.Signed = stampOf(a.clock.plausible(signed.Time))
+	r.Signed = clock.TimeOf(a.clock.Plausible(signed.Time))
 	verdict, err := a.journal.Accept(r)
 	switch {
 	case err != nil:
@@ -261,7 +262,7 @@ func (a *Agent) accept(r executor.Record, fromLink bool) error {
 		return nil
 	}
 	a.log.Debug("accepted", "job", r.ID)
-	a.clock.raise(signed.Time) // once for each job: what is refused may come as often as a broker likes
+	a.clock.Raise(signed.Time) // once for each job: what is refused may come as often as a broker likes
 	if r.Key != r.ID {
 		a.renewals.came(r.Key, nil)
 	}

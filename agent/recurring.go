@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ratchetd/ratchet/agent/clock"
 	"github.com/ratchetd/ratchet/executor"
 )
 
@@ -25,12 +26,12 @@ func (s *schedules) plan() ([]planned, error) {
 	}
 	var plan []planned
 	for _, c := range s.agent.config.Load().Schedules {
-		t, err := readTimetable(c.Cron, c.TZ)
+		t, err := clock.ParseTimetable(c.Cron, c.TZ)
 		if err != nil { // the zone's file is gone, for the rest was checked
 			s.agent.log.Error("a schedule cannot be read", "job", c.Name, "err", err)
 			continue
 		}
-		plan = append(plan, planned{Schedule: c, timetable: t, name: c.Name, firing: firing{origin: byConfig},
+		plan = append(plan, planned{Schedule: c, Timetable: t, name: c.Name, firing: firing{origin: byConfig},
 			text: func() ([]byte, error) { return readJobFile(c.Job) }})
 	}
 	return s.recurring(plan)
@@ -47,12 +48,12 @@ func (s *schedules) recurring(plan []planned) ([]planned, error) {
 		names[p.name] = true
 	}
 	for _, r := range records {
-		t, wrong := readTimetable(r.Job.Schedule, "")
+		t, wrong := clock.ParseTimetable(r.Job.Schedule, "")
 		if !recurs(r) || names[r.ID] || wrong != nil {
 			continue
 		}
 		names[r.ID] = true
-		plan = append(plan, planned{Schedule: Schedule{Cron: r.Job.Schedule}, timetable: t, parent: &r,
+		plan = append(plan, planned{Schedule: Schedule{Cron: r.Job.Schedule}, Timetable: t, parent: &r,
 			name: r.ID, firing: firing{by: r.By, signed: r.Signed, origin: byJob},
 			text: func() ([]byte, error) { return r.Text, nil },
 			from: r.Job.NotBefore.Time, until: r.Job.Expires.Time})
@@ -82,7 +83,7 @@ func (s *schedules) ended(p planned, now time.Time) (executor.State, string) {
 // an id of its own, which whoever cancels need not know.
 func (s *schedules) end(p planned, now time.Time, state executor.State, why string) coming {
 	r := *p.parent
-	r.State, r.Reason, r.Rev, r.Ended = state, why, r.Rev+1, stampOf(s.agent.clock.stamp())
+	r.State, r.Reason, r.Rev, r.Ended = state, why, r.Rev+1, clock.TimeOf(s.agent.clock.Stamp())
 	if err := s.agent.journal.Put(r); err != nil {
 		s.agent.log.Error("the end of a recurring job is not in the journal; it is tried again", "job", r.ID, "err", err)
 		return coming{next: now.Add(fireAgain)}
@@ -129,7 +130,7 @@ func (s *schedules) status() []ScheduleStatus {
 	if len(known) == 0 {
 		return nil
 	}
-	zone := boardZone()
+	zone := clock.Zone()
 	var list []ScheduleStatus
 	records, _ := s.agent.db.Records() // of a journal that cannot be read the status tells elsewhere
 	for _, name := range slices.Sorted(maps.Keys(known)) {
@@ -139,7 +140,7 @@ func (s *schedules) status() []ScheduleStatus {
 			one.Next = c.next.In(zone).Truncate(time.Second)
 		}
 		for _, r := range records {
-			if as, fired := firedAs(r.ID); fired && as == name {
+			if as, fired := clock.FiredAs(r.ID); fired && as == name {
 				one.Last, one.Was = r.ID, r.State
 			}
 		}

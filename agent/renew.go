@@ -48,7 +48,7 @@ func (r *renewals) get(key string) renewal {
 	return r.given[key]
 }
 
-// due tells whether to ask for the document now: again only after a while.
+// due reports whether to ask for the document now: again only after a while.
 func (r *renewals) due(key string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ratchetd/ratchet/agent/clock"
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/jq"
@@ -55,7 +56,7 @@ func (l *rules) judge(ctx context.Context, s telemetry.Sample) {
 		return
 	}
 	link := a.link.status()
-	f := felt{s, feltClock{a.clock.sane()}, feltLink{link.Connected, link.For, a.link.lost(dropsWithin)}}
+	f := felt{s, feltClock{a.clock.Sane()}, feltLink{link.Connected, link.For, a.link.lost(dropsWithin)}}
 	var sample any
 	for _, r := range l.list {
 		if l.idle(r, f) {
@@ -91,7 +92,7 @@ func (l *rules) hold(ctx context.Context, r *rule, sample any) {
 	case raised:
 		now = noted{Alert: dialect.Alert{Name: r.Name, Severity: r.severity(), Rule: r.When, Value: r.tells(ctx, sample)}}
 		if r.Run != "" {
-			now.Repair = firingID(r.Name, l.agent.clock.now())
+			now.Repair = clock.FiringID(r.Name, l.agent.clock.Now())
 		}
 		alerts.rise(now)
 		now, is = alerts.raised(r.Name)
@@ -146,7 +147,7 @@ func (l *rules) repair(r *rule, n noted) error {
 		r.repaired = n.Repair
 		return nil
 	}
-	if recent, err := l.repairedAround(r.Name, a.clock.now()); recent || err != nil {
+	if recent, err := l.repairedAround(r.Name, a.clock.Now()); recent || err != nil {
 		return err
 	}
 	text, err := readJobFile(r.Run)
@@ -164,13 +165,13 @@ func (l *rules) repair(r *rule, n noted) error {
 	return nil
 }
 
-// repairedAround tells whether a repair of that alert began less than repairEvery
+// repairedAround reports whether a repair of that alert began less than repairEvery
 // ago. One that began in the future did so while the clock was wrong.
 func (l *rules) repairedAround(name string, now time.Time) (bool, error) {
 	records, err := l.agent.db.Records()
 	return slices.ContainsFunc(records, func(r executor.Record) bool {
 		as, at, fired := strings.Cut(r.ID, "@")
-		when, err := time.Parse(firingTime, at)
+		when, err := time.Parse(clock.FiringTime, at)
 		return fired && as == name && err == nil && now.Sub(when).Abs() < repairEvery
 	}), err
 }

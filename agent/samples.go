@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/ratchetd/ratchet/agent/clock"
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/telemetry"
 )
@@ -125,7 +126,7 @@ func (a *Agent) dataOf(w *waiting) []byte {
 			return nil
 		}
 	}
-	now := a.clock.stamp()
+	now := a.clock.Stamp()
 	if !w.undated || now.IsZero() || data == nil {
 		return data
 	}
@@ -137,7 +138,7 @@ func dated(data []byte, at time.Time) []byte {
 	if json.Unmarshal(data, &s) != nil {
 		return data
 	}
-	s.Time = stampOf(at).Time
+	s.Time = clock.TimeOf(at).Time
 	if with, err := json.Marshal(s); err == nil {
 		return with
 	}

@@ -271,15 +271,12 @@ func TestSamplesOfAWrongClockGetTheirTimeOnceItIsRight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := feel(t, dir)
 		defer f.stop()
-		f.clock.raise(time.Now().Add(time.Hour)) // what is below that is no time
+		f.clock.Raise(time.Now().Add(time.Hour)) // what is below that is no time
 		time.Sleep(26 * time.Minute)
 		f.up()
 		time.Sleep(time.Second)
 		f.want("-")
-		f.clock.mu.Lock()
-		f.clock.base = time.Now()
-		f.clock.at = time.Now()
-		f.clock.mu.Unlock()
+		f.clock.Start(time.Now())
 		time.Sleep(2 * backlogPace)
 		f.want("- 00:00+00:05+00:10+00:15+00:20")
 	})

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ratchetd/ratchet/agent/clock"
 	"github.com/ratchetd/ratchet/executor"
 )
 
@@ -52,7 +53,7 @@ type coming struct {
 // planned is one schedule as it stands.
 type planned struct {
 	Schedule
-	timetable
+	clock.Timetable
 	name        string
 	firing      // of the job that it begins, but for the time
 	text        func() ([]byte, error)
@@ -62,7 +63,7 @@ type planned struct {
 
 func newSchedules(a *Agent) *schedules {
 	return &schedules{agent: a, wake: make(chan struct{}, 1), known: map[string]coming{},
-		now: func() (time.Time, bool) { return a.clock.now(), a.clock.sane() }}
+		now: func() (time.Time, bool) { return a.clock.Now(), a.clock.Sane() }}
 }
 
 // poke has everything looked at again: a schedule came or went, or the clock
@@ -76,7 +77,7 @@ func (s *schedules) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-s.wake:
-		case <-after(s.look()):
+		case <-clock.After(s.look()):
 		}
 	}
 }
@@ -133,9 +134,9 @@ func (s *schedules) step(p planned, now time.Time, sane bool) coming {
 	}
 	m, seen := s.marks[p.name]
 	switch {
-	case p.reboot && m.Boot == s.agent.boot:
+	case p.Reboot && m.Boot == s.agent.boot:
 		return coming{}
-	case p.reboot:
+	case p.Reboot:
 		return s.atBoot(p, now)
 	case !sane:
 		return coming{why: notSetYet}
@@ -148,14 +149,14 @@ func (s *schedules) step(p planned, now time.Time, sane bool) coming {
 		last = p.from.Add(-time.Second)
 	}
 	delay := p.delay(s.agent.config.Load().Device)
-	if due := p.latest(last, now.Add(-delay)); !due.IsZero() {
+	if due := p.Latest(last, now.Add(-delay)); !due.IsZero() {
 		var err error
 		if why, err = s.due(p, due, now.Sub(due.Add(delay))); err != nil {
 			return s.later(p, now, err)
 		}
 		last = due
 	}
-	next := p.next(last)
+	next := p.Next(last)
 	if next.IsZero() {
 		return coming{next: p.until, why: why}
 	}
@@ -168,7 +169,7 @@ func (s *schedules) step(p planned, now time.Time, sane bool) coming {
 
 // delay is this device's part of the jitter.
 func (p planned) delay(device string) time.Duration {
-	return share(p.name+"\n"+device, time.Duration(p.Jitter)).Truncate(time.Second)
+	return clock.Share(p.name+"\n"+device, time.Duration(p.Jitter)).Truncate(time.Second)
 }
 
 // due settles what was due so long ago, and tells why it does not begin. An
@@ -184,7 +185,7 @@ func (s *schedules) due(p planned, at time.Time, late time.Duration) (why string
 		return "", err
 	}
 	for _, r := range before {
-		if r.ID != firingID(p.name, at) && (p.Overlap != overlapQueue || r.State == executor.Queued) {
+		if r.ID != clock.FiringID(p.name, at) && (p.Overlap != overlapQueue || r.State == executor.Queued) {
 			s.mark(p.name, m, s.soon)
 			return stillGoing, nil
 		}
@@ -201,7 +202,7 @@ func (s *schedules) fire(p planned, at time.Time, m mark) error {
 	was, had := s.marks[p.name]
 	s.mark(p.name, m, s.soon)
 	f := p.firing
-	f.id, f.text = firingID(p.name, at), text
+	f.id, f.text = clock.FiringID(p.name, at), text
 	if err := s.agent.fire(f); err != nil {
 		if delete(s.marks, p.name); had {
 			s.marks[p.name] = was
@@ -217,7 +218,7 @@ func (s *schedules) fire(p planned, at time.Time, m mark) error {
 func (s *schedules) atBoot(p planned, now time.Time) coming {
 	now = now.Truncate(time.Second)
 	for {
-		_, used, err := s.agent.db.Known(firingID(p.name, now))
+		_, used, err := s.agent.db.Known(clock.FiringID(p.name, now))
 		if err == nil && used {
 			now = now.Add(time.Second)
 			continue

@@ -124,11 +124,3 @@ func (s *session) rest(ctx context.Context) bool {
 		return false
 	}
 }
-
-// after is time.After for a time that may be never.
-func after(d time.Duration) <-chan time.Time {
-	if d <= 0 {
-		return nil
-	}
-	return time.After(d)
-}

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ratchetd/ratchet/agent/build"
+	"github.com/ratchetd/ratchet/agent/clock"
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
 )
@@ -44,12 +46,12 @@ func (a *Agent) session(ctx context.Context, asked asking) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s := &session{Agent: a, inbox: make(chan inbound, 64), wanted: a.link.wants(), hushed: make(chan struct{}), opened: make(chan struct{}), later: make(chan struct{}, 1),
-		began: stampOf(a.clock.stamp()), edition: newEdition(), fetching: map[string]fetch{}}
+		began: clock.TimeOf(a.clock.Stamp()), edition: newEdition(), fetching: map[string]fetch{}}
 	making, made := s.making(ctx, asked)
 	var err error
 	how := a.dialect().Connection()
 	how.Clean = how.Clean || a.link.choked()
-	if s.conn, err = dial(making, a.config.Load(), how, a.clock.now, s.inbox); err != nil {
+	if s.conn, err = dial(making, a.config.Load(), how, a.clock.Now, s.inbox); err != nil {
 		return answer(asked, unmade{cmp.Or(made(), err)})
 	}
 	defer s.conn.close()
@@ -73,7 +75,7 @@ func (a *Agent) session(ctx context.Context, asked asking) error {
 	select {
 	case err := <-s.conn.lost:
 		return err
-	case <-after(s.conn.renew):
+	case <-clock.After(s.conn.renew):
 		s.depart()
 		return redial{}
 	case next := <-a.link.redial:
@@ -206,7 +208,7 @@ func (s *session) act(ctx context.Context, e dialect.Event) {
 }
 
 func (a *Agent) presence() []dialect.Message {
-	return a.dialect().Tell(dialect.Presence{Online: true, Since: stampOf(a.clock.stamp()), Agent: Version()})
+	return a.dialect().Tell(dialect.Presence{Online: true, Since: clock.TimeOf(a.clock.Stamp()), Agent: build.Version()})
 }
 
 // depart says offline before a clean end; the broker then sends no will.

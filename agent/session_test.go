@@ -18,6 +18,7 @@ import (
 	mochi "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
 
+	"github.com/ratchetd/ratchet/agent/clock"
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/store"
@@ -65,12 +66,12 @@ func TestABrokenCronIsRefused(t *testing.T) {
 			t.Errorf("the daemon dies of an offer, at every start: %v", p)
 		}
 	}()
-	t.Log(checkWindow(&executor.Window{Cron: "TZ=0", Duration: executor.Duration(time.Hour)}))
+	t.Log(clock.CheckWindow(&executor.Window{Cron: "TZ=0", Duration: executor.Duration(time.Hour)}))
 }
 
 func TestAWindowIsARealCron(t *testing.T) {
 	w := &executor.Window{Cron: "@every 24h", Duration: executor.Duration(2 * time.Hour)}
-	if err := checkWindow(w); err == nil {
+	if err := clock.CheckWindow(w); err == nil {
 		a := &Agent{}
 		t.Errorf("accepted, but never opens: %s", a.outside(w))
 	}
@@ -389,7 +390,7 @@ func TestASpreadIsToldOnce(t *testing.T) {
 func TestASpreadNeedsNoClock(t *testing.T) {
 	a := &Agent{started: time.Now()}
 	a.config.Store(&Config{Device: "gw-1"})
-	a.clock.start(time.Now().Add(24 * time.Hour)) // the wall clock lies behind the floor
+	a.clock.Start(time.Now().Add(24 * time.Hour)) // the wall clock lies behind the floor
 	r := executor.Record{ID: "j1", Job: executor.Job{Spread: executor.Duration(10 * time.Hour)}}
 	if left := a.spreadLeft(r); left <= 0 {
 		t.Errorf("no spread at all while the clock is not set: %s", left)
@@ -453,9 +454,7 @@ func TestAnAlertNeedsNoClock(t *testing.T) {
 	}}, nil)
 	d.start()
 	<-greeting
-	d.clock.mu.Lock()
-	d.clock.base = time.Now().Add(24 * time.Hour)
-	d.clock.mu.Unlock()
+	d.clock.Start(time.Now().Add(24 * time.Hour))
 	d.alerts.raise("journal-broken", "critical", "set aside")
 	b.await("ratchet/v1/device/gw-1/state", func(p string) bool { return strings.Contains(p, `"online":true`) })
 	b.await("ratchet/v1/device/gw-1/alerts/journal-broken", func(p string) bool { return p != "" })

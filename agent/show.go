@@ -173,7 +173,7 @@ func JobID(v json.RawMessage) string {
 	return s.Job
 }
 
-// JobSucceeded tells whether a job status is that of a job that succeeded.
+// JobSucceeded reports whether a job status is that of a job that succeeded.
 func JobSucceeded(v json.RawMessage) bool {
 	var s dialect.JobStatus
 	return json.Unmarshal(v, &s) == nil && s.State == executor.Succeeded

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ratchetd/ratchet/agent/clock"
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/telemetry"
@@ -19,7 +20,7 @@ func TestStatusFitsOnOneScreen(t *testing.T) {
 		Device: "gw-7", Agent: "1.2.0", Uptime: 90061,
 		Link:    LinkStatus{Broker: "tls://broker:8883", Connected: true, For: 3600},
 		Journal: JournalStatus{Used: 300 << 10, Bound: 1 << 20},
-		Clock:   ClockStatus{Sane: true, Why: "synchronised", Now: now},
+		Clock:   clock.Status{Sane: true, Why: "synchronised", Now: now},
 		Health: &telemetry.Sample{CPU: &telemetry.CPU{Percent: &half, Cores: 4, Celsius: &warm}, Load: &telemetry.Load{M1: 0.5},
 			Memory: &telemetry.Memory{Total: 128e6, Percent: &half}, Disk: []telemetry.Disk{{Path: "/", Total: 16e6, Percent: &half}}},
 		Alerts: []dialect.Alert{{Name: "hot", Severity: "critical", Rule: ".cpu.celsius > 60", Value: json.RawMessage("61"), Since: executor.Time{Time: now.UTC()}}},

@@ -35,7 +35,7 @@ func (a *Agent) verify(text []byte, signature string) (by string, at time.Time, 
 		}
 		if key.ID() == s.KeyID && minisign.Verify(key, text, []byte(signature)) {
 			at = signedAt(s.TrustedComment)
-			if err := a.clock.believable(at); err != nil {
+			if err := a.clock.Believable(at); err != nil {
 				return "", at, fmt.Errorf("signature: %w", err)
 			}
 			return fmt.Sprintf("%016X", s.KeyID), at, nil
@@ -110,13 +110,13 @@ func (a *Agent) verifyCancel(c dialect.Cancel) (at time.Time, err error) {
 		return at, nil
 	case c.Expires.IsZero():
 		return at, errors.New("expires: a signed cancel needs it")
-	case !a.clock.now().Before(c.Expires.Time):
+	case !a.clock.Now().Before(c.Expires.Time):
 		return at, errors.New("expires: it is over")
 	}
 	return at, nil
 }
 
-// trusted tells whether the key that signed an accepted job is still one of the
+// trusted reports whether the key that signed an accepted job is still one of the
 // owner's.
 func (a *Agent) trusted(r executor.Record) error {
 	keys := a.config.Load().Policy.Keys

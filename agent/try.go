@@ -34,7 +34,7 @@ func askLink(ctx context.Context, c *Config) (l LinkStatus, runs bool) {
 	return s.Link, err == nil
 }
 
-// Runs tells whether the daemon of this configuration does.
+// Runs reports whether the daemon of this configuration does.
 func Runs(ctx context.Context, c *Config) bool {
 	_, runs := askLink(ctx, c)
 	return runs

@@ -5,6 +5,7 @@ import (
 	"os"
 	"slices"
 
+	"github.com/ratchetd/ratchet/agent/build"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
 )
@@ -20,7 +21,7 @@ func (a *Agent) update(p step.Policy) step.Update {
 		path = os.Args[0]
 	}
 	return step.Update{Groups: a.groups, Policy: p, Client: a.web, Package: step.Package{Groups: a.groups}, Keys: a.config.Load().Policy.Keys,
-		Path: path, Version: Version(), Config: a.path, Restart: a.restart}
+		Path: path, Version: build.Version(), Config: a.path, Restart: a.restart}
 }
 
 func (a *Agent) restart() error {
@@ -28,7 +29,7 @@ func (a *Agent) restart() error {
 	return nil
 }
 
-// updates tells whether a job has begun to exchange the agent's binary.
+// updates reports whether a job has begun to exchange the agent's binary.
 func updates(r executor.Record) bool {
 	for i, s := range r.Steps {
 		if i < r.Job.Total() && s.Attempts > 0 && r.Job.StepAt(i).Kind == "update" {

@@ -38,7 +38,7 @@ func TestDownloadsHoldCertificatesAgainstTheAgentsClock(t *testing.T) {
 	if err := get(); err != nil {
 		t.Fatal(err)
 	}
-	a.clock.start(server.Certificate().NotAfter.Add(time.Hour))
+	a.clock.Start(server.Certificate().NotAfter.Add(time.Hour))
 	if err := get(); err == nil || !strings.Contains(err.Error(), "expired") {
 		t.Errorf("got %v, want that the certificate is expired by the agent's clock", err)
 	}

@@ -111,7 +111,7 @@ func (a *Agent) recheck(took time.Duration) <-chan time.Time {
 	return time.After(max(gateEvery, 20*took))
 }
 
-// run takes one job as far as it goes, and tells whether it only waits.
+// run takes one job as far as it goes, and reports whether it only waits.
 func (a *Agent) run(ctx context.Context, x *executor.Executor, key string) (waits bool, err error) {
 	a.pulse.went.Add(1)
 	r, ok, err := a.db.Record(key)
@@ -203,7 +203,7 @@ func (a *Agent) executor(ctx context.Context) *executor.Executor {
 	return &executor.Executor{
 		Journal: a.journal, Boot: a.boot, Dir: a.taskDir(),
 		Stopping: ctx.Done(), Log: a.log,
-		Now: a.clock.stamp, Env: a.env, Admit: a.admit, Gate: a.gate,
+		Now: a.clock.Stamp, Env: a.env, Admit: a.admit, Gate: a.gate,
 		Secret: a.secret, Mask: func(text string) string { return string(a.mask([]byte(text))) },
 		Check: a.check, Reach: a.link.fresh, Live: a.told.live,
 		Settle: func(jobCtx context.Context) { a.settle(ctx, jobCtx) },

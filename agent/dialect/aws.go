@@ -19,7 +19,7 @@ type AWS struct {
 	Handlers string            // the folder of job handlers
 	Replies  bool              // subscribe to the answers too: AWS sends them in any case, other brokers do not
 	Defender bool              // the answers of Device Defender too
-	// Handler tells whether a file of that folder is there, or why it may not
+	// Handler reports whether a file of that folder is there, or why it may not
 	// be run. Nil: there is none.
 	Handler func(path string) (bool, error)
 	// User says why there is no such user here. Nil: all are there.

@@ -160,7 +160,7 @@ func (d AWS) translate(id string, document []byte) (text []byte, stdout bool, er
 	return marshal(map[string]any{"id": id, "steps": steps}), bool(doc.Stdout), nil
 }
 
-// hold tells whether this device fulfils every condition.
+// hold reports whether this device fulfils every condition.
 func (d AWS) hold(conditions []awsCondition) error {
 	for i, c := range conditions {
 		is, known := d.Tags[c.Key]

@@ -119,7 +119,7 @@ func receiptOf(rid string, status int) []Event {
 	return []Event{r, Stale{}}
 }
 
-// passing tells whether a refusal is for the time only, and not for what was said.
+// passing reports whether a refusal is for the time only, and not for what was said.
 func passing(status int) bool { return status == 429 || status >= 500 }
 
 func ridOf(r Report) string {

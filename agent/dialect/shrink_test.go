@@ -49,7 +49,7 @@ func randomReport(rnd *rand.Rand) Report {
 	return Report{Record: rec, Progress: rnd.Float64()}
 }
 
-// endOf tells whether got is an end of full, but for what JSON makes of bytes
+// endOf reports whether got is an end of full, but for what JSON makes of bytes
 // that are not UTF-8.
 func endOf(got, full string) bool {
 	valid := func(s string) string { return strings.ToValidUTF8(strings.ReplaceAll(s, "\ufffd", ""), "") }

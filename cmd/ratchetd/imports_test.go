@@ -15,8 +15,9 @@ const module = "github.com/ratchetd/ratchet/"
 
 // mayImport is who of us may import whom of us; what is not here imports none.
 var mayImport = map[string][]string{
-	"cmd/ratchetd":  {"agent"},
-	"agent":         {"agent/dialect", "executor", "executor/jq", "executor/redact", "executor/step", "store", "telemetry", "updater"},
+	"cmd/ratchetd":  {"agent", "agent/build"},
+	"agent":         {"agent/build", "agent/clock", "agent/dialect", "executor", "executor/jq", "executor/redact", "executor/step", "store", "telemetry", "updater"},
+	"agent/clock":   {"agent/build", "executor", "telemetry"},
 	"agent/dialect": {"executor", "telemetry"},
 	"store":         {"executor"},
 	"executor":      {"executor/jq", "executor/redact"},
@@ -28,7 +29,7 @@ var mayImport = map[string][]string{
 var keptBy = map[string][]string{
 	"go.etcd.io/bbolt":                    {"store"},
 	"github.com/eclipse/paho.mqtt.golang": {"agent"},
-	"github.com/robfig/cron":              {"agent"},
+	"github.com/robfig/cron":              {"agent/clock"},
 	"github.com/shirou/gopsutil":          {"telemetry"},
 	"github.com/minio/selfupdate":         {"updater"},
 	"github.com/itchyny/gojq":             {"executor/jq"},

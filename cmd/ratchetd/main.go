@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/agent"
+	"github.com/ratchetd/ratchet/agent/build"
 )
 
 const usage = `ratchetd runs jobs on this device, and after a power cut goes on where it was.
@@ -142,6 +143,6 @@ func (c *command) version(_ context.Context, args []string) error {
 	if _, err := c.parse(c.flags("version"), args, 0, 0); err != nil {
 		return err
 	}
-	fmt.Fprintln(c.out, "ratchetd", agent.Version())
+	fmt.Fprintln(c.out, "ratchetd", build.Version())
 	return nil
 }

@@ -13,9 +13,9 @@ import (
 )
 
 // build builds ratchetd of a version as the Makefile does.
-func build(t *testing.T, version, path string) []byte {
+func buildDaemon(t *testing.T, version, path string) []byte {
 	t.Helper()
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w -X github.com/ratchetd/ratchet/agent.version="+version, "-o", path, ".")
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w -X github.com/ratchetd/ratchet/agent/build.version="+version, "-o", path, ".")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
@@ -99,14 +99,14 @@ func TestE2EAnAgentOfAVersionBecomesAnother(t *testing.T) {
 	if !thorough() {
 		t.Skip("RATCHET_E2E=1 runs it, or make e2e")
 	}
-	next := build(t, "1.2.4", filepath.Join(t.TempDir(), "next"))
+	next := buildDaemon(t, "1.2.4", filepath.Join(t.TempDir(), "next"))
 	for _, free := range []string{"plenty", "little"} {
 		t.Run(free, func(t *testing.T) {
 			v := newVictim(t, embedded)
 			if err := v.install(release{}); err != nil {
 				t.Fatal(err)
 			}
-			build(t, "1.2.3", v.agentPath())
+			buildDaemon(t, "1.2.3", v.agentPath())
 			if free == "little" {
 				withLittleMemory(t, v.site)
 			}

@@ -1,4 +1,4 @@
-package agent
+package clock
 
 import (
 	"strings"
@@ -10,8 +10,8 @@ import (
 // A floor is never lowered, so a time from a computer that is set wrong must not
 // become one where the device knows better.
 func TestATimeAheadOfASynchronisedClockIsNotBelieved(t *testing.T) {
-	var c clock
-	c.start(time.Now().Add(-time.Hour))
+	var c Clock
+	c.Start(time.Now().Add(-time.Hour))
 	for _, x := range []struct {
 		ahead        time.Duration
 		synchronised bool
@@ -22,15 +22,15 @@ func TestATimeAheadOfASynchronisedClockIsNotBelieved(t *testing.T) {
 		{48 * time.Hour, false, ""}, // the only clock that there is
 		{-48 * time.Hour, true, ""},
 	} {
-		c.synchronised = func() bool { return x.synchronised }
-		err := c.believable(time.Now().Add(x.ahead))
+		c.Synchronised = func() bool { return x.synchronised }
+		err := c.Believable(time.Now().Add(x.ahead))
 		if (err == nil) != (x.want == "") || err != nil && !strings.Contains(err.Error(), x.want) {
 			t.Errorf("%s ahead, synchronised %v: got %v, want %q", x.ahead, x.synchronised, err, x.want)
 		}
 	}
-	c.start(time.Now().Add(72 * time.Hour))
-	c.synchronised = func() bool { return true }
-	if err := c.believable(time.Now().Add(80 * time.Hour)); err != nil {
+	c.Start(time.Now().Add(72 * time.Hour))
+	c.Synchronised = func() bool { return true }
+	if err := c.Believable(time.Now().Add(80 * time.Hour)); err != nil {
 		t.Errorf("got %v, want what is near the floor believed: the clock is behind that", err)
 	}
 }
@@ -54,12 +54,12 @@ func TestASignatureLiftsTheFloorByADayAtMost(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				var c clock
+				var c Clock
 				shows := time.Now()
-				c.start(shows.Add(tt.floor))
-				c.raise(shows.Add(tt.signed))
-				c.raise(shows.Add(tt.then))
-				if got := c.floor().Sub(shows); got != tt.now {
+				c.Start(shows.Add(tt.floor))
+				c.Raise(shows.Add(tt.signed))
+				c.Raise(shows.Add(tt.then))
+				if got := c.Floor().Sub(shows); got != tt.now {
 					t.Errorf("got a floor of %s, want %s", got, tt.now)
 				}
 			})

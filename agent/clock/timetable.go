@@ -1,4 +1,4 @@
-package agent
+package clock
 
 import (
 	"errors"
@@ -11,10 +11,10 @@ import (
 	"github.com/ratchetd/ratchet/telemetry"
 )
 
-// A timetable says when a schedule is due.
-type timetable struct {
+// A Timetable says when a schedule is due.
+type Timetable struct {
 	every  time.Duration // at its multiples since 1970; 0: by cron
-	reboot bool          // once a boot, and at no other time
+	Reboot bool          // once a boot, and at no other time
 	cron   *cron.SpecSchedule
 	hourly bool // cron names no hour: it follows time as it passes, whatever the clocks show
 	zone   *time.Location
@@ -24,42 +24,42 @@ const leastEvery = time.Second
 
 var scheduleParser = cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow | cron.Descriptor)
 
-// readTimetable reads the five fields of cron, @daily and the like, @every SPAN
+// ParseTimetable reads the five fields of cron, @daily and the like, @every SPAN
 // or @reboot, in the time zone of that name or, without one, the board's own.
-func readTimetable(spec, tz string) (timetable, error) {
+func ParseTimetable(spec, tz string) (Timetable, error) {
 	if spec == "@reboot" {
-		return timetable{reboot: true}, nil
+		return Timetable{Reboot: true}, nil
 	}
 	if span, ok := strings.CutPrefix(spec, "@every "); ok {
 		d, err := time.ParseDuration(strings.TrimSpace(span))
 		if err != nil || d < leastEvery || d%time.Second != 0 {
-			return timetable{}, fmt.Errorf("%q: want whole seconds, such as @every 90m", spec)
+			return Timetable{}, fmt.Errorf("%q: want whole seconds, such as @every 90m", spec)
 		}
-		return timetable{every: d}, nil
+		return Timetable{every: d}, nil
 	}
 	if strings.Contains(spec, "=") {
-		return timetable{}, fmt.Errorf("%q: the time zone is tz", spec)
+		return Timetable{}, fmt.Errorf("%q: the time zone is tz", spec)
 	}
 	parsed, err := scheduleParser.Parse(spec)
 	if err != nil {
-		return timetable{}, fmt.Errorf("%q: want five fields such as \"0 3 * * *\", @daily, @every 90m or @reboot: %w", spec, err)
+		return Timetable{}, fmt.Errorf("%q: want five fields such as \"0 3 * * *\", @daily, @every 90m or @reboot: %w", spec, err)
 	}
-	t := timetable{cron: parsed.(*cron.SpecSchedule)} // what the parser makes of fields and descriptors
+	t := Timetable{cron: parsed.(*cron.SpecSchedule)} // what the parser makes of fields and descriptors
 	if t.zone, err = telemetry.Zone(tz); err != nil {
 		return t, fmt.Errorf("tz: %w", err)
 	}
 	const allHours = 1<<24 - 1
 	t.hourly = t.cron.Hour&allHours == allHours
-	if t.next(time.Unix(0, 0)).IsZero() {
+	if t.Next(time.Unix(0, 0)).IsZero() {
 		return t, errors.New("there is no such day")
 	}
 	return t, nil
 }
 
-// next is when it is due for the first time behind that moment; zero: never.
-func (t timetable) next(after time.Time) time.Time {
+// Next is when it is due for the first time behind that moment; zero: never.
+func (t Timetable) Next(after time.Time) time.Time {
 	switch {
-	case t.reboot:
+	case t.Reboot:
 		return time.Time{}
 	case t.every > 0:
 		step := int64(t.every / time.Second)
@@ -75,7 +75,7 @@ func (t timetable) next(after time.Time) time.Time {
 // what lies in the hour that comes twice is due the first time only. The cron
 // library leaves out the one and does the other twice. So it is asked for the
 // clock's face alone, as if in UTC.
-func (t timetable) byTheClock(after time.Time) time.Time {
+func (t Timetable) byTheClock(after time.Time) time.Time {
 	for face := faceOf(after.In(t.zone)); ; {
 		face = t.cron.Next(face)
 		if face.IsZero() {
@@ -93,7 +93,7 @@ func faceOf(at time.Time) time.Time {
 }
 
 // shows is when the clock shows that face for the first time, or passes it.
-func (t timetable) shows(face time.Time) time.Time {
+func (t Timetable) shows(face time.Time) time.Time {
 	_, before := face.AddDate(0, 0, -1).In(t.zone).Zone()
 	_, behind := face.AddDate(0, 0, 1).In(t.zone).Zone()
 	early := face.Add(-time.Duration(max(before, behind)) * time.Second)
@@ -107,24 +107,32 @@ func (t timetable) shows(face time.Time) time.Time {
 	return changed.UTC()
 }
 
-// latest is when it was last due between two moments, the second included; zero:
+// Latest is when it was last due between two moments, the second included; zero:
 // it was not.
-func (t timetable) latest(after, until time.Time) time.Time {
-	due := t.next(after)
+func (t Timetable) Latest(after, until time.Time) time.Time {
+	due := t.Next(after)
 	if due.IsZero() || due.After(until) {
 		return time.Time{}
 	}
 	low := due // it is due then, and not between high and until
 	for high := until; high.Sub(low) > time.Second; {
 		middle := low.Add(high.Sub(low) / 2)
-		if next := t.next(middle); next.IsZero() || next.After(until) {
+		if next := t.Next(middle); next.IsZero() || next.After(until) {
 			high = middle
 		} else {
 			low = next
 		}
 	}
-	if next := t.next(low); !next.IsZero() && !next.After(until) {
+	if next := t.Next(low); !next.IsZero() && !next.After(until) {
 		return next
 	}
 	return low
+}
+
+// After is time.After for a time that may be never.
+func After(d time.Duration) <-chan time.Time {
+	if d <= 0 {
+		return nil
+	}
+	return time.After(d)
 }

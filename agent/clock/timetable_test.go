@@ -1,4 +1,4 @@
-package agent
+package clock
 
 import (
 	"strings"
@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-func dues(t *testing.T, spec, tz, from, to string) (list []time.Time, table timetable) {
+func dues(t *testing.T, spec, tz, from, to string) (list []time.Time, table Timetable) {
 	t.Helper()
 	if _, err := time.LoadLocation("Europe/Berlin"); err != nil {
 		t.Skip("no zone files here")
 	}
-	table, err := readTimetable(spec, tz)
+	table, err := ParseTimetable(spec, tz)
 	if err != nil {
 		t.Fatal(err)
 	}
 	begin, end := instant(t, from), instant(t, to)
-	for at := table.next(begin); !at.IsZero() && !at.After(end); at = table.next(at) {
+	for at := table.Next(begin); !at.IsZero() && !at.After(end); at = table.Next(at) {
 		list = append(list, at)
 	}
 	return list, table
@@ -72,7 +72,7 @@ func TestDueTimesWhenTheClocksChange(t *testing.T) {
 			if got := strings.Join(got, ", "); got != c.want {
 				t.Errorf("got  %s\nwant %s", got, c.want)
 			}
-			latest := table.latest(instant(t, c.from), instant(t, c.to))
+			latest := table.Latest(instant(t, c.from), instant(t, c.to))
 			if len(list) > 0 && !latest.Equal(list[len(list)-1]) || len(list) == 0 && !latest.IsZero() {
 				t.Errorf("latest: got %s", latest)
 			}
@@ -83,7 +83,7 @@ func TestDueTimesWhenTheClocksChange(t *testing.T) {
 // However long a board was off, its last due time is found in a few steps.
 func TestTheLatestDueTimeIsFound(t *testing.T) {
 	for _, spec := range []string{"* * * * *", "*/7 * * * *", "0 3 * * 0", "0 0 1 1 *", "* * * 1 *", "0 12 29 2 *", "@every 7s", "30 2 * * *", "0 0 31 * 1"} {
-		table, err := readTimetable(spec, "CET-1CEST,M3.5.0,M10.5.0/3")
+		table, err := ParseTimetable(spec, "CET-1CEST,M3.5.0,M10.5.0/3")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -93,14 +93,14 @@ func TestTheLatestDueTimeIsFound(t *testing.T) {
 				t.Fatal(err)
 			}
 			until := time.Date(2026, 11, 23, 22, 30, 17, 0, time.UTC)
-			got := table.latest(until.Add(-d), until)
+			got := table.Latest(until.Add(-d), until)
 			if got.IsZero() {
-				if next := table.next(until.Add(-d)); !next.IsZero() && !next.After(until) {
+				if next := table.Next(until.Add(-d)); !next.IsZero() && !next.After(until) {
 					t.Errorf("%s, %s: got none, want one", spec, span)
 				}
 				continue
 			}
-			if next := table.next(got); !got.After(until.Add(-d)) || got.After(until) || !next.IsZero() && !next.After(until) {
+			if next := table.Next(got); !got.After(until.Add(-d)) || got.After(until) || !next.IsZero() && !next.After(until) {
 				t.Errorf("%s, %s: got %s, next %s", spec, span, got, next)
 			}
 		}
@@ -120,7 +120,7 @@ func TestWhatIsNoTimetable(t *testing.T) {
 		{"0 3 * * *", "Europe/Nowhere", "no such time zone"},
 		{"0 0 30 2 *", "", "no such day"},
 	} {
-		if _, err := readTimetable(c.spec, c.tz); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := ParseTimetable(c.spec, c.tz); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want it to say %s", c.spec, err, c.want)
 		}
 	}
