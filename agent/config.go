@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -85,6 +86,11 @@ type Telemetry struct {
 	QoS     int      `toml:"qos"`
 	Spill   Duration `toml:"spill"`   // offline: samples are written at most so often; 0: never
 	Builtin []string `toml:"builtin"` // alerts that are on: names, or * for all; -name takes one away
+}
+
+// wants reports whether the owner wants that built-in alert.
+func (t *Telemetry) wants(name string) bool {
+	return !slices.Contains(t.Builtin, "-"+name) && (slices.Contains(t.Builtin, "*") || slices.Contains(t.Builtin, name))
 }
 
 const (

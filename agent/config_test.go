@@ -287,3 +287,20 @@ func FuzzConfig(f *testing.F) {
 		_ = c.validate()
 	})
 }
+
+// The owner may take built-in rules away.
+func TestBuiltinAlertsCanBeTakenAway(t *testing.T) {
+	for _, c := range []struct {
+		builtin []string
+		want    string
+	}{{[]string{"*"}, "disk memory temperature flash-wear clock broker-flapping"}, {[]string{"*", "-clock", "-disk"}, "memory temperature flash-wear broker-flapping"},
+		{[]string{"memory"}, "memory"}, {nil, ""}} {
+		var names []string
+		for _, a := range (&Config{Telemetry: Telemetry{Builtin: c.builtin}}).rules() {
+			names = append(names, a.Name)
+		}
+		if got := strings.Join(names, " "); got != c.want {
+			t.Errorf("%v: got %s, want %s", c.builtin, got, c.want)
+		}
+	}
+}

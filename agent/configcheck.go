@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ratchetd/ratchet/agent/rule"
 	"github.com/ratchetd/ratchet/executor"
 )
 
@@ -223,8 +224,8 @@ func (t *Telemetry) validate() error {
 		errs = append(errs, fmt.Errorf("telemetry.qos: %d: want 0 or 1", t.QoS))
 	}
 	for _, name := range t.Builtin {
-		if name = strings.TrimPrefix(name, "-"); name != "*" && !builtin(name) {
-			errs = append(errs, fmt.Errorf("telemetry.builtin: %q: want *, or of %s, with a - before it to take it away", name, strings.Join(builtins(), " ")))
+		if name = strings.TrimPrefix(name, "-"); name != "*" && !rule.IsBuiltin(name) {
+			errs = append(errs, fmt.Errorf("telemetry.builtin: %q: want *, or of %s, with a - before it to take it away", name, strings.Join(rule.Names(), " ")))
 		}
 	}
 	return errors.Join(errs...)

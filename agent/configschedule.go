@@ -7,11 +7,12 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"reflect"
 	"slices"
 	"syscall"
+	"time"
 
 	"github.com/ratchetd/ratchet/agent/clock"
+	"github.com/ratchetd/ratchet/agent/rule"
 	"github.com/ratchetd/ratchet/executor"
 )
 
@@ -39,10 +40,24 @@ type Alert struct {
 	At       place    `toml:"-"`
 }
 
-// same reports whether two rules are, wherever they stand.
-func (a Alert) same(b Alert) bool {
-	a.At, b.At = place{}, place{}
-	return reflect.DeepEqual(a, b)
+// spec is the rule without where it stands.
+func (a Alert) spec() rule.Spec {
+	return rule.Spec{Name: a.Name, When: a.When, For: time.Duration(a.For), Clear: a.Clear, Value: a.Value, Severity: a.Severity, Run: a.Run}
+}
+
+// rules are those of the owner, and the built-in ones that are wanted.
+func (c *Config) rules() []rule.Spec {
+	var all []rule.Spec
+	for _, a := range c.Alerts {
+		all = append(all, a.spec())
+	}
+	for _, r := range rule.Builtin {
+		own := slices.ContainsFunc(c.Alerts, func(a Alert) bool { return a.Name == r.Name })
+		if !own && c.Telemetry.wants(r.Name) {
+			all = append(all, r)
+		}
+	}
+	return all
 }
 
 // Ways of Schedule.Overlap.
@@ -73,9 +88,9 @@ func (c *Config) validateFirings() error {
 }
 
 func (a Alert) validate() error {
-	_, err := newRule(a)
+	_, err := rule.New(a.spec(), func(key string, err error) error { return a.At.wrong("alert."+key, err) })
 	errs := []error{err}
-	if slices.Contains(events, a.Name) {
+	if slices.Contains(rule.Events, a.Name) {
 		errs = append(errs, a.At.wrong("alert.name", fmt.Errorf("%q is built in, and no rule over samples: choose another name", a.Name)))
 	}
 	if a.When == "" {

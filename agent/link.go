@@ -4,13 +4,14 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"github.com/ratchetd/ratchet/agent/clock"
 	"io"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/ratchetd/ratchet/agent/clock"
 )
 
 const (

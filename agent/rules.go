@@ -11,6 +11,7 @@ import (
 
 	"github.com/ratchetd/ratchet/agent/clock"
 	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/agent/rule"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/jq"
 	"github.com/ratchetd/ratchet/telemetry"
@@ -26,24 +27,18 @@ const (
 type rules struct {
 	agent *Agent
 	of    *Config // that they were made from
-	list  []*rule
+	list  []*ruled
 }
 
-// A felt is what rules see: one sample, and how the agent itself is.
-type felt struct {
-	telemetry.Sample
-	Clock feltClock `json:"clock"`
-	Link  feltLink  `json:"link"`
-}
+const oddAfter = 10 // judgements in a row that failed are told
 
-type feltClock struct {
-	Sane bool `json:"sane"`
-}
-
-type feltLink struct {
-	Connected bool  `json:"connected"`
-	For       int64 `json:"for"`   // seconds, connected or not
-	Drops     int   `json:"drops"` // connections lost within dropsWithin
+// A ruled is one rule, and how far its repair is.
+type ruled struct {
+	*rule.Rule
+	odd       int       // judgements in a row that failed
+	repaired  string    // the repair that was begun last
+	failed    time.Time // when one could not begin
+	failedWhy string    // what the log has heard of that
 }
 
 // judge holds a sample against every rule, and begins repairs.
@@ -56,7 +51,8 @@ func (l *rules) judge(ctx context.Context, s telemetry.Sample) {
 		return
 	}
 	link := a.link.status()
-	f := felt{s, feltClock{a.clock.Sane()}, feltLink{link.Connected, link.For, a.link.lost(dropsWithin)}}
+	f := rule.Input{Sample: s, Clock: rule.ClockInput{Sane: a.clock.Sane()},
+		Link: rule.LinkInput{Connected: link.Connected, For: link.For, Drops: a.link.lost(dropsWithin)}}
 	var sample any
 	for _, r := range l.list {
 		if l.idle(r, f) {
@@ -74,8 +70,8 @@ func (l *rules) judge(ctx context.Context, s telemetry.Sample) {
 }
 
 // idle tells that a rule has nothing to say of a sample.
-func (l *rules) idle(r *rule, f felt) bool {
-	if r.look == nil || !r.since.IsZero() || r.look(f) {
+func (l *rules) idle(r *ruled, f rule.Input) bool {
+	if !r.Quiet(f) {
 		return false
 	}
 	_, is := l.agent.alerts.raised(r.Name)
@@ -83,20 +79,20 @@ func (l *rules) idle(r *rule, f felt) bool {
 }
 
 // hold holds a sample against one rule.
-func (l *rules) hold(ctx context.Context, r *rule, sample any) {
+func (l *rules) hold(ctx context.Context, r *ruled, sample any) {
 	alerts := l.agent.alerts
 	now, is := alerts.raised(r.Name)
-	what, err := r.judge(ctx, time.Now(), sample, is)
+	what, err := r.Judge(ctx, time.Now(), sample, is)
 	l.complain(r, err)
 	switch what {
-	case raised:
-		now = noted{Alert: dialect.Alert{Name: r.Name, Severity: r.severity(), Rule: r.When, Value: r.tells(ctx, sample)}}
+	case rule.Raised:
+		now = noted{Alert: dialect.Alert{Name: r.Name, Severity: r.Level(), Rule: r.When, Value: r.Told(ctx, sample)}}
 		if r.Run != "" {
 			now.Repair = clock.FiringID(r.Name, l.agent.clock.Now())
 		}
 		alerts.rise(now)
 		now, is = alerts.raised(r.Name)
-	case cleared:
+	case rule.Cleared:
 		alerts.clear(r.Name)
 		is = false
 	}
@@ -108,7 +104,7 @@ func (l *rules) hold(ctx context.Context, r *rule, sample any) {
 // tryRepair begins the repair, and tries again a while later what could not
 // begin: a full disk or a missing file may be just what is repaired meanwhile.
 // Of each reason the log hears once.
-func (l *rules) tryRepair(r *rule, n noted) {
+func (l *rules) tryRepair(r *ruled, n noted) {
 	if !r.failed.IsZero() && time.Since(r.failed) < fireAgain {
 		return
 	}
@@ -125,11 +121,11 @@ func (l *rules) tryRepair(r *rule, n noted) {
 
 // complain tells once of a rule of the owner's that cannot be judged for a
 // while. Of the built-in ones that is known: not every board tells everything.
-func (l *rules) complain(r *rule, err error) {
+func (l *rules) complain(r *ruled, err error) {
 	switch {
 	case err == nil:
 		r.odd = 0
-	case !errors.Is(err, errTooYoung) && !builtin(r.Name):
+	case !errors.Is(err, rule.ErrTooYoung) && !rule.IsBuiltin(r.Name):
 		if r.odd++; r.odd == oddAfter {
 			l.agent.log.Warn("an alert's rule cannot be judged", "name", r.Name, "err", err)
 		}
@@ -139,7 +135,7 @@ func (l *rules) complain(r *rule, err error) {
 // repair begins the job that is to repair the alert, once for each time that it
 // is raised. What is raised too soon after the last repair has its own a while
 // later, if it is raised still.
-func (l *rules) repair(r *rule, n noted) error {
+func (l *rules) repair(r *ruled, n noted) error {
 	a := l.agent
 	if _, known, err := a.db.Known(n.Repair); err != nil {
 		return err
@@ -179,40 +175,24 @@ func (l *rules) repairedAround(name string, now time.Time) (bool, error) {
 // remake makes the rules of a configuration. One that stands as it stood keeps
 // what it knows; an alert that has no rule any more is over.
 func (l *rules) remake(c *Config) {
-	var list []*rule
+	var list []*ruled
 	for _, a := range c.rules() {
-		a.At = place{}
-		if i := slices.IndexFunc(l.list, func(r *rule) bool { return r.Alert.same(a) }); i >= 0 {
+		if i := slices.IndexFunc(l.list, func(r *ruled) bool { return r.Spec == a }); i >= 0 {
 			list = append(list, l.list[i])
 			continue
 		}
-		r, err := newRule(a)
+		r, err := rule.New(a, nil)
 		if err != nil { // the configuration was checked
 			l.agent.log.Error("an alert's rule cannot be read", "name", a.Name, "err", err)
 			continue
 		}
-		if !slices.ContainsFunc(c.Alerts, func(own Alert) bool { return own.Name == a.Name }) {
-			r.look = uneasy[a.Name]
-		}
-		list = append(list, r)
+		list = append(list, &ruled{Rule: r})
 	}
 	l.of, l.list = c, list
 	for _, a := range l.agent.alerts.list() {
-		ruled := slices.ContainsFunc(list, func(r *rule) bool { return r.Name == a.Name })
-		if !ruled && !(slices.Contains(events, a.Name) && c.Telemetry.wants(a.Name)) {
+		ruled := slices.ContainsFunc(list, func(r *ruled) bool { return r.Name == a.Name })
+		if !ruled && !(slices.Contains(rule.Events, a.Name) && c.Telemetry.wants(a.Name)) {
 			l.agent.alerts.clear(a.Name)
 		}
 	}
-}
-
-// rules are those of the owner, and the built-in ones that are wanted.
-func (c *Config) rules() []Alert {
-	all := slices.Clone(c.Alerts)
-	for _, r := range builtinRules {
-		own := slices.ContainsFunc(c.Alerts, func(a Alert) bool { return a.Name == r.Name })
-		if !own && c.Telemetry.wants(r.Name) {
-			all = append(all, r)
-		}
-	}
-	return all
 }

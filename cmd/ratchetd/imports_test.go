@@ -16,8 +16,9 @@ const module = "github.com/ratchetd/ratchet/"
 // mayImport is who of us may import whom of us; what is not here imports none.
 var mayImport = map[string][]string{
 	"cmd/ratchetd":  {"agent", "agent/build"},
-	"agent":         {"agent/build", "agent/clock", "agent/dialect", "executor", "executor/jq", "executor/redact", "executor/step", "store", "telemetry", "updater"},
+	"agent":         {"agent/build", "agent/clock", "agent/dialect", "agent/rule", "executor", "executor/jq", "executor/redact", "executor/step", "store", "telemetry", "updater"},
 	"agent/clock":   {"agent/build", "executor", "telemetry"},
+	"agent/rule":    {"executor/jq", "telemetry"},
 	"agent/dialect": {"executor", "telemetry"},
 	"store":         {"executor"},
 	"executor":      {"executor/jq", "executor/redact"},

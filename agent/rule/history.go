@@ -1,4 +1,4 @@
-package agent
+package rule
 
 import (
 	"context"
@@ -15,8 +15,8 @@ const (
 	maxBuckets  = 120 // of one series: 9 kB
 )
 
-// errTooYoung is the history of an agent that has not run for long enough.
-var errTooYoung = errors.New("not known for half of that time yet")
+// ErrTooYoung is the history of an agent that has not run for long enough.
+var ErrTooYoung = errors.New("not known for half of that time yet")
 
 // A history is what the functions avg, min, max, rate and slope of one rule look
 // back on. Each call has a series of its own.
@@ -55,7 +55,7 @@ func (h *history) functions() []jq.Func {
 				}
 				s := h.series[n]
 				if !s.known() {
-					return nil, errTooYoung
+					return nil, ErrTooYoung
 				}
 				return read(s), nil
 			}})
