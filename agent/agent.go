@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ratchetd/ratchet/agent/clock"
+	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
@@ -27,18 +28,17 @@ import (
 
 // An Agent is one device's daemon. Make it with New.
 type Agent struct {
-	path           string // of the configuration file
 	log            *slog.Logger
 	started        time.Time
 	boot           string
-	config         atomic.Pointer[Config]
+	config         *config.Current
+	secrets        *config.Secrets
 	db             *store.DB
 	wrap           func(Journal) Journal
 	journal        Journal
 	groups         step.Groups
 	sampler        *telemetry.Sampler
 	clock          clock.Clock
-	masks          masks
 	fetches        *pace
 	web            *http.Client // of steps; nil is one of their own
 	queue          *queue
@@ -73,21 +73,22 @@ type Journal interface {
 	ReadBack([]store.Past) error
 }
 
-// New is an agent with this configuration, read from path.
-func New(c *Config, path string, log *slog.Logger) (*Agent, error) {
+// New is an agent with this configuration.
+func New(c *config.Config, log *slog.Logger) (*Agent, error) {
 	boot, err := telemetry.BootID()
 	if err != nil {
 		return nil, fmt.Errorf("without the id of this boot a reboot cannot be told from a restart: %w", err)
 	}
-	a := &Agent{path: path, log: log, started: time.Now(), boot: boot,
+	a := &Agent{config: &config.Current{}, log: log, started: time.Now(), boot: boot,
 		queue: newQueue(), told: newReports(), link: newLink(), backlog: newBacklog(), pulse: newPulse(), fetches: newPace(), lastBoot: bootOf(boot, ""), sampler: &telemetry.Sampler{Device: c.Device, Log: log}}
 	a.config.Store(c)
-	a.groups = step.Groups{Dir: runtimeDir(c.State), Boot: a.boot}
+	a.secrets = config.NewSecrets(a.config)
+	a.groups = step.Groups{Dir: config.RuntimeDir(c.State), Boot: a.boot}
 	a.web = step.NewClient(a.clock.Now)
 	a.alerts = &alerts{agent: a}
 	a.schedules, a.rules = newSchedules(a), rules{agent: a}
 	a.spool.agent = a
-	a.custom.Dir, a.custom.Log = filepath.Join(c.dir, "facts.d"), log
+	a.custom.Dir, a.custom.Log = filepath.Join(c.Dir(), "facts.d"), log
 	return a, nil
 }
 
@@ -224,17 +225,9 @@ func (a *Agent) sweep(unfinished []executor.Record) {
 
 func (a *Agent) taskDir() string { return filepath.Join(a.config.Load().State, "tasks") }
 
-// dialect is how this device speaks, by its present configuration.
-func (a *Agent) dialect() dialect.Dialect {
-	c := a.config.Load()
-	switch c.Link.Dialect {
-	case "aws":
-		return a.aws(c)
-	case "azure":
-		return dialect.Azure{Device: c.Device}
-	}
-	return dialect.Plain{Root: c.Link.Root, Device: c.Device, Groups: c.Groups}
-}
+func (a *Agent) dialect() dialect.Dialect { return a.config.Load().Dialect() }
+
+func (a *Agent) policy() step.Policy { return a.config.Load().StepPolicy() }
 
 // floored carries the time floor along with every commit, and wakes the report.
 type floored struct {

@@ -47,7 +47,7 @@ func (l *alerts) load() error {
 // raise raises one of the built-in alerts, unless the owner does not want it;
 // rule says in words what is wrong.
 func (l *alerts) raise(name, severity, rule string) {
-	if l.agent.config.Load().Telemetry.wants(name) {
+	if l.agent.config.Load().Telemetry.Wants(name) {
 		l.rise(noted{Alert: dialect.Alert{Name: name, Severity: severity, Rule: rule}})
 	}
 }

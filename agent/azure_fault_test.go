@@ -11,6 +11,7 @@ import (
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 
+	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/scripts/fakehub/hub"
 )
@@ -79,8 +80,15 @@ func TestATwinThatIsFullGetsRoom(t *testing.T) {
 	for i := range 85 {
 		jobs[fmt.Sprintf("%060d", i)] = map[string]any{"state": "failed", "rev": 9, "seq": i, "reason": strings.Repeat("r", 256)}
 	}
-	o := mqtt.NewClientOptions().AddBroker("tcp://" + c.Address()).SetClientID("gw-1").SetProtocolVersion(4).
-		SetUsername(c.Host + "/gw-1/?api-version=" + azureVersion).SetPassword(sasToken(c.Host+"/devices/gw-1", []byte("key"), time.Now().Add(time.Hour)))
+	conf, err := config.Load(filepath.Join(c.device("", "").dir, "ratchet.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	as, err := conf.Login(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := mqtt.NewClientOptions().AddBroker("tcp://" + c.Address()).SetClientID("gw-1").SetProtocolVersion(4).SetUsername(as.Username).SetPassword(as.Password)
 	former := mqtt.NewClient(o)
 	former.Connect().Wait()
 	former.Publish("$iothub/twin/PATCH/properties/reported/?$rid=1", 1, false, text(t, map[string]any{"jobs": jobs})).Wait()

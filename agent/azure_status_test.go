@@ -52,9 +52,4 @@ func TestAHubsDeviceMayBeNamedByItsMAC(t *testing.T) {
 		job, _ := jobs["mac"].(map[string]any)
 		return job["state"] == string(executor.Succeeded)
 	})
-	for _, name := range []string{"a/b", "a+b", "a#", "a%2f", strings.Repeat("a", 129)} {
-		if err := (&Config{Device: name, Link: Link{Dialect: "azure"}}).validateDevice(""); err == nil {
-			t.Errorf("%s was taken, want an error", name)
-		}
-	}
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/store"
 )
@@ -77,8 +78,8 @@ func TestWhatCannotBeSweptEndsNothing(t *testing.T) {
 	d := newDevice(t, &broker{t: t, addr: "127.0.0.1:1"}, "")
 	os.MkdirAll(filepath.Join(d.dir, "state"), 0o700)
 	os.WriteFile(filepath.Join(d.dir, "state/tasks"), nil, 0o600)
-	c, _ := Load(filepath.Join(d.dir, "ratchet.toml"))
-	a, _ := New(c, filepath.Join(d.dir, "ratchet.toml"), discard())
+	c, _ := config.Load(filepath.Join(d.dir, "ratchet.toml"))
+	a, _ := New(c, discard())
 	if err := a.open(); err != nil {
 		t.Error("the agent does not start:", err)
 	}

@@ -79,7 +79,7 @@ func TestADeviceWithoutACertificateGetsItsFirst(t *testing.T) {
 		map[string]any{"name": "install", "certificate": map[string]any{"install": map[string]any{"certificate": certifyAnew(t, result.CSR)}}},
 		map[string]any{"name": "use", "settings": map[string]any{"name": "cert", "content": "[link]\ncert = \"link.crt\"\nkey = \"link.key\"\n"}}}})
 	wantState(t, b.final("first"), executor.Succeeded)
-	if pair, err := d.config.Load().pair(); err != nil || pair.Leaf.Subject.CommonName != "gw-1" {
+	if pair, err := d.config.Load().Pair(); err != nil || pair.Leaf.Subject.CommonName != "gw-1" {
 		t.Errorf("got %v, want the certificate of gw-1 in use", err)
 	}
 	b.offer("device/gw-1", map[string]any{"id": "read", "steps": []any{map[string]any{"name": "f",

@@ -13,6 +13,7 @@ import (
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 
+	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/agent/dialect"
 )
 
@@ -42,7 +43,7 @@ type inbound struct {
 
 // dial connects. Messages go to inbox, in order and unacknowledged, also those
 // that a resumed session brings before dial returns.
-func dial(ctx context.Context, c *Config, how dialect.Connection, now func() time.Time, inbox chan<- inbound) (*conn, error) {
+func dial(ctx context.Context, c *config.Config, how dialect.Connection, now func() time.Time, inbox chan<- inbound) (*conn, error) {
 	o, renew, err := clientOptions(c, how, now)
 	if err != nil {
 		return nil, err
@@ -82,36 +83,36 @@ func dial(ctx context.Context, c *Config, how dialect.Connection, now func() tim
 	return n, nil
 }
 
-func clientOptions(c *Config, how dialect.Connection, now func() time.Time) (o *mqtt.ClientOptions, renew time.Duration, err error) {
-	if err := c.Link.files(); err != nil {
+func clientOptions(c *config.Config, how dialect.Connection, now func() time.Time) (o *mqtt.ClientOptions, renew time.Duration, err error) {
+	if err := c.Link.Usable(); err != nil {
 		return nil, 0, err
 	}
-	o = mqtt.NewClientOptions().AddBroker(c.Link.address()).SetClientID(c.Device).
+	o = mqtt.NewClientOptions().AddBroker(c.Link.Address()).SetClientID(c.Device).
 		SetProtocolVersion(4).SetCleanSession(how.Clean).SetKeepAlive(keepAlive).
 		SetConnectTimeout(connectTimeout).SetWriteTimeout(replyTimeout).
 		SetAutoReconnect(false).SetConnectRetry(false).SetAutoAckDisabled(true).SetOrderMatters(true)
 	if will := how.Will; will != nil {
 		o.SetBinaryWill(will.Topic, will.Payload, 1, will.Retain)
 	}
-	conf, err := c.tlsConfig(now)
+	conf, err := c.TLS(now)
 	if err != nil {
 		return nil, 0, err
 	}
 	o.SetTLSConfig(conf)
-	l, err := c.login(now())
+	l, err := c.Login(now())
 	if err != nil {
 		return nil, 0, err
 	}
-	return o.SetUsername(l.username).SetPassword(l.password), l.renew, nil
+	return o.SetUsername(l.Username).SetPassword(l.Password), l.Renew, nil
 }
 
 // explainConnect says what to do about the refusals that a configuration can mend.
-func explainConnect(c *Config, err error, now time.Time) error {
+func explainConnect(c *config.Config, err error, now time.Time) error {
 	text := err.Error()
 	refused := strings.Contains(text, "not Authorized") || strings.Contains(text, "bad user name")
 	switch {
 	case refused && c.Link.Dialect == "azure":
-		return explainAzure(err, now)
+		return config.ExplainAzure(err, now)
 	case refused:
 		return fmt.Errorf("the broker refuses these credentials: check link.username, link.passwordFile and link.cert: %w", err)
 	case strings.Contains(text, "certificate signed by unknown authority"):

@@ -9,55 +9,6 @@ import (
 	"github.com/ratchetd/ratchet/telemetry"
 )
 
-// numbers are what Device Defender can get as custom metrics, by the names that
-// AWS's own programs use where they have one. What the board lacks is left out.
-var numbers = map[string]func(*telemetry.Sample) *float64{
-	"cpu_usage": func(s *telemetry.Sample) *float64 { // percent
-		if s.CPU == nil {
-			return nil
-		}
-		return s.CPU.Percent
-	},
-	"memory_usage": func(s *telemetry.Sample) *float64 { // kB
-		if s.Memory == nil {
-			return nil
-		}
-		used := float64((s.Memory.Total - s.Memory.Available) / 1024)
-		return &used
-	},
-	"memory_percent": func(s *telemetry.Sample) *float64 {
-		if s.Memory == nil {
-			return nil
-		}
-		return s.Memory.Percent
-	},
-	"disk_percent": func(s *telemetry.Sample) *float64 { // of the fullest
-		var most *float64
-		for _, d := range s.Disk {
-			if d.Percent != nil && (most == nil || *d.Percent > *most) {
-				most = d.Percent
-			}
-		}
-		return most
-	},
-	"load": func(s *telemetry.Sample) *float64 {
-		if s.Load == nil {
-			return nil
-		}
-		return &s.Load.M1
-	},
-	"temperature": func(s *telemetry.Sample) *float64 { // degrees C
-		if s.CPU == nil {
-			return nil
-		}
-		return s.CPU.Celsius
-	},
-	"uptime": func(s *telemetry.Sample) *float64 { // seconds
-		up := float64(s.Uptime)
-		return &up
-	},
-}
-
 // defended is what Device Defender was told. The traffic that a report holds is
 // what came since the last that was accepted, so that none is lost or counted
 // twice.
@@ -128,7 +79,7 @@ func (a *Agent) numbers() map[string]float64 {
 		return nil
 	}
 	for _, name := range a.config.Load().AWS.Metrics {
-		if n := numbers[name](sample); n != nil {
+		if n := telemetry.Figures[name](sample); n != nil {
 			told[name] = *n
 		}
 	}

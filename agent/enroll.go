@@ -15,6 +15,7 @@ import (
 
 	"github.com/BurntSushi/toml"
 
+	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/telemetry"
 )
 
@@ -35,7 +36,7 @@ const enrolled = "enroll"
 // them at the broker, unless untried is set. A cut leaves what was before, or
 // secrets that nothing names yet; the settings come last. say gets a line for
 // each thing that a person should know.
-func (e Enrolment) Enroll(ctx context.Context, path string, untried bool, say func(string)) (*Config, error) {
+func (e Enrolment) Enroll(ctx context.Context, path string, untried bool, say func(string)) (*config.Config, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
@@ -68,13 +69,13 @@ func (e Enrolment) Enroll(ctx context.Context, path string, untried bool, say fu
 
 // validate finds what is wrong before anything is written.
 func (e *Enrolment) validate(dir string, files []secret) error {
-	c := defaults(dir)
+	c := config.DefaultAt(filepath.Join(dir, "ratchet.toml"))
 	c.Device, c.Groups = e.Device, e.Groups
 	c.Link = e.link(files, "")
 	if c.Link.Username == "" && c.Link.PasswordFile != "" {
 		c.Link.Username = "the device's id"
 	}
-	err := errors.Join(c.validateNames(), c.Link.validate())
+	err := errors.Join(c.ValidateNames(), c.Link.Validate())
 	if c.Link.Broker == "" {
 		err = errors.Join(err, errors.New("--broker: want its address, such as tls://broker:8883"))
 	}
@@ -98,7 +99,7 @@ func begin(path string, say func(string)) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	if err := keep(path, text, 0o644); err != nil {
+	if err := config.Keep(path, text, 0o644); err != nil {
 		return fmt.Errorf("writing the configuration: %w", err)
 	}
 	say("wrote " + path)
@@ -106,8 +107,8 @@ func begin(path string, say func(string)) error {
 }
 
 // link is what the settings say of the link, with secrets below dir.
-func (e *Enrolment) link(files []secret, dir string) Link {
-	l := Link{Dialect: e.Dialect, Root: "ratchet/v1", Broker: e.Broker, Username: e.Username}
+func (e *Enrolment) link(files []secret, dir string) config.Link {
+	l := config.Link{Dialect: e.Dialect, Root: "ratchet/v1", Broker: e.Broker, Username: e.Username}
 	for _, f := range files {
 		*f.setting(&l) = filepath.Join(dir, f.name)
 	}
@@ -142,12 +143,12 @@ func (e *Enrolment) text(files []secret, dir string) string {
 
 // draft is the whole configuration as it would be. Who logs in with a password
 // and has no other name does so as the device, as the broker's ACL wants.
-func (e *Enrolment) draft(path, staged string, files []secret) (*Config, error) {
+func (e *Enrolment) draft(path, staged string, files []secret) (*config.Config, error) {
 	asks := e.Token != "" && e.Dialect != "azure" && e.Username == ""
 	if asks {
 		e.Username = "?"
 	}
-	c, err := load(path, draft{enrolled, e.text(files, staged)}, telemetry.PermanentMAC)
+	c, err := config.LoadDraft(path, config.Draft{Name: enrolled, Content: e.text(files, staged)}, telemetry.PermanentMAC)
 	if asks && err == nil {
 		e.Username, c.Link.Username = c.Device, c.Device
 	}
@@ -158,14 +159,14 @@ func (e *Enrolment) draft(path, staged string, files []secret) (*Config, error) 
 }
 
 // overruled tells where a file that is read later says something else.
-func (e *Enrolment) overruled(c *Config, files []secret, staged string) error {
+func (e *Enrolment) overruled(c *config.Config, files []secret, staged string) error {
 	want := e.link(files, staged)
 	for key, two := range map[string][2]string{"link.broker": {c.Link.Broker, want.Broker}, "link.dialect": {c.Link.Dialect, want.Dialect},
 		"link.ca": {c.Link.CA, want.CA}, "link.cert": {c.Link.Cert, want.Cert}, "link.key": {c.Link.Key, want.Key},
 		"link.username": {c.Link.Username, want.Username}, "link.passwordFile": {c.Link.PasswordFile, want.PasswordFile},
 		"link.sasKeyFile": {c.Link.SASKeyFile, want.SASKeyFile}, "device": {c.Device, e.Device}} {
 		if two[1] != "" && two[0] != two[1] {
-			return fmt.Errorf("%s: a file in %s that is read after %s.toml sets it to %q: take it out there", key, c.confDir(), enrolled, two[0])
+			return fmt.Errorf("%s: a file in %s that is read after %s.toml sets it to %q: take it out there", key, c.ConfDir(), enrolled, two[0])
 		}
 	}
 	return nil
@@ -173,11 +174,11 @@ func (e *Enrolment) overruled(c *Config, files []secret, staged string) error {
 
 // try connects with the settings. Beside a daemon that is connected it does not:
 // the broker lets nobody in twice.
-func (e *Enrolment) try(ctx context.Context, c *Config, untried bool, say func(string)) error {
-	if _, err := c.tlsConfig(time.Now); err != nil {
+func (e *Enrolment) try(ctx context.Context, c *config.Config, untried bool, say func(string)) error {
+	if _, err := c.TLS(time.Now); err != nil {
 		return err
 	}
-	if _, err := c.login(time.Now()); err != nil {
+	if _, err := c.Login(time.Now()); err != nil {
 		return err
 	}
 	l, _ := askLink(ctx, c)
@@ -229,7 +230,7 @@ func put(path, text string, mode fs.FileMode, say func(string)) (bool, error) {
 	case err == nil && string(was) == text && info.Mode().Perm() == mode:
 		return false, nil
 	case err == nil && string(was) != text && strings.HasSuffix(path, ".toml"):
-		if err := keep(path+".old", string(was), mode); err != nil {
+		if err := config.Keep(path+".old", string(was), mode); err != nil {
 			return false, err
 		}
 		say("replaced " + path + "; what it said is in " + filepath.Base(path) + ".old")
@@ -240,14 +241,14 @@ func put(path, text string, mode fs.FileMode, say func(string)) (bool, error) {
 	default:
 		return false, err
 	}
-	return true, keep(path, text, mode)
+	return true, config.Keep(path, text, mode)
 }
 
 // sweep removes the secrets of an enrolment before this one, and what one that
 // was cut has left.
 func (e *Enrolment) sweep(dir string, files []secret) error {
-	old, err := filepath.Glob(filepath.Join(dir, kept+"*"))
-	for _, name := range []string{linkPassword, linkSAS} {
+	old, err := filepath.Glob(filepath.Join(dir, config.Unfinished+"*"))
+	for _, name := range []string{config.LinkPassword, config.LinkSAS} {
 		if !slices.ContainsFunc(files, func(f secret) bool { return f.name == name }) {
 			old = append(old, filepath.Join(dir, name))
 		}
@@ -262,7 +263,7 @@ func (e *Enrolment) sweep(dir string, files []secret) error {
 
 // guess is the dialect that is spoken at a broker's address.
 func guess(broker string) string {
-	host := cmp.Or((&Link{Broker: broker}).hub(), broker)
+	host := cmp.Or((&config.Link{Broker: broker}).HubName(), broker)
 	switch {
 	case strings.HasSuffix(host, ".amazonaws.com"), strings.HasSuffix(host, ".amazonaws.com.cn"):
 		return "aws"

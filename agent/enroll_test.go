@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"github.com/ratchetd/ratchet/agent/config"
 	"os"
 	"path/filepath"
 	"strings"
@@ -8,7 +9,7 @@ import (
 )
 
 // enrolAt enrolls without a broker, and returns what was said.
-func enrolAt(t *testing.T, path string, e Enrolment) (*Config, string, error) {
+func enrolAt(t *testing.T, path string, e Enrolment) (*config.Config, string, error) {
 	t.Helper()
 	var said []string
 	c, err := e.Enroll(t.Context(), path, true, func(line string) { said = append(said, line) })
@@ -61,12 +62,12 @@ func TestEnrollKnowsWhatAzureShows(t *testing.T) {
 	if c.Link.Dialect != "azure" || c.Link.Broker != "tls://h.azure-devices.net:8883" || c.Device != "gw-7" {
 		t.Errorf("got %+v", c.Link)
 	}
-	c, err = Load(path)
+	c, err = config.Load(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := c.sasKey(); got != "a2V5Cg==" || err != nil {
-		t.Errorf("got %q, %v", got, err)
+	if got := readAll(t, c.Link.SASKeyFile); got != "a2V5Cg==\n" {
+		t.Errorf("got %q", got)
 	}
 	if _, _, err := enrolAt(t, path, Enrolment{Token: "not base64", Device: "gw-7", Broker: "tls://h.azure-devices.net:8883"}); err == nil {
 		t.Error("a key that is none was taken")
@@ -84,7 +85,7 @@ func TestWhoEnrollsWithAPasswordLogsInAsTheDevice(t *testing.T) {
 		if _, _, err := enrolAt(t, path, Enrolment{Broker: "tls://b:8883", Username: username, Token: "secret"}); err != nil {
 			t.Fatal(err)
 		}
-		c, err := Load(path)
+		c, err := config.Load(path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -115,7 +116,7 @@ func TestEnrollTellsWhoOverrulesIt(t *testing.T) {
 // Wherever an enrolment was cut, the next one completes it and clears up.
 func TestACutEnrolmentIsCompletedByTheNext(t *testing.T) {
 	e := Enrolment{Broker: "tls://b:8883", Device: "gw-7", Token: "secret"}
-	for _, left := range []string{".enroll/link.password", kept + "123", "ratchet.toml", "link.password", "link.sas", "conf.d/enroll.toml"} {
+	for _, left := range []string{".enroll/link.password", config.Unfinished + "123", "ratchet.toml", "link.password", "link.sas", "conf.d/enroll.toml"} {
 		dir := t.TempDir()
 		for _, path := range []string{filepath.Join(dir, ".enroll"), filepath.Join(dir, "conf.d")} {
 			if err := os.MkdirAll(path, 0o755); err != nil {
@@ -132,10 +133,10 @@ func TestACutEnrolmentIsCompletedByTheNext(t *testing.T) {
 		if _, _, err := enrolAt(t, enrolled, e); err != nil {
 			t.Errorf("%s: %v", left, err)
 		}
-		if _, err := Load(enrolled); err != nil {
+		if _, err := config.Load(enrolled); err != nil {
 			t.Errorf("%s: %v", left, err)
 		}
-		for _, gone := range []string{".enroll", kept + "123", "link.sas"} {
+		for _, gone := range []string{".enroll", config.Unfinished + "123", "link.sas"} {
 			if _, err := os.Lstat(filepath.Join(dir, gone)); err == nil {
 				t.Errorf("%s: %s is left", left, gone)
 			}

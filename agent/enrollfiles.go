@@ -11,25 +11,15 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/executor/step"
 	"github.com/ratchetd/ratchet/telemetry"
-)
-
-// What enroll writes beside ratchet.toml. The certificate and its key lie where
-// jobs put them, too.
-const (
-	linkPassword = "link.password"
-	linkSAS      = "link.sas"
-	linkCA       = "link.ca"
-	linkCert     = "link.crt"
-	linkKey      = "link.key"
-	linkCSR      = "link.csr"
 )
 
 // A secret is a file that the link's settings name.
 type secret struct {
 	name, text string
-	setting    func(*Link) *string
+	setting    func(*config.Link) *string
 }
 
 const (
@@ -45,21 +35,21 @@ func (e *Enrolment) secrets(dir string) (files []secret, err error) {
 	e.Dialect = cmp.Or(e.Dialect, guess(e.Broker))
 	switch {
 	case e.Token != "" && e.Dialect == "azure":
-		files = append(files, secret{linkSAS, e.Token + "\n", func(l *Link) *string { return &l.SASKeyFile }})
+		files = append(files, secret{config.LinkSAS, e.Token + "\n", func(l *config.Link) *string { return &l.SASKeyFile }})
 	case e.Token != "":
-		files = append(files, secret{linkPassword, e.Token + "\n", func(l *Link) *string { return &l.PasswordFile }})
+		files = append(files, secret{config.LinkPassword, e.Token + "\n", func(l *config.Link) *string { return &l.PasswordFile }})
 	}
 	if e.Cert != "" && e.Key == "" { // the one that --csr made
-		e.Key = filepath.Join(dir, linkKey)
+		e.Key = filepath.Join(dir, config.LinkKey)
 	}
 	var errs []error
 	for _, f := range []struct {
 		flag, path, name string
-		setting          func(*Link) *string
+		setting          func(*config.Link) *string
 	}{
-		{"--ca", e.CA, linkCA, func(l *Link) *string { return &l.CA }},
-		{"--key", e.Key, linkKey, func(l *Link) *string { return &l.Key }},
-		{"--cert", e.Cert, linkCert, func(l *Link) *string { return &l.Cert }},
+		{"--ca", e.CA, config.LinkCA, func(l *config.Link) *string { return &l.CA }},
+		{"--key", e.Key, config.LinkKey, func(l *config.Link) *string { return &l.Key }},
+		{"--cert", e.Cert, config.LinkCert, func(l *config.Link) *string { return &l.Cert }},
 	} {
 		if f.path == "" {
 			continue
@@ -142,15 +132,15 @@ func RequestCertificate(path, device string, say func(string)) (string, error) {
 	if err := begin(path, say); err != nil {
 		return "", err
 	}
-	var as draft
+	var as config.Draft
 	if device != "" {
-		as = draft{enrolled, fmt.Sprintf("device = %q\n", device)}
+		as = config.Draft{Name: enrolled, Content: fmt.Sprintf("device = %q\n", device)}
 	}
-	c, err := load(path, as, telemetry.PermanentMAC)
+	c, err := config.LoadDraft(path, as, telemetry.PermanentMAC)
 	if err != nil {
 		return "", err
 	}
-	key, csr := filepath.Join(c.dir, linkKey), filepath.Join(c.dir, linkCSR)
+	key, csr := filepath.Join(c.Dir(), config.LinkKey), filepath.Join(c.Dir(), config.LinkCSR)
 	text, err := step.Certificate{Pending: key, Device: c.Device}.Request()
 	if err != nil {
 		return "", err
@@ -160,7 +150,7 @@ func RequestCertificate(path, device string, say func(string)) (string, error) {
 		return csr, nil
 	}
 	say("wrote " + csr + ", for the key in " + key)
-	return csr, keep(csr, string(text), 0o644)
+	return csr, config.Keep(csr, string(text), 0o644)
 }
 
 // sameRequest reports whether both ask for the same: each has a signature of its own.

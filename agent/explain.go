@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/ratchetd/ratchet/agent/clock"
+	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/executor"
 )
 
@@ -39,12 +40,12 @@ func ExplainHere(ctx context.Context, text []byte, path string) ([]string, error
 	if err != nil || !slices.ContainsFunc(slices.Concat(j.Steps, j.OnFailure), func(s executor.Step) bool { return s.Kind == "firmware" }) {
 		return lines, err
 	}
-	c, err := Load(path)
+	c, err := config.Load(path)
 	if err != nil {
 		return append(lines, "", fmt.Sprintf("This device: its configuration cannot be read: %v", err)), nil
 	}
 	lines = append(lines, "")
-	for _, line := range DescribeBoard(ctx, c, path) {
+	for _, line := range DescribeBoard(ctx, c) {
 		lines = append(lines, "This device: "+line)
 	}
 	return lines, nil

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/agent/build"
+	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/telemetry"
@@ -18,10 +19,10 @@ import (
 // facts is what target sees of this device. Two of the same device are equal
 // byte for byte as long as nothing has changed.
 type facts struct {
-	Device string   `json:"device"`
-	Groups []string `json:"groups"`
-	Tags   Values   `json:"tags"`
-	Agent  string   `json:"agent"`
+	Device string        `json:"device"`
+	Groups []string      `json:"groups"`
+	Tags   config.Values `json:"tags"`
+	Agent  string        `json:"agent"`
 	telemetry.Facts
 	Kinds    []string                   `json:"kinds"` // of steps that this device can and may run
 	API      int                        `json:"api"`
@@ -45,7 +46,7 @@ const (
 type factsRead struct {
 	text []byte
 	left []string // custom ones, for want of room
-	of   *Config
+	of   *config.Config
 	at   time.Time
 }
 
@@ -63,7 +64,7 @@ func (a *Agent) facts() []byte {
 	return last.text
 }
 
-func (a *Agent) readFacts(c *Config) facts {
+func (a *Agent) readFacts(c *config.Config) facts {
 	ctx := context.Background()
 	f := factsOf(c, telemetry.Host(ctx), a.kinds())
 	f.Packages = a.packages.Versions(ctx, c.Facts.Packages)
@@ -71,14 +72,14 @@ func (a *Agent) readFacts(c *Config) facts {
 	return f
 }
 
-func factsOf(c *Config, host telemetry.Facts, kinds executor.Kinds) facts {
+func factsOf(c *config.Config, host telemetry.Facts, kinds executor.Kinds) facts {
 	f := facts{Device: c.Device, Groups: append([]string{}, c.Groups...), Tags: c.Tags, Agent: build.Version(),
 		Facts: host, Kinds: []string{}, API: contract, Packages: map[string]string{}, Custom: map[string]json.RawMessage{}}
 	if f.Tags == nil {
-		f.Tags = Values{}
+		f.Tags = config.Values{}
 	}
 	for _, name := range slices.Sorted(maps.Keys(kinds)) {
-		if c.Policy.allows(name) {
+		if c.Policy.Allows(name) {
 			f.Kinds = append(f.Kinds, name)
 		}
 	}
@@ -135,11 +136,6 @@ func (a *Agent) tellFacts() {
 	if !sameButRestless(*told, text) || a.link.restless.Load() {
 		a.link.restart()
 	}
-}
-
-// allows reports whether steps of that kind may run on this device.
-func (p *Policy) allows(kind string) bool {
-	return slices.Contains(p.Allow, "*") || slices.Contains(p.Allow, kind)
 }
 
 // restless are the facts that come and go: addresses, and what a program of the

@@ -8,13 +8,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/jq"
 	"github.com/ratchetd/ratchet/telemetry"
 )
 
 func TestFactsAreWhatTargetSees(t *testing.T) {
-	c := &Config{Device: "gw-7", Tags: Values{"site": "berlin", "floor": int64(2)}, Policy: Policy{Allow: []string{"file", "command"}}}
+	c := &config.Config{Device: "gw-7", Tags: config.Values{"site": "berlin", "floor": int64(2)}, Policy: config.Policy{Allow: []string{"file", "command"}}}
 	host := telemetry.Facts{Board: telemetry.Board{Arch: "mipsle"}, Network: []telemetry.Link{{Name: "eth0"}}}
 	kinds := executor.Kinds{"reboot": nil, "file": nil, "command": nil}
 	f := factsOf(c, host, kinds)
@@ -47,7 +48,7 @@ func TestFactsAreWhatTargetSees(t *testing.T) {
 
 func TestWhatComesAndGoesIsNoOtherDevice(t *testing.T) {
 	of := func(change func(*facts)) []byte {
-		f := factsOf(&Config{Device: "gw-7"}, telemetry.Facts{}, nil)
+		f := factsOf(&config.Config{Device: "gw-7"}, telemetry.Facts{}, nil)
 		change(&f)
 		text, _ := f.encode()
 		return text
@@ -79,7 +80,7 @@ func TestWhatComesAndGoesIsNoOtherDevice(t *testing.T) {
 }
 
 func TestFactsAreBoundedByLeavingOutTheLargestOfTheOwners(t *testing.T) {
-	f := factsOf(&Config{Device: "gw-7"}, telemetry.Facts{}, nil)
+	f := factsOf(&config.Config{Device: "gw-7"}, telemetry.Facts{}, nil)
 	size := func(n int) json.RawMessage { return json.RawMessage(`"` + strings.Repeat("x", n) + `"`) }
 	f.Custom = map[string]json.RawMessage{"a": size(30 << 10), "b": size(60 << 10), "c": size(40 << 10), "d": size(100)}
 	text, left := f.encode()

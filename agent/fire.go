@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/ratchetd/ratchet/agent/clock"
+	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
 )
@@ -80,9 +81,9 @@ func (a *Agent) mayRecur(job executor.Job) error {
 		return nil
 	case !clock.FiringName.MatchString(name):
 		return errors.New("id: of a recurring job want at most 47 characters: what it begins has the time behind it")
-	case slices.ContainsFunc(a.config.Load().Schedules, func(s Schedule) bool { return s.Name == name }):
+	case slices.ContainsFunc(a.config.Load().Schedules, func(s config.Schedule) bool { return s.Name == name }):
 		return errors.New("id: the device's own configuration has a schedule of this name")
-	case slices.ContainsFunc(a.config.Load().Alerts, func(r Alert) bool { return r.Name == name }):
+	case slices.ContainsFunc(a.config.Load().Alerts, func(r config.Alert) bool { return r.Name == name }):
 		return errors.New("id: the device's own configuration has an alert of this name, whose repairs have such ids: choose another")
 	}
 	return nil

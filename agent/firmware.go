@@ -4,11 +4,11 @@ import (
 	"context"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
 	"github.com/ratchetd/ratchet/updater"
@@ -17,7 +17,7 @@ import (
 // firmware is the kind, as this device is configured.
 func (a *Agent) firmware() step.Firmware {
 	c := a.config.Load()
-	keep := []string{a.folder()}
+	keep := []string{c.Folder()}
 	for _, path := range []string{c.State, c.Link.CA, c.Link.Cert, c.Link.Key, c.Link.PasswordFile, c.Link.SASKeyFile} {
 		if path != "" && !strings.HasPrefix(path, keep[0]+"/") {
 			keep = append(keep, path)
@@ -26,7 +26,7 @@ func (a *Agent) firmware() step.Firmware {
 	binary, _ := os.Executable() // without it, it cannot be kept: the warning says so
 	k := step.Firmware{
 		Policy: a.policy(), Groups: a.groups, Client: a.web, Reboot: c.Policy.Reboot,
-		Board: updater.Board{Script: a.firmwareScript()},
+		Board: updater.Board{Script: c.FirmwareScript()},
 		Dir:   c.State, Keep: keep, Binary: binary,
 		Keys: c.Policy.Keys,
 	}
@@ -63,22 +63,9 @@ func (a *Agent) untilTold(ctx context.Context, job string) {
 	}
 }
 
-// folder is that of the configuration, whole: programs and the list of what a
-// flash keeps know no working directory.
-func (a *Agent) folder() string {
-	dir := filepath.Dir(a.path)
-	if whole, err := filepath.Abs(dir); err == nil {
-		return whole
-	}
-	return dir
-}
-
-// firmwareScript is the owner's own way to write firmware.
-func (a *Agent) firmwareScript() string { return filepath.Join(a.folder(), "firmware") }
-
 // DescribeBoard says what the device has to write firmware with.
-func DescribeBoard(ctx context.Context, c *Config, path string) []string {
-	a := &Agent{path: path, log: slog.New(slog.DiscardHandler)}
+func DescribeBoard(ctx context.Context, c *config.Config) []string {
+	a := &Agent{config: &config.Current{}, log: slog.New(slog.DiscardHandler)}
 	a.config.Store(c)
 	return a.firmware().Describe(ctx)
 }

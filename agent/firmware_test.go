@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/executor"
 )
 
@@ -67,7 +68,7 @@ func TestTheOwnersScriptIsFoundByARelativePathToo(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Chdir(dir)
-	got := strings.Join(DescribeBoard(t.Context(), defaults("."), "ratchet.toml"), "\n")
+	got := strings.Join(DescribeBoard(t.Context(), config.DefaultAt("ratchet.toml")), "\n")
 	if want := "firmware: script, runs 1.0 in A"; !strings.HasPrefix(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
 )
@@ -26,7 +27,7 @@ func TestAHandlerThatOthersCouldExchangeIsRefused(t *testing.T) {
 		if err := errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(file, []byte("#!/bin/sh\n"), 0o700)); err != nil {
 			t.Fatal(err)
 		}
-		if there, err := handlerFile(file); !there || err != nil {
+		if there, err := config.HandlerFile(file); !there || err != nil {
 			t.Errorf("%s: got %v, %v before it was open to others, want it taken", name, there, err)
 		}
 		if err := harm(dir, file); errors.Is(err, fs.ErrPermission) {
@@ -34,7 +35,7 @@ func TestAHandlerThatOthersCouldExchangeIsRefused(t *testing.T) {
 		} else if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := handlerFile(file); err == nil || !strings.Contains(err.Error(), "run ch") {
+		if _, err := config.HandlerFile(file); err == nil || !strings.Contains(err.Error(), "run ch") {
 			t.Errorf("%s: got %v, want what to run against it", name, err)
 		}
 	}

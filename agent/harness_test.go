@@ -21,6 +21,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/listeners"
 	"github.com/mochi-mqtt/server/v2/packets"
 
+	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
 )
@@ -190,7 +191,7 @@ type device struct {
 func newDevice(t *testing.T, b *broker, extra string) *device {
 	dir := t.TempDir()
 	d := &device{t: t, dir: dir, signals: make(chan os.Signal)}
-	t.Cleanup(func() { os.RemoveAll(runtimeDir(filepath.Join(dir, "state"))) })
+	t.Cleanup(func() { os.RemoveAll(config.RuntimeDir(filepath.Join(dir, "state"))) })
 	d.write("ratchet.toml", fmt.Sprintf(`device = "gw-1"
 groups = ["routers"]
 state = %q
@@ -221,7 +222,7 @@ func (d *device) remove(name string) {
 func (d *device) start() *device {
 	d.t.Helper()
 	path := filepath.Join(d.dir, "ratchet.toml")
-	c, err := Load(path)
+	c, err := config.Load(path)
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -229,7 +230,7 @@ func (d *device) start() *device {
 	if d.log != nil {
 		log = d.log
 	}
-	a, err := New(c, path, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	a, err := New(c, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -295,4 +296,22 @@ func instant(t *testing.T, text string) time.Time {
 		t.Fatal(err)
 	}
 	return at
+}
+
+// minimal is the shortest configuration that works.
+const minimal = "device = \"gw-1\"\n[link]\nbroker = \"tcp://broker:1883\"\n"
+
+// configDir is a configuration directory with these files in it.
+func configDir(t testing.TB, files map[string]string) string {
+	dir := t.TempDir()
+	for name, text := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
 )
@@ -15,7 +16,7 @@ import (
 // judged: a retained offer would do so at every start. What is being judged is
 // noted in RAM, which costs no flash and outlives the process.
 func (a *Agent) judgeOnce(ctx context.Context, o dialect.Offer) (r executor.Record, err error) {
-	note := filepath.Join(runtimeDir(a.config.Load().State), "judging")
+	note := filepath.Join(config.RuntimeDir(a.config.Load().State), "judging")
 	crashes, text := 0, executor.Digest(o.Text)
 	if last, err := os.ReadFile(note); err == nil {
 		var digest string

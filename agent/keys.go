@@ -2,45 +2,17 @@ package agent
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
 )
 
-func (c *Config) keysFile() string { return filepath.Join(c.dir, "keys.json") }
-
-// readKeys lets the key set that a job brought replace that of the policy. One
-// that cannot be read is no reason to fall back to keys that may be revoked.
-func (c *Config) readKeys() error {
-	text, err := os.ReadFile(c.keysFile())
-	if errors.Is(err, fs.ErrNotExist) {
-		c.Policy.Keys, c.sequence = c.ownKeys, 0
-		return nil
-	}
-	var s step.KeySet
-	if err == nil {
-		err = executor.Decode(text, &s)
-	}
-	if err == nil && len(s.Set) == 0 {
-		err = errors.New("set: it is empty")
-	}
-	if err != nil {
-		return fmt.Errorf("%s: %w (without that file policy.keys counts again)", c.keysFile(), err)
-	}
-	c.Policy.Keys, c.sequence = slices.Concat(s.Set, s.Before), s.Sequence
-	return nil
-}
-
 // keysKind is the kind that changes the key set of this device.
 func (a *Agent) keysKind() step.Keys {
 	c := a.config.Load()
-	return step.Keys{Path: c.keysFile(), Alone: c.Link.Dialect == "aws", Now: func() []string { return a.config.Load().Policy.Keys },
+	return step.Keys{Path: c.KeysFile(), Alone: c.Link.Dialect == "aws", Now: func() []string { return a.config.Load().Policy.Keys },
 		Used: a.usedSequence, Use: a.useSequence, Signed: a.signedSince, Reload: a.reloadKeys}
 }
 
@@ -51,7 +23,7 @@ func (a *Agent) reloadKeys() error {
 	for {
 		was := a.config.Load()
 		now := *was
-		if err := now.readKeys(); err != nil {
+		if err := now.ReadKeys(); err != nil {
 			return err
 		}
 		if !a.config.CompareAndSwap(was, &now) {
@@ -73,7 +45,7 @@ func (a *Agent) usedSequence() (int64, error) {
 	if err == nil && text != nil {
 		err = json.Unmarshal(text, &tried)
 	}
-	return max(tried, a.config.Load().sequence), err
+	return max(tried, a.config.Load().KeySequence()), err
 }
 
 func (a *Agent) useSequence(n int64) error {

@@ -181,24 +181,3 @@ func TestNoOtherKindTouchesTheKeySet(t *testing.T) {
 		wantState(t, b.final(id), executor.Rejected)
 	}
 }
-
-// A key set that cannot be read must not let keys count that may be revoked.
-func TestABrokenKeySetIsNoWayBackToThePolicysKeys(t *testing.T) {
-	was := newSigner(t)
-	for text, want := range map[string]string{
-		`{"sequence":1,"set":["` + was.key + `"],"more":1}`: "more: unknown field",
-		`{"sequence":1,"set":[]}`:                           "it is empty",
-		`{"sequence":1,"set":["x"]}`:                        "no minisign public key",
-		"":                                                  "keys.json",
-	} {
-		dir := etc(t, map[string]string{"ratchet.toml": least + owned(was), "keys.json": text})
-		if _, err := load(filepath.Join(dir, "ratchet.toml"), draft{}, noMAC); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: got %v, want an error with %q", text, err, want)
-		}
-	}
-	dir := etc(t, map[string]string{"ratchet.toml": least + owned(was), "keys.json": fmt.Sprintf(`{"sequence":4,"set":[%q]}`, newSigner(t).key)})
-	c, err := load(filepath.Join(dir, "ratchet.toml"), draft{}, noMAC)
-	if err != nil || len(c.Policy.Keys) != 1 || c.Policy.Keys[0] == was.key || c.sequence != 4 {
-		t.Errorf("got %+v, %v, want the set of keys.json alone", c, err)
-	}
-}

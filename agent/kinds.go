@@ -3,9 +3,9 @@ package agent
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"time"
 
+	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
@@ -17,10 +17,10 @@ func (a *Agent) kinds() executor.Kinds {
 	policy, c := a.policy(), a.config.Load()
 	return executor.Kinds{
 		"certificate": a.certificateKind(),
-		"command":     step.Command{Groups: a.groups, Policy: policy, Trusted: ownProgram},
+		"command":     step.Command{Groups: a.groups, Policy: policy, Trusted: config.OwnProgram},
 		"config":      step.Config{Groups: a.groups, Policy: policy},
 		"data":        step.Data{Groups: a.groups, Policy: policy, Publish: a.publishData},
-		"diagnostic":  step.Diagnostic{Checker: a.checker(), Policy: policy, Mask: a.mask},
+		"diagnostic":  step.Diagnostic{Checker: a.checker(), Policy: policy, Mask: func(b []byte) []byte { return []byte(a.secrets.Hide(string(b))) }},
 		"download":    step.Download{Policy: policy, Client: a.web},
 		"file":        step.File{Policy: policy},
 		"firmware":    a.firmware(),
@@ -29,7 +29,7 @@ func (a *Agent) kinds() executor.Kinds {
 		"plugin":      step.Plugin{Groups: a.groups},
 		"reboot":      step.Reboot{Command: c.Policy.Reboot},
 		"service":     step.Service{Groups: a.groups},
-		"settings":    step.Settings{Dir: c.confDir(), Try: a.trySettings, Reload: a.reloadSettings},
+		"settings":    step.Settings{Dir: c.ConfDir(), Try: a.trySettings, Reload: a.reloadSettings},
 		"update":      a.update(policy),
 		"upload":      step.Upload{Policy: policy, Client: a.web},
 	}
@@ -38,13 +38,13 @@ func (a *Agent) kinds() executor.Kinds {
 // Kinds are those of a device that nobody has configured: they tell whether a
 // job's parameters are good. What its owner's policy says only a device knows.
 func Kinds() executor.Kinds {
-	a := &Agent{path: DefaultPath}
-	a.config.Store(defaults(filepath.Dir(DefaultPath)))
+	a := &Agent{config: &config.Current{}}
+	a.config.Store(config.Default())
 	list := a.kinds()
 	firmware, update := a.firmware(), a.update(a.policy())
 	firmware.Unowned, update.Unowned = true, true
 	list["firmware"], list["update"] = firmware, update
-	list["settings"], list["keys"], list["certificate"] = step.Settings{Try: tryAlone}, step.Keys{}, step.Certificate{}
+	list["settings"], list["keys"], list["certificate"] = step.Settings{Try: func(name, content string, _ bool) error { return config.CheckPart(name, content) }}, step.Keys{}, step.Certificate{}
 	return list
 }
 
@@ -57,7 +57,7 @@ var DataWorker = step.DataWorker
 // publishData sends a part of what a data step publishes, once there is a
 // connection; it waits for one as long as the step may take.
 func (a *Agent) publishData(ctx context.Context, job string, seq int, lines []byte) error {
-	lines = a.hideLines(lines)
+	lines = a.secrets.HideLines(lines)
 	for {
 		if n := a.link.current(); n != nil {
 			var err error

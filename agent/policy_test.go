@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/executor"
 )
 
@@ -60,64 +61,16 @@ func TestTheLinksPasswordAndKeyAreHidden(t *testing.T) {
 	d.write("key", key)
 	d.write("password", "correct-horse\n")
 	d.start().online(b)
-	c := *d.config.Load()
-	c.Link.Key, c.Link.PasswordFile = filepath.Join(d.dir, "key"), filepath.Join(d.dir, "password")
-	c.noteSecrets()
-	d.config.Store(&c)
-	got := string(d.mask([]byte("the PRIVATE KEY is " + key + " and the password correct-horse")))
+	d.write("ratchet.toml", readAll(t, filepath.Join(d.dir, "ratchet.toml"))+"key = \"key\"\ncert = \"key\"\nusername = \"x\"\npasswordFile = \"password\"\n")
+	c, err := config.Load(filepath.Join(d.dir, "ratchet.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.config.Store(c)
+	got := d.secrets.Hide("the PRIVATE KEY is " + key + " and the password correct-horse")
 	want := "the PRIVATE KEY is -----BEGIN PRIVATE KEY-----\n********\n********\n-----END PRIVATE KEY-----\n and the password ********"
 	if got != want {
 		t.Errorf("got %q, want %q", got, want)
-	}
-}
-
-// A job file needs no signature for where it lies, unless it is somebody's who is
-// not the device's owner.
-func TestAJobFileOfAnotherUserIsNotBelieved(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("to give a file away needs root")
-	}
-	file := filepath.Join(t.TempDir(), "job.json")
-	if err := os.WriteFile(file, []byte("{}"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := readJobFile(file); err != nil {
-		t.Errorf("root's own: got %v", err)
-	}
-	if err := os.Chown(file, 65534, 65534); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := readJobFile(file); err == nil || !strings.Contains(err.Error(), "chown root") {
-		t.Errorf("got %v, want that it is somebody else's", err)
-	}
-}
-
-func TestADirectoryThatSomebodyElseMadeIsNotUsed(t *testing.T) {
-	dir := t.TempDir()
-	for _, name := range []string{"theirs", "open", "linked"} {
-		if err := os.Mkdir(filepath.Join(dir, name), 0o700); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.Symlink("linked", filepath.Join(dir, "link")); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chmod(filepath.Join(dir, "open"), 0o777); err != nil {
-		t.Fatal(err)
-	}
-	want := map[string]string{"new": "new", "link": "otherwise", "open": "otherwise"}
-	if os.Geteuid() == 0 {
-		want["theirs"] = "otherwise"
-		if err := os.Chown(filepath.Join(dir, "theirs"), 65534, 65534); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for name, want := range want {
-		for range 2 { // it is there the second time
-			if got := ownDir(filepath.Join(dir, name), "otherwise"); filepath.Base(got) != want {
-				t.Errorf("%s: got %s, want %s", name, got, want)
-			}
-		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/agent/clock"
+	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/executor"
 )
 
@@ -32,7 +33,7 @@ func (s *schedules) plan() ([]planned, error) {
 			continue
 		}
 		plan = append(plan, planned{Schedule: c, Timetable: t, name: c.Name, firing: firing{origin: byConfig},
-			text: func() ([]byte, error) { return readJobFile(c.Job) }})
+			text: func() ([]byte, error) { return config.ReadJobFile(c.Job) }})
 	}
 	return s.recurring(plan)
 }
@@ -53,7 +54,7 @@ func (s *schedules) recurring(plan []planned) ([]planned, error) {
 			continue
 		}
 		names[r.ID] = true
-		plan = append(plan, planned{Schedule: Schedule{Cron: r.Job.Schedule}, Timetable: t, parent: &r,
+		plan = append(plan, planned{Schedule: config.Schedule{Cron: r.Job.Schedule}, Timetable: t, parent: &r,
 			name: r.ID, firing: firing{by: r.By, signed: r.Signed, origin: byJob},
 			text: func() ([]byte, error) { return r.Text, nil },
 			from: r.Job.NotBefore.Time, until: r.Job.Expires.Time})

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/executor"
 )
 
@@ -67,11 +68,11 @@ func TestARecurringJob(t *testing.T) {
 
 func TestARecurringJobThatCannotBe(t *testing.T) {
 	d := &device{t: t, dir: newDiary(t, "[[schedule]]\nname = \"s\"\njob = \"job.json\"\ncron = \"@daily\"\n"+hot, "2026-11-23T22:00:00Z").dir}
-	c, err := Load(filepath.Join(d.dir, "ratchet.toml"))
+	c, err := config.Load(filepath.Join(d.dir, "ratchet.toml"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := New(c, filepath.Join(d.dir, "ratchet.toml"), slog.New(slog.DiscardHandler))
+	a, err := New(c, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,12 +3,10 @@ package agent
 import (
 	"context"
 	"errors"
+	"github.com/ratchetd/ratchet/agent/config"
 	"os"
 	"syscall"
 )
-
-// DefaultPath is where the configuration lies unless somebody says otherwise.
-const DefaultPath = "/etc/ratchet/ratchet.toml"
 
 // obey does what signals ask for.
 func (a *Agent) obey(ctx context.Context, asked <-chan os.Signal) error {
@@ -31,12 +29,12 @@ func (a *Agent) obey(ctx context.Context, asked <-chan os.Signal) error {
 // is wrong changes nothing. What cannot change while the agent runs, such as the
 // id that a device gets when it is enrolled, has it start anew.
 func (a *Agent) reload() {
-	c, err := a.again(draft{})
+	c, err := a.config.Load().Again(config.Draft{})
 	if err == nil {
-		err = c.Link.files()
+		err = c.Link.Usable()
 	}
 	switch {
-	case errors.Is(err, errFixed):
+	case errors.Is(err, config.ErrFixed):
 		a.log.Info("the device's id or its state directory is another one: the agent starts anew")
 		a.stop(ErrRestart)
 	case err != nil:
@@ -47,7 +45,7 @@ func (a *Agent) reload() {
 	}
 }
 
-func (a *Agent) use(c *Config) {
+func (a *Agent) use(c *config.Config) {
 	a.config.Store(c)
 	a.link.restart()
 	if a.link.current() == nil {

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/telemetry"
@@ -183,7 +184,7 @@ func TestAPipeIsNoJobFile(t *testing.T) {
 	}
 	read := make(chan error, 1)
 	go func() {
-		_, err := readJobFile(path)
+		_, err := config.ReadJobFile(path)
 		read <- err
 	}()
 	select {
@@ -239,7 +240,7 @@ func TestAlertsFollowTheConfiguration(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(d.dir, "ratchet.toml"), []byte(without), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		c, err := Load(filepath.Join(d.dir, "ratchet.toml"))
+		c, err := config.Load(filepath.Join(d.dir, "ratchet.toml"))
 		if err != nil {
 			t.Fatal(err)
 		}

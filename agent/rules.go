@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/agent/clock"
+	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/agent/rule"
 	"github.com/ratchetd/ratchet/executor"
@@ -26,7 +27,7 @@ const (
 // that which samples the board.
 type rules struct {
 	agent *Agent
-	of    *Config // that they were made from
+	of    *config.Config // that they were made from
 	list  []*ruled
 }
 
@@ -146,7 +147,7 @@ func (l *rules) repair(r *ruled, n noted) error {
 	if recent, err := l.repairedAround(r.Name, a.clock.Now()); recent || err != nil {
 		return err
 	}
-	text, err := readJobFile(r.Run)
+	text, err := config.ReadJobFile(r.Run)
 	if err != nil {
 		return err
 	}
@@ -174,9 +175,9 @@ func (l *rules) repairedAround(name string, now time.Time) (bool, error) {
 
 // remake makes the rules of a configuration. One that stands as it stood keeps
 // what it knows; an alert that has no rule any more is over.
-func (l *rules) remake(c *Config) {
+func (l *rules) remake(c *config.Config) {
 	var list []*ruled
-	for _, a := range c.rules() {
+	for _, a := range c.Rules() {
 		if i := slices.IndexFunc(l.list, func(r *ruled) bool { return r.Spec == a }); i >= 0 {
 			list = append(list, l.list[i])
 			continue
@@ -191,7 +192,7 @@ func (l *rules) remake(c *Config) {
 	l.of, l.list = c, list
 	for _, a := range l.agent.alerts.list() {
 		ruled := slices.ContainsFunc(list, func(r *ruled) bool { return r.Name == a.Name })
-		if !ruled && !(slices.Contains(rule.Events, a.Name) && c.Telemetry.wants(a.Name)) {
+		if !ruled && !(slices.Contains(rule.Events, a.Name) && c.Telemetry.Wants(a.Name)) {
 			l.agent.alerts.clear(a.Name)
 		}
 	}

@@ -20,6 +20,7 @@ import (
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 	"github.com/eclipse/paho.mqtt.golang/packets"
 
+	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/telemetry"
 )
 
@@ -45,11 +46,11 @@ func feel(t *testing.T, dir string) *feeler {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c, err := Load(path)
+	c, err := config.Load(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := New(c, path, nil)
+	a, err := New(c, nil)
 	if err == nil {
 		a.log = slog.New(slog.DiscardHandler)
 		err = a.open()

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/agent/clock"
+	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/executor"
 )
 
@@ -52,7 +53,7 @@ type coming struct {
 
 // planned is one schedule as it stands.
 type planned struct {
-	Schedule
+	config.Schedule
 	clock.Timetable
 	name        string
 	firing      // of the job that it begins, but for the time
@@ -185,7 +186,7 @@ func (s *schedules) due(p planned, at time.Time, late time.Duration) (why string
 		return "", err
 	}
 	for _, r := range before {
-		if r.ID != clock.FiringID(p.name, at) && (p.Overlap != overlapQueue || r.State == executor.Queued) {
+		if r.ID != clock.FiringID(p.name, at) && (p.Overlap != config.OverlapQueue || r.State == executor.Queued) {
 			s.mark(p.name, m, s.soon)
 			return stillGoing, nil
 		}

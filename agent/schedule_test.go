@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/store"
 )
@@ -106,11 +107,11 @@ func (d *diary) now() (time.Time, bool) {
 func (d *diary) on() {
 	d.t.Helper()
 	path := filepath.Join(d.dir, "ratchet.toml")
-	c, err := Load(path)
+	c, err := config.Load(path)
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	if d.agent, err = New(c, path, slog.New(slog.DiscardHandler)); err != nil {
+	if d.agent, err = New(c, slog.New(slog.DiscardHandler)); err != nil {
 		d.t.Fatal(err)
 	}
 	d.agent.boot = fmt.Sprint("boot ", d.boots)

@@ -19,6 +19,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"github.com/ratchetd/ratchet/agent/clock"
+	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/store"
@@ -229,11 +230,11 @@ func (f faulty) Accept(r executor.Record) (store.Verdict, error) {
 func (d *device) startWith(f func(Journal) Journal) *device {
 	d.t.Helper()
 	path := filepath.Join(d.dir, "ratchet.toml")
-	c, err := Load(path)
+	c, err := config.Load(path)
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	a, err := New(c, path, slog.New(slog.NewTextHandler(&logs{d.t}, nil)))
+	a, err := New(c, slog.New(slog.NewTextHandler(&logs{d.t}, nil)))
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -389,7 +390,7 @@ func TestASpreadIsToldOnce(t *testing.T) {
 
 func TestASpreadNeedsNoClock(t *testing.T) {
 	a := &Agent{started: time.Now()}
-	a.config.Store(&Config{Device: "gw-1"})
+	a.config.Store(&config.Config{Device: "gw-1"})
 	a.clock.Start(time.Now().Add(24 * time.Hour)) // the wall clock lies behind the floor
 	r := executor.Record{ID: "j1", Job: executor.Job{Spread: executor.Duration(10 * time.Hour)}}
 	if left := a.spreadLeft(r); left <= 0 {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/executor"
 )
 
@@ -67,11 +68,11 @@ func TestASecretThatAnyFileNamesIsHidden(t *testing.T) {
 		d.write(name, "secret of "+name+"-0123456789\n")
 		want += " ********"
 	}
-	c, err := Load(filepath.Join(d.dir, "ratchet.toml"))
+	c, err := config.Load(filepath.Join(d.dir, "ratchet.toml"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := New(c, filepath.Join(d.dir, "ratchet.toml"), slog.New(slog.DiscardHandler))
+	a, err := New(c, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,15 +85,15 @@ func TestASecretThatAnyFileNamesIsHidden(t *testing.T) {
 			}
 		}
 	}
-	if got := string(a.mask([]byte(said))); got != want {
+	if got := a.secrets.Hide(string([]byte(said))); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	lines := `{"n":1,"line":"a login with secret of p1-0123456789"}` + "\n" + `["secret of k\u0030-0123456789",7]` + "\n" + `null` + "\n"
-	if got, want := string(a.hideLines([]byte(lines))), `{"line":"a login with ********","n":1}`+"\n"+`["********",7]`+"\n"+"null\n"; got != want {
+	if got, want := string(a.secrets.HideLines([]byte(lines))), `{"line":"a login with ********","n":1}`+"\n"+`["********",7]`+"\n"+"null\n"; got != want {
 		t.Errorf("what a data step publishes: got %s, want %s", got, want)
 	}
 	d.write("p2", "another-password\n")
-	if got := string(a.mask([]byte("an another-password"))); got != "an ********" {
+	if got := a.secrets.Hide(string([]byte("an another-password"))); got != "an ********" {
 		t.Errorf("got %q, want what the file holds now hidden", got)
 	}
 }

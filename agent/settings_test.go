@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
 )
@@ -162,32 +163,11 @@ func TestOnlySettingsMayWriteSettings(t *testing.T) {
 	}
 }
 
-// A draft stands in the order of names, where its file will.
-func TestADraftIsReadWhereItsFileWillStand(t *testing.T) {
-	dir := etc(t, map[string]string{"ratchet.toml": least,
-		"conf.d/10-a.toml": "[vars]\na = 1\nb = 1\nc = 1\n", "conf.d/30-c.toml": "[vars]\nc = 3\n", "conf.d/20-b.toml": "[vars]\na = 2\nb = 2\nc = 2\n"})
-	for _, c := range []struct {
-		draft draft
-		want  string
-	}{
-		{draft{}, "map[a:2 b:2 c:3]"},
-		{draft{"25-x", "[vars]\nb = 9\nc = 9\n"}, "map[a:2 b:9 c:3]"},
-		{draft{"20-b", "[vars]\nb = 9\n"}, "map[a:1 b:9 c:3]"},
-		{draft{"20-b", ""}, "map[a:1 b:1 c:3]"},
-		{draft{"00-x", "[vars]\na = 9\nd = 9\n"}, "map[a:2 b:2 c:3 d:9]"},
-	} {
-		got, err := load(filepath.Join(dir, "ratchet.toml"), c.draft, noMAC)
-		if err != nil || fmt.Sprint(map[string]any(got.Vars)) != c.want {
-			t.Errorf("%+v: got %v, %v, want %s", c.draft, got, err, c.want)
-		}
-	}
-}
-
 // A daemon whose certificate is gone must start all the same: it may have to
 // take back the very change that brought it there.
 func TestFilesThatAreMissingKeepTheConfigurationUsable(t *testing.T) {
-	dir := etc(t, map[string]string{"ratchet.toml": least + "ca = \"gone.pem\"\n"})
-	c, err := Load(filepath.Join(dir, "ratchet.toml"))
+	dir := configDir(t, map[string]string{"ratchet.toml": minimal + "ca = \"gone.pem\"\n"})
+	c, err := config.Load(filepath.Join(dir, "ratchet.toml"))
 	if c == nil || err == nil || !strings.Contains(err.Error(), "link.ca: ") {
 		t.Fatalf("got %v, %v, want a configuration and an error about link.ca", c, err)
 	}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/agent/dialect"
 )
 
@@ -20,10 +21,10 @@ type spool struct {
 }
 
 type refusedFile struct {
-	state string    // of the file
-	under *Config   // by whose rules
-	why   string    // what the log has heard
-	at    time.Time // when it was looked at last
+	state string         // of the file
+	under *config.Config // by whose rules
+	why   string         // what the log has heard
+	at    time.Time      // when it was looked at last
 }
 
 // spoolAgain is when a refused file is looked at again that is as it was: the
@@ -33,7 +34,7 @@ const spoolAgain = 10 * time.Minute
 // take takes what lies there. It is called now and then, by whoever is awake anyway.
 func (s *spool) take(ctx context.Context) {
 	config := s.agent.config.Load()
-	dir := filepath.Join(config.dir, "jobs.d")
+	dir := filepath.Join(config.Dir(), "jobs.d")
 	files, err := filepath.Glob(filepath.Join(dir, "*.json"))
 	if err != nil || len(files) == 0 {
 		s.refused = nil
@@ -70,12 +71,12 @@ func stateOf(path string) string {
 func (s *spool) takeOne(ctx context.Context, dir, path string) error {
 	info, err := os.Stat(dir)
 	if err == nil {
-		err = ownOnly(info, dir)
+		err = config.OwnOnly(info, dir)
 	}
 	if err != nil {
 		return err
 	}
-	text, err := readTrusted(path, dialect.MaxPayload)
+	text, err := config.ReadTrusted(path, dialect.MaxPayload)
 	if err != nil {
 		return err
 	}

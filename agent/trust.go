@@ -10,6 +10,7 @@ import (
 
 	"aead.dev/minisign"
 
+	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
 )
@@ -120,16 +121,8 @@ func (a *Agent) verifyCancel(c dialect.Cancel) (at time.Time, err error) {
 // owner's.
 func (a *Agent) trusted(r executor.Record) error {
 	keys := a.config.Load().Policy.Keys
-	if len(keys) == 0 || named(r) || slices.ContainsFunc(keys, func(k string) bool { return keyID(k) == r.By }) {
+	if len(keys) == 0 || named(r) || slices.ContainsFunc(keys, func(k string) bool { return config.KeyID(k) == r.By }) {
 		return nil
 	}
 	return errors.New("policy.keys: the key that signed this job is not in the policy any more")
-}
-
-func keyID(text string) string {
-	var key minisign.PublicKey
-	if key.UnmarshalText([]byte(text)) != nil {
-		return ""
-	}
-	return fmt.Sprintf("%016X", key.ID())
 }

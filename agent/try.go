@@ -8,12 +8,13 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/agent/dialect"
 )
 
 // TryBroker tells how the link is: what the daemon says, if it is connected, for
 // the broker lets nobody in twice under one id; else by a connection of its own.
-func TryBroker(ctx context.Context, c *Config) ([]string, error) {
+func TryBroker(ctx context.Context, c *config.Config) ([]string, error) {
 	var before []string
 	if l, runs := askLink(ctx, c); runs {
 		before = []string{"the daemon runs; " + linkWords(l)}
@@ -26,7 +27,7 @@ func TryBroker(ctx context.Context, c *Config) ([]string, error) {
 }
 
 // askLink asks the daemon of this configuration how its link is, if it runs.
-func askLink(ctx context.Context, c *Config) (l LinkStatus, runs bool) {
+func askLink(ctx context.Context, c *config.Config) (l LinkStatus, runs bool) {
 	var s Status
 	err := Call(ctx, SocketPath(c.State), Request{Do: "status"}, func(v json.RawMessage) error {
 		return json.Unmarshal(v, &s)
@@ -35,16 +36,14 @@ func askLink(ctx context.Context, c *Config) (l LinkStatus, runs bool) {
 }
 
 // Runs reports whether the daemon of this configuration does.
-func Runs(ctx context.Context, c *Config) bool {
+func Runs(ctx context.Context, c *config.Config) bool {
 	_, runs := askLink(ctx, c)
 	return runs
 }
 
 // tryLink tries the broker by a connection of its own.
-func tryLink(ctx context.Context, c *Config) ([]string, error) {
-	a := &Agent{}
-	a.config.Store(c)
-	d := a.dialect()
+func tryLink(ctx context.Context, c *config.Config) ([]string, error) {
+	d := c.Dialect()
 	how := d.Connection()
 	how.Will = nil // whoever only looks leaves nothing behind
 	came, began := make(chan inbound, 64), time.Now()
@@ -67,7 +66,7 @@ func tryLink(ctx context.Context, c *Config) ([]string, error) {
 		lines = append(lines, more...)
 	}
 	if err != nil {
-		err = c.Link.hint(err)
+		err = c.Link.Hint(err)
 	}
 	return lines, err
 }
@@ -85,15 +84,15 @@ func listenOnly(came <-chan inbound, heard chan<- dialect.Message) {
 
 // tryTopics asks for one topic after another: some services end the connection
 // over one that they do not grant, and never say which.
-func tryTopics(ctx context.Context, c *Config, n *conn, t dialect.Topics) (lines []string, err error) {
+func tryTopics(ctx context.Context, c *config.Config, n *conn, t dialect.Topics) (lines []string, err error) {
 	denied := 0
 	for _, f := range slices.Concat(t.Jobs, t.Own, t.ReadBack) {
 		refused, err := n.subscribe(ctx, []string{f}, 1)
 		if err != nil {
-			return append(lines, "denied: reading "+f+c.right("iot:Subscribe on topicfilter/", f)), fmt.Errorf("the connection was ended over the right to read %s: %w", f, err)
+			return append(lines, "denied: reading "+f+c.Right("iot:Subscribe on topicfilter/", f)), fmt.Errorf("the connection was ended over the right to read %s: %w", f, err)
 		}
 		for range refused {
-			lines = append(lines, "denied: reading "+f+c.right("iot:Subscribe on topicfilter/", f))
+			lines = append(lines, "denied: reading "+f+c.Right("iot:Subscribe on topicfilter/", f))
 			denied++
 		}
 	}
@@ -129,12 +128,12 @@ func tryHearing(ctx context.Context, n *conn, d dialect.Dialect, heard <-chan di
 }
 
 // tryAsking puts the question that a session begins with, and waits for its answer.
-func tryAsking(ctx context.Context, c *Config, n *conn, d dialect.Dialect, heard <-chan dialect.Message) ([]string, error) {
+func tryAsking(ctx context.Context, c *config.Config, n *conn, d dialect.Dialect, heard <-chan dialect.Message) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, tryPatience)
 	defer cancel()
 	for _, m := range d.Hello() {
 		if err := n.answered(ctx, n.publish(m)); err != nil {
-			return []string{"denied: writing " + m.Topic + c.right("iot:Publish on topic/", m.Topic)}, fmt.Errorf("asking on %s: %w", m.Topic, err)
+			return []string{"denied: writing " + m.Topic + c.Right("iot:Publish on topic/", m.Topic)}, fmt.Errorf("asking on %s: %w", m.Topic, err)
 		}
 	}
 	for {

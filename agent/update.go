@@ -21,7 +21,7 @@ func (a *Agent) update(p step.Policy) step.Update {
 		path = os.Args[0]
 	}
 	return step.Update{Groups: a.groups, Policy: p, Client: a.web, Package: step.Package{Groups: a.groups}, Keys: a.config.Load().Policy.Keys,
-		Path: path, Version: build.Version(), Config: a.path, Restart: a.restart}
+		Path: path, Version: build.Version(), Config: a.config.Load().Path(), Restart: a.restart}
 }
 
 func (a *Agent) restart() error {

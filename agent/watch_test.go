@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/executor"
 )
 
@@ -36,12 +37,12 @@ func newHung(t *testing.T, wrap func(Journal) Journal) *hung {
 	t.Helper()
 	d := newDevice(t, &broker{addr: "127.0.0.1:1"}, "[policy]\nreboot = [\"true\"]\n")
 	path := filepath.Join(d.dir, "ratchet.toml")
-	c, err := Load(path)
+	c, err := config.Load(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	h := &hung{ended: make(chan error, 1)}
-	if h.Agent, err = New(c, path, slog.New(slog.NewTextHandler(h, nil))); err != nil {
+	if h.Agent, err = New(c, slog.New(slog.NewTextHandler(h, nil))); err != nil {
 		t.Fatal(err)
 	}
 	h.Wrap(wrap)

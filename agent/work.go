@@ -204,7 +204,7 @@ func (a *Agent) executor(ctx context.Context) *executor.Executor {
 		Journal: a.journal, Boot: a.boot, Dir: a.taskDir(),
 		Stopping: ctx.Done(), Log: a.log,
 		Now: a.clock.Stamp, Env: a.env, Admit: a.admit, Gate: a.gate,
-		Secret: a.secret, Mask: func(text string) string { return string(a.mask([]byte(text))) },
+		Secret: a.secrets.Read, Mask: a.secrets.Hide,
 		Check: a.check, Reach: a.link.fresh, Live: a.told.live,
 		Settle: func(jobCtx context.Context) { a.settle(ctx, jobCtx) },
 		Put:    a.committed, Watch: a.pulse.watch,

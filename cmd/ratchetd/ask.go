@@ -11,11 +11,12 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/agent"
+	"github.com/ratchetd/ratchet/agent/config"
 )
 
 // ask puts one request to the daemon that runs.
 func (c *command) ask(ctx context.Context, r agent.Request, each func(json.RawMessage) error) error {
-	config, err := agent.Load(c.config)
+	config, err := config.Load(c.config)
 	if config == nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/ratchetd/ratchet/agent"
+	"github.com/ratchetd/ratchet/agent/config"
 )
 
 // daemon is the command run: it works until it is asked to end.
@@ -20,7 +21,7 @@ func (c *command) daemon(ctx context.Context, args []string) error {
 	if _, err := c.parse(f, args, 0, 0); err != nil {
 		return err
 	}
-	config, unusable := agent.Load(c.config)
+	config, unusable := config.Load(c.config)
 	if config == nil {
 		return unusable
 	}
@@ -32,7 +33,7 @@ func (c *command) daemon(ctx context.Context, args []string) error {
 	if unusable != nil {
 		log.Error("until this is mended there is no connection; all else works, and it is looked at again and again", "err", unusable)
 	}
-	a, err := agent.New(config, c.config, log)
+	a, err := agent.New(config, log)
 	if err != nil {
 		return err
 	}
@@ -69,12 +70,12 @@ func (c *command) check(ctx context.Context, args []string) error {
 	if _, err := c.parse(f, args, 0, 0); err != nil {
 		return err
 	}
-	config, err := agent.Load(c.config)
+	config, err := config.Load(c.config)
 	if err != nil {
 		return err
 	}
 	fmt.Fprint(c.out, config.Effective())
-	for _, line := range agent.DescribeBoard(ctx, config, c.config) {
+	for _, line := range agent.DescribeBoard(ctx, config) {
 		fmt.Fprintln(c.out, "#", line)
 	}
 	if err := agent.TryJobs(config); err != nil {

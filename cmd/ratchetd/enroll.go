@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/ratchetd/ratchet/agent"
+	"github.com/ratchetd/ratchet/agent/config"
 )
 
 // enrolment is the command line of enroll.
@@ -95,7 +96,7 @@ func (c *command) request(e enrolment, say func(string)) error {
 }
 
 // next tells what is left to do.
-func (c *command) next(ctx context.Context, config *agent.Config) {
+func (c *command) next(ctx context.Context, config *config.Config) {
 	l := config.Link
 	if strings.HasPrefix(l.Broker, "tcp:") || strings.HasPrefix(l.Broker, "ws:") {
 		fmt.Fprintln(c.out, "mind: all that goes to and from the broker can be read and changed on its way: use tls:// or wss://")

@@ -15,10 +15,11 @@ const module = "github.com/ratchetd/ratchet/"
 
 // mayImport is who of us may import whom of us; what is not here imports none.
 var mayImport = map[string][]string{
-	"cmd/ratchetd":  {"agent", "agent/build"},
-	"agent":         {"agent/build", "agent/clock", "agent/dialect", "agent/rule", "executor", "executor/jq", "executor/redact", "executor/step", "store", "telemetry", "updater"},
+	"cmd/ratchetd":  {"agent", "agent/build", "agent/config"},
+	"agent":         {"agent/build", "agent/clock", "agent/config", "agent/dialect", "agent/rule", "executor", "executor/jq", "executor/redact", "executor/step", "store", "telemetry", "updater"},
 	"agent/clock":   {"agent/build", "executor", "telemetry"},
 	"agent/rule":    {"executor/jq", "telemetry"},
+	"agent/config":  {"agent/clock", "agent/dialect", "agent/rule", "executor", "executor/redact", "executor/step", "store", "telemetry"},
 	"agent/dialect": {"executor", "telemetry"},
 	"store":         {"executor"},
 	"executor":      {"executor/jq", "executor/redact"},

@@ -16,6 +16,7 @@ import (
 
 	"github.com/ratchetd/ratchet/agent"
 	"github.com/ratchetd/ratchet/agent/build"
+	"github.com/ratchetd/ratchet/agent/config"
 )
 
 const usage = `ratchetd runs jobs on this device, and after a power cut goes on where it was.
@@ -32,7 +33,7 @@ Usage: ratchetd COMMAND [--config FILE] [ARGUMENTS]
   explain FILE              what each step would do, and what a power cut there would mean
   version
 
-The configuration is ` + agent.DefaultPath + ` unless --config names another.
+The configuration is ` + config.DefaultPath + ` unless --config names another.
 Exit codes: 0 done, 1 error, 2 usage, 3 the watched job did not succeed.
 `
 
@@ -114,7 +115,7 @@ func (c *command) misused(why string) error {
 func (c *command) flags(name string) *flag.FlagSet {
 	f := flag.NewFlagSet("ratchetd "+name, flag.ContinueOnError)
 	f.SetOutput(c.err)
-	f.StringVar(&c.config, "config", agent.DefaultPath, "the configuration `file`")
+	f.StringVar(&c.config, "config", config.DefaultPath, "the configuration `file`")
 	return f
 }
 

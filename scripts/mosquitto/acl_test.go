@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/agent"
+	"github.com/ratchetd/ratchet/agent/config"
 )
 
 const password = "only-for-this-test"
@@ -187,14 +188,14 @@ func TestE2ECheckFindsWhatMosquittoDropsInSilence(t *testing.T) {
 	} {
 		port, dir := broker(t, c.rules), t.TempDir()
 		file := filepath.Join(dir, "ratchet.toml")
-		config := fmt.Sprintf("device = \"gw-1\"\nstate = %q\n[link]\nbroker = \"tcp://127.0.0.1:%s\"\nusername = \"gw-1\"\npasswordFile = \"password\"\n",
+		settings := fmt.Sprintf("device = \"gw-1\"\nstate = %q\n[link]\nbroker = \"tcp://127.0.0.1:%s\"\nusername = \"gw-1\"\npasswordFile = \"password\"\n",
 			filepath.Join(dir, "state"), port)
-		for path, text := range map[string]string{file: config, filepath.Join(dir, "password"): password} {
+		for path, text := range map[string]string{file: settings, filepath.Join(dir, "password"): password} {
 			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}
-		loaded, err := agent.Load(file)
+		loaded, err := config.Load(file)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,4 +1,4 @@
-package agent
+package config
 
 import (
 	"errors"
@@ -32,9 +32,9 @@ func etc(t testing.TB, files map[string]string) string {
 }
 
 func loadFrom(t testing.TB, files map[string]string) (*Config, error) {
-	c, err := load(filepath.Join(etc(t, files), "ratchet.toml"), draft{}, noMAC)
+	c, err := LoadDraft(filepath.Join(etc(t, files), "ratchet.toml"), Draft{}, noMAC)
 	if err == nil {
-		err = c.Link.files()
+		err = c.Link.Usable()
 	}
 	return c, err
 }
@@ -65,6 +65,7 @@ func TestTheShortestConfigurationHasTheDocumentedDefaults(t *testing.T) {
 		AWS:       AWS{Handlers: filepath.Join(got.dir, "handlers"), Replies: true, Metrics: []string{}},
 		Policy:    Policy{Allow: []string{"*"}, Reboot: []string{"reboot"}},
 		Telemetry: Telemetry{Every: Duration(30 * time.Second), Publish: Duration(5 * time.Minute), QoS: 1, Spill: Duration(15 * time.Minute), Builtin: []string{"*"}},
+		path:      got.path,
 		dir:       got.dir,
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -184,7 +185,7 @@ func TestAValueThatCannotWorkIsRefused(t *testing.T) {
 func TestASecretThatOthersCanReadIsRefused(t *testing.T) {
 	dir := etc(t, map[string]string{"ratchet.toml": least + "username = \"u\"\npasswordFile = \"password\"\n", "password": "x\n"})
 	file := filepath.Join(dir, "ratchet.toml")
-	if _, err := load(file, draft{}, noMAC); err != nil {
+	if _, err := LoadDraft(file, Draft{}, noMAC); err != nil {
 		t.Fatalf("got %v for a file with mode 0600, want none", err)
 	}
 	if err := os.Chmod(filepath.Join(dir, "password"), 0o640); err != nil {
@@ -199,15 +200,15 @@ func TestASecretThatOthersCanReadIsRefused(t *testing.T) {
 func TestADeviceKeepsTheIdThatItMade(t *testing.T) {
 	dir := etc(t, map[string]string{"ratchet.toml": "[link]\nbroker = \"tcp://broker:1883\"\n"})
 	file := filepath.Join(dir, "ratchet.toml")
-	first, err := load(file, draft{}, func() (string, error) { return "b827eb000001", nil })
+	first, err := LoadDraft(file, Draft{}, func() (string, error) { return "b827eb000001", nil })
 	if err != nil || first.Device != "b827eb000001" {
 		t.Fatalf("got %+v, %v, want device b827eb000001", first, err)
 	}
-	again, err := load(file, draft{}, func() (string, error) { return "b827eb000002", nil })
+	again, err := LoadDraft(file, Draft{}, func() (string, error) { return "b827eb000002", nil })
 	if err != nil || again.Device != first.Device {
 		t.Errorf("got %+v, %v with another network card, want device %s", again, err, first.Device)
 	}
-	if left, _ := filepath.Glob(filepath.Join(dir, kept+"*")); left != nil {
+	if left, _ := filepath.Glob(filepath.Join(dir, Unfinished+"*")); left != nil {
 		t.Errorf("got %v left behind, want nothing", left)
 	}
 }
@@ -229,7 +230,7 @@ func TestTheEffectiveConfigurationReadsBackAsItself(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	back := &Config{dir: c.dir}
+	back := &Config{path: c.path, dir: c.dir}
 	if err := back.read("effective", []byte(c.Effective())); err != nil {
 		t.Fatalf("%v in\n%s", err, c.Effective())
 	}
@@ -268,7 +269,7 @@ func FuzzConfig(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		c := defaults("/nowhere")
+		c := DefaultAt("/nowhere/ratchet.toml")
 		if err := c.read("fuzz", []byte(text)); err != nil {
 			if err.Error() == "" {
 				t.Error("got an error without a text")
@@ -280,7 +281,7 @@ func FuzzConfig(f *testing.F) {
 			t.Errorf("took what is no TOML: %v", err)
 		}
 		c.Telemetry.settle(0)
-		back := &Config{dir: c.dir}
+		back := &Config{path: c.path, dir: c.dir}
 		if err := back.read("effective", []byte(c.Effective())); err != nil {
 			t.Errorf("the effective configuration cannot be read back: %v", err)
 		}
@@ -296,7 +297,7 @@ func TestBuiltinAlertsCanBeTakenAway(t *testing.T) {
 	}{{[]string{"*"}, "disk memory temperature flash-wear clock broker-flapping"}, {[]string{"*", "-clock", "-disk"}, "memory temperature flash-wear broker-flapping"},
 		{[]string{"memory"}, "memory"}, {nil, ""}} {
 		var names []string
-		for _, a := range (&Config{Telemetry: Telemetry{Builtin: c.builtin}}).rules() {
+		for _, a := range (&Config{Telemetry: Telemetry{Builtin: c.builtin}}).Rules() {
 			names = append(names, a.Name)
 		}
 		if got := strings.Join(names, " "); got != c.want {

@@ -1,4 +1,4 @@
-package agent
+package config
 
 import (
 	"errors"
@@ -15,6 +15,7 @@ import (
 
 	"github.com/ratchetd/ratchet/agent/rule"
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/telemetry"
 )
 
 const (
@@ -27,10 +28,11 @@ var packageName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9+._-]{0,127}$`)
 // validate holds the whole configuration against the rules; the error has one
 // line for each that is broken.
 func (c *Config) validate() error {
-	return errors.Join(c.validateNames(), c.Link.validate(), c.AWS.validate(), c.Policy.validate(), c.Telemetry.validate(), c.Facts.validate(), c.validateFirings())
+	return errors.Join(c.ValidateNames(), c.Link.Validate(), c.AWS.validate(), c.Policy.validate(), c.Telemetry.validate(), c.Facts.validate(), c.validateFirings())
 }
 
-func (c *Config) validateNames() error {
+// ValidateNames checks the device, its groups and its state directory against the rules.
+func (c *Config) ValidateNames() error {
 	const want = "want 1 to 64 of A-Z a-z 0-9 _ . -"
 	var errs []error
 	if err := c.validateDevice(want); err != nil {
@@ -70,7 +72,8 @@ func (c *Config) validateDevice(want string) error {
 	return nil
 }
 
-func (l *Link) validate() error {
+// Validate checks the link against the rules.
+func (l *Link) Validate() error {
 	var errs []error
 	if l.Broker != "" {
 		errs = append(errs, checkBroker(l.Broker))
@@ -105,8 +108,8 @@ var hubDevice = regexp.MustCompile(`^[A-Za-z0-9:_.-]{1,128}$`)
 
 func (a *AWS) validate() error {
 	for _, m := range a.Metrics {
-		if numbers[m] == nil {
-			return fmt.Errorf("aws.metrics: %q: want some of %s", m, strings.Join(slices.Sorted(maps.Keys(numbers)), ", "))
+		if telemetry.Figures[m] == nil {
+			return fmt.Errorf("aws.metrics: %q: want some of %s", m, strings.Join(slices.Sorted(maps.Keys(telemetry.Figures)), ", "))
 		}
 	}
 	if a.Defender != 0 && a.Defender < Duration(5*time.Minute) {
@@ -115,18 +118,18 @@ func (a *AWS) validate() error {
 	return nil
 }
 
-// named reports whether there is a broker to connect to at all.
-func (l *Link) named() error {
+// Named reports whether there is a broker to connect to at all.
+func (l *Link) Named() error {
 	if l.Broker == "" {
 		return errors.New(`link.broker: set it to the broker's address, such as "tls://broker:8883"`)
 	}
 	return nil
 }
 
-// files tells what the link still needs: a broker, and files that can be read.
+// Usable tells what the link still needs: a broker, and files that can be read.
 // What is not there may come, so an agent starts without it.
-func (l *Link) files() error {
-	return errors.Join(l.named(),
+func (l *Link) Usable() error {
+	return errors.Join(l.Named(),
 		readableFile("link.ca", l.CA), readableFile("link.cert", l.Cert),
 		secretFile("link.key", l.Key), secretFile("link.passwordFile", l.PasswordFile),
 		secretFile("link.sasKeyFile", l.SASKeyFile))
@@ -190,7 +193,7 @@ func stat(key, path string) (fs.FileInfo, error) {
 func (p *Policy) validate() error {
 	var errs []error
 	for _, k := range p.Keys {
-		if keyID(k) == "" {
+		if KeyID(k) == "" {
 			errs = append(errs, fmt.Errorf("policy.keys: %q is no minisign public key: want the second line of the .pub file", k))
 		}
 	}

@@ -1,4 +1,7 @@
-package agent
+// Package config is what the owner of a device says in ratchet.toml and conf.d,
+// checked as a whole: names, link, policy, telemetry, rules and schedules, and how
+// the device proves who it is. It reads files and opens no connection.
+package config
 
 import (
 	"bytes"
@@ -32,7 +35,8 @@ type Config struct {
 	Alerts    []Alert    `toml:"alert,omitempty"`
 	Schedules []Schedule `toml:"schedule,omitempty"`
 
-	dir      string   // of ratchet.toml
+	path     string   // of ratchet.toml
+	dir      string   // that it lies in, with links followed
 	ownKeys  []string // policy.keys as ratchet.toml has them
 	sequence int64    // of the key set that a job brought; 0 is none
 
@@ -88,8 +92,8 @@ type Telemetry struct {
 	Builtin []string `toml:"builtin"` // alerts that are on: names, or * for all; -name takes one away
 }
 
-// wants reports whether the owner wants that built-in alert.
-func (t *Telemetry) wants(name string) bool {
+// Wants reports whether the owner wants that built-in alert.
+func (t *Telemetry) Wants(name string) bool {
 	return !slices.Contains(t.Builtin, "-"+name) && (slices.Contains(t.Builtin, "*") || slices.Contains(t.Builtin, name))
 }
 
@@ -129,13 +133,22 @@ type Facts struct {
 	Packages []string `toml:"packages,omitempty"` // whose versions are told
 }
 
-func defaults(dir string) *Config {
+// DefaultPath is where the configuration lies unless somebody says otherwise.
+const DefaultPath = "/etc/ratchet/ratchet.toml"
+
+// Default is the configuration of a device that nobody has configured.
+func Default() *Config { return DefaultAt(DefaultPath) }
+
+// DefaultAt are those of a configuration that lies at path.
+func DefaultAt(path string) *Config {
+	dir := real(filepath.Dir(path))
 	return &Config{
 		State:     defaultState(dir),
 		Link:      Link{Dialect: "plain", Root: "ratchet/v1", Spread: Duration(5 * time.Second)},
 		AWS:       AWS{Handlers: filepath.Join(dir, "handlers"), Replies: true, Metrics: []string{}},
 		Policy:    Policy{Allow: []string{"*"}, Reboot: []string{"reboot"}},
 		Telemetry: Telemetry{Every: Duration(30 * time.Second), Publish: Duration(5 * time.Minute), QoS: 1, Spill: unset, Builtin: []string{"*"}},
+		path:      path,
 		dir:       dir,
 	}
 }

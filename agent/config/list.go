@@ -1,4 +1,4 @@
-package agent
+package config
 
 import (
 	"errors"
@@ -45,8 +45,8 @@ type place struct {
 	lines lines
 }
 
-// wrong says what is wrong with a key there.
-func (p place) wrong(key string, err error) error {
+// Wrong says what is wrong with a key there.
+func (p place) Wrong(key string, err error) error {
 	if err == nil {
 		return nil
 	}

@@ -1,4 +1,4 @@
-package agent
+package config
 
 import (
 	"cmp"
@@ -21,24 +21,24 @@ import (
 // comes beside the error: they may be back later, and until then an agent that
 // runs can at least take back what brought it there.
 func Load(path string) (*Config, error) {
-	c, err := load(path, draft{}, telemetry.PermanentMAC)
+	c, err := LoadDraft(path, Draft{}, telemetry.PermanentMAC)
 	if err != nil {
 		return nil, err
 	}
-	return c, c.Link.files()
+	return c, c.Link.Usable()
 }
 
-// A draft is what a file of conf.d is to hold. The zero value is none.
-type draft struct{ name, content string }
+// A Draft is what a file of conf.d is to hold. The zero value is none.
+type Draft struct{ Name, Content string }
 
-// load is Load, as it would be with the draft, and without a look at the files
+// LoadDraft is Load, as it would be with the draft, and without a look at the files
 // that the configuration names.
-func load(path string, d draft, mac func() (string, error)) (*Config, error) {
+func LoadDraft(path string, d Draft, mac func() (string, error)) (*Config, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
 	}
-	c := defaults(real(filepath.Dir(path)))
+	c := DefaultAt(path)
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
@@ -49,7 +49,7 @@ func load(path string, d draft, mac func() (string, error)) (*Config, error) {
 	if err := errors.Join(err, c.readParts(d)); err != nil {
 		return nil, err
 	}
-	if err := c.readKeys(); err != nil {
+	if err := c.ReadKeys(); err != nil {
 		return nil, err
 	}
 	c.absolute()
@@ -61,23 +61,30 @@ func load(path string, d draft, mac func() (string, error)) (*Config, error) {
 	return c, c.identify(mac)
 }
 
-func (c *Config) confDir() string { return filepath.Join(c.dir, "conf.d") }
+// Path is that of the configuration's file.
+func (c *Config) Path() string { return c.path }
+
+// Dir is the folder of the configuration, with links followed.
+func (c *Config) Dir() string { return c.dir }
+
+// ConfDir holds the files that are read over it.
+func (c *Config) ConfDir() string { return filepath.Join(c.dir, "conf.d") }
 
 // readParts reads what lies in conf.d, in order of name.
-func (c *Config) readParts(d draft) error {
-	parts, err := filepath.Glob(filepath.Join(c.confDir(), "*.toml"))
+func (c *Config) readParts(d Draft) error {
+	parts, err := filepath.Glob(filepath.Join(c.ConfDir(), "*.toml"))
 	if err != nil {
 		return err
 	}
-	drafted := filepath.Join(c.confDir(), d.name+".toml")
-	if d.name != "" && !slices.Contains(parts, drafted) {
+	drafted := filepath.Join(c.ConfDir(), d.Name+".toml")
+	if d.Name != "" && !slices.Contains(parts, drafted) {
 		parts = append(parts, drafted)
 		slices.Sort(parts)
 	}
 	var errs []error
 	for _, part := range parts {
-		text, err := []byte(d.content), error(nil)
-		if d.name == "" || part != drafted {
+		text, err := []byte(d.Content), error(nil)
+		if d.Name == "" || part != drafted {
 			text, err = os.ReadFile(part)
 		}
 		if err == nil {
@@ -87,6 +94,28 @@ func (c *Config) readParts(d draft) error {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// ErrFixed says that an agent which runs cannot take up that configuration.
+var ErrFixed = errors.New("device and state cannot change while it runs: restart it")
+
+// Again reads the configuration once more, as it would be with the draft, for
+// an agent that already runs with this one.
+func (c *Config) Again(d Draft) (*Config, error) {
+	next, err := LoadDraft(c.path, d, func() (string, error) { return c.Device, nil })
+	if err != nil {
+		return nil, err
+	}
+	if next.Device != c.Device || next.State != c.State {
+		return nil, ErrFixed
+	}
+	return next, nil
+}
+
+// CheckPart tells why no agent could run with a file in conf.d that says this,
+// whatever else its configuration says.
+func CheckPart(name, content string) error {
+	return Default().read(name+".toml", []byte(content), "policy")
 }
 
 // noteSecrets notes the files with secrets that are named up to here.

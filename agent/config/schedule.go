@@ -1,19 +1,14 @@
-package agent
+package config
 
 import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
 	"slices"
-	"syscall"
 	"time"
 
 	"github.com/ratchetd/ratchet/agent/clock"
 	"github.com/ratchetd/ratchet/agent/rule"
-	"github.com/ratchetd/ratchet/executor"
 )
 
 // Schedule is a job that the device begins by itself, again and again.
@@ -45,15 +40,15 @@ func (a Alert) spec() rule.Spec {
 	return rule.Spec{Name: a.Name, When: a.When, For: time.Duration(a.For), Clear: a.Clear, Value: a.Value, Severity: a.Severity, Run: a.Run}
 }
 
-// rules are those of the owner, and the built-in ones that are wanted.
-func (c *Config) rules() []rule.Spec {
+// Rules are those of the owner, and the built-in ones that are wanted.
+func (c *Config) Rules() []rule.Spec {
 	var all []rule.Spec
 	for _, a := range c.Alerts {
 		all = append(all, a.spec())
 	}
 	for _, r := range rule.Builtin {
 		own := slices.ContainsFunc(c.Alerts, func(a Alert) bool { return a.Name == r.Name })
-		if !own && c.Telemetry.wants(r.Name) {
+		if !own && c.Telemetry.Wants(r.Name) {
 			all = append(all, r)
 		}
 	}
@@ -63,7 +58,7 @@ func (c *Config) rules() []rule.Spec {
 // Ways of Schedule.Overlap.
 const (
 	overlapSkip  = "skip"
-	overlapQueue = "queue"
+	OverlapQueue = "queue"
 )
 
 // validateFirings holds against the rules what the device begins by itself.
@@ -71,8 +66,8 @@ func (c *Config) validateFirings() error {
 	var errs []error
 	used := map[string]bool{}
 	once := func(at place, key, name string) {
-		if errs = append(errs, at.wrong(key, clock.CheckName(name))); used[name] {
-			errs = append(errs, at.wrong(key, fmt.Errorf("%q stands there twice: schedules and alerts want a name each", name)))
+		if errs = append(errs, at.Wrong(key, clock.CheckName(name))); used[name] {
+			errs = append(errs, at.Wrong(key, fmt.Errorf("%q stands there twice: schedules and alerts want a name each", name)))
 		}
 		used[name] = true
 	}
@@ -88,63 +83,28 @@ func (c *Config) validateFirings() error {
 }
 
 func (a Alert) validate() error {
-	_, err := rule.New(a.spec(), func(key string, err error) error { return a.At.wrong("alert."+key, err) })
+	_, err := rule.New(a.spec(), func(key string, err error) error { return a.At.Wrong("alert."+key, err) })
 	errs := []error{err}
 	if slices.Contains(rule.Events, a.Name) {
-		errs = append(errs, a.At.wrong("alert.name", fmt.Errorf("%q is built in, and no rule over samples: choose another name", a.Name)))
+		errs = append(errs, a.At.Wrong("alert.name", fmt.Errorf("%q is built in, and no rule over samples: choose another name", a.Name)))
 	}
 	if a.When == "" {
-		errs = append(errs, a.At.wrong("alert.when", errors.New(`want a condition such as ".cpu.celsius > 85"`)))
+		errs = append(errs, a.At.Wrong("alert.when", errors.New(`want a condition such as ".cpu.celsius > 85"`)))
 	}
 	if a.Severity != "" && !slices.Contains([]string{"info", "warning", "critical"}, a.Severity) {
-		errs = append(errs, a.At.wrong("alert.severity", fmt.Errorf("%q: want info, warning or critical", a.Severity)))
+		errs = append(errs, a.At.Wrong("alert.severity", fmt.Errorf("%q: want info, warning or critical", a.Severity)))
 	}
 	return errors.Join(errs...)
 }
 
 func (s Schedule) validate() error {
 	_, err := clock.ParseTimetable(s.Cron, s.TZ)
-	errs := []error{s.At.wrong("schedule.cron", err)}
-	if o := cmp.Or(s.Overlap, overlapSkip); o != overlapSkip && o != overlapQueue {
-		errs = append(errs, s.At.wrong("schedule.overlap", fmt.Errorf("%q: want skip or queue", s.Overlap)))
+	errs := []error{s.At.Wrong("schedule.cron", err)}
+	if o := cmp.Or(s.Overlap, overlapSkip); o != overlapSkip && o != OverlapQueue {
+		errs = append(errs, s.At.Wrong("schedule.overlap", fmt.Errorf("%q: want skip or queue", s.Overlap)))
 	}
 	if s.Job == "" {
-		errs = append(errs, s.At.wrong("schedule.job", errors.New("want the file of the job")))
+		errs = append(errs, s.At.Wrong("schedule.job", errors.New("want the file of the job")))
 	}
 	return errors.Join(errs...)
-}
-
-// readJobFile reads a job that the configuration names.
-func readJobFile(path string) ([]byte, error) { return readTrusted(path, executor.MaxDocument) }
-
-// readTrusted reads a file that is believed for where it lies, so nobody else may be
-// able to write it.
-func readTrusted(path string, most int64) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // nor waits for the other end of a pipe
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	switch {
-	case err != nil:
-		return nil, err
-	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%s is no file", path)
-	}
-	if err := ownOnly(info, path); err != nil {
-		return nil, err
-	}
-	return io.ReadAll(io.LimitReader(f, most+1))
-}
-
-// ownOnly is an error where somebody else can write.
-func ownOnly(info fs.FileInfo, path string) error {
-	if info.Mode().Perm()&0o022 != 0 {
-		return fmt.Errorf("others can write %s: run chmod go-w %s", path, path)
-	}
-	if stat, ok := info.Sys().(*syscall.Stat_t); ok && stat.Uid != 0 && int(stat.Uid) != os.Getuid() {
-		return fmt.Errorf("%s belongs to somebody else: run chown root %s", path, path)
-	}
-	return nil
 }

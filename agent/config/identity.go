@@ -1,4 +1,4 @@
-package agent
+package config
 
 import (
 	"errors"
@@ -34,23 +34,23 @@ func (c *Config) identify(mac func() (string, error)) error {
 	if c.Device, err = mac(); err != nil {
 		return err
 	}
-	if err := keep(path, c.Device+"\n", 0o644); err != nil {
+	if err := Keep(path, c.Device+"\n", 0o644); err != nil {
 		return fmt.Errorf("keeping the device id: set device in ratchet.toml, or let the agent write there: %w", err)
 	}
 	return nil
 }
 
-// kept begins the name of a file that keep has not finished.
-const kept = ".kept-"
+// Unfinished begins the name of a file that keep has not finished.
+const Unfinished = ".kept-"
 
-// keep makes a small file durable: after a cut it is there whole, or not at all.
-func keep(path, text string, mode fs.FileMode) error {
+// Keep makes a small file durable: after a cut it is there whole, or not at all.
+func Keep(path, text string, mode fs.FileMode) error {
 	dir, err := os.Open(filepath.Dir(path))
 	if err != nil {
 		return err
 	}
 	defer dir.Close()
-	temp, err := os.CreateTemp(dir.Name(), kept)
+	temp, err := os.CreateTemp(dir.Name(), Unfinished)
 	if err != nil {
 		return err
 	}

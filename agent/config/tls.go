@@ -1,4 +1,4 @@
-package agent
+package config
 
 import (
 	"crypto/tls"
@@ -12,10 +12,10 @@ import (
 	"github.com/ratchetd/ratchet/executor/step"
 )
 
-// tlsConfig is how the broker is verified, and how this device proves who it
+// TLS is how the broker is verified, and how this device proves who it
 // is. now is never below the time floor, so a clock that lost its time does
 // not make every certificate look unborn.
-func (c *Config) tlsConfig(now func() time.Time) (*tls.Config, error) {
+func (c *Config) TLS(now func() time.Time) (*tls.Config, error) {
 	conf := &tls.Config{MinVersion: tls.VersionTLS12, Time: now}
 	conf.NextProtos = c.protocols()
 	if c.Link.CA != "" {
@@ -31,7 +31,7 @@ func (c *Config) tlsConfig(now func() time.Time) (*tls.Config, error) {
 	if c.Link.Cert == "" {
 		return conf, nil
 	}
-	pair, err := c.pair()
+	pair, err := c.Pair()
 	if err != nil {
 		return nil, fmt.Errorf("link.cert and link.key: %w", err)
 	}
@@ -39,8 +39,8 @@ func (c *Config) tlsConfig(now func() time.Time) (*tls.Config, error) {
 	return conf, nil
 }
 
-// pair is what this device proves itself with.
-func (c *Config) pair() (tls.Certificate, error) {
+// Pair is what this device proves itself with.
+func (c *Config) Pair() (tls.Certificate, error) {
 	cert, err := os.ReadFile(c.Link.Cert)
 	if err != nil {
 		return tls.Certificate{}, err
@@ -67,17 +67,17 @@ func (c *Config) protocols() []string {
 
 // login is with what a device logs in, besides its certificate.
 type login struct {
-	username, password string
-	renew              time.Duration // after so long it logs in anew; 0: never
+	Username, Password string
+	Renew              time.Duration // after so long it logs in anew; 0: never
 }
 
-// login is made anew for each connection: a password may be for some time only.
-func (c *Config) login(now time.Time) (login, error) {
+// Login is made anew for each connection: a password may be for some time only.
+func (c *Config) Login(now time.Time) (login, error) {
 	if c.Link.Dialect == "azure" {
 		return c.azureLogin(now)
 	}
 	password, err := c.password()
-	return login{username: c.Link.Username, password: password}, err
+	return login{Username: c.Link.Username, Password: password}, err
 }
 
 // password is what link.passwordFile holds, without the newline behind it.

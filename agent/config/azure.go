@@ -1,4 +1,4 @@
-package agent
+package config
 
 import (
 	"cmp"
@@ -28,8 +28,8 @@ const (
 // certificate does. A token is not renewed in place: at four fifths of its life
 // the device connects anew, with another.
 func (c *Config) azureLogin(now time.Time) (login, error) {
-	hub := c.Link.hub()
-	l := login{username: hub + "/" + c.Device + "/?api-version=" + azureVersion}
+	hub := c.Link.HubName()
+	l := login{Username: hub + "/" + c.Device + "/?api-version=" + azureVersion}
 	if c.Link.SASKeyFile == "" {
 		return l, nil
 	}
@@ -43,8 +43,8 @@ func (c *Config) azureLogin(now time.Time) (login, error) {
 	}
 	life := cmp.Or(time.Duration(c.Link.TokenLife), usualToken)
 	until := now.Add(life).Truncate(time.Second) // as the token has it
-	l.password = sasToken(hub+"/devices/"+c.Device, key, until)
-	l.renew = until.Sub(now) / 5 * 4
+	l.Password = sasToken(hub+"/devices/"+c.Device, key, until)
+	l.Renew = until.Sub(now) / 5 * 4
 	return l, nil
 }
 
@@ -60,8 +60,8 @@ func (c *Config) sasKey() (string, error) {
 	return strings.TrimSpace(string(text)), nil
 }
 
-// hub is its name, in tokens and user names.
-func (l *Link) hub() string {
+// HubName is its name, in tokens and user names.
+func (l *Link) HubName() string {
 	u, err := url.Parse(l.Broker)
 	if err != nil {
 		return l.Hub
@@ -79,8 +79,8 @@ func sasToken(resource string, key []byte, until time.Time) string {
 	return "SharedAccessSignature sr=" + resource + "&sig=" + url.QueryEscape(signature) + "&se=" + expiry
 }
 
-// address is the broker's, with the path where a hub has its websockets.
-func (l *Link) address() string {
+// Address is the broker's, with the path where a hub has its websockets.
+func (l *Link) Address() string {
 	u, err := url.Parse(l.Broker)
 	if err == nil && l.Dialect == "azure" && strings.HasPrefix(u.Scheme, "ws") && strings.Trim(u.Path, "/") == "" {
 		u.Path = azurePath
@@ -104,14 +104,14 @@ func (l *Link) validateAzure() error {
 	return errors.Join(errs...)
 }
 
-// explainAzure says what may be behind a hub's refusal: it never tells.
-func explainAzure(err error, now time.Time) error {
+// ExplainAzure says what may be behind a hub's refusal: it never tells.
+func ExplainAzure(err error, now time.Time) error {
 	return fmt.Errorf("the hub refuses this device: is it registered there and enabled, is its key in link.sasKeyFile or its certificate in link.cert, and is this clock right, which says %s: %w",
 		now.UTC().Format(time.RFC3339), err)
 }
 
-// hint adds what may be behind a right that a hub does not grant.
-func (l *Link) hint(err error) error {
+// Hint adds what may be behind a right that a hub does not grant.
+func (l *Link) Hint(err error) error {
 	if l.Dialect == "aws" {
 		return fmt.Errorf("%w (add those rights to the policy of this thing's certificate; what only brings answers can do without: aws.replies, aws.defender)", err)
 	}

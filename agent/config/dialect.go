@@ -1,0 +1,37 @@
+package config
+
+import (
+	"fmt"
+
+	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/executor/step"
+)
+
+// Dialect is how this device speaks, with its broker.
+func (c *Config) Dialect() dialect.Dialect {
+	switch c.Link.Dialect {
+	case "aws":
+		return c.aws()
+	case "azure":
+		return dialect.Azure{Device: c.Device}
+	}
+	return dialect.Plain{Root: c.Link.Root, Device: c.Device, Groups: c.Groups}
+}
+
+// aws is how this device speaks with AWS IoT.
+func (c *Config) aws() dialect.AWS {
+	tags := map[string]string{}
+	for name, value := range c.Tags {
+		tags[name] = fmt.Sprint(value)
+	}
+	return dialect.AWS{Thing: c.Device, Tags: tags, Handlers: c.AWS.Handlers, Replies: c.AWS.Replies,
+		Defender: c.AWS.Defender > 0, Handler: HandlerFile, User: step.KnownUser}
+}
+
+// Right names what a policy of AWS must allow for a topic.
+func (c *Config) Right(action, topic string) string {
+	if c.Link.Dialect != "aws" {
+		return ""
+	}
+	return " (" + action + topic + ")"
+}

@@ -1,0 +1,56 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/store"
+)
+
+// StepPolicy is what the owner lets steps do; what is the agent's own is nobody's.
+func (c *Config) StepPolicy() step.Policy {
+	return step.Policy{
+		Protected: c.Protected(),
+		Paths:     c.Policy.Paths, Commands: c.Policy.Commands, URLs: c.Policy.URLs, Users: c.Policy.Users,
+		MaxSize: int64(c.Policy.MaxSize),
+	}
+}
+
+// Protected is what no job may read or write. Single files are named beside the trees
+// they lie in, since hard links to them are known by the file. On OpenWrt ratchet.toml is made
+// from /etc/config/ratchet.
+func (c *Config) Protected() []string {
+	own := append(c.secretPaths(), c.State, store.Path(c.State), c.path, c.ConfDir(), c.KeysFile(), c.secretsDir(),
+		c.FirmwareScript(), "/etc/config/ratchet")
+	if c.Policy.Commands != nil { // what lies there is run, whatever commands says
+		own = append(own, filepath.Join(filepath.Dir(c.path), "facts.d"), c.AWS.Handlers, step.PluginDir)
+	}
+	secrets, _ := os.ReadDir(c.secretsDir()) // none: nothing to keep
+	for _, f := range secrets {
+		own = append(own, filepath.Join(c.secretsDir(), f.Name()))
+	}
+	if exe, err := os.Executable(); err == nil {
+		own = append(append(own, exe), step.Update{Path: exe}.Beside()...)
+	}
+	return slices.DeleteFunc(own, func(p string) bool { return p == "" })
+}
+
+// Folder is that of the configuration, whole: programs and the list of what a
+// flash keeps know no working directory.
+func (c *Config) Folder() string {
+	dir := filepath.Dir(c.path)
+	if whole, err := filepath.Abs(dir); err == nil {
+		return whole
+	}
+	return dir
+}
+
+// FirmwareScript is the owner's own way to write firmware.
+func (c *Config) FirmwareScript() string { return filepath.Join(c.Folder(), "firmware") }
+
+// Allows reports whether steps of that kind may run on this device.
+func (p *Policy) Allows(kind string) bool {
+	return slices.Contains(p.Allow, "*") || slices.Contains(p.Allow, kind)
+}
