@@ -73,7 +73,7 @@ func TestABrokenCronIsRefused(t *testing.T) {
 func TestAWindowIsARealCron(t *testing.T) {
 	w := &executor.Window{Cron: "@every 24h", Duration: executor.Duration(2 * time.Hour)}
 	if err := clock.CheckWindow(w); err == nil {
-		a := &Agent{}
+		a := &Agent{config: &config.Current{}}
 		t.Errorf("accepted, but never opens: %s", a.outside(w))
 	}
 }
@@ -389,7 +389,7 @@ func TestASpreadIsToldOnce(t *testing.T) {
 }
 
 func TestASpreadNeedsNoClock(t *testing.T) {
-	a := &Agent{started: time.Now()}
+	a := &Agent{config: &config.Current{}, started: time.Now()}
 	a.config.Store(&config.Config{Device: "gw-1"})
 	a.clock.Start(time.Now().Add(24 * time.Hour)) // the wall clock lies behind the floor
 	r := executor.Record{ID: "j1", Job: executor.Job{Spread: executor.Duration(10 * time.Hour)}}
