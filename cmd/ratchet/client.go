@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
 	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/agent/link/packet"
 )
 
 const (
@@ -36,6 +38,7 @@ type message struct {
 // loss, with its subscriptions.
 type client struct {
 	mqtt paho.Client
+	wire atomic.Pointer[packet.Conn] // of the newest connection
 	root string
 	lag  time.Duration // the longest time the broker took to answer
 	lost chan error    // the connection broke; it is being made anew
@@ -70,9 +73,10 @@ func connect(ctx context.Context, o linkOptions) (*client, error) {
 		SetUsername(o.Username).SetPassword(password).SetTLSConfig(config).
 		SetConnectTimeout(connectTimeout).SetMaxReconnectInterval(10 * time.Second).
 		SetDefaultPublishHandler(c.take).SetOnConnectHandler(c.resubscribe).
-		SetConnectionLostHandler(c.noteLoss))
+		SetConnectionLostHandler(c.noteLoss).
+		SetCustomOpenConnectionFn(c.open))
 	begun := time.Now()
-	if err := wait(ctx, c.mqtt.Connect(), connectTimeout+time.Second); err != nil {
+	if err := c.wait(ctx, c.mqtt.Connect(), connectTimeout+time.Second); err != nil {
 		c.close()
 		return nil, fmt.Errorf("connecting to %s: %w", o.Broker, err)
 	}
@@ -81,10 +85,10 @@ func connect(ctx context.Context, o linkOptions) (*client, error) {
 }
 
 // wait waits for the broker's answer.
-func wait(ctx context.Context, t paho.Token, most time.Duration) error {
+func (c *client) wait(ctx context.Context, t paho.Token, most time.Duration) error {
 	select {
 	case <-t.Done():
-		return t.Error()
+		return c.because(t.Error())
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	case <-time.After(most):
@@ -131,7 +135,7 @@ func (c *client) refresh() {
 // publish sends a retained message and waits until the broker has taken it.
 func (c *client) publish(ctx context.Context, to dialect.Topic, payload []byte) error {
 	topic := to.Below(c.root)
-	if err := wait(ctx, c.mqtt.Publish(topic, 1, true, payload), answerTimeout); err != nil {
+	if err := c.wait(ctx, c.mqtt.Publish(topic, 1, true, payload), answerTimeout); err != nil {
 		return fmt.Errorf("publishing to %s: %w", topic, err)
 	}
 	return nil
@@ -147,7 +151,7 @@ func (c *client) subscribe(ctx context.Context, filters ...string) error {
 	c.mu.Unlock()
 	begun := time.Now()
 	token := c.mqtt.SubscribeMultiple(asked, nil)
-	if err := wait(ctx, token, answerTimeout); err != nil {
+	if err := c.wait(ctx, token, answerTimeout); err != nil {
 		return fmt.Errorf("subscribing: %w", err)
 	}
 	c.lag = max(c.lag, time.Since(begun))

@@ -16,7 +16,7 @@ const module = "github.com/ratchetd/ratchet/"
 // mayImport is who of us may import whom of us; what is not here imports none.
 var mayImport = map[string][]string{
 	"cmd/ratchetd":  {"agent"},
-	"agent":         {"agent/dialect", "executor", "executor/jq", "executor/redact", "executor/step", "store", "telemetry", "updater"},
+	"agent":         {"agent/dialect", "agent/link/packet", "executor", "executor/jq", "executor/redact", "executor/step", "store", "telemetry", "updater"},
 	"agent/dialect": {"executor", "telemetry"},
 	"store":         {"executor"},
 	"executor":      {"executor/jq", "executor/redact"},
