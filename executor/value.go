@@ -185,9 +185,6 @@ func (f *filler) text(v any) (any, error) {
 		return v, f.walk(v)
 	}
 	if name, ok := m["secret"].(string); ok {
-		if f.secret == nil {
-			return nil, errors.New("this agent keeps no secrets")
-		}
 		value, err := f.secret(name)
 		if err == nil && len(value) > 0 {
 			f.secrets = append(f.secrets, value)
