@@ -22,7 +22,11 @@ package() { echo "/packages/ratchetd_$1_x86_64.$FORMAT"; }
 add() { if [ "$FORMAT" = ipk ]; then opkg install "$(package "$1")"; else apk add --allow-untrusted "$(package "$1")"; fi; }
 remove() { if [ "$FORMAT" = ipk ]; then opkg remove ratchetd; else apk del ratchetd; fi; }
 
+# What a sysupgrade kept of a package that had its launcher there.
+mkdir /usr/lib/ratchet
+touch /usr/lib/ratchet/ratchetd-start /usr/lib/ratchet/ratchetd-uci
 add 1.0.0
+[ ! -e /usr/lib/ratchet ]
 if [ "$FORMAT" = apk ]; then
 	while read -r file; do [ -e "$file" ] || [ "$file" = /etc/uci-defaults/95-ratchet ]; done </lib/apk/packages/ratchetd.list
 	while read -r file sum; do echo "$sum  $file" | sha256sum -c - >/dev/null; done </lib/apk/packages/ratchetd.conffiles_static
@@ -101,5 +105,8 @@ remove
 for _ in $(seq 100); do pidof ratchetd >/dev/null || break; sleep 0.2; done
 if pidof ratchetd; then exit 1; fi
 [ -d /etc/ratchet/state ]
+for left in /usr/sbin/*ratchet* /usr/sbin/.ratchet* /usr/lib*/ratchet* /etc/init.d/ratchet /etc/hotplug.d/iface/*; do
+	[ ! -e "$left" ] || { echo "left: $left"; exit 1; }
+done
 [ ! -e /tmp/broken ] || { cat /tmp/broken; exit 1; }
 say "removed: it is stopped, and its state stays"
