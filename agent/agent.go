@@ -18,6 +18,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/agent/dialect/azure"
+	"github.com/ratchetd/ratchet/agent/dialect/plain"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
 	"github.com/ratchetd/ratchet/store"
@@ -230,9 +232,9 @@ func (a *Agent) dialect() dialect.Dialect {
 	case "aws":
 		return a.aws(c)
 	case "azure":
-		return dialect.Azure{Device: c.Device}
+		return azure.Dialect{Device: c.Device}
 	}
-	return dialect.Plain{Root: c.Link.Root, Device: c.Device, Groups: c.Groups}
+	return plain.Dialect{Root: c.Link.Root, Device: c.Device, Groups: c.Groups}
 }
 
 // floored carries the time floor along with every commit, and wakes the report.

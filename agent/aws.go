@@ -6,17 +6,17 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/agent/dialect/aws"
 	"github.com/ratchetd/ratchet/executor/step"
 )
 
 // aws is how this device speaks with AWS IoT.
-func (a *Agent) aws(c *Config) dialect.AWS {
+func (a *Agent) aws(c *Config) aws.Dialect {
 	tags := map[string]string{}
 	for name, value := range c.Tags {
 		tags[name] = fmt.Sprint(value)
 	}
-	return dialect.AWS{Thing: c.Device, Tags: tags, Handlers: c.AWS.Handlers, Replies: c.AWS.Replies,
+	return aws.Dialect{Thing: c.Device, Tags: tags, Handlers: c.AWS.Handlers, Replies: c.AWS.Replies,
 		Defender: c.AWS.Defender > 0, Handler: handlerFile, User: step.KnownUser}
 }
 

@@ -5,13 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"github.com/ratchetd/ratchet/executor/redact"
 	"io"
 	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/ratchetd/ratchet/executor/redact"
 )
 
 const (

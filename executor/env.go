@@ -3,8 +3,9 @@ package executor
 import (
 	"context"
 	"encoding/json"
-	"github.com/ratchetd/ratchet/executor/jq"
 	"maps"
+
+	"github.com/ratchetd/ratchet/executor/jq"
 )
 
 // when judges the when of the step under the cursor; without one it is wanted.

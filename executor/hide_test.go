@@ -1,9 +1,10 @@
 package executor
 
 import (
-	"github.com/ratchetd/ratchet/executor/redact"
 	"strings"
 	"testing"
+
+	"github.com/ratchetd/ratchet/executor/redact"
 )
 
 // Hidden secrets make a text shorter, so that its cut beginning is told.

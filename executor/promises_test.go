@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"github.com/ratchetd/ratchet/executor/redact"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -13,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/ratchetd/ratchet/executor/redact"
 )
 
 // verify's check cut by a stop must not be taken for "not done".

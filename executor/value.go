@@ -6,11 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"github.com/ratchetd/ratchet/executor/jq"
 	"maps"
 	"math/big"
 	"slices"
 	"strings"
+
+	"github.com/ratchetd/ratchet/executor/jq"
 )
 
 // Text is a string among a step's parameters that may be left to the device to

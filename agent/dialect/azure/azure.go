@@ -1,17 +1,19 @@
-package dialect
+// Package azure is the dialect of Azure IoT Hub.
+package azure
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/ratchetd/ratchet/agent/dialect"
 )
 
-// Azure speaks with Azure IoT Hub. Durable jobs are desired properties of the
+// A Dialect speaks with Azure IoT Hub. Durable jobs are desired properties of the
 // device's twin, immediate ones are direct methods; the states of all are
 // reported properties, and the rest goes as messages from device to cloud.
-type Azure struct{ Device string }
+type Dialect struct{ Device string }
 
 // Where an Azure job came from, in its Record's Origin.
 const (
@@ -38,20 +40,20 @@ const (
 )
 
 // Topics are three of the five that a hub grants.
-func (Azure) Topics() Topics {
-	return Topics{Own: []string{methodCalls + "#", twinAnswers + "#", twinDesired + "#"}}
+func (Dialect) Topics() dialect.Topics {
+	return dialect.Topics{Own: []string{methodCalls + "#", twinAnswers + "#", twinDesired + "#"}}
 }
 
 // Connection is one that the hub keeps nothing for: the twin is what lasts.
-func (Azure) Connection() Connection {
-	return Connection{Clean: true, Receipts: true, Asks: true, Recalls: true, Quiet: true}
+func (Dialect) Connection() dialect.Connection {
+	return dialect.Connection{Clean: true, Receipts: true, Asks: true, Recalls: true, Quiet: true}
 }
 
 // Hello asks for the twin.
-func (Azure) Hello() []Message { return []Message{{Topic: twinGet + ridGet}} }
+func (Dialect) Hello() []dialect.Message { return []dialect.Message{{Topic: twinGet + ridGet}} }
 
 // Receive tells what a message means.
-func (a Azure) Receive(m Message) []Event {
+func (a Dialect) Receive(m dialect.Message) []dialect.Event {
 	if rest, ok := strings.CutPrefix(m.Topic, twinAnswers); ok {
 		return a.answer(rest, m.Payload)
 	}
@@ -60,8 +62,8 @@ func (a Azure) Receive(m Message) []Event {
 	}
 	if rest, ok := strings.CutPrefix(m.Topic, methodCalls); ok {
 		name, query, _ := strings.Cut(rest, "/?")
-		if rid := parameter(query, "$rid"); rid != "" && len(m.Payload) <= MaxPayload {
-			return []Event{Call{Method: name, Request: rid, Payload: m.Payload}}
+		if rid := parameter(query, "$rid"); rid != "" && len(m.Payload) <= dialect.MaxPayload {
+			return []dialect.Event{dialect.Call{Method: name, Request: rid, Payload: m.Payload}}
 		}
 	}
 	return nil
@@ -76,7 +78,7 @@ func parameter(query, name string) string {
 }
 
 // answer is what the hub says to a request about the twin.
-func (a Azure) answer(rest string, body []byte) []Event {
+func (a Dialect) answer(rest string, body []byte) []dialect.Event {
 	code, query, _ := strings.Cut(rest, "/?")
 	status, err := strconv.Atoi(code)
 	rid := parameter(query, "$rid")
@@ -87,7 +89,7 @@ func (a Azure) answer(rest string, body []byte) []Event {
 	case rid == ridGet && status == 200:
 		return a.wholeTwin(body)
 	case rid == ridFacts && passing(status):
-		return []Event{Missed{}}
+		return []dialect.Event{dialect.Missed{}}
 	case strings.HasPrefix(rid, ridJob), strings.HasPrefix(rid, ridBare):
 		return receiptOf(rid, status)
 	}
@@ -97,7 +99,7 @@ func (a Azure) answer(rest string, body []byte) []Event {
 // receiptOf is the hub's word on a job's state. It refuses what it may not
 // hold, and anything where the reported properties are full: then room is made
 // by reading the twin anew.
-func receiptOf(rid string, status int) []Event {
+func receiptOf(rid string, status int) []dialect.Event {
 	bare := strings.HasPrefix(rid, ridBare)
 	_, rest, _ := strings.Cut(rid, ".")
 	dot := strings.LastIndex(rest, ".")
@@ -108,21 +110,21 @@ func receiptOf(rid string, status int) []Event {
 	if err != nil {
 		return nil
 	}
-	r := Receipt{Key: rest[:dot], Rev: rev}
+	r := dialect.Receipt{Key: rest[:dot], Rev: rev}
 	if status < 300 {
-		return []Event{r}
+		return []dialect.Event{r}
 	}
 	r.Err, r.Again = fmt.Errorf("the hub answered %d", status), passing(status) || bare
 	if passing(status) {
-		return []Event{r}
+		return []dialect.Event{r}
 	}
-	return []Event{r, Stale{}}
+	return []dialect.Event{r, dialect.Stale{}}
 }
 
 // passing tells whether a refusal is for the time only, and not for what was said.
 func passing(status int) bool { return status == 429 || status >= 500 }
 
-func ridOf(r Report) string {
+func ridOf(r dialect.Report) string {
 	kind := ridJob
 	if r.Bare {
 		kind = ridBare
@@ -131,11 +133,8 @@ func ridOf(r Report) string {
 }
 
 // reportedPatch is a message that patches the reported properties.
-func reportedPatch(rid string, patch any) Message {
-	return Message{Topic: twinReport + rid, Payload: marshal(patch)}
+func reportedPatch(rid string, patch any) dialect.Message {
+	return dialect.Message{Topic: twinReport + rid, Payload: dialect.Marshal(patch)}
 }
 
-// OriginOf is the Record.Origin of a job that came from there.
-func OriginOf(place string) json.RawMessage { return marshal(origin{From: place}) }
-
-var _ Dialect = Azure{}
+var _ dialect.Dialect = Dialect{}

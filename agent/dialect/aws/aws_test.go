@@ -1,4 +1,4 @@
-package dialect
+package aws
 
 import (
 	"encoding/json"
@@ -9,28 +9,29 @@ import (
 	"unicode"
 	"unicode/utf16"
 
+	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
 )
 
-var thing = AWS{Thing: "gw-1", Handlers: "/etc/handlers", Replies: true}
+var thing = Dialect{Thing: "gw-1", Handlers: "/etc/handlers", Replies: true}
 
 // head is a message of the service with a head of the queue.
-func headOf(document string) Message {
-	return Message{Topic: "$aws/things/gw-1/jobs/notify-next", Payload: fmt.Appendf(nil,
+func headOf(document string) dialect.Message {
+	return dialect.Message{Topic: "$aws/things/gw-1/jobs/notify-next", Payload: fmt.Appendf(nil,
 		`{"timestamp":1,"execution":{"jobId":"j","status":"QUEUED","queuedAt":1700000000,"executionNumber":2,"jobDocument":%s}}`, document)}
 }
 
 // offerOf is the job that a document of the service becomes.
-func offerOf(t *testing.T, d AWS, document string) Offer {
+func offerOf(t *testing.T, d Dialect, document string) dialect.Offer {
 	t.Helper()
 	events := d.Receive(headOf(document))
 	if len(events) != 2 {
 		t.Fatalf("got %d events, want an offer and what is open", len(events))
 	}
-	if open, ok := events[1].(Open); !ok || !reflect.DeepEqual(open.Keys, []string{"aws/j/2/1700000000"}) {
+	if open, ok := events[1].(dialect.Open); !ok || !reflect.DeepEqual(open.Keys, []string{"aws/j/2/1700000000"}) {
 		t.Errorf("got %+v open, want the head", events[1])
 	}
-	return events[0].(Offer)
+	return events[0].(dialect.Offer)
 }
 
 func TestBuiltInHandlersAreStepsOfOurs(t *testing.T) {
@@ -56,7 +57,7 @@ func TestBuiltInHandlersAreStepsOfOurs(t *testing.T) {
 		var got []string
 		for _, s := range doc.Steps {
 			delete(s, "name")
-			got = append(got, string(marshal(s)))
+			got = append(got, string(dialect.Marshal(s)))
 		}
 		if strings.Join(got, " ") != want {
 			t.Errorf("%s: got %s, want %s", handler, got, want)
@@ -94,19 +95,19 @@ func TestStepsOfTheSameNameAreToldApart(t *testing.T) {
 // execution must be the same job.
 func TestAnExecutionIsKnownByAnyUnitOfItsTime(t *testing.T) {
 	for _, queued := range []string{"1700000000", "1700000000123", "1700000000.5"} {
-		events := thing.Receive(Message{Topic: "$aws/things/gw-1/jobs/$next/get/accepted",
+		events := thing.Receive(dialect.Message{Topic: "$aws/things/gw-1/jobs/$next/get/accepted",
 			Payload: []byte(`{"execution":{"jobId":"j","status":"QUEUED","queuedAt":` + queued + `,"executionNumber":2,"jobDocument":{}}}`)})
-		if got, want := events[0].(Offer).Key, "aws/j/2/1700000000"; got != want {
+		if got, want := events[0].(dialect.Offer).Key, "aws/j/2/1700000000"; got != want {
 			t.Errorf("%s: got %s, want %s", queued, got, want)
 		}
 	}
 }
 
 func TestEveryErrorOfTheServiceHasItsMeaning(t *testing.T) {
-	closed := func(state executor.State, reason string) Event {
-		return Closed{Key: "aws/j/2/7", State: state, Reason: reason}
+	closed := func(state executor.State, reason string) dialect.Event {
+		return dialect.Closed{Key: "aws/j/2/7", State: state, Reason: reason}
 	}
-	for answer, want := range map[string]Event{
+	for answer, want := range map[string]dialect.Event{
 		`"code":"ResourceNotFound"`:                                               closed("", "the execution was deleted"),
 		`"code":"TerminalStateReached"`:                                           closed("", "the execution is over"),
 		`"code":"InvalidStateTransition","executionState":{"status":"CANCELED"}`:  closed("", "the execution is CANCELED"),
@@ -119,12 +120,12 @@ func TestEveryErrorOfTheServiceHasItsMeaning(t *testing.T) {
 		`"code":"InvalidJson"`:                                                    "refused",
 		`"code":"InvalidTopic"`:                                                   "refused",
 	} {
-		events := thing.Receive(Message{Topic: "$aws/things/gw-1/jobs/j/update/rejected", Payload: []byte(`{"clientToken":"2-7-5",` + answer + `}`)})
+		events := thing.Receive(dialect.Message{Topic: "$aws/things/gw-1/jobs/j/update/rejected", Payload: []byte(`{"clientToken":"2-7-5",` + answer + `}`)})
 		if len(events) != 1 {
 			t.Fatalf("%s: got %v", answer, events)
 		}
 		got := events[0]
-		if r, ok := got.(Receipt); ok {
+		if r, ok := got.(dialect.Receipt); ok {
 			got = map[bool]string{true: "again", false: "refused"}[r.Again]
 			if r.Key != "aws/j/2/7" || r.Rev != 5 || r.Err == nil {
 				t.Errorf("%s: got %+v", answer, r)
@@ -138,11 +139,11 @@ func TestEveryErrorOfTheServiceHasItsMeaning(t *testing.T) {
 
 func TestOtherTopicsAreLeftAlone(t *testing.T) {
 	for _, topic := range []string{"jobs/notify-next-namespace-aws-gg", "jobs/j/namespace-aws-gg/update/accepted", "jobs/notify", "shadow/get", "jobs/a b/update/accepted"} {
-		if got := thing.Receive(Message{Topic: "$aws/things/gw-1/" + topic, Payload: []byte(`{"clientToken":"2-7-5","execution":{"jobId":"j"}}`)}); got != nil {
+		if got := thing.Receive(dialect.Message{Topic: "$aws/things/gw-1/" + topic, Payload: []byte(`{"clientToken":"2-7-5","execution":{"jobId":"j"}}`)}); got != nil {
 			t.Errorf("%s: got %v, want nothing", topic, got)
 		}
 	}
-	if got := thing.Receive(Message{Topic: "$aws/things/gw-2/jobs/notify-next", Payload: headOf(`{}`).Payload}); got != nil {
+	if got := thing.Receive(dialect.Message{Topic: "$aws/things/gw-2/jobs/notify-next", Payload: headOf(`{}`).Payload}); got != nil {
 		t.Errorf("got %v for another thing", got)
 	}
 }
@@ -154,8 +155,8 @@ func FuzzAWS(f *testing.F) {
 	f.Add("j/update/rejected", []byte(`{"clientToken":"1-1-1","code":"InvalidRequest"}`), "")
 	f.Add("$next/get/accepted", []byte(`{"execution":{"jobId":"j","jobDocument":{"operation":"echo","args":["x"]}}}`), strings.Repeat("😀", 600))
 	f.Fuzz(func(t *testing.T, topic string, payload []byte, text string) {
-		for _, e := range thing.Receive(Message{Topic: "$aws/things/gw-1/jobs/" + topic, Payload: payload}) {
-			o, ok := e.(Offer)
+		for _, e := range thing.Receive(dialect.Message{Topic: "$aws/things/gw-1/jobs/" + topic, Payload: payload}) {
+			o, ok := e.(dialect.Offer)
 			if !ok || o.Err != nil {
 				continue
 			}
@@ -164,9 +165,9 @@ func FuzzAWS(f *testing.F) {
 			}
 		}
 		for _, end := range []bool{true, false} {
-			value := awsValue(text, end)
+			value := detail(text, end)
 			bad := strings.ContainsFunc(value, func(r rune) bool { return unicode.Is(unicode.C, r) })
-			if n := len(utf16.Encode([]rune(value))); bad || n > awsMaxValue {
+			if n := len(utf16.Encode([]rune(value))); bad || n > maxValue {
 				t.Errorf("got %q of %d characters", value, n)
 			}
 		}
@@ -190,19 +191,19 @@ func TestAJobIsToldAsUpdatesOfItsExecution(t *testing.T) {
 	const endless = `{"id":"j","steps":[{"name":"a","command":{"argv":["true"]},"timeout":"100h","retry":{"attempts":2}}]}`
 	const where = `"attempt":"0","name":"a","of":"1","reason":"why | so",`
 	for name, c := range map[string]struct {
-		report Report
+		report dialect.Report
 		want   string
 	}{
-		"queued":        {Report{Record: jobOf(t, executor.Queued, plain)}, ``},
-		"running":       {Report{Record: jobOf(t, executor.Running, plain)}, `{"status":"IN_PROGRESS","statusDetails":{` + where + `"state":"running","step":"1"},"executionNumber":2,"stepTimeoutInMinutes":62,"clientToken":"2-7-5"}`},
-		"with a limit":  {Report{Record: jobOf(t, executor.Running, timed)}, `{"status":"IN_PROGRESS","statusDetails":{` + where + `"state":"running","step":"1"},"executionNumber":2,"stepTimeoutInMinutes":9,"clientToken":"2-7-5"}`},
-		"beyond timers": {Report{Record: jobOf(t, executor.Running, endless)}, `{"status":"IN_PROGRESS","statusDetails":{` + where + `"state":"running","step":"1"},"executionNumber":2,"stepTimeoutInMinutes":-1,"clientToken":"2-7-5"}`},
-		"waiting":       {Report{Record: jobOf(t, executor.Running, plain), Waiting: "w"}, `{"status":"IN_PROGRESS","statusDetails":{"attempt":"0","name":"a","of":"1","reason":"w","state":"waiting","step":"1"},"executionNumber":2,"stepTimeoutInMinutes":-1,"clientToken":"2-7-5"}`},
-		"progress":      {Report{Record: jobOf(t, executor.Undoing, plain), Progress: 0.25}, `{"status":"IN_PROGRESS","statusDetails":{"attempt":"0","name":"a","of":"1","progress":"0.25","reason":"why | so","state":"undoing","step":"1"},"executionNumber":2,"stepTimeoutInMinutes":-1,"clientToken":"2-7-5"}`},
-		"bare":          {Report{Record: jobOf(t, executor.Failed, plain), Taken: true, Bare: true}, `{"status":"FAILED","executionNumber":2,"clientToken":"2-7-5"}`},
-		"cancelled":     {Report{Record: jobOf(t, executor.Cancelled, plain), Taken: true}, `{"status":"FAILED","statusDetails":{"reason":"why | so","state":"cancelled"},"executionNumber":2,"clientToken":"2-7-5"}`},
-		"not begun yet": {Report{Record: jobOf(t, executor.Succeeded, plain)}, `{"status":"IN_PROGRESS","executionNumber":2,"clientToken":"2-7-5-begin"}`},
-		"rejected":      {Report{Record: jobOf(t, executor.Rejected, plain)}, `{"status":"REJECTED","statusDetails":{"reason":"why | so","state":"rejected"},"executionNumber":2,"clientToken":"2-7-5"}`},
+		"queued":        {dialect.Report{Record: jobOf(t, executor.Queued, plain)}, ``},
+		"running":       {dialect.Report{Record: jobOf(t, executor.Running, plain)}, `{"status":"IN_PROGRESS","statusDetails":{` + where + `"state":"running","step":"1"},"executionNumber":2,"stepTimeoutInMinutes":62,"clientToken":"2-7-5"}`},
+		"with a limit":  {dialect.Report{Record: jobOf(t, executor.Running, timed)}, `{"status":"IN_PROGRESS","statusDetails":{` + where + `"state":"running","step":"1"},"executionNumber":2,"stepTimeoutInMinutes":9,"clientToken":"2-7-5"}`},
+		"beyond timers": {dialect.Report{Record: jobOf(t, executor.Running, endless)}, `{"status":"IN_PROGRESS","statusDetails":{` + where + `"state":"running","step":"1"},"executionNumber":2,"stepTimeoutInMinutes":-1,"clientToken":"2-7-5"}`},
+		"waiting":       {dialect.Report{Record: jobOf(t, executor.Running, plain), Waiting: "w"}, `{"status":"IN_PROGRESS","statusDetails":{"attempt":"0","name":"a","of":"1","reason":"w","state":"waiting","step":"1"},"executionNumber":2,"stepTimeoutInMinutes":-1,"clientToken":"2-7-5"}`},
+		"progress":      {dialect.Report{Record: jobOf(t, executor.Undoing, plain), Progress: 0.25}, `{"status":"IN_PROGRESS","statusDetails":{"attempt":"0","name":"a","of":"1","progress":"0.25","reason":"why | so","state":"undoing","step":"1"},"executionNumber":2,"stepTimeoutInMinutes":-1,"clientToken":"2-7-5"}`},
+		"bare":          {dialect.Report{Record: jobOf(t, executor.Failed, plain), Taken: true, Bare: true}, `{"status":"FAILED","executionNumber":2,"clientToken":"2-7-5"}`},
+		"cancelled":     {dialect.Report{Record: jobOf(t, executor.Cancelled, plain), Taken: true}, `{"status":"FAILED","statusDetails":{"reason":"why | so","state":"cancelled"},"executionNumber":2,"clientToken":"2-7-5"}`},
+		"not begun yet": {dialect.Report{Record: jobOf(t, executor.Succeeded, plain)}, `{"status":"IN_PROGRESS","executionNumber":2,"clientToken":"2-7-5-begin"}`},
+		"rejected":      {dialect.Report{Record: jobOf(t, executor.Rejected, plain)}, `{"status":"REJECTED","statusDetails":{"reason":"why | so","state":"rejected"},"executionNumber":2,"clientToken":"2-7-5"}`},
 	} {
 		got := ""
 		for _, m := range thing.Status(c.report) {
@@ -217,7 +218,7 @@ func TestAJobIsToldAsUpdatesOfItsExecution(t *testing.T) {
 	}
 	local := jobOf(t, executor.Failed, plain)
 	local.Key, local.Origin = "j", nil
-	if got := thing.Status(Report{Record: local}); got != nil {
+	if got := thing.Status(dialect.Report{Record: local}); got != nil {
 		t.Errorf("got %v of a job of the device's own, want nothing", got)
 	}
 }

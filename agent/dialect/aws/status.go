@@ -1,4 +1,4 @@
-package dialect
+package aws
 
 import (
 	"encoding/json"
@@ -9,19 +9,20 @@ import (
 	"unicode"
 	"unicode/utf16"
 
+	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
 )
 
 // Bounds of the service.
 const (
-	awsMaxValue   = 1024 // UTF-16 units of a value of statusDetails
-	awsMaxMinutes = 10080
-	awsSlack      = 2 // minutes: the service's timer must not be quicker than ours
+	maxValue   = 1024 // UTF-16 units of a value of statusDetails
+	maxMinutes = 10080
+	timerSlack = 2 // minutes: the service's timer must not be quicker than ours
 )
 
-// awsUpdate is an UpdateJobExecution request. It names no expectedVersion: a
+// updateRequest is an UpdateJobExecution request. It names no expectedVersion: a
 // lost answer would make every later update a mismatch.
-type awsUpdate struct {
+type updateRequest struct {
 	Status          string            `json:"status"`
 	StatusDetails   map[string]string `json:"statusDetails,omitempty"`
 	ExecutionNumber int64             `json:"executionNumber,omitempty"`
@@ -32,33 +33,33 @@ type awsUpdate struct {
 // Status is one update of the job's execution. Nothing is told of a job that
 // waits to begin, so that it stays QUEUED. A final state follows IN_PROGRESS
 // only, so that is told first where the service may not know it.
-func (d AWS) Status(r Report) []Message {
+func (d Dialect) Status(r dialect.Report) []dialect.Message {
 	e, ok := executionOf(r.Record.Key)
 	if !ok || r.Record.State == executor.Queued {
 		return nil
 	}
-	s := NewStatus(d.Thing, r)
-	u := awsUpdate{Status: awsStatus(s.State), ExecutionNumber: e.number, ClientToken: e.token(r.Record.Rev)}
+	s := dialect.NewStatus(d.Thing, r)
+	u := updateRequest{Status: statusOf(s.State), ExecutionNumber: e.number, ClientToken: e.token(r.Record.Rev)}
 	if s.State.Final() && s.State != executor.Rejected && !r.Taken {
 		u.Status, u.ClientToken = "IN_PROGRESS", e.token(r.Record.Rev)+ahead
 		return d.update(e, u)
 	}
 	if !r.Bare {
-		u.StatusDetails = awsDetails(s, r)
+		u.StatusDetails = details(s, r)
 	}
 	if u.Status == "IN_PROGRESS" {
-		u.StepTimeout = awsTimer(r)
+		u.StepTimeout = stepTimer(r)
 	}
 	return d.update(e, u)
 }
 
-func (d AWS) update(e execution, u awsUpdate) []Message {
-	return []Message{{Topic: d.jobs(e.job + "/update"), Payload: marshal(u)}}
+func (d Dialect) update(e execution, u updateRequest) []dialect.Message {
+	return []dialect.Message{{Topic: d.jobs(e.job + "/update"), Payload: dialect.Marshal(u)}}
 }
 
-// awsStatus is the service's word. A device cannot report a cancel, and a
+// statusOf is the service's word. A device cannot report a cancel, and a
 // timeout of its own is a failure.
-func awsStatus(s executor.State) string {
+func statusOf(s executor.State) string {
 	switch s {
 	case executor.Succeeded:
 		return "SUCCEEDED"
@@ -70,8 +71,8 @@ func awsStatus(s executor.State) string {
 	return "IN_PROGRESS"
 }
 
-// awsDetails are at most ten values: where the job is, and why.
-func awsDetails(s JobStatus, r Report) map[string]string {
+// details are at most ten values: where the job is, and why.
+func details(s dialect.JobStatus, r dialect.Report) map[string]string {
 	d := map[string]string{"state": string(s.State), "reason": s.Reason}
 	if c := s.Step; c != nil {
 		d["step"], d["of"], d["name"] = strconv.Itoa(c.Index+1), strconv.Itoa(c.Of), c.Name
@@ -80,22 +81,22 @@ func awsDetails(s JobStatus, r Report) map[string]string {
 			d["progress"] = strconv.FormatFloat(c.Progress, 'f', -1, 64)
 		}
 	}
-	var o awsOrigin
+	var o jobOrigin
 	if json.Unmarshal(r.Record.Origin, &o) == nil && o.Stdout {
-		d["stdout"] = awsOutput(s.Steps)
+		d["stdout"] = outputs(s.Steps)
 	}
 	if len(s.Warnings) > 0 {
 		d["warning"] = s.Warnings[len(s.Warnings)-1]
 	}
 	for name, value := range d {
-		if d[name] = awsValue(value, name == "stdout"); d[name] == "" {
+		if d[name] = detail(value, name == "stdout"); d[name] == "" {
 			delete(d, name)
 		}
 	}
 	return d
 }
 
-func awsOutput(steps []StepStatus) string {
+func outputs(steps []dialect.StepStatus) string {
 	var b strings.Builder
 	for _, s := range steps {
 		b.WriteString(s.Output)
@@ -103,10 +104,10 @@ func awsOutput(steps []StepStatus) string {
 	return b.String()
 }
 
-// awsValue keeps of a text what the service takes: no control characters, no
+// detail keeps of a text what the service takes: no control characters, no
 // more than 1,024 characters. Of an output the end counts. Lines are put side
 // by side.
-func awsValue(text string, end bool) string {
+func detail(text string, end bool) string {
 	text = strings.ReplaceAll(strings.TrimSpace(text), "\n", " | ")
 	text = strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
@@ -115,20 +116,20 @@ func awsValue(text string, end bool) string {
 		return ' '
 	}, strings.ToValidUTF8(text, "?"))
 	units := utf16.Encode([]rune(text))
-	if len(units) <= awsMaxValue {
+	if len(units) <= maxValue {
 		return text
 	}
 	if end {
-		units = units[len(units)-awsMaxValue:]
+		units = units[len(units)-maxValue:]
 	} else {
-		units = units[:awsMaxValue]
+		units = units[:maxValue]
 	}
 	return strings.Trim(string(utf16.Decode(units)), " \uFFFD") // half a pair
 }
 
-// awsTimer is in how many minutes the service is to give the step up, should
+// stepTimer is in how many minutes the service is to give the step up, should
 // the device be dead by then; -1 takes an earlier step's timer away.
-func awsTimer(r Report) int64 {
+func stepTimer(r dialect.Report) int64 {
 	rec := r.Record
 	if rec.State != executor.Running || r.Waiting != "" || rec.At.Step >= rec.Job.Total() {
 		return -1
@@ -142,8 +143,8 @@ func awsTimer(r Report) int64 {
 		return -1
 	}
 	tries := float64(max(step.Retry.Attempts, 1))
-	minutes := math.Ceil(limit.Minutes()*tries+time.Duration(step.Retry.Delay).Minutes()*(tries-1)) + awsSlack
-	if minutes > awsMaxMinutes {
+	minutes := math.Ceil(limit.Minutes()*tries+time.Duration(step.Retry.Delay).Minutes()*(tries-1)) + timerSlack
+	if minutes > maxMinutes {
 		return -1 // no timer of the service is long enough
 	}
 	return int64(minutes)
@@ -151,15 +152,15 @@ func awsTimer(r Report) int64 {
 
 // Tell asks how an execution stands, with a fresh document, and reports to
 // Device Defender. Nothing else has a place here.
-func (d AWS) Tell(v any) []Message {
+func (d Dialect) Tell(v any) []dialect.Message {
 	switch v := v.(type) {
-	case Ask:
+	case dialect.Ask:
 		if e, ok := executionOf(v.Record.Key); ok {
 			ask := map[string]any{"executionNumber": e.number, "includeJobDocument": true, "clientToken": e.token(0)}
-			return []Message{{Topic: d.jobs(e.job + "/get"), Payload: marshal(ask)}}
+			return []dialect.Message{{Topic: d.jobs(e.job + "/get"), Payload: dialect.Marshal(ask)}}
 		}
-	case Metrics:
-		return []Message{{Topic: d.things("defender/metrics/json"), Payload: marshal(v)}}
+	case dialect.Metrics:
+		return []dialect.Message{{Topic: d.things("defender/metrics/json"), Payload: dialect.Marshal(metricsReport(v))}}
 	}
 	return nil
 }

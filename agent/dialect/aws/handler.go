@@ -1,4 +1,4 @@
-package dialect
+package aws
 
 import (
 	"fmt"
@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// builtin does without a script what the handlers of the managed templates
+// managed does without a script what the handlers of the managed templates
 // do; nil means that the arguments are none that it understands.
-var builtin = map[string]func(args []string, user string) []map[string]any{
+var managed = map[string]func(args []string, user string) []map[string]any{
 	"reboot.sh": func([]string, string) []map[string]any { return []map[string]any{{"reboot": map[string]any{}}} },
 	"install-packages.sh": func(args []string, _ string) []map[string]any {
 		return packages(map[string]any{"install": words(args), "refresh": true}, args)
@@ -68,7 +68,7 @@ func download(args []string, user string) []map[string]any {
 // names, or on the PATH. It gets the user as its first argument, and changes to
 // that user itself. Where there is none, the device does itself what the
 // handlers of the managed templates do.
-func (d AWS) handler(a awsAction) ([]map[string]any, error) {
+func (d Dialect) handler(a docAction) ([]map[string]any, error) {
 	name, dir := a.Input.Handler, a.Input.Path
 	if strings.Contains(name, "/") || name == "." || name == ".." || strings.Contains("/"+dir+"/", "/../") {
 		return nil, fmt.Errorf("input.handler: %q in %q: want the name of a file, and no .. in its path", name, dir)
@@ -81,7 +81,7 @@ func (d AWS) handler(a awsAction) ([]map[string]any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("input.handler: %w", err)
 	}
-	if do := builtin[name]; file == "" && do != nil {
+	if do := managed[name]; file == "" && do != nil {
 		if steps := do(a.Input.Args, a.RunAsUser); steps != nil {
 			return steps, nil
 		}
@@ -99,21 +99,21 @@ func (d AWS) handler(a awsAction) ([]map[string]any, error) {
 
 // runTrusted runs a file of the device's owner, if it still is when its turn
 // comes.
-func (a awsAction) runTrusted(argv []string) map[string]any {
+func (a docAction) runTrusted(argv []string) map[string]any {
 	step := a.run(argv, "")
 	step["command"].(map[string]any)["trusted"] = true
 	return step
 }
 
 // find looks for the file of a handler; empty when there is none.
-func (d AWS) find(name, dir string) (string, error) {
+func (d Dialect) find(name, dir string) (string, error) {
 	places := []string{dir}
 	switch {
 	case d.Handler == nil:
 		return "", nil
 	case dir == "default":
 		places = []string{d.Handlers}
-	case dir == "" && builtin[name] == nil:
+	case dir == "" && managed[name] == nil:
 		return "", nil // on the PATH, where the step looks itself
 	case dir == "":
 		places = append([]string{d.Handlers}, searchPath...)

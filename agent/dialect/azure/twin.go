@@ -1,4 +1,4 @@
-package dialect
+package azure
 
 import (
 	"encoding/json"
@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
 )
 
@@ -24,24 +25,24 @@ type twinJob struct {
 
 // wholeTwin is what the device gets when it asks: all jobs that it is to have,
 // and all that it told of them.
-func (a Azure) wholeTwin(body []byte) []Event {
-	twin := members(body)
-	desired, reported := members(twin["desired"]), members(twin["reported"])
+func (a Dialect) wholeTwin(body []byte) []dialect.Event {
+	twin := dialect.Members(body)
+	desired, reported := dialect.Members(twin["desired"]), dialect.Members(twin["reported"])
 	var version uint64
 	if json.Unmarshal(desired["$version"], &version) != nil {
 		return nil
 	}
-	events := []Event{Edition{Number: version, Whole: true}, pastOf(members(reported["jobs"]))}
-	jobs := members(desired["jobs"])
+	events := []dialect.Event{dialect.Edition{Number: version, Whole: true}, pastOf(dialect.Members(reported["jobs"]))}
+	jobs := dialect.Members(desired["jobs"])
 	keys := slices.Sorted(maps.Keys(jobs))
 	for _, id := range keys {
-		if len(id) <= maxName {
+		if len(id) <= dialect.MaxName {
 			events = append(events, readTwinJob(id, jobs[id]))
 		}
 	}
-	events = append(events, Open{From: FromTwin, Keys: keys, Cancels: true})
+	events = append(events, dialect.Open{From: FromTwin, Keys: keys, Cancels: true})
 	if m := tidy(reported, jobs); m != nil {
-		events = append(events, Say{*m})
+		events = append(events, dialect.Say{*m})
 	}
 	return events
 }
@@ -49,31 +50,31 @@ func (a Azure) wholeTwin(body []byte) []Event {
 // desiredPatch is a change of the desired properties. A key that is null takes
 // its job back. Anything else is a part of a job at best, for the hub has merged
 // it into what was there: then the whole twin is to be read.
-func desiredPatch(query string, body []byte) []Event {
+func desiredPatch(query string, body []byte) []dialect.Event {
 	version, err := strconv.ParseUint(parameter(query, "$version"), 10, 64)
 	if err != nil {
 		return nil
 	}
-	events := []Event{Edition{Number: version}}
-	raw, there := members(body)["jobs"]
-	jobs := members(raw)
+	events := []dialect.Event{dialect.Edition{Number: version}}
+	raw, there := dialect.Members(body)["jobs"]
+	jobs := dialect.Members(raw)
 	stale := there && jobs == nil
 	for _, id := range slices.Sorted(maps.Keys(jobs)) {
 		if string(jobs[id]) == "null" {
-			events = append(events, Cancel{ID: id, Service: true})
+			events = append(events, dialect.Cancel{ID: id, Service: true})
 		} else {
 			stale = true
 		}
 	}
 	if stale {
-		events = append(events, Stale{})
+		events = append(events, dialect.Stale{})
 	}
 	return events
 }
 
 // readTwinJob turns one of the desired jobs into an Offer or, if its text is
 // one, a Cancel.
-func readTwinJob(id string, raw json.RawMessage) Event {
+func readTwinJob(id string, raw json.RawMessage) dialect.Event {
 	var j twinJob
 	text, err := "", executor.Decode(raw, &j)
 	switch {
@@ -83,21 +84,21 @@ func readTwinJob(id string, raw json.RawMessage) Event {
 	case j.URL != "" && !isDigest(j.SHA256):
 		err = errors.New("sha256: want the document's digest, 64 lower-case hex digits")
 	case j.URL != "":
-		return Offer{ID: id, Scope: "device", Signature: j.Signature, Percent: percentOf(j.Rollout),
-			Remote: &Remote{URL: j.URL, SHA256: j.SHA256}, Origin: OriginOf(FromTwin)}
+		return dialect.Offer{ID: id, Scope: "device", Signature: j.Signature, Percent: percentOf(j.Rollout),
+			Remote: &dialect.Remote{URL: j.URL, SHA256: j.SHA256}, Origin: dialect.OriginOf(FromTwin)}
 	default:
 		text, err = joined(j.T)
 	}
 	if err != nil {
-		return Offer{ID: id, Scope: "device", Err: fmt.Errorf("the twin's jobs.%s: %w", id, err), Origin: OriginOf(FromTwin)}
+		return dialect.Offer{ID: id, Scope: "device", Err: fmt.Errorf("the twin's jobs.%s: %w", id, err), Origin: dialect.OriginOf(FromTwin)}
 	}
-	return from(FromTwin, ReadOffer(id, "device", Envelope{Job: text, Signature: j.Signature, Rollout: j.Rollout}.Payload()))
+	return from(FromTwin, dialect.ReadOffer(id, "device", dialect.Envelope{Job: text, Signature: j.Signature, Rollout: j.Rollout}.Payload()))
 }
 
 // from notes where an offer came from.
-func from(place string, e Event) Event {
-	if o, ok := e.(Offer); ok {
-		o.Origin = OriginOf(place)
+func from(place string, e dialect.Event) dialect.Event {
+	if o, ok := e.(dialect.Offer); ok {
+		o.Origin = dialect.OriginOf(place)
 		return o
 	}
 	return e
@@ -145,12 +146,12 @@ func Pieces(text string) map[string]string {
 }
 
 // pastOf is what this device told of its jobs, by the reported properties.
-func pastOf(reported map[string]json.RawMessage) Past {
-	past := Past{}
+func pastOf(reported map[string]json.RawMessage) dialect.Past {
+	past := dialect.Past{}
 	for _, id := range slices.Sorted(maps.Keys(reported)) {
 		var j reportedJob
 		if json.Unmarshal(reported[id], &j) == nil {
-			past = append(past, JobStatus{Job: id, State: j.State, Rev: j.Rev})
+			past = append(past, dialect.JobStatus{Job: id, State: j.State, Rev: j.Rev})
 		}
 	}
 	return past

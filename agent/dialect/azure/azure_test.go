@@ -1,4 +1,4 @@
-package dialect
+package azure
 
 import (
 	"bytes"
@@ -8,6 +8,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
 )
 
@@ -52,8 +53,8 @@ func fullTwin(t *testing.T) (twin []byte, jobs map[string]reportedJob) {
 func TestReportedJobsMakeRoomOldestFirst(t *testing.T) {
 	twin, jobs := fullTwin(t)
 	var patch struct{ Jobs map[string]*reportedJob }
-	for _, e := range (Azure{Device: "gw-1"}).Receive(Message{Topic: twinAnswers + "200/?$rid=get", Payload: twin}) {
-		if say, ok := e.(Say); ok {
+	for _, e := range (Dialect{Device: "gw-1"}).Receive(dialect.Message{Topic: twinAnswers + "200/?$rid=get", Payload: twin}) {
+		if say, ok := e.(dialect.Say); ok {
 			if err := json.Unmarshal(say[0].Payload, &patch); err != nil || len(say[0].Payload) > 32<<10 {
 				t.Fatalf("a patch of %d bytes: %v", len(say[0].Payload), err)
 			}
@@ -84,7 +85,7 @@ func TestReportedJobsMakeRoomOldestFirst(t *testing.T) {
 			t.Errorf("job %d keeps its reason, while the newer %d does not", j.Seq, newestGone)
 		}
 	}
-	if size := len(marshal(jobs)); size > roomy {
+	if size := len(dialect.Marshal(jobs)); size > roomy {
 		t.Errorf("%d bytes are left, want at most %d", size, roomy)
 	}
 }
@@ -100,7 +101,7 @@ func TestFactsFitATwinWhateverTheyAre(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	messages := Azure{}.Tell(Facts(facts))
+	messages := Dialect{}.Tell(dialect.Facts(facts))
 	last := messages[len(messages)-1].Payload
 	if len(last) > maxTwinFacts+100 || !bytes.Contains(last, []byte(`"t_7":"x"`)) || bytes.Contains(last, []byte("custom")) {
 		t.Errorf("got %d bytes: %s", len(last), last)
@@ -109,12 +110,12 @@ func TestFactsFitATwinWhateverTheyAre(t *testing.T) {
 
 func TestManySamplesGoInMessagesThatAHubTakes(t *testing.T) {
 	sample := json.RawMessage(`{"x":"` + strings.Repeat("x", 3000) + `"}`)
-	var samples Health
+	var samples dialect.Health
 	for range 200 {
 		samples = append(samples, sample)
 	}
 	n := 0
-	for _, m := range (Azure{Device: "gw-1"}).Tell(samples) {
+	for _, m := range (Dialect{Device: "gw-1"}).Tell(samples) {
 		var list []json.RawMessage
 		if err := json.Unmarshal(m.Payload, &list); err != nil || len(m.Payload) > 256<<10 {
 			t.Errorf("%d bytes, %v", len(m.Payload), err)
@@ -132,9 +133,9 @@ func FuzzAzure(f *testing.F) {
 	f.Add("$iothub/methods/POST/job/?$rid=1", []byte(`{}`))
 	f.Add("$iothub/twin/res/204/?$rid=job.a.1&$version=3", []byte(nil))
 	f.Fuzz(func(t *testing.T, topic string, payload []byte) {
-		for _, e := range (Azure{Device: "gw-1"}).Receive(Message{Topic: topic, Payload: payload}) {
-			if o, ok := e.(Offer); ok {
-				told := Azure{}.Status(Report{Record: executor.Record{ID: o.ID, Key: o.ID, State: executor.Rejected, Reason: "x"}})
+		for _, e := range (Dialect{Device: "gw-1"}).Receive(dialect.Message{Topic: topic, Payload: payload}) {
+			if o, ok := e.(dialect.Offer); ok {
+				told := Dialect{}.Status(dialect.Report{Record: executor.Record{ID: o.ID, Key: o.ID, State: executor.Rejected, Reason: "x"}})
 				if strings.ContainsAny(strings.TrimPrefix(told[0].Topic, twinReport), "#+\x00") {
 					t.Errorf("the refusal of %q goes to %q", o.ID, told[0].Topic)
 				}

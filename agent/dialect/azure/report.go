@@ -1,4 +1,4 @@
-package dialect
+package azure
 
 import (
 	"cmp"
@@ -6,8 +6,10 @@ import (
 	"maps"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
+	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
 )
 
@@ -38,84 +40,82 @@ type reportedJob struct {
 
 // Status is the job's entry in the reported properties. How a job ended is
 // also told in full, as an event with every step and its output.
-func (a Azure) Status(r Report) []Message {
-	s := NewStatus(a.Device, r)
+func (a Dialect) Status(r dialect.Report) []dialect.Message {
+	s := dialect.NewStatus(a.Device, r)
 	j := reportedJob{State: s.State, Rev: s.Rev, Seq: r.Record.Seq}
 	if !r.Bare {
 		j.describe(s)
 	}
 	patch := map[string]any{"jobs": map[string]any{s.Job: j}}
-	messages := []Message{reportedPatch(ridOf(r), patch)}
+	messages := []dialect.Message{reportedPatch(ridOf(r), patch)}
 	if s.State.Final() && s.Rev > 0 && !r.Bare {
 		messages = append(messages, a.event("status", s.Job, s.Encode()))
 	}
 	return messages
 }
 
-func (j *reportedJob) describe(s JobStatus) {
+func (j *reportedJob) describe(s dialect.JobStatus) {
 	if s.Reason != "" {
-		reason := head(s.Reason, maxTwinReason)
+		reason := dialect.Head(s.Reason, maxTwinReason)
 		j.Reason = &reason
 	}
 	if c := s.Step; c != nil {
-		name := head(c.Name, maxTwinText)
+		name := dialect.Head(c.Name, maxTwinText)
 		j.Step, j.Of, j.Name, j.Kind, j.Attempt, j.Progress = &c.Index, &c.Of, &name, &c.Kind, &c.Attempt, &c.Progress
 	}
 }
 
 // Tell turns what else the device says into messages. That it is there the hub
 // knows by itself.
-func (a Azure) Tell(v any) []Message {
+func (a Dialect) Tell(v any) []dialect.Message {
 	switch v := v.(type) {
-	case Facts:
+	case dialect.Facts:
 		return tellFacts(v)
-	case Health:
+	case dialect.Health:
 		return a.tellHealth(v)
-	case Alert:
+	case dialect.Alert:
 		v.Device = a.Device
-		return []Message{a.event("alert", "", marshal(v))}
-	case LogLine:
-		return []Message{a.event("log", v.Job, marshal(v))}
-	case Data:
-		return []Message{a.lines(v)}
-	case Forgotten:
-		return []Message{reportedPatch(ridRest, map[string]any{"jobs": map[string]any{v.ID: nil}})}
-	case Answer:
-		return []Message{{Topic: methodAnswer + v.status() + "/?$rid=" + url.QueryEscape(v.To.Request), Payload: v.Body}}
+		return []dialect.Message{a.event("alert", "", dialect.Marshal(v))}
+	case dialect.LogLine:
+		return []dialect.Message{a.event("log", v.Job, dialect.Marshal(v))}
+	case dialect.Data:
+		return []dialect.Message{a.lines(v)}
+	case dialect.Forgotten:
+		return []dialect.Message{reportedPatch(ridRest, map[string]any{"jobs": map[string]any{v.ID: nil}})}
+	case dialect.Answer:
+		return []dialect.Message{{Topic: methodAnswer + strconv.Itoa(v.Status) + "/?$rid=" + url.QueryEscape(v.To.Request), Payload: v.Body}}
 	}
 	return nil
 }
 
 // event is a message from device to cloud. Content type and encoding let the
 // hub route by what is in it; kind and job are properties of its own.
-func (a Azure) event(kind, job string, body []byte) Message {
+func (a Dialect) event(kind, job string, body []byte) dialect.Message {
 	return a.eventOf("application%2Fjson", kind, job, body)
 }
 
-func (a Azure) eventOf(content, kind, job string, body []byte) Message {
+func (a Dialect) eventOf(content, kind, job string, body []byte) dialect.Message {
 	bag := "$.ct=" + content + "&$.ce=utf-8&kind=" + kind
 	if job != "" {
 		bag += "&job=" + url.QueryEscape(job)
 	}
-	return Message{Topic: "devices/" + a.Device + "/messages/events/" + bag, Payload: body}
+	return dialect.Message{Topic: "devices/" + a.Device + "/messages/events/" + bag, Payload: body}
 }
 
-func (a Azure) lines(d Data) Message {
-	m := Plain{}.tellData(d)[0]
-	return a.eventOf("application%2Fx-ndjson", "data", d.Job, m.Payload)
+func (a Dialect) lines(d dialect.Data) dialect.Message {
+	return a.eventOf("application%2Fx-ndjson", "data", d.Job, d.Encode())
 }
 
 // tellHealth sends as many samples at once as a message can hold.
-func (a Azure) tellHealth(samples Health) []Message {
-	var messages []Message
+func (a Dialect) tellHealth(samples dialect.Health) []dialect.Message {
+	var messages []dialect.Message
 	for len(samples) > 0 {
 		n, size := 1, len(samples[0])
 		for n < len(samples) && size+len(samples[n]) < maxEvent {
 			size += len(samples[n]) + 1
 			n++
 		}
-		m := Plain{}.tellHealth(samples[:n])[0]
-		messages = append(messages, a.event("health", "", m.Payload))
+		messages = append(messages, a.event("health", "", samples[:n].Encode()))
 		samples = samples[n:]
 	}
 	return messages
@@ -123,8 +123,8 @@ func (a Azure) tellHealth(samples Health) []Message {
 
 // tellFacts reports the facts that fleets are queried by: first nothing, since
 // a patch takes nothing away by itself.
-func tellFacts(f Facts) []Message {
-	all := members(f)
+func tellFacts(f dialect.Facts) []dialect.Message {
+	all := dialect.Members(f)
 	facts := map[string]any{}
 	for _, name := range []string{"agent", "api", "os", "board"} {
 		if all[name] != nil {
@@ -135,15 +135,15 @@ func tellFacts(f Facts) []Message {
 		facts[name] = set(all[name])
 	}
 	for _, name := range []string{"tags", "packages"} {
-		values := twinKeys(members(all[name]))
-		if len(marshal(facts))+len(marshal(values)) < maxTwinFacts {
+		values := twinKeys(dialect.Members(all[name]))
+		if len(dialect.Marshal(facts))+len(dialect.Marshal(values)) < maxTwinFacts {
 			facts[name] = values
 		}
 	}
-	if len(marshal(facts)) > maxTwinFacts {
+	if len(dialect.Marshal(facts)) > maxTwinFacts {
 		facts = map[string]any{"agent": all["agent"]}
 	}
-	return []Message{
+	return []dialect.Message{
 		reportedPatch(ridFacts, map[string]any{"facts": nil}),
 		reportedPatch(ridFacts, map[string]any{"facts": facts}),
 	}
@@ -182,8 +182,8 @@ func twinKey(name string) string {
 // tidy makes room in the reported properties, where there is too little, and
 // takes away refusals of jobs that are not asked for any more. A job that is
 // still asked for keeps its state, by which a lost journal is read back.
-func tidy(reported, wanted map[string]json.RawMessage) *Message {
-	jobs := members(reported["jobs"])
+func tidy(reported, wanted map[string]json.RawMessage) *dialect.Message {
+	jobs := dialect.Members(reported["jobs"])
 	entries := map[string]reportedJob{}
 	patch := map[string]any{}
 	size := 0
@@ -221,13 +221,13 @@ func shrink(entries map[string]reportedJob, wanted map[string]json.RawMessage, e
 		if excess <= 0 || !j.State.Final() {
 			continue
 		}
-		excess -= len(marshal(j)) + len(id)
+		excess -= len(dialect.Marshal(j)) + len(id)
 		if wanted[id] == nil {
 			patch[id] = nil
 			continue
 		}
 		bare := reportedJob{State: j.State, Rev: j.Rev, Seq: j.Seq}
-		excess += len(marshal(bare)) + len(id)
+		excess += len(dialect.Marshal(bare)) + len(id)
 		patch[id] = bare
 	}
 }

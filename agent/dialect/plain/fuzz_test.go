@@ -1,10 +1,11 @@
-package dialect
+package plain
 
 import (
 	"fmt"
 	"strings"
 	"testing"
 
+	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
 )
 
@@ -21,33 +22,33 @@ func FuzzReceive(f *testing.F) {
 	} {
 		f.Add(topic, []byte(payload))
 	}
-	p := Plain{Root: "r", Device: "gw-1", Groups: []string{"lab"}}
+	p := Dialect{Root: "r", Device: "gw-1", Groups: []string{"lab"}}
 	f.Fuzz(func(t *testing.T, topic string, payload []byte) {
-		event := one(t, p.Receive(Message{Topic: topic, Payload: payload}))
-		if again := one(t, p.Receive(Message{Topic: topic, Payload: payload})); errorless(event) != errorless(again) {
+		event := one(t, p.Receive(dialect.Message{Topic: topic, Payload: payload}))
+		if again := one(t, p.Receive(dialect.Message{Topic: topic, Payload: payload})); errorless(event) != errorless(again) {
 			t.Errorf("got %v, then %v", event, again)
 		}
 		id := topic[strings.LastIndex(topic, "/")+1:]
 		switch e := event.(type) {
-		case Offer:
+		case dialect.Offer:
 			checkOffer(t, e, id)
-		case Cancel:
-			if e.ID != id || !Cancellable(id) || len(e.Text) == 0 {
+		case dialect.Cancel:
+			if e.ID != id || !dialect.Cancellable(id) || len(e.Text) == 0 {
 				t.Errorf("got %+v on %q", e, topic)
 			}
-		case Told:
+		case dialect.Told:
 			if e.Status.Job != id || e.Status.Device != p.Device {
 				t.Errorf("got %+v on %q", e, topic)
 			}
 		}
-		if parsed, ok := ParseTopic("r", topic); ok && parsed.Below("r") != topic {
+		if parsed, ok := dialect.ParseTopic("r", topic); ok && parsed.Below("r") != topic {
 			t.Errorf("got %+v from %q", parsed, topic)
 		}
 	})
 }
 
 // one is what a message means in a protocol where it means one thing at most.
-func one(t *testing.T, events []Event) Event {
+func one(t *testing.T, events []dialect.Event) dialect.Event {
 	t.Helper()
 	if len(events) > 1 {
 		t.Fatalf("got %d events, want one at most", len(events))
@@ -58,14 +59,14 @@ func one(t *testing.T, events []Event) Event {
 	return nil
 }
 
-func errorless(e Event) string {
-	if o, ok := e.(Offer); ok {
-		return o.ID + "\n" + string(o.Text) + errorText(o.Err)
+func errorless(e dialect.Event) string {
+	if o, ok := e.(dialect.Offer); ok {
+		return fmt.Sprint(o.ID, "\n", string(o.Text), o.Err)
 	}
 	return fmt.Sprintf("%T", e)
 }
 
-func checkOffer(t *testing.T, o Offer, id string) {
+func checkOffer(t *testing.T, o dialect.Offer, id string) {
 	if o.ID != id || o.Scope == "" {
 		t.Errorf("got %+v under %q", o, id)
 	}

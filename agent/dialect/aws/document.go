@@ -1,4 +1,4 @@
-package dialect
+package aws
 
 import (
 	"bytes"
@@ -8,17 +8,18 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
 )
 
-// awsDocument is a job document of AWS: of schema 1.0, or of the older one,
+// jobDocument is a job document of AWS: of schema 1.0, or of the older one,
 // which is a single handler. Fields that are not known mean nothing.
-type awsDocument struct {
-	Version    *string        `json:"version"`
-	Stdout     truth          `json:"includeStdOut"`
-	Conditions []awsCondition `json:"conditions"`
-	Steps      []awsStep      `json:"steps"`
-	FinalStep  *awsStep       `json:"finalStep"`
+type jobDocument struct {
+	Version    *string     `json:"version"`
+	Stdout     truth       `json:"includeStdOut"`
+	Conditions []condition `json:"conditions"`
+	Steps      []docStep   `json:"steps"`
+	FinalStep  *docStep    `json:"finalStep"`
 
 	Operation   string   `json:"operation"`
 	Args        []string `json:"args"`
@@ -26,17 +27,17 @@ type awsDocument struct {
 	AllowStdErr *count   `json:"allowStdErr"`
 }
 
-type awsCondition struct {
+type condition struct {
 	Key   string   `json:"key"`
 	Value []string `json:"value"`
 	Type  string   `json:"type"`
 }
 
-type awsStep struct {
-	Action awsAction `json:"action"`
+type docStep struct {
+	Action docAction `json:"action"`
 }
 
-type awsAction struct {
+type docAction struct {
 	Name          string `json:"name"`
 	Type          string `json:"type"`
 	RunAsUser     string `json:"runAsUser"`
@@ -82,9 +83,9 @@ func (c *count) UnmarshalJSON(data []byte) error {
 // offer is the execution as a job of ours. A document with `job` is our
 // envelope, one whose steps have an `action`, or that has an `operation`, is
 // AWS's; any other is ours, and needs no id of its own.
-func (d AWS) offer(e awsExecution) Offer {
-	o := Offer{ID: e.JobID, Key: e.execution().key(), Scope: "device", Begun: e.Status == "IN_PROGRESS"}
-	from := awsOrigin{origin: origin{From: fromAWS}}
+func (d Dialect) offer(e described) dialect.Offer {
+	o := dialect.Offer{ID: e.JobID, Key: e.execution().key(), Scope: "device", Begun: e.Status == "IN_PROGRESS"}
+	from := jobOrigin{From: fromAWS}
 	switch {
 	case !executor.ValidID(e.JobID):
 		o.Err = fmt.Errorf("jobId: %q: want 1 to 64 of A-Z a-z 0-9 _ -", e.JobID)
@@ -95,7 +96,7 @@ func (d AWS) offer(e awsExecution) Offer {
 	default:
 		o = native(o, e.Document)
 	}
-	o.Origin = marshal(from)
+	o.Origin = dialect.Marshal(from)
 	return o
 }
 
@@ -112,17 +113,17 @@ func isAWS(document []byte) bool {
 
 // native reads a document of ours, bare or in an envelope. A bare one that has
 // no id gets the job's.
-func native(o Offer, document []byte) Offer {
-	all := members(document)
+func native(o dialect.Offer, document []byte) dialect.Offer {
+	all := dialect.Members(document)
 	if len(all) == 0 {
 		o.Err = errors.New(`the document: want a JSON object with steps, or with job for a signed one`)
 		return o
 	}
-	if _, ok := stringOf(all["job"]); !ok && all["id"] == nil {
+	if enveloped := bytes.HasPrefix(all["job"], []byte(`"`)); !enveloped && all["id"] == nil {
 		rest := bytes.TrimPrefix(bytes.TrimSpace(document), []byte("{"))
 		document = fmt.Appendf(nil, `{"id":%q,%s`, o.ID, rest)
 	}
-	read, ok := ReadOffer(o.ID, o.Scope, document).(Offer)
+	read, ok := dialect.ReadOffer(o.ID, o.Scope, document).(dialect.Offer)
 	if !ok {
 		o.Err = errors.New("cancel: cancel the job execution instead")
 		return o
@@ -132,16 +133,16 @@ func native(o Offer, document []byte) Offer {
 }
 
 // translate turns a document of AWS into one of ours.
-func (d AWS) translate(id string, document []byte) (text []byte, stdout bool, err error) {
-	var doc awsDocument
+func (d Dialect) translate(id string, document []byte) (text []byte, stdout bool, err error) {
+	var doc jobDocument
 	if err := json.Unmarshal(document, &doc); err != nil {
 		return nil, false, fmt.Errorf("the document: %w", err)
 	}
 	switch {
 	case doc.Version == nil && doc.Operation != "":
-		old := awsStep{Action: awsAction{Name: doc.Operation, Type: "runHandler", AllowStdErr: doc.AllowStdErr}}
+		old := docStep{Action: docAction{Name: doc.Operation, Type: "runHandler", AllowStdErr: doc.AllowStdErr}}
 		old.Action.Input.Handler, old.Action.Input.Args, old.Action.Input.Path = doc.Operation, doc.Args, doc.Path
-		doc.Steps = []awsStep{old}
+		doc.Steps = []docStep{old}
 	case doc.Version == nil || *doc.Version != "1.0":
 		return nil, false, errors.New(`version: want "1.0"`)
 	case len(doc.Steps) == 0:
@@ -157,11 +158,11 @@ func (d AWS) translate(id string, document []byte) (text []byte, stdout bool, er
 	if err != nil {
 		return nil, false, err
 	}
-	return marshal(map[string]any{"id": id, "steps": steps}), bool(doc.Stdout), nil
+	return dialect.Marshal(map[string]any{"id": id, "steps": steps}), bool(doc.Stdout), nil
 }
 
 // hold tells whether this device fulfils every condition.
-func (d AWS) hold(conditions []awsCondition) error {
+func (d Dialect) hold(conditions []condition) error {
 	for i, c := range conditions {
 		is, known := d.Tags[c.Key]
 		switch {
@@ -177,7 +178,7 @@ func (d AWS) hold(conditions []awsCondition) error {
 }
 
 // steps gives every step a name that the job has once.
-func (d AWS) steps(list []awsStep) ([]map[string]any, error) {
+func (d Dialect) steps(list []docStep) ([]map[string]any, error) {
 	var steps []map[string]any
 	used := map[string]bool{}
 	for i, s := range list {
@@ -203,16 +204,16 @@ func fresh(name string, used map[string]bool) string {
 		}
 		return r
 	}, name)
-	unique := head(name, 60)
+	unique := dialect.Head(name, 60)
 	for n := 2; used[unique]; n++ {
-		unique = fmt.Sprintf("%s %d", head(name, 60), n)
+		unique = fmt.Sprintf("%s %d", dialect.Head(name, 60), n)
 	}
 	used[unique] = true
 	return unique
 }
 
 // action is one step of AWS as steps of ours.
-func (d AWS) action(a awsAction) ([]map[string]any, error) {
+func (d Dialect) action(a docAction) ([]map[string]any, error) {
 	switch {
 	case a.Name == "":
 		return nil, errors.New("name: want a name")
@@ -230,7 +231,7 @@ func (d AWS) action(a awsAction) ([]map[string]any, error) {
 }
 
 // run is a step that runs a program.
-func (a awsAction) run(argv []string, user string) map[string]any {
+func (a docAction) run(argv []string, user string) map[string]any {
 	with := map[string]any{"argv": argv}
 	if user != "" {
 		with["user"] = user

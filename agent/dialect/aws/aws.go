@@ -1,4 +1,5 @@
-package dialect
+// Package aws is the dialect of AWS IoT Jobs and of Device Defender.
+package aws
 
 import (
 	"encoding/json"
@@ -7,19 +8,20 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
 )
 
-// AWS is AWS IoT Jobs, and Device Defender for what the board feels. The
+// A Dialect speaks with AWS IoT Jobs, and reports to Device Defender. The
 // service hands out one job execution at a time, the head of the thing's queue,
 // and takes or refuses each update in a message of its own.
-type AWS struct {
+type Dialect struct {
 	Thing    string
 	Tags     map[string]string // what the conditions of a document see
 	Handlers string            // the folder of job handlers
 	Replies  bool              // subscribe to the answers too: AWS sends them in any case, other brokers do not
 	Defender bool              // the answers of Device Defender too
-	// Handler tells whether a file of that folder is there, or why it may not
+	// Handler reports whether a file of that folder is there, or why it may not
 	// be run. Nil: there is none.
 	Handler func(path string) (bool, error)
 	// User says why there is no such user here. Nil: all are there.
@@ -28,14 +30,14 @@ type AWS struct {
 
 const fromAWS = "aws"
 
-// awsOrigin is the Record.Origin of a job from AWS.
-type awsOrigin struct {
-	origin
-	Stdout bool `json:"stdout,omitempty"` // the document wants the output told
+// jobOrigin is the Record.Origin of a job from AWS.
+type jobOrigin struct {
+	From   string `json:"from"`
+	Stdout bool   `json:"stdout,omitempty"` // the document wants the output told
 }
 
 // An execution is one run of a job on this thing. A job that was deleted and
-// made anew has another time, one that the service tries again another number.
+// made again has another time, one that the service tries again another number.
 type execution struct {
 	job    string
 	number int64
@@ -73,8 +75,8 @@ func parseToken(job, token string) (e execution, rev uint64, ok bool) {
 
 // Topics are those of this thing's jobs; topics of namespaced jobs, which are
 // for other programs, are left alone.
-func (d AWS) Topics() Topics {
-	t := Topics{Jobs: []string{d.jobs("notify-next")}}
+func (d Dialect) Topics() dialect.Topics {
+	t := dialect.Topics{Jobs: []string{d.jobs("notify-next")}}
 	if d.Replies {
 		t.Own = []string{d.jobs("+/get/accepted"), d.jobs("+/get/rejected"), d.jobs("+/update/accepted"), d.jobs("+/update/rejected")}
 	}
@@ -84,29 +86,31 @@ func (d AWS) Topics() Topics {
 	return t
 }
 
-func (d AWS) things(rest string) string { return "$aws/things/" + d.Thing + "/" + rest }
-func (d AWS) jobs(rest string) string   { return d.things("jobs/" + rest) }
+func (d Dialect) things(rest string) string { return "$aws/things/" + d.Thing + "/" + rest }
+func (d Dialect) jobs(rest string) string   { return d.things("jobs/" + rest) }
 
 // Connection keeps no session: what counts is asked for after every connect.
-func (d AWS) Connection() Connection { return Connection{Clean: true, Receipts: true, Asks: true} }
-
-// Hello asks for the head of the queue.
-func (d AWS) Hello() []Message {
-	return []Message{{Topic: d.jobs("$next/get"), Payload: []byte(`{}`)}}
+func (d Dialect) Connection() dialect.Connection {
+	return dialect.Connection{Clean: true, Receipts: true, Asks: true}
 }
 
-// awsAnswer is any message of the service.
-type awsAnswer struct {
-	Execution      *awsExecution `json:"execution"`
-	ClientToken    string        `json:"clientToken"`
-	Code           string        `json:"code"`
-	Message        string        `json:"message"`
+// Hello asks for the head of the queue.
+func (d Dialect) Hello() []dialect.Message {
+	return []dialect.Message{{Topic: d.jobs("$next/get"), Payload: []byte(`{}`)}}
+}
+
+// answer is any message of the service.
+type answer struct {
+	Execution      *described `json:"execution"`
+	ClientToken    string     `json:"clientToken"`
+	Code           string     `json:"code"`
+	Message        string     `json:"message"`
 	ExecutionState struct {
 		Status string `json:"status"`
 	} `json:"executionState"`
 }
 
-type awsExecution struct {
+type described struct {
 	JobID           string          `json:"jobId"`
 	Document        json.RawMessage `json:"jobDocument"`
 	Status          string          `json:"status"`
@@ -114,7 +118,7 @@ type awsExecution struct {
 	ExecutionNumber int64           `json:"executionNumber"`
 }
 
-func (e awsExecution) execution() execution {
+func (e described) execution() execution {
 	queued := e.QueuedAt
 	if queued > 1e11 {
 		queued /= 1000
@@ -123,12 +127,12 @@ func (e awsExecution) execution() execution {
 }
 
 // Receive tells what a message of the jobs service means.
-func (d AWS) Receive(m Message) []Event {
+func (d Dialect) Receive(m dialect.Message) []dialect.Event {
 	rest, ok := strings.CutPrefix(m.Topic, d.jobs(""))
 	if !ok {
 		return d.receiveDefender(m)
 	}
-	var a awsAnswer
+	var a answer
 	if json.Unmarshal(m.Payload, &a) != nil {
 		return nil
 	}
@@ -137,7 +141,7 @@ func (d AWS) Receive(m Message) []Event {
 	case rest == "notify-next", job == "$next" && reply == "get/accepted":
 		return d.head(a)
 	case job == "$next" && reply == "get/rejected":
-		return []Event{Busy{Err: a.err()}}
+		return []dialect.Event{dialect.Busy{Err: a.err()}}
 	case !executor.ValidID(job):
 		return nil
 	case reply == "get/accepted":
@@ -146,7 +150,7 @@ func (d AWS) Receive(m Message) []Event {
 		return undescribed(job, a)
 	case reply == "update/accepted":
 		if e, rev, ok := parseToken(job, a.ClientToken); ok {
-			return []Event{Receipt{Key: e.key(), Rev: rev, Part: strings.HasSuffix(a.ClientToken, ahead)}}
+			return []dialect.Event{dialect.Receipt{Key: e.key(), Rev: rev, Part: strings.HasSuffix(a.ClientToken, ahead)}}
 		}
 	case reply == "update/rejected":
 		return refusal(job, a)
@@ -155,85 +159,85 @@ func (d AWS) Receive(m Message) []Event {
 }
 
 // head is the execution that is next, or that there is none.
-func (d AWS) head(a awsAnswer) []Event {
+func (d Dialect) head(a answer) []dialect.Event {
 	if a.Execution == nil || a.Execution.JobID == "" {
-		return []Event{Open{From: fromAWS}}
+		return []dialect.Event{dialect.Open{From: fromAWS}}
 	}
 	key := a.Execution.execution().key()
-	if awsFinal(a.Execution.Status) {
-		return []Event{Closed{Key: key, State: awsState(a.Execution.Status), Reason: awsReason(a.Execution.Status)}, Open{From: fromAWS}}
+	if final(a.Execution.Status) {
+		return []dialect.Event{dialect.Closed{Key: key, State: stateOf(a.Execution.Status), Reason: reasonOf(a.Execution.Status)}, dialect.Open{From: fromAWS}}
 	}
-	return []Event{d.offer(*a.Execution), Open{From: fromAWS, Keys: []string{key}}}
+	return []dialect.Event{d.offer(*a.Execution), dialect.Open{From: fromAWS, Keys: []string{key}}}
 }
 
 // described is how one execution stands, which was asked about by its token.
-func (d AWS) described(job string, a awsAnswer) []Event {
+func (d Dialect) described(job string, a answer) []dialect.Event {
 	asked, _, ok := parseToken(job, a.ClientToken)
 	if !ok || a.Execution == nil {
 		return nil
 	}
 	switch is := a.Execution.execution(); {
 	case is != asked:
-		return []Event{Closed{Key: asked.key(), Reason: "there is another execution of the job"}}
-	case awsFinal(a.Execution.Status):
-		return []Event{Closed{Key: asked.key(), State: awsState(a.Execution.Status), Reason: awsReason(a.Execution.Status)}}
+		return []dialect.Event{dialect.Closed{Key: asked.key(), Reason: "there is another execution of the job"}}
+	case final(a.Execution.Status):
+		return []dialect.Event{dialect.Closed{Key: asked.key(), State: stateOf(a.Execution.Status), Reason: reasonOf(a.Execution.Status)}}
 	}
-	return []Event{d.offer(*a.Execution)}
+	return []dialect.Event{d.offer(*a.Execution)}
 }
 
-func undescribed(job string, a awsAnswer) []Event {
+func undescribed(job string, a answer) []dialect.Event {
 	asked, _, ok := parseToken(job, a.ClientToken)
 	switch {
 	case !ok:
 		return nil
 	case a.Code == "ResourceNotFound" || a.Code == "TerminalStateReached":
-		return []Event{Closed{Key: asked.key(), State: awsState(a.ExecutionState.Status), Reason: a.gone()}}
+		return []dialect.Event{dialect.Closed{Key: asked.key(), State: stateOf(a.ExecutionState.Status), Reason: a.gone()}}
 	}
-	return []Event{Busy{Err: a.err()}}
+	return []dialect.Event{dialect.Busy{Err: a.err()}}
 }
 
 // refusal is what the service's error code asks the device to do.
-func refusal(job string, a awsAnswer) []Event {
+func refusal(job string, a answer) []dialect.Event {
 	e, rev, ok := parseToken(job, a.ClientToken)
 	if !ok {
 		return nil
 	}
-	r := Receipt{Key: e.key(), Rev: rev, Err: a.err()}
+	r := dialect.Receipt{Key: e.key(), Rev: rev, Err: a.err()}
 	status := a.ExecutionState.Status
 	switch a.Code {
 	case "ResourceNotFound", "TerminalStateReached":
-		return []Event{Closed{Key: e.key(), State: awsState(status), Reason: a.gone()}}
+		return []dialect.Event{dialect.Closed{Key: e.key(), State: stateOf(status), Reason: a.gone()}}
 	case "InvalidStateTransition":
-		if status == "" || awsFinal(status) {
-			return []Event{Closed{Key: e.key(), State: awsState(status), Reason: a.gone()}}
+		if status == "" || final(status) {
+			return []dialect.Event{dialect.Closed{Key: e.key(), State: stateOf(status), Reason: a.gone()}}
 		}
 		r.Again = true
 	case "InvalidRequest", "InvalidJson", "InvalidTopic":
 	default: // RequestThrottled, InternalError, VersionMismatch, and what may be new
 		r.Again = true
 	}
-	return []Event{r}
+	return []dialect.Event{r}
 }
 
-func (a awsAnswer) err() error { return errors.New(strings.TrimSpace(a.Code + ": " + a.Message)) }
+func (a answer) err() error { return errors.New(strings.TrimSpace(a.Code + ": " + a.Message)) }
 
 // gone says why an execution is over.
-func (a awsAnswer) gone() string {
+func (a answer) gone() string {
 	switch {
 	case a.ExecutionState.Status != "":
-		return awsReason(a.ExecutionState.Status)
+		return reasonOf(a.ExecutionState.Status)
 	case a.Code == "ResourceNotFound":
 		return "the execution was deleted"
 	}
 	return "the execution is over"
 }
 
-func awsReason(status string) string { return "the execution is " + status }
+func reasonOf(status string) string { return "the execution is " + status }
 
-func awsFinal(status string) bool { return status != "QUEUED" && status != "IN_PROGRESS" }
+func final(status string) bool { return status != "QUEUED" && status != "IN_PROGRESS" }
 
-// awsState is a state that a device tells; empty for those of the service.
-func awsState(status string) executor.State {
+// stateOf is a state that a device tells; empty for those of the service.
+func stateOf(status string) executor.State {
 	switch status {
 	case "SUCCEEDED":
 		return executor.Succeeded
@@ -245,4 +249,4 @@ func awsState(status string) executor.State {
 	return ""
 }
 
-var _ Dialect = AWS{}
+var _ dialect.Dialect = Dialect{}
