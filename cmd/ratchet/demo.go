@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/jobfile"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 )
@@ -184,7 +185,7 @@ func (st *stage) online(ctx context.Context, v *view) error {
 func (st *stage) offer(ctx context.Context, v *view) error {
 	for _, d := range st.daemons {
 		filled := strings.NewReplacer("DIR", d.work(), "URL", st.depot.url+"/"+d.device, "SHA256", st.depot.sha256).Replace(demoJob)
-		text, _, err := fromYAML([]byte(filled))
+		text, _, err := jobfile.FromYAML([]byte(filled))
 		if err != nil {
 			return err
 		}

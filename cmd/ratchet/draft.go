@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -13,34 +12,34 @@ import (
 	"aead.dev/minisign"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/jobfile"
 	"github.com/ratchetd/ratchet/executor"
 )
 
 // A draft is a job as it was read, before it is decided what is sent.
 type draft struct {
-	doc       document
+	doc       jobfile.Document
 	job       executor.Job
 	signature string // of its exact text; empty unless it came with one
 }
 
 // readJob reads and checks a job file; what is wrong is one error, a line each.
 func (s *session) readJob(file, id string) (draft, error) {
-	src, err := s.read(file)
-	if err != nil {
+	f, err := jobfile.Read(file, s.in)
+	switch {
+	case err != nil:
 		return draft{}, err
-	}
-	if id != "" && src.signature != "" {
+	case id != "" && f.Signature != "":
 		return draft{}, errors.New("--id: the file holds a signed job, whose text cannot be changed")
+	case id != "":
+		f = f.WithID(id)
 	}
-	if doc, err := splitDocument(src.text); err == nil && id != "" {
-		src.text = doc.with("id", quoted(id)).text()
-	}
-	job, err := src.job()
+	job, err := f.Job()
 	if err != nil {
 		return draft{}, err
 	}
-	doc, err := splitDocument(src.text)
-	return draft{doc, job, src.signature}, err
+	doc, err := jobfile.Split(f.Text)
+	return draft{doc, job, f.Signature}, err
 }
 
 // settle decides what is sent: the text that is offered already where this is
@@ -131,17 +130,16 @@ func (sub submission) signedBefore(o offer) bool {
 func (d draft) complete(by executor.Job) []byte {
 	doc := d.doc
 	if d.signature != "" {
-		return doc.text()
+		return doc.Text()
 	}
 	if len(d.job.Audience) == 0 && len(by.Audience) > 0 {
-		audience, _ := json.Marshal(by.Audience) // strings always encode
-		doc = doc.with("audience", audience)
+		doc = doc.With("audience", by.Audience)
 	}
 	if d.job.Expires.IsZero() && d.job.Schedule == "" && !by.Expires.IsZero() {
-		doc = doc.with("expires", quoted(by.Expires.Format(time.RFC3339)))
+		doc = doc.With("expires", by.Expires.Format(time.RFC3339))
 	}
 	if d.job.Created.IsZero() && !by.Created.IsZero() {
-		doc = doc.with("created", quoted(by.Created.Format(time.RFC3339)))
+		doc = doc.With("created", by.Created.Format(time.RFC3339))
 	}
-	return doc.text()
+	return doc.Text()
 }

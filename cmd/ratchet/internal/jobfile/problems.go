@@ -1,4 +1,4 @@
-package main
+package jobfile
 
 import (
 	"encoding/json"
@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ratchetd/ratchet/agent"
 	"github.com/ratchetd/ratchet/executor"
 )
 
@@ -16,19 +17,19 @@ func harmless(list string, i int) json.RawMessage {
 }
 
 // findProblems lists all that is wrong with a job. The rules are executor's,
-// which stops at the first problem; so each part is held against them alone,
-// and then what is good of them together.
+// which stops at the first problem; so each part is checked against them alone,
+// and then the good parts together.
 func findProblems(text []byte) []error {
 	job, err := executor.Parse(text)
 	if err == nil {
 		return stepProblems(job)
 	}
-	doc, split := splitDocument(text)
+	doc, split := Split(text)
 	if split != nil || len(text) > executor.MaxDocument {
 		return []error{err}
 	}
 	var found []error
-	good := document{}
+	good := Document{}
 	for _, m := range doc.members {
 		bad, rest := m.judge()
 		found = append(found, bad...)
@@ -38,9 +39,9 @@ func findProblems(text []byte) []error {
 	}
 	if good.index("id") < 0 {
 		found = append(found, errors.New("id: missing: want 1 to 64 of A-Z a-z 0-9 _ -"))
-		good = good.with("id", quoted("x"))
+		good = good.With("id", "x")
 	}
-	if _, err := executor.Parse(good.text()); err != nil {
+	if _, err := executor.Parse(good.Text()); err != nil {
 		found = append(found, err)
 	}
 	return found
@@ -50,7 +51,7 @@ func stepProblems(job executor.Job) []error {
 	var found []error
 	for i := range job.Total() {
 		alone := executor.Job{ID: job.ID, Steps: []executor.Step{job.StepAt(i)}}
-		if err := checkKinds(alone); err != nil {
+		if err := checkKind(alone); err != nil {
 			list, at := "steps", i
 			if i >= len(job.Steps) {
 				list, at = "onFailure", i-len(job.Steps)
@@ -61,7 +62,7 @@ func stepProblems(job executor.Job) []error {
 	return found
 }
 
-// judge tells what is wrong with a member and what of it is good.
+// judge lists what is wrong with a member, and returns what of it is good.
 func (m member) judge() ([]error, member) {
 	if m.name == "steps" || m.name == "onFailure" {
 		return m.judgeSteps()
@@ -70,7 +71,7 @@ func (m member) judge() ([]error, member) {
 	if m.name == "id" {
 		members = members[1:]
 	}
-	_, err := executor.Parse(document{members: members}.text())
+	_, err := executor.Parse(Document{members: members}.Text())
 	if err != nil && !strings.HasPrefix(err.Error(), m.name) { // a value that decodes itself does not know its name
 		err = fmt.Errorf("%s: %w", m.name, err)
 	}
@@ -91,10 +92,10 @@ func (m member) judgeSteps() ([]error, member) {
 	}
 	var found []error
 	for i, raw := range steps {
-		doc := document{members: []member{{"id", json.RawMessage(`"x"`)}, {"steps", oneStep(raw)}}}
-		job, err := executor.Parse(doc.text())
+		doc := Document{members: []member{{"id", json.RawMessage(`"x"`)}, {"steps", oneStep(raw)}}}
+		job, err := executor.Parse(doc.Text())
 		if err == nil {
-			err = checkKinds(job)
+			err = checkKind(job)
 		} else {
 			steps[i] = harmless(m.name, i)
 		}
@@ -110,7 +111,17 @@ func oneStep(raw []byte) json.RawMessage {
 	return slices.Concat([]byte{'['}, raw, []byte{']'})
 }
 
-// moved puts a problem of a step that was judged alone where the step stands.
+// moved gives a problem of a step that was judged alone the step's own place.
 func moved(err error, list string, i int) error {
 	return errors.New(strings.Replace(err.Error(), "steps[0]", fmt.Sprintf("%s[%d]", list, i), 1))
+}
+
+// checkKind checks the one step of a job against its kind. A device may run
+// fewer kinds than there are: its facts say which.
+func checkKind(j executor.Job) error {
+	kinds, kind := agent.Kinds(), j.Steps[0].Kind
+	if kinds[kind] == nil {
+		return fmt.Errorf("steps[0].%s: no such kind or field", kind)
+	}
+	return kinds.Check(j)
 }

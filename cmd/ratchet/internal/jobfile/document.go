@@ -1,4 +1,4 @@
-package main
+package jobfile
 
 import (
 	"bytes"
@@ -8,9 +8,9 @@ import (
 	"slices"
 )
 
-// A document is a job's text as its top-level members in their order, each with
+// A Document is a job's text as its top-level members in their order, each with
 // its exact value: so a member can be added without changing the others.
-type document struct {
+type Document struct {
 	members []member
 	exact   []byte // as it was read, while nothing was changed
 }
@@ -20,28 +20,29 @@ type member struct {
 	value json.RawMessage
 }
 
-func splitDocument(text []byte) (document, error) {
+// Split reads a job's text. It does not judge the members.
+func Split(text []byte) (Document, error) {
 	dec := json.NewDecoder(bytes.NewReader(text))
 	if tok, err := dec.Token(); err != nil || tok != json.Delim('{') {
-		return document{}, errors.New("a job is an object with id and steps")
+		return Document{}, errors.New("a job is an object with id and steps")
 	}
-	d := document{exact: text}
+	d := Document{exact: text}
 	for dec.More() {
 		tok, err := dec.Token()
 		if err != nil {
-			return document{}, err
+			return Document{}, err
 		}
 		m := member{name: fmt.Sprint(tok)}
 		if err := dec.Decode(&m.value); err != nil {
-			return document{}, err
+			return Document{}, err
 		}
 		d.members = append(d.members, m)
 	}
 	return d, nil
 }
 
-// text is what was read, or else the members joined again.
-func (d document) text() []byte {
+// Text is what was read, or else the members joined again.
+func (d Document) Text() []byte {
 	if d.exact != nil {
 		return d.exact
 	}
@@ -59,22 +60,23 @@ func (d document) text() []byte {
 	return b.Bytes()
 }
 
-func (d document) index(name string) int {
+func (d Document) index(name string) int {
 	return slices.IndexFunc(d.members, func(m member) bool { return m.name == name })
 }
 
-// with returns the document with the member set to a value.
-func (d document) with(name string, value json.RawMessage) document {
-	changed, set := slices.Clone(d.members), member{name, value}
+// With returns the document with a member set to a value, which must be one
+// that JSON can hold.
+func (d Document) With(name string, value any) Document {
+	raw, _ := json.Marshal(value)
+	changed, set := slices.Clone(d.members), member{name, raw}
 	if i := d.index(name); i >= 0 {
 		changed[i] = set
 	} else {
-		changed = slices.Insert(changed, min(1, len(changed)), set) // behind the id, where people look
+		changed = slices.Insert(changed, min(1, len(changed)), set) // after the id, where people look
 	}
-	return document{members: changed}
+	return Document{members: changed}
 }
 
-// quoted is s as a JSON string.
 func quoted(s string) []byte {
 	q, _ := json.Marshal(s) // a string always encodes
 	return q

@@ -1,4 +1,4 @@
-package main
+package jobfile
 
 import (
 	"strings"
@@ -28,9 +28,9 @@ func TestYAMLValuesStayExact(t *testing.T) {
 		{"a: &x [1]\nb: *x", `{"a":[1],"b":[1]}`},
 		{`{"a": "JSON too"}`, `{"a":"JSON too"}`},
 	} {
-		got, _, err := fromYAML([]byte(c.yaml))
+		got, _, err := FromYAML([]byte(c.yaml))
 		if err != nil || string(got) != c.want {
-			t.Errorf("fromYAML(%q) = %s, %v; want %s", c.yaml, got, err, c.want)
+			t.Errorf("FromYAML(%q) = %s, %v; want %s", c.yaml, got, err, c.want)
 		}
 	}
 }
@@ -59,9 +59,9 @@ func TestYAMLThatWouldSurpriseIsRefused(t *testing.T) {
 		{strings.Repeat("[", 100) + strings.Repeat("]", 100), "nested more than"},
 		{laughs(), "grows above 131072 bytes"},
 	} {
-		got, _, err := fromYAML([]byte(c.yaml))
+		got, _, err := FromYAML([]byte(c.yaml))
 		if err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("fromYAML(%.60q) = %s, %v; want an error with %q", c.yaml, got, err, c.want)
+			t.Errorf("FromYAML(%.60q) = %s, %v; want an error with %q", c.yaml, got, err, c.want)
 		}
 	}
 }
@@ -81,11 +81,11 @@ func FuzzYAML(f *testing.F) {
 	f.Add("a: [1, &x {b: c}, *x]")
 	f.Add("id: x\nsteps:\n- {name: a, command: {argv: [a]}}")
 	f.Fuzz(func(t *testing.T, text string) {
-		json, _, err := fromYAML([]byte(text))
+		json, _, err := FromYAML([]byte(text))
 		if err != nil {
 			return
 		}
-		again, _, err := fromYAML(json)
+		again, _, err := FromYAML(json)
 		if err == nil && string(again) != string(json) {
 			t.Errorf("%q gives %s, and that gives %s", text, json, again)
 		}

@@ -1,4 +1,4 @@
-package main
+package jobfile
 
 import (
 	"bytes"
@@ -17,10 +17,11 @@ import (
 // maxDepth bounds how deep a document nests; an anchor can hold itself.
 const maxDepth = 64
 
-// fromYAML turns one YAML document into JSON and tells on which line each field
-// stands, by its path. No value changes on the way: a number keeps its digits,
-// and what YAML would read as something else than it looks like is an error.
-func fromYAML(text []byte) ([]byte, map[string]int, error) {
+// FromYAML turns one YAML document into JSON, and returns the line of each field
+// by its path, such as steps[0].command. No value changes on the way: a number
+// keeps its digits, and what YAML reads as something else than it looks like is
+// an error.
+func FromYAML(text []byte) ([]byte, map[string]int, error) {
 	dec := yaml.NewDecoder(bytes.NewReader(text))
 	var doc, more yaml.Node
 	if err := dec.Decode(&doc); errors.Is(err, io.EOF) {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/jobfile"
 	"github.com/ratchetd/ratchet/executor"
 )
 
@@ -17,11 +18,11 @@ on a device: each step, how often it is tried, what a power cut in it would mean
 and what is taken back when it fails. No broker is needed and nothing is sent.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			src, err := s.read(args[0])
+			f, err := jobfile.Read(args[0], s.in)
 			if err != nil {
 				return err
 			}
-			job, err := src.job()
+			job, err := f.Job()
 			if err != nil {
 				return err
 			}

@@ -1,46 +1,39 @@
-package main
+package jobfile
 
 import (
-	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/ratchetd/ratchet/agent"
-	"github.com/ratchetd/ratchet/executor"
 )
 
-// TestTheCookbookIsGoodAndTold holds every recipe against what a device wants,
-// and the README against the recipes.
+// TestTheCookbookIsGoodAndTold checks every recipe against what a device wants,
+// and that the README names it.
 func TestTheCookbookIsGoodAndTold(t *testing.T) {
-	files, err := filepath.Glob("../../scripts/cookbook/*.yaml")
+	files, err := filepath.Glob("../../../../scripts/cookbook/*.yaml")
 	if err != nil || len(files) != 10 {
 		t.Fatalf("got %d recipes, %v, want 10", len(files), err)
 	}
-	readme, err := os.ReadFile("../../README.md")
+	readme, err := os.ReadFile("../../../../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, file := range files {
-		var out bytes.Buffer
-		s := &session{out: &out}
-		src, err := s.read(file)
+		f, err := Read(file, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if found := src.problems(); len(found) > 0 {
-			t.Errorf("%s: got %s", file, strings.Join(found, "\n"))
+		job, err := f.Job()
+		if err != nil {
+			t.Error(err)
 			continue
-		}
-		job, err := executor.Parse(src.text)
-		if err != nil {
-			t.Fatal(err)
 		}
 		if job.Description == "" {
 			t.Errorf("%s does not say what it is for", file)
 		}
-		if _, err := agent.Explain(src.text); err != nil {
+		if _, err := agent.Explain(f.Text); err != nil {
 			t.Errorf("%s cannot be explained: %v", file, err)
 		}
 		if !strings.Contains(string(readme), "`"+filepath.Base(file)+"`") {
