@@ -8,8 +8,7 @@ import (
 	"maps"
 	"slices"
 	"time"
-
-	"aead.dev/minisign"
+	"unicode/utf8"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/jobfile"
@@ -61,7 +60,7 @@ func (sub submission) seal(e *dialect.Envelope) error {
 	if err == nil {
 		err = signable([]byte(e.Job), job)
 	}
-	e.Signature = sub.sign([]byte(e.Job), job.ID)
+	e.Signature = sub.key.Sign([]byte(e.Job), job.ID)
 	return err
 }
 
@@ -69,7 +68,7 @@ func (sub submission) settleText(d draft, earlier map[string]offer) (dialect.Env
 	now := executor.Time{Time: time.Now().UTC().Truncate(time.Second)}
 	if d.signature != "" && d.job.Created.After(now.Add(24*time.Hour)) {
 		// A device believes a signature's time more than its own clock, for good.
-		return dialect.Envelope{}, fmt.Errorf("created: %s is not yet: set the clock of the computer that signed it, and sign anew", d.job.Created.Format(time.RFC3339))
+		return dialect.Envelope{}, fmt.Errorf("created: %s is not yet: set the clock of the computer that signed it, and sign it again", d.job.Created.Format(time.RFC3339))
 	}
 	fresh := executor.Job{Created: now, Expires: executor.Time{Time: now.Add(defaultLife)}}
 	if sub.key != nil {
@@ -120,8 +119,7 @@ func (sub submission) wouldWrite(author, as executor.Job) bool {
 }
 
 func (sub submission) signedBefore(o offer) bool {
-	public, ok := sub.key.Public().(minisign.PublicKey)
-	return ok && minisign.Verify(public, o.text, []byte(o.signature))
+	return sub.key.Signed(o.text, o.signature)
 }
 
 // complete is the document with created, expires and audience where the author
@@ -142,4 +140,18 @@ func (d draft) complete(by executor.Job) []byte {
 		doc = doc.With("created", by.Created.Format(time.RFC3339))
 	}
 	return doc.Text()
+}
+
+// signable names what would keep a device that wants signatures from taking a
+// text.
+func signable(text []byte, job executor.Job) error {
+	switch {
+	case !utf8.Valid(text):
+		return errors.New("the document is not UTF-8, so its exact text cannot be sent")
+	case job.Expires.IsZero():
+		return errors.New("expires: a signed job needs it, and a recurring one gets none by itself: say until when it recurs")
+	case len(job.Audience) == 0:
+		return errors.New("audience: a signed job needs it: whom it is meant for")
+	}
+	return nil
 }

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/signing"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/spf13/cobra"
 )
@@ -20,7 +20,8 @@ type submission struct {
 	percent float64
 	force   bool
 	partial bool // percent was given
-	signing
+	key     *signing.Key
+	signFlags
 }
 
 func (s *session) submitCommand() *cobra.Command {
@@ -61,15 +62,11 @@ envelope, as --print writes it; then its text and signature are sent as they are
 	f.Float64Var(&sub.percent, "percent", 100, "offer it to this stable `share` of the devices only")
 	f.BoolVar(&sub.force, "force", false, "replace another document that is offered under this id")
 	f.BoolVar(&follow, "watch", false, "watch it until it is done")
-	sub.signing.flags(f)
+	sub.signFlags.flags(f)
 	w.flags(f)
 	s.link.flags(f)
 	_ = cmd.RegisterFlagCompletionFunc("to", completeTo)
 	return cmd
-}
-
-func completeTo(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	return []string{"all", "device/", "group/"}, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 }
 
 func (sub submission) validate() error {
@@ -86,11 +83,6 @@ func (sub submission) validate() error {
 	return nil
 }
 
-func validTo(to string) bool {
-	scope, name, _ := strings.Cut(to, "/")
-	return to == "all" || (scope == "device" || scope == "group") && executor.ValidDevice(name)
-}
-
 // submit offers the job. Whoever wants to watch it listens before it is sent,
 // so that nothing is missed.
 func (s *session) submit(ctx context.Context, file string, sub submission, follow bool, w watching) error {
@@ -98,7 +90,7 @@ func (s *session) submit(ctx context.Context, file string, sub submission, follo
 	if err != nil {
 		return err
 	}
-	if err := s.open(&sub.signing); err != nil {
+	if sub.key, err = sub.open(); err != nil {
 		return err
 	}
 	if sub.print {
