@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/link"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/signing"
 	"github.com/spf13/cobra"
 )
@@ -38,7 +39,7 @@ be given to the device itself: ratchetd cancel JOB FILE.`,
 	}
 	cmd.Flags().StringSliceVar(&to, "to", nil, "only there: `device/ID`, group/NAME or all")
 	g.flags(cmd.Flags())
-	s.link.flags(cmd.Flags())
+	s.link.Flags(cmd.Flags())
 	_ = cmd.RegisterFlagCompletionFunc("to", completeTo)
 	return cmd
 }
@@ -71,7 +72,7 @@ func (s *session) cancel(ctx context.Context, job string, to []string, g signFla
 	if err != nil {
 		return err
 	}
-	defer c.close()
+	defer c.Close()
 	return s.sendCancel(ctx, c, job, to, key)
 }
 
@@ -88,9 +89,9 @@ func cancelText(job string, to []string, key *signing.Key) ([]byte, error) {
 	return dialect.Envelope{Job: string(text), Signature: key.Sign(text, job)}.Payload(), err
 }
 
-func (s *session) sendCancel(ctx context.Context, c *client, job string, to []string, key *signing.Key) error {
+func (s *session) sendCancel(ctx context.Context, c *link.Client, job string, to []string, key *signing.Key) error {
 	r := newRoster()
-	if err := c.settle(ctx, func(m message) { r.take(m) }, dialect.OfferFilters(c.root, job)...); err != nil {
+	if err := c.Settle(ctx, func(m link.Message) { r.take(m) }, dialect.OfferFilters(c.Root(), job)...); err != nil {
 		return err
 	}
 	offers := r.offers[job]
@@ -107,7 +108,7 @@ func (s *session) sendCancel(ctx context.Context, c *client, job string, to []st
 		}
 		text, err := cancelText(job, []string{t}, key)
 		if err == nil {
-			err = c.publish(ctx, dialect.Topic{To: t, Name: job}, text)
+			err = c.Publish(ctx, dialect.Topic{To: t, Name: job}, text)
 		}
 		if err != nil {
 			return err

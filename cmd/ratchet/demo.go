@@ -13,6 +13,7 @@ import (
 
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/jobfile"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/link"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 )
@@ -81,7 +82,7 @@ type stage struct {
 	broker  string
 	depot   *depot
 	daemons []*daemon
-	client  *client
+	client  *link.Client
 	undo    []func()
 }
 
@@ -144,10 +145,10 @@ func (st *stage) set(ctx context.Context, binary string) error {
 		}
 		st.later(d.stop)
 	}
-	if st.client, err = connect(ctx, linkOptions{Broker: st.broker, Root: "ratchet/v1"}); err != nil {
+	if st.client, err = link.Connect(ctx, link.Options{Broker: st.broker, Root: "ratchet/v1"}); err != nil {
 		return err
 	}
-	st.later(st.client.close)
+	st.later(st.client.Close)
 	return nil
 }
 
@@ -155,14 +156,14 @@ func (st *stage) set(ctx context.Context, binary string) error {
 func (st *stage) online(ctx context.Context, v *view) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, demoStart, fmt.Errorf("not all devices are online after %v", demoStart))
 	defer cancel()
-	if err := st.client.subscribe(ctx, v.filters(st.client.root)...); err != nil {
+	if err := st.client.Subscribe(ctx, v.filters(st.client.Root())...); err != nil {
 		return err
 	}
 	beat := time.NewTicker(tick)
 	defer beat.Stop()
 	for there := 0; there < len(st.daemons); {
 		select {
-		case m := <-st.client.feed:
+		case m := <-st.client.Feed():
 			v.take(m)
 		case <-beat.C:
 		case <-ctx.Done():
@@ -189,8 +190,8 @@ func (st *stage) offer(ctx context.Context, v *view) error {
 		if err != nil {
 			return err
 		}
-		m := message{topic: dialect.Topic{To: "device/" + d.device, Name: v.job}, payload: text}
-		if err := st.client.publish(ctx, m.topic, m.payload); err != nil {
+		m := link.Message{Topic: dialect.Topic{To: "device/" + d.device, Name: v.job}, Payload: text}
+		if err := st.client.Publish(ctx, m.Topic, m.Payload); err != nil {
 			return err
 		}
 		v.take(m)

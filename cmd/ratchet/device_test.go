@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/link"
 	"github.com/ratchetd/ratchet/executor"
 )
 
@@ -16,14 +17,16 @@ type fakeDevice struct {
 	id, does string
 	groups   []string
 	facts    map[string]any
-	link     *client
+	link     *link.Client
 	once     sync.Once
+	stopped  chan struct{}
 }
 
 func (d *fakeDevice) start(broker string) error {
 	ctx := context.Background()
+	d.stopped = make(chan struct{})
 	var err error
-	if d.link, err = connect(ctx, linkOptions{Broker: broker, Root: "ratchet/v1"}); err != nil {
+	if d.link, err = link.Connect(ctx, link.Options{Broker: broker, Root: "ratchet/v1"}); err != nil {
 		return err
 	}
 	if err := d.say("facts", "", d.facts); err != nil {
@@ -36,21 +39,26 @@ func (d *fakeDevice) start(broker string) error {
 	for _, g := range d.groups {
 		filters = append(filters, "ratchet/v1/jobs/group/"+g+"/+")
 	}
-	if err := d.link.subscribe(ctx, filters...); err != nil {
+	if err := d.link.Subscribe(ctx, filters...); err != nil {
 		return err
 	}
 	go d.work()
 	return nil
 }
 
-func (d *fakeDevice) stop() { d.once.Do(d.link.close) }
+func (d *fakeDevice) stop() {
+	d.once.Do(func() {
+		close(d.stopped)
+		d.link.Close()
+	})
+}
 
 func (d *fakeDevice) say(part, name string, v any) error {
 	payload, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
-	return d.link.publish(context.Background(), dialect.Topic{Device: d.id, Part: part, Name: name}, payload)
+	return d.link.Publish(context.Background(), dialect.Topic{Device: d.id, Part: part, Name: name}, payload)
 }
 
 // work answers offers until the device is stopped. A publish that fails then
@@ -59,17 +67,17 @@ func (d *fakeDevice) work() {
 	accepted := map[string]bool{}
 	for {
 		select {
-		case m := <-d.link.feed:
-			o := readOffer(m.payload)
+		case m := <-d.link.Feed():
+			o := readOffer(m.Payload)
 			switch {
-			case len(m.payload) == 0:
-			case o.cancel && accepted[m.topic.Name]:
-				_ = d.say("jobs", m.topic.Name, dialect.JobStatus{State: executor.Cancelled, Rev: 9})
-			case !o.cancel && o.concernsNow(m.topic.To, d):
-				accepted[m.topic.Name] = true
+			case len(m.Payload) == 0:
+			case o.cancel && accepted[m.Topic.Name]:
+				_ = d.say("jobs", m.Topic.Name, dialect.JobStatus{State: executor.Cancelled, Rev: 9})
+			case !o.cancel && o.concernsNow(m.Topic.To, d):
+				accepted[m.Topic.Name] = true
 				d.answer(o)
 			}
-		case <-d.link.done:
+		case <-d.stopped:
 			return
 		}
 	}

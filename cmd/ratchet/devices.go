@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/link"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/jq"
 	"github.com/spf13/cobra"
@@ -35,13 +36,13 @@ facts, as a job's target does.`,
 			if err != nil {
 				return err
 			}
-			defer c.close()
+			defer c.Close()
 			return s.devices(cmd.Context(), c, keep, asJSON)
 		},
 	}
 	cmd.Flags().StringVar(&where, "where", "", "only devices for whose facts this `jq` is true")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON array")
-	s.link.flags(cmd.Flags())
+	s.link.Flags(cmd.Flags())
 	return cmd
 }
 
@@ -71,10 +72,10 @@ type deviceLine struct {
 	known  knownFacts
 }
 
-func (s *session) devices(ctx context.Context, c *client, keep func(*device) bool, asJSON bool) error {
+func (s *session) devices(ctx context.Context, c *link.Client, keep func(*device) bool, asJSON bool) error {
 	r := newRoster()
-	filters := []string{dialect.Topic{Device: "+", Part: "state"}.Below(c.root), dialect.Topic{Device: "+", Part: "facts"}.Below(c.root)}
-	if err := c.settle(ctx, func(m message) { r.take(m) }, filters...); err != nil {
+	filters := []string{dialect.Topic{Device: "+", Part: "state"}.Below(c.Root()), dialect.Topic{Device: "+", Part: "facts"}.Below(c.Root())}
+	if err := c.Settle(ctx, func(m link.Message) { r.take(m) }, filters...); err != nil {
 		return err
 	}
 	var list []deviceLine

@@ -11,6 +11,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/link"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/spf13/cobra"
 )
@@ -32,7 +33,7 @@ number of devices in each state. With --device it lists one device's jobs.`,
 			if err != nil {
 				return err
 			}
-			defer c.close()
+			defer c.Close()
 			if device != "" {
 				return s.deviceJobs(cmd.Context(), c, device, asJSON)
 			}
@@ -41,7 +42,7 @@ number of devices in each state. With --device it lists one device's jobs.`,
 	}
 	cmd.Flags().StringVar(&device, "device", "", "only this `device`, one line a job")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON array")
-	s.link.flags(cmd.Flags())
+	s.link.Flags(cmd.Flags())
 	return cmd
 }
 
@@ -55,10 +56,10 @@ type jobLine struct {
 	counts    stateCounts
 }
 
-func (s *session) allJobs(ctx context.Context, c *client, asJSON bool) error {
+func (s *session) allJobs(ctx context.Context, c *link.Client, asJSON bool) error {
 	r := newRoster()
-	filters := append(dialect.OfferFilters(c.root, "+"), dialect.Topic{Device: "+", Part: "jobs", Name: "+"}.Below(c.root))
-	if err := c.settle(ctx, func(m message) { r.take(m) }, filters...); err != nil {
+	filters := append(dialect.OfferFilters(c.Root(), "+"), dialect.Topic{Device: "+", Part: "jobs", Name: "+"}.Below(c.Root()))
+	if err := c.Settle(ctx, func(m link.Message) { r.take(m) }, filters...); err != nil {
 		return err
 	}
 	lines := r.jobLines()
@@ -115,10 +116,10 @@ func (l *jobLine) toInWords() string {
 	return strings.Join(words, ", ")
 }
 
-func (s *session) deviceJobs(ctx context.Context, c *client, device string, asJSON bool) error {
+func (s *session) deviceJobs(ctx context.Context, c *link.Client, device string, asJSON bool) error {
 	r := newRoster()
-	filter := dialect.Topic{Device: device, Part: "jobs", Name: "+"}.Below(c.root)
-	if err := c.settle(ctx, func(m message) { r.take(m) }, filter); err != nil {
+	filter := dialect.Topic{Device: device, Part: "jobs", Name: "+"}.Below(c.Root())
+	if err := c.Settle(ctx, func(m link.Message) { r.take(m) }, filter); err != nil {
 		return err
 	}
 	list := slices.SortedFunc(maps.Values(r.device(device).jobs), func(a, b dialect.JobStatus) int {

@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/link"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 )
@@ -43,7 +44,7 @@ var errJobFailed = errors.New("the job did not succeed everywhere")
 type session struct {
 	in       io.Reader
 	out, err io.Writer
-	link     linkOptions
+	link     link.Options
 	begun    bool // the command line was understood
 }
 
@@ -102,6 +103,14 @@ Exit codes: 0 done, 1 error, 2 usage, 3 the job failed somewhere.`,
 	root.AddCommand(s.submitCommand(), s.watchCommand(), s.jobsCommand(), s.cancelCommand(), s.devicesCommand(),
 		s.validateCommand(), s.explainCommand(), s.keyCommand(), s.demoCommand(), s.versionCommand())
 	return root
+}
+
+// dial checks the options of the connection and opens it.
+func (s *session) dial(ctx context.Context) (*link.Client, error) {
+	if err := s.link.Validate(); err != nil {
+		return nil, usageError{err}
+	}
+	return link.Connect(ctx, s.link)
 }
 
 // isTerminal tells whether out is a terminal that can be drawn on.

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/link"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/jq"
 )
@@ -56,19 +57,19 @@ func newRoster() *roster {
 }
 
 // take notes what a message tells. Of a status it tells whether it is news.
-func (r *roster) take(m message) (news dialect.JobStatus, ok bool) {
-	t := m.topic
+func (r *roster) take(m link.Message) (news dialect.JobStatus, ok bool) {
+	t := m.Topic
 	switch {
 	case t.To != "":
-		r.takeOffer(t, m.payload)
+		r.takeOffer(t, m.Payload)
 	case t.Part == "state":
 		var p dialect.Presence
-		_ = json.Unmarshal(m.payload, &p) // a state that cannot be read is offline
+		_ = json.Unmarshal(m.Payload, &p) // a state that cannot be read is offline
 		r.device(t.Device).presence = p
 	case t.Part == "facts":
-		r.device(t.Device).takeFacts(m.payload)
+		r.device(t.Device).takeFacts(m.Payload)
 	case t.Part == "jobs":
-		return r.device(t.Device).takeStatus(t.Name, m.payload)
+		return r.device(t.Device).takeStatus(t.Name, m.Payload)
 	}
 	return news, false
 }

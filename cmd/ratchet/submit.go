@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/link"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/signing"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/spf13/cobra"
@@ -64,7 +65,7 @@ envelope, as --print writes it; then its text and signature are sent as they are
 	f.BoolVar(&follow, "watch", false, "watch it until it is done")
 	sub.signFlags.flags(f)
 	w.flags(f)
-	s.link.flags(f)
+	s.link.Flags(f)
 	_ = cmd.RegisterFlagCompletionFunc("to", completeTo)
 	return cmd
 }
@@ -104,21 +105,21 @@ func (s *session) submit(ctx context.Context, file string, sub submission, follo
 	if err != nil {
 		return err
 	}
-	defer c.close()
+	defer c.Close()
 	v := newView(d.job.ID, w.waitOffline)
-	filters := dialect.OfferFilters(c.root, d.job.ID)
+	filters := dialect.OfferFilters(c.Root(), d.job.ID)
 	if follow {
-		filters = v.filters(c.root)
+		filters = v.filters(c.Root())
 	}
-	if err := c.settle(ctx, func(m message) { v.take(m) }, filters...); err != nil {
+	if err := c.Settle(ctx, func(m link.Message) { v.take(m) }, filters...); err != nil {
 		return err
 	}
 	e, err := sub.settle(d, v.offers[d.job.ID])
 	if err != nil {
 		return err
 	}
-	m := message{topic: dialect.Topic{To: sub.to, Name: d.job.ID}, payload: e.Payload()}
-	if err := c.publish(ctx, m.topic, m.payload); err != nil {
+	m := link.Message{Topic: dialect.Topic{To: sub.to, Name: d.job.ID}, Payload: e.Payload()}
+	if err := c.Publish(ctx, m.Topic, m.Payload); err != nil {
 		return err
 	}
 	s.receipt(sub, d.job.ID, e, follow && w.json)

@@ -8,6 +8,7 @@ import (
 	"unicode"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/link"
 	"github.com/ratchetd/ratchet/executor"
 )
 
@@ -25,12 +26,12 @@ func newView(job string, waitOffline bool) *view {
 }
 
 // take is the roster's, with an eye on what changes who is reached.
-func (v *view) take(m message) (dialect.JobStatus, bool) {
+func (v *view) take(m link.Message) (dialect.JobStatus, bool) {
 	switch {
-	case m.topic.To != "":
+	case m.Topic.To != "":
 		clear(v.expected)
-	case m.topic.Part == "facts":
-		delete(v.expected, m.topic.Device)
+	case m.Topic.Part == "facts":
+		delete(v.expected, m.Topic.Device)
 	}
 	news, ok := v.roster.take(m)
 	return news, ok && !v.stale(news)

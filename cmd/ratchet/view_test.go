@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/link"
 	"github.com/ratchetd/ratchet/executor"
 )
 
@@ -21,7 +22,7 @@ func heard(t *testing.T, messages ...string) *view {
 		if !ok {
 			t.Fatalf("%s is no topic", messages[i])
 		}
-		v.take(message{topic: topic, payload: []byte(messages[i+1])})
+		v.take(link.Message{Topic: topic, Payload: []byte(messages[i+1])})
 	}
 	return v
 }
@@ -67,7 +68,7 @@ func TestFactsThatComeLateCount(t *testing.T) {
 	if v.waits(v.rows(time.Now())) {
 		t.Error("waits for a device of unknown groups")
 	}
-	v.take(message{topic: dialect.Topic{Device: "gw-1", Part: "facts"}, payload: []byte(`{"groups":["g"]}`)})
+	v.take(link.Message{Topic: dialect.Topic{Device: "gw-1", Part: "facts"}, Payload: []byte(`{"groups":["g"]}`)})
 	if !v.waits(v.rows(time.Now())) {
 		t.Error("does not wait for a device once its groups are known")
 	}

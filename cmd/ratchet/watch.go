@@ -9,12 +9,16 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/link"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
 
 // tick is how often the display is brought up to date.
 const tick = 100 * time.Millisecond
+
+// refreshEvery is how often all that is retained is asked for again.
+const refreshEvery = 30 * time.Second
 
 type watching struct {
 	waitOffline bool
@@ -49,12 +53,12 @@ The exit code is 3 when the job failed, was rejected or was cancelled somewhere.
 			if err != nil {
 				return err
 			}
-			defer c.close()
+			defer c.Close()
 			return s.watch(cmd.Context(), c, args[0], w)
 		},
 	}
 	w.flags(cmd.Flags())
-	s.link.flags(cmd.Flags())
+	s.link.Flags(cmd.Flags())
 	return cmd
 }
 
@@ -66,9 +70,9 @@ func checkJobID(id string) error {
 	return nil
 }
 
-func (s *session) watch(ctx context.Context, c *client, job string, w watching) error {
+func (s *session) watch(ctx context.Context, c *link.Client, job string, w watching) error {
 	v := newView(job, w.waitOffline)
-	if err := c.settle(ctx, func(m message) { v.take(m) }, v.filters(c.root)...); err != nil {
+	if err := c.Settle(ctx, func(m link.Message) { v.take(m) }, v.filters(c.Root())...); err != nil {
 		return err
 	}
 	if len(v.offers[job]) == 0 && len(v.rows(time.Now())) == 0 {
@@ -79,7 +83,7 @@ func (s *session) watch(ctx context.Context, c *client, job string, w watching) 
 
 // follow shows a view that has settled until the job is done, and says how it
 // ended.
-func (s *session) follow(ctx context.Context, c *client, v *view, w watching) error {
+func (s *session) follow(ctx context.Context, c *link.Client, v *view, w watching) error {
 	if w.timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, w.timeout, fmt.Errorf("job %s is not done after %v", v.job, w.timeout))
@@ -98,7 +102,7 @@ func (s *session) follow(ctx context.Context, c *client, v *view, w watching) er
 
 // follow keeps the view and the display up to date until nothing is to be
 // waited for.
-func (v *view) follow(ctx context.Context, c *client, d display) error {
+func (v *view) follow(ctx context.Context, c *link.Client, d display) error {
 	for _, r := range v.rows(time.Now()) {
 		if r.answered {
 			d.tell(r.status)
@@ -118,21 +122,21 @@ func (v *view) follow(ctx context.Context, c *client, d display) error {
 		}
 		select {
 		case <-again.C:
-			c.refresh()
+			c.Refresh()
 		default:
 		}
 	}
 }
 
 // listen takes what comes until the next beat.
-func (v *view) listen(ctx context.Context, c *client, d display, beat <-chan time.Time) error {
+func (v *view) listen(ctx context.Context, c *link.Client, d display, beat <-chan time.Time) error {
 	for {
 		select {
-		case m := <-c.feed:
+		case m := <-c.Feed():
 			if news, ok := v.take(m); ok {
 				d.tell(news)
 			}
-		case err := <-c.lost:
+		case err := <-c.Lost():
 			d.note(fmt.Sprintf("ratchet: lost the broker (%v), connecting again", err))
 		case text := <-v.notes:
 			d.note(text)

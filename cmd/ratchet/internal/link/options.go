@@ -1,4 +1,4 @@
-package main
+package link
 
 import (
 	"crypto/tls"
@@ -13,13 +13,13 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// linkOptions say how to reach the broker.
-type linkOptions struct {
+// Options say how to reach the broker. CA, Cert, Key and PasswordFile are files.
+type Options struct {
 	Broker, Username, PasswordFile, CA, Cert, Key, Root string
 }
 
-// flags adds the flags of the connection; each has a RATCHET_ variable as its default.
-func (o *linkOptions) flags(f *pflag.FlagSet) {
+// Flags adds the flags of the connection; each has a RATCHET_ variable as its default.
+func (o *Options) Flags(f *pflag.FlagSet) {
 	for _, flag := range []struct {
 		to                     *string
 		name, otherwise, usage string
@@ -41,7 +41,8 @@ func (o *linkOptions) flags(f *pflag.FlagSet) {
 	}
 }
 
-func (o *linkOptions) validate() error {
+// Validate reports what no connection could be made with, by the name of its flag.
+func (o *Options) Validate() error {
 	if o.Broker == "" {
 		return errors.New("no broker: say which with --broker URL or RATCHET_BROKER")
 	}
@@ -59,7 +60,7 @@ func (o *linkOptions) validate() error {
 	return nil
 }
 
-func (o *linkOptions) password() (string, error) {
+func (o *Options) password() (string, error) {
 	if o.PasswordFile == "" {
 		return "", nil
 	}
@@ -70,7 +71,7 @@ func (o *linkOptions) password() (string, error) {
 	return strings.TrimRight(string(data), "\r\n"), nil
 }
 
-func (o *linkOptions) tls() (*tls.Config, error) {
+func (o *Options) tls() (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	if o.CA != "" {
 		pem, err := os.ReadFile(o.CA)

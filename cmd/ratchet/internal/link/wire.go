@@ -1,4 +1,4 @@
-package main
+package link
 
 import (
 	"cmp"
@@ -16,7 +16,7 @@ import (
 
 // open connects to the broker, by the proxy that the environment names, so that
 // only legal packets are read.
-func (c *client) open(to *url.URL, o paho.ClientOptions) (net.Conn, error) {
+func (c *Client) open(to *url.URL, o paho.ClientOptions) (net.Conn, error) {
 	conn, err := openConn(to, o)
 	if err != nil {
 		return nil, err
@@ -48,7 +48,7 @@ func openConn(to *url.URL, o paho.ClientOptions) (net.Conn, error) {
 
 // because returns what the broker did where that ended the connection, which
 // the library only says was lost, and err otherwise.
-func (c *client) because(err error) error {
+func (c *Client) because(err error) error {
 	if wire := c.wire.Load(); err != nil && wire != nil {
 		return cmp.Or(wire.Err(), err)
 	}

@@ -1,4 +1,4 @@
-package main
+package link
 
 import (
 	"strings"
@@ -18,13 +18,13 @@ func TestASubackWithSurplusCodesEndsNothing(t *testing.T) {
 		}
 		return packettest.Suback(ask.MessageID, append(ask.Qoss, 1)...), true
 	}}
-	c, err := connect(t.Context(), linkOptions{Broker: "tcp://" + rogue.Serve(t), Root: "r"})
+	c, err := Connect(t.Context(), Options{Broker: "tcp://" + rogue.Serve(t), Root: "r"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.close()
+	defer c.Close()
 	const want = "2 codes (topics asked for: 1)"
-	if err := c.subscribe(t.Context(), "r/a"); err == nil || !strings.Contains(err.Error(), want) {
+	if err := c.Subscribe(t.Context(), "r/a"); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("got %v, want %q", err, want)
 	}
 }

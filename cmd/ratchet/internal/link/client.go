@@ -1,4 +1,6 @@
-package main
+// Package link is the tool's connection to the broker: it reads what is retained
+// and publishes. It does not judge what the messages say.
+package link
 
 import (
 	"context"
@@ -22,42 +24,34 @@ const (
 	quietTime = 300 * time.Millisecond
 	// readQoS is 0 because with 1 a broker queues what is retained and drops
 	// what its queue cannot hold: mosquitto gives 1,020 of 30,000 devices then,
-	// and all of them with 0. What a busy broker drops even so comes with refresh.
-	readQoS      = 0
-	refreshEvery = 30 * time.Second
+	// and all of them with 0. What a busy broker drops even so comes with Refresh.
+	readQoS = 0
 )
 
-// message is one message from the broker.
-type message struct {
-	topic    dialect.Topic
-	payload  []byte
-	retained bool // it lay there before the subscription
+// A Message is one message from the broker.
+type Message struct {
+	Topic    dialect.Topic
+	Payload  []byte
+	Retained bool // it lay there before the subscription
 }
 
-// A client is a connection to the broker. It comes back by itself after a
+// A Client is a connection to the broker. It comes back by itself after a
 // loss, with its subscriptions.
-type client struct {
+type Client struct {
 	mqtt paho.Client
 	wire atomic.Pointer[packet.Conn] // of the newest connection
 	root string
 	lag  time.Duration // the longest time the broker took to answer
-	lost chan error    // the connection broke; it is being made anew
+	lost chan error
 
 	mu      sync.Mutex
 	filters map[string]byte
-	feed    chan message
+	feed    chan Message
 	done    chan struct{}
 }
 
-// dial checks the options of the connection and opens it.
-func (s *session) dial(ctx context.Context) (*client, error) {
-	if err := s.link.validate(); err != nil {
-		return nil, usageError{err}
-	}
-	return connect(ctx, s.link)
-}
-
-func connect(ctx context.Context, o linkOptions) (*client, error) {
+// Connect opens a connection. The options must be valid.
+func Connect(ctx context.Context, o Options) (*Client, error) {
 	password, err := o.password()
 	if err != nil {
 		return nil, err
@@ -66,8 +60,8 @@ func connect(ctx context.Context, o linkOptions) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &client{root: o.Root, filters: map[string]byte{}, lost: make(chan error, 1),
-		feed: make(chan message, 1<<14), done: make(chan struct{})}
+	c := &Client{root: o.Root, filters: map[string]byte{}, lost: make(chan error, 1),
+		feed: make(chan Message, 1<<14), done: make(chan struct{})}
 	c.mqtt = paho.NewClient(paho.NewClientOptions().AddBroker(o.Broker).
 		SetClientID("ratchet-" + strings.ToLower(rand.Text()[:12])).SetCleanSession(true).
 		SetUsername(o.Username).SetPassword(password).SetTLSConfig(config).
@@ -77,7 +71,7 @@ func connect(ctx context.Context, o linkOptions) (*client, error) {
 		SetCustomOpenConnectionFn(c.open))
 	begun := time.Now()
 	if err := c.wait(ctx, c.mqtt.Connect(), connectTimeout+time.Second); err != nil {
-		c.close()
+		c.Close()
 		return nil, fmt.Errorf("connecting to %s: %w", o.Broker, err)
 	}
 	c.lag = time.Since(begun)
@@ -85,7 +79,7 @@ func connect(ctx context.Context, o linkOptions) (*client, error) {
 }
 
 // wait waits for the broker's answer.
-func (c *client) wait(ctx context.Context, t paho.Token, most time.Duration) error {
+func (c *Client) wait(ctx context.Context, t paho.Token, most time.Duration) error {
 	select {
 	case <-t.Done():
 		return c.because(t.Error())
@@ -96,23 +90,34 @@ func (c *client) wait(ctx context.Context, t paho.Token, most time.Duration) err
 	}
 }
 
-func (c *client) close() {
+// Root is the topic under which everything lies.
+func (c *Client) Root() string { return c.root }
+
+// Feed brings what comes for the subscriptions.
+func (c *Client) Feed() <-chan Message { return c.feed }
+
+// Lost brings the reason whenever the connection broke; it is being made again
+// then.
+func (c *Client) Lost() <-chan error { return c.lost }
+
+// Close ends the connection. It must be called once.
+func (c *Client) Close() {
 	close(c.done)
 	c.mqtt.Disconnect(250)
 }
 
-func (c *client) take(_ paho.Client, m paho.Message) {
+func (c *Client) take(_ paho.Client, m paho.Message) {
 	topic, ok := dialect.ParseTopic(c.root, m.Topic())
 	if !ok {
 		return
 	}
 	select {
-	case c.feed <- message{topic, m.Payload(), m.Retained()}:
+	case c.feed <- Message{topic, m.Payload(), m.Retained()}:
 	case <-c.done:
 	}
 }
 
-func (c *client) noteLoss(_ paho.Client, err error) {
+func (c *Client) noteLoss(_ paho.Client, err error) {
 	select {
 	case c.lost <- err:
 	default:
@@ -120,11 +125,11 @@ func (c *client) noteLoss(_ paho.Client, err error) {
 }
 
 // resubscribe is called after every connect; the broker keeps no session for us.
-func (c *client) resubscribe(paho.Client) { c.refresh() }
+func (c *Client) resubscribe(paho.Client) { c.Refresh() }
 
-// refresh subscribes anew to everything, so that all that is retained comes
-// again. It does not wait for it.
-func (c *client) refresh() {
+// Refresh subscribes to everything again, so that all that is retained comes
+// once more. It does not wait for it.
+func (c *Client) Refresh() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.filters) > 0 {
@@ -132,8 +137,8 @@ func (c *client) refresh() {
 	}
 }
 
-// publish sends a retained message and waits until the broker has taken it.
-func (c *client) publish(ctx context.Context, to dialect.Topic, payload []byte) error {
+// Publish sends a retained message and waits until the broker has taken it.
+func (c *Client) Publish(ctx context.Context, to dialect.Topic, payload []byte) error {
 	topic := to.Below(c.root)
 	if err := c.wait(ctx, c.mqtt.Publish(topic, 1, true, payload), answerTimeout); err != nil {
 		return fmt.Errorf("publishing to %s: %w", topic, err)
@@ -141,8 +146,8 @@ func (c *client) publish(ctx context.Context, to dialect.Topic, payload []byte) 
 	return nil
 }
 
-// subscribe lets the messages for the filters come into the feed.
-func (c *client) subscribe(ctx context.Context, filters ...string) error {
+// Subscribe lets the messages for the filters come into the feed.
+func (c *Client) Subscribe(ctx context.Context, filters ...string) error {
 	asked := map[string]byte{}
 	c.mu.Lock()
 	for _, f := range filters {
@@ -172,10 +177,10 @@ func refused(t paho.Token) error {
 	return nil
 }
 
-// settle subscribes to the filters and gives what is retained there to take. It
+// Settle subscribes to the filters and gives what is retained there to take. It
 // returns when all has come; what comes later waits in the feed.
-func (c *client) settle(ctx context.Context, take func(message), filters ...string) error {
-	if err := c.subscribe(ctx, filters...); err != nil {
+func (c *Client) Settle(ctx context.Context, take func(Message), filters ...string) error {
+	if err := c.Subscribe(ctx, filters...); err != nil {
 		return err
 	}
 	span := quietTime + 2*c.lag
@@ -185,7 +190,7 @@ func (c *client) settle(ctx context.Context, take func(message), filters ...stri
 		select {
 		case m := <-c.feed:
 			take(m)
-			if m.retained {
+			if m.Retained {
 				quiet.Reset(span)
 			}
 		case <-quiet.C:

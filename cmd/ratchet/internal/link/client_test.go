@@ -1,4 +1,4 @@
-package main
+package link
 
 import (
 	"context"
@@ -101,7 +101,7 @@ func TestEveryWayToTheBroker(t *testing.T) {
 	at := func(id string, c *tls.Config) listeners.Config {
 		return listeners.Config{ID: id, Address: freeAddress(t), TLSConfig: c}
 	}
-	good := linkOptions{Username: "ops", PasswordFile: file(t, "password", []byte("secret\n")), CA: cert, Cert: cert, Key: key, Root: "r"}
+	good := Options{Username: "ops", PasswordFile: file(t, "password", []byte("secret\n")), CA: cert, Cert: cert, Key: key, Root: "r"}
 	ways := map[string]string{
 		"tcp://": guardedBroker(t, listeners.NewTCP(at("tcp", nil))),
 		"tls://": guardedBroker(t, listeners.NewTCP(at("tls", mutual))),
@@ -111,25 +111,25 @@ func TestEveryWayToTheBroker(t *testing.T) {
 	for scheme, address := range ways {
 		o := good
 		o.Broker = scheme + address
-		if err := o.validate(); err != nil {
+		if err := o.Validate(); err != nil {
 			t.Errorf("%s: %v", o.Broker, err)
 		}
-		c, err := connect(t.Context(), o)
+		c, err := Connect(t.Context(), o)
 		if err != nil {
 			t.Errorf("%s: %v", o.Broker, err)
 			continue
 		}
 		roundTrip(t, c)
-		c.close()
+		c.Close()
 	}
 	stranger := good
 	stranger.Broker, stranger.PasswordFile = "tcp://"+ways["tcp://"], file(t, "password", []byte("guess"))
-	if _, err := connect(t.Context(), stranger); err == nil || !strings.Contains(err.Error(), "connecting to") {
+	if _, err := Connect(t.Context(), stranger); err == nil || !strings.Contains(err.Error(), "connecting to") {
 		t.Errorf("a wrong password: %v, want a refusal", err)
 	}
 	unknown := good
 	unknown.Broker, unknown.CA = "tls://"+ways["tls://"], ""
-	if _, err := connect(t.Context(), unknown); err == nil || !strings.Contains(err.Error(), "certificate") {
+	if _, err := Connect(t.Context(), unknown); err == nil || !strings.Contains(err.Error(), "certificate") {
 		t.Errorf("an unknown broker: %v, want an error about its certificate", err)
 	}
 }
@@ -146,14 +146,14 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-func roundTrip(t *testing.T, c *client) {
+func roundTrip(t *testing.T, c *Client) {
 	t.Helper()
 	to := dialect.Topic{To: "all", Name: "j"}
-	if err := c.publish(t.Context(), to, []byte("hello")); err != nil {
+	if err := c.Publish(t.Context(), to, []byte("hello")); err != nil {
 		t.Error(err)
 	}
 	var got []string
-	if err := c.settle(t.Context(), func(m message) { got = append(got, string(m.payload)) }, "r/jobs/all/+"); err != nil {
+	if err := c.Settle(t.Context(), func(m Message) { got = append(got, string(m.Payload)) }, "r/jobs/all/+"); err != nil {
 		t.Error(err)
 	}
 	if len(got) != 1 || got[0] != "hello" {
@@ -162,14 +162,14 @@ func roundTrip(t *testing.T, c *client) {
 }
 
 func TestWhatTheBrokerWillNotShowIsSaid(t *testing.T) {
-	o := linkOptions{Broker: "tcp://" + guardedBroker(t, listeners.NewTCP(listeners.Config{ID: "a", Address: "127.0.0.1:0"})),
+	o := Options{Broker: "tcp://" + guardedBroker(t, listeners.NewTCP(listeners.Config{ID: "a", Address: "127.0.0.1:0"})),
 		Username: "ops", PasswordFile: file(t, "password", []byte("secret")), Root: "closed"}
-	c, err := connect(t.Context(), o)
+	c, err := Connect(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.close()
-	err = c.settle(t.Context(), func(message) {}, "closed/jobs/all/+")
+	defer c.Close()
+	err = c.Settle(t.Context(), func(Message) {}, "closed/jobs/all/+")
 	if err == nil || !strings.Contains(err.Error(), "refuses to let this user read closed/jobs/all/+") {
 		t.Errorf("settle: %v, want the filter's name", err)
 	}
@@ -188,36 +188,36 @@ func TestWatchOutlivesTheBroker(t *testing.T) {
 		return b, l.Address()
 	}
 	first, address := start("127.0.0.1:0")
-	c, err := connect(t.Context(), linkOptions{Broker: "tcp://" + address, Root: "r"})
+	c, err := Connect(t.Context(), Options{Broker: "tcp://" + address, Root: "r"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.close()
-	if err := c.settle(t.Context(), func(message) {}, "r/jobs/all/+"); err != nil {
+	defer c.Close()
+	if err := c.Settle(t.Context(), func(Message) {}, "r/jobs/all/+"); err != nil {
 		t.Fatal(err)
 	}
 	_ = first.Close()
 	select {
-	case <-c.lost:
+	case <-c.Lost():
 	case <-time.After(10 * time.Second):
 		t.Fatal("the loss was not noticed")
 	}
 	second, _ := start(address)
 	t.Cleanup(func() { _ = second.Close() })
-	other, err := connect(t.Context(), linkOptions{Broker: "tcp://" + address, Root: "r"})
+	other, err := Connect(t.Context(), Options{Broker: "tcp://" + address, Root: "r"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer other.close()
+	defer other.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	if err := other.publish(ctx, dialect.Topic{To: "all", Name: "j"}, []byte("after")); err != nil {
+	if err := other.Publish(ctx, dialect.Topic{To: "all", Name: "j"}, []byte("after")); err != nil {
 		t.Fatal(err)
 	}
 	select {
-	case m := <-c.feed:
-		if string(m.payload) != "after" {
-			t.Errorf("got %q, want after", m.payload)
+	case m := <-c.Feed():
+		if string(m.Payload) != "after" {
+			t.Errorf("got %q, want after", m.Payload)
 		}
 	case <-ctx.Done():
 		t.Error("nothing came after the broker was back")
