@@ -2,14 +2,14 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/draft"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/fleet"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/link"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/signing"
 	"github.com/spf13/cobra"
@@ -62,7 +62,7 @@ func (s *session) cancel(ctx context.Context, job string, to []string, g signFla
 		return err
 	}
 	if g.print {
-		text, err := cancelText(job, to, key)
+		text, err := draft.Cancel(job, to, key)
 		if err == nil {
 			_, err = fmt.Fprintf(s.out, "%s\n", text)
 		}
@@ -76,25 +76,12 @@ func (s *session) cancel(ctx context.Context, job string, to []string, g signFla
 	return s.sendCancel(ctx, c, job, to, key)
 }
 
-// cancelText is what is sent. A signed cancel must expire and say for whom it
-// is, or a broker could bring it out again for ever, and to anybody; it outlives
-// what submit lets jobs live.
-func cancelText(job string, to []string, key *signing.Key) ([]byte, error) {
-	c := dialect.CancelText{ID: job, Cancel: true}
-	if key != nil {
-		c.Expires.Time = time.Now().UTC().Truncate(time.Second).Add(defaultLife)
-		c.Audience = to
-	}
-	text, err := json.Marshal(c)
-	return dialect.Envelope{Job: string(text), Signature: key.Sign(text, job)}.Payload(), err
-}
-
 func (s *session) sendCancel(ctx context.Context, c *link.Client, job string, to []string, key *signing.Key) error {
-	r := newRoster()
-	if err := c.Settle(ctx, func(m link.Message) { r.take(m) }, dialect.OfferFilters(c.Root(), job)...); err != nil {
+	f, err := fleet.Read(ctx, c, fleet.Offers(job))
+	if err != nil {
 		return err
 	}
-	offers := r.offers[job]
+	offers := f.Offers(job)
 	if len(to) == 0 {
 		to = slices.Sorted(maps.Keys(offers))
 	}
@@ -102,11 +89,11 @@ func (s *session) sendCancel(ctx context.Context, c *link.Client, job string, to
 		return fmt.Errorf("job %s is offered nowhere: say with --to whose it is", job)
 	}
 	for _, t := range to {
-		if offers[t].cancel && (offers[t].signature != "" || key == nil) {
+		if offers[t].Cancel && (offers[t].Signature != "" || key == nil) {
 			fmt.Fprintf(s.out, "%s  was cancelled already (%s)\n", job, t)
 			continue
 		}
-		text, err := cancelText(job, []string{t}, key)
+		text, err := draft.Cancel(job, []string{t}, key)
 		if err == nil {
 			err = c.Publish(ctx, dialect.Topic{To: t, Name: job}, text)
 		}

@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/fleet"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/link"
 	"github.com/ratchetd/ratchet/executor"
 )
@@ -68,12 +70,12 @@ func (d *fakeDevice) work() {
 	for {
 		select {
 		case m := <-d.link.Feed():
-			o := readOffer(m.Payload)
+			o := fleet.ReadOffer(m.Payload)
 			switch {
 			case len(m.Payload) == 0:
-			case o.cancel && accepted[m.Topic.Name]:
+			case o.Cancel && accepted[m.Topic.Name]:
 				_ = d.say("jobs", m.Topic.Name, dialect.JobStatus{State: executor.Cancelled, Rev: 9})
-			case !o.cancel && o.concernsNow(m.Topic.To, d):
+			case !o.Cancel && concernsNow(o, m.Topic.To, d):
 				accepted[m.Topic.Name] = true
 				d.answer(o)
 			}
@@ -83,39 +85,39 @@ func (d *fakeDevice) work() {
 	}
 }
 
-func (o offer) concernsNow(to string, d *fakeDevice) bool {
+func concernsNow(o fleet.Offer, to string, d *fakeDevice) bool {
 	facts, _ := json.Marshal(d.facts)
-	asSeen := &device{id: d.id}
-	asSeen.takeFacts(facts)
-	return o.concerns(to, asSeen, executor.Time{}.Time)
+	f := fleet.New()
+	f.Take(link.Message{Topic: dialect.Topic{Device: d.id, Part: "facts"}, Payload: facts})
+	return o.Concerns(to, f.Device(d.id), time.Time{})
 }
 
-func (d *fakeDevice) answer(o offer) {
-	s := dialect.JobStatus{State: executor.Running, Rev: 1, Digest: executor.Digest(o.text)}
-	for _, step := range o.job.Steps {
+func (d *fakeDevice) answer(o fleet.Offer) {
+	s := dialect.JobStatus{State: executor.Running, Rev: 1, Digest: executor.Digest(o.Text)}
+	for _, step := range o.Job.Steps {
 		s.Steps = append(s.Steps, dialect.StepStatus{Name: step.Name, State: executor.Pending})
 	}
 	if d.does == "reject" {
 		s.State, s.Rev, s.Reason = executor.Rejected, 0, "policy: allow"
-		_ = d.say("jobs", o.job.ID, s)
+		_ = d.say("jobs", o.Job.ID, s)
 		return
 	}
-	for i, step := range o.job.Steps {
-		s.Step = &dialect.CurrentStep{Index: i, Of: len(o.job.Steps), Name: step.Name, Kind: step.Kind, Attempt: 1}
+	for i, step := range o.Job.Steps {
+		s.Step = &dialect.CurrentStep{Index: i, Of: len(o.Job.Steps), Name: step.Name, Kind: step.Kind, Attempt: 1}
 		s.Steps = slices.Clone(s.Steps)
 		s.Steps[i].State = executor.Running
 		s.Rev++
-		_ = d.say("jobs", o.job.ID, s)
+		_ = d.say("jobs", o.Job.ID, s)
 		switch d.does {
 		case "hang":
 			return
 		case "fail":
 			s.State, s.Reason, s.Step = executor.Failed, "step "+step.Name+": exit code 1", nil
-			_ = d.say("jobs", o.job.ID, s)
+			_ = d.say("jobs", o.Job.ID, s)
 			return
 		}
 		s.Steps[i].State = executor.Succeeded
 	}
 	s.State, s.Step = executor.Succeeded, nil
-	_ = d.say("jobs", o.job.ID, s)
+	_ = d.say("jobs", o.Job.ID, s)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/show"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/signing"
 	"github.com/spf13/cobra"
 )
@@ -119,6 +120,6 @@ func (s *session) verifyFile(file, key, signature string) error {
 	if !ok {
 		return fmt.Errorf("%s: key %s did not sign this", file, public.ID())
 	}
-	fmt.Fprintf(s.out, "%s  signed by %s (%s)\n", file, public.ID(), printable(comment))
+	fmt.Fprintf(s.out, "%s  signed by %s (%s)\n", file, public.ID(), show.Line(comment))
 	return nil
 }

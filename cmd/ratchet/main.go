@@ -18,7 +18,6 @@ import (
 
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/link"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 )
 
 func main() {
@@ -111,13 +110,4 @@ func (s *session) dial(ctx context.Context) (*link.Client, error) {
 		return nil, usageError{err}
 	}
 	return link.Connect(ctx, s.link)
-}
-
-// isTerminal tells whether out is a terminal that can be drawn on.
-func isTerminal(out io.Writer) (fd int, ok bool) {
-	f, isFile := out.(*os.File)
-	if !isFile || os.Getenv("TERM") == "dumb" {
-		return 0, false
-	}
-	return int(f.Fd()), term.IsTerminal(int(f.Fd()))
 }

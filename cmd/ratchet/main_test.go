@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/broker"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/link"
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -48,7 +49,7 @@ func runSessions(t *testing.T, pattern string) {
 		RequireExplicitExec: true,
 		UpdateScripts:       os.Getenv("UPDATE") != "",
 		Setup: func(env *testscript.Env) error {
-			url, stop, err := startBroker()
+			url, stop, err := broker.Start()
 			if err != nil {
 				return err
 			}

@@ -1,4 +1,4 @@
-package main
+package show
 
 import (
 	"fmt"
@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/fleet"
 	"github.com/ratchetd/ratchet/executor"
 	"golang.org/x/term"
 )
@@ -23,10 +24,10 @@ type bars struct {
 	shown string // the last picture
 }
 
-func (b *bars) tell(dialect.JobStatus) {}
+func (b *bars) Tell(dialect.JobStatus) {}
 
-// note writes a line that stays, above the bars.
-func (b *bars) note(text string) {
+// Note writes a line that stays, above the bars.
+func (b *bars) Note(text string) {
 	_, _ = io.WriteString(b.out, b.erase()+text+"\n")
 	b.drawn, b.shown = 0, ""
 }
@@ -39,7 +40,7 @@ func (b *bars) erase() string {
 	return fmt.Sprintf("\x1b[%dA\r\x1b[J", b.drawn)
 }
 
-func (b *bars) draw(rows []row) {
+func (b *bars) Draw(rows []fleet.Row) {
 	width, height, err := term.GetSize(b.fd)
 	if err != nil || width < 20 || height < 4 {
 		width, height = 80, 24
@@ -55,10 +56,10 @@ func (b *bars) draw(rows []row) {
 
 // paint is the picture of the rows, at most height lines of at most width
 // characters. Where not all fit, those that still run come first.
-func paint(rows []row, width, height int) []string {
+func paint(rows []fleet.Row, width, height int) []string {
 	names := 0
 	for _, r := range rows {
-		names = max(names, len(r.device))
+		names = max(names, len(r.Device))
 	}
 	shown := rows
 	if len(rows) > height {
@@ -66,7 +67,7 @@ func paint(rows []row, width, height int) []string {
 	}
 	var picture []string
 	for _, r := range shown {
-		picture = append(picture, r.paint(names, width))
+		picture = append(picture, paintRow(r, names, width))
 	}
 	if len(shown) < len(rows) {
 		picture = append(picture, cut(fmt.Sprintf("and %d more; in all: %s", len(rows)-len(shown), countOf(rows)), width))
@@ -74,10 +75,10 @@ func paint(rows []row, width, height int) []string {
 	return picture
 }
 
-func busyFirst(rows []row) []row {
-	var busy, rest []row
+func busyFirst(rows []fleet.Row) []fleet.Row {
+	var busy, rest []fleet.Row
 	for _, r := range rows {
-		if r.final() || !r.online {
+		if r.Final() || !r.Online {
 			rest = append(rest, r)
 		} else {
 			busy = append(busy, r)
@@ -86,70 +87,46 @@ func busyFirst(rows []row) []row {
 	return append(busy, rest...)
 }
 
-func countOf(rows []row) string {
-	var counts stateCounts
+func countOf(rows []fleet.Row) string {
 	silent := 0
 	for _, r := range rows {
-		if r.answered {
-			counts.add(r.status.State)
-		} else {
+		if !r.Answered {
 			silent++
 		}
 	}
-	words := counts.String()
+	words := fleet.Count(rows).String()
 	if silent > 0 {
 		words = strings.TrimPrefix(fmt.Sprintf("%s, %d without an answer", words, silent), ", ")
 	}
 	return words
 }
 
-func (r row) paint(names, width int) string {
-	full := int(math.Round(r.fraction() * barWidth))
+func paintRow(r fleet.Row, names, width int) string {
+	full := int(math.Round(r.Fraction() * barWidth))
 	bar := strings.Repeat("█", full) + strings.Repeat("░", barWidth-full)
-	name := fmt.Sprintf("%-*s", names, r.device)
-	words := r.lastWord()
+	name := fmt.Sprintf("%-*s", names, r.Device)
+	words := lastWord(r)
 	switch {
-	case !r.online && !r.final():
+	case !r.Online && !r.Final():
 		words = "offline, " + words
-	case r.cuts() > 0:
-		words += fmt.Sprintf("  (cut %d×)", r.cuts())
+	case r.Cuts() > 0:
+		words += fmt.Sprintf("  (cut %d×)", r.Cuts())
 	}
-	return cut(name, width) + "  " + r.colour(bar) + "  " + cut(words, width-len(name)-barWidth-4)
+	return cut(name, width) + "  " + colour(r, bar) + "  " + cut(words, width-len(name)-barWidth-4)
 }
 
-// fraction is how far the job is, 0 to 1.
-func (r row) fraction() float64 {
-	p := r.status.Step
-	switch {
-	case r.final():
-		return 1
-	case p == nil || p.Of <= 0:
-		return 0
-	}
-	return min(1, max(0, (float64(p.Index)+min(1, max(0, p.Progress)))/float64(p.Of)))
-}
-
-// cuts is how often the power went, or the agent died, while a step ran.
-func (r row) cuts() int {
-	n := 0
-	for _, s := range r.status.Steps {
-		n += s.Interrupted
-	}
-	return n
-}
-
-func (r row) colour(text string) string {
+func colour(r fleet.Row, text string) string {
 	code := "36" // cyan: under way
 	switch {
 	case os.Getenv("NO_COLOR") != "":
 		return text
-	case r.bad():
+	case r.Bad():
 		code = "31"
-	case r.final():
+	case r.Final():
 		code = "32"
-	case !r.online, !r.answered:
+	case !r.Online, !r.Answered:
 		code = "90"
-	case r.status.State == executor.Waiting, r.status.State == executor.Undoing:
+	case r.Status.State == executor.Waiting, r.Status.State == executor.Undoing:
 		code = "33"
 	}
 	return "\x1b[" + code + "m" + text + "\x1b[0m"

@@ -1,78 +1,100 @@
-package main
+// Package draft decides what exactly is sent: the text of a job with all that
+// its author left out, a cancel, and their signatures. It sends nothing.
+package draft
 
 import (
 	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"time"
 	"unicode/utf8"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/fleet"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/jobfile"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/signing"
 	"github.com/ratchetd/ratchet/executor"
 )
 
-// A draft is a job as it was read, before it is decided what is sent.
-type draft struct {
+// life is how long a job that names no expires, or a cancel, may wait for its
+// devices.
+const life = 30 * 24 * time.Hour
+
+// A Draft is a job as it was read, before it is decided what is sent.
+type Draft struct {
 	doc       jobfile.Document
 	job       executor.Job
 	signature string // of its exact text; empty unless it came with one
 }
 
-// readJob reads and checks a job file; what is wrong is one error, a line each.
-func (s *session) readJob(file, id string) (draft, error) {
-	f, err := jobfile.Read(file, s.in)
+// Read reads and checks a job file; - reads in. What is wrong is one error, a
+// line each. An id replaces the file's.
+func Read(file, id string, in io.Reader) (Draft, error) {
+	f, err := jobfile.Read(file, in)
 	switch {
 	case err != nil:
-		return draft{}, err
+		return Draft{}, err
 	case id != "" && f.Signature != "":
-		return draft{}, errors.New("--id: the file holds a signed job, whose text cannot be changed")
+		return Draft{}, errors.New("--id: the file holds a signed job, whose text cannot be changed")
 	case id != "":
 		f = f.WithID(id)
 	}
 	job, err := f.Job()
 	if err != nil {
-		return draft{}, err
+		return Draft{}, err
 	}
 	doc, err := jobfile.Split(f.Text)
-	return draft{doc, job, f.Signature}, err
+	return Draft{doc, job, f.Signature}, err
 }
 
-// settle decides what is sent: the text that is offered already where this is
-// the same job, else the document with all that it lacks.
-func (sub submission) settle(d draft, earlier map[string]offer) (dialect.Envelope, error) {
-	e, err := sub.settleText(d, earlier)
-	if err == nil && sub.key != nil {
-		err = sub.seal(&e)
+// ID is the job's.
+func (d Draft) ID() string { return d.job.ID }
+
+// Terms say how a job is offered.
+type Terms struct {
+	To      string       // device/ID, group/NAME or all
+	Percent *float64     // the share of the devices that take part; nil is all
+	Force   bool         // replace another document that is offered under the id
+	Key     *signing.Key // nil signs nothing
+}
+
+// Settle returns what is sent: the text that is offered already where this is
+// the same job, else the document with all that it lacks. Earlier is what is
+// offered under the id, by whom it is for.
+func (d Draft) Settle(t Terms, earlier map[string]fleet.Offer) (dialect.Envelope, error) {
+	e, err := d.settleText(t, earlier)
+	if err == nil && t.Key != nil {
+		err = t.seal(&e)
 	}
-	if sub.partial {
-		e.Rollout = &executor.Rollout{Percent: sub.percent}
+	if t.Percent != nil {
+		e.Rollout = &executor.Rollout{Percent: *t.Percent}
 	}
 	return e, err
 }
 
 // seal signs what is about to be sent.
-func (sub submission) seal(e *dialect.Envelope) error {
+func (t Terms) seal(e *dialect.Envelope) error {
 	job, err := executor.Parse([]byte(e.Job))
 	if err == nil {
 		err = signable([]byte(e.Job), job)
 	}
-	e.Signature = sub.key.Sign([]byte(e.Job), job.ID)
+	e.Signature = t.Key.Sign([]byte(e.Job), job.ID)
 	return err
 }
 
-func (sub submission) settleText(d draft, earlier map[string]offer) (dialect.Envelope, error) {
+func (d Draft) settleText(t Terms, earlier map[string]fleet.Offer) (dialect.Envelope, error) {
 	now := executor.Time{Time: time.Now().UTC().Truncate(time.Second)}
 	if d.signature != "" && d.job.Created.After(now.Add(24*time.Hour)) {
 		// A device believes a signature's time more than its own clock, for good.
 		return dialect.Envelope{}, fmt.Errorf("created: %s is not yet: set the clock of the computer that signed it, and sign it again", d.job.Created.Format(time.RFC3339))
 	}
-	fresh := executor.Job{Created: now, Expires: executor.Time{Time: now.Add(defaultLife)}}
-	if sub.key != nil {
-		fresh.Audience = []string{sub.to}
+	fresh := executor.Job{Created: now, Expires: executor.Time{Time: now.Add(life)}}
+	if t.Key != nil {
+		fresh.Audience = []string{t.To}
 	}
 	text := d.complete(fresh)
 	if len(text) > executor.MaxDocument {
@@ -81,10 +103,10 @@ func (sub submission) settleText(d draft, earlier map[string]offer) (dialect.Env
 	for _, to := range slices.Sorted(maps.Keys(earlier)) {
 		o := earlier[to]
 		switch {
-		case sub.same(d, o):
-			return dialect.Envelope{Job: string(o.text), Signature: cmp.Or(d.signature, o.signature)}, nil
-		case sub.force:
-		case o.cancel:
+		case d.same(t, o):
+			return dialect.Envelope{Job: string(o.Text), Signature: cmp.Or(d.signature, o.Signature)}, nil
+		case t.Force:
+		case o.Cancel:
 			return dialect.Envelope{}, fmt.Errorf("job %s was cancelled (%s): the devices will not run it again; take another id with --id", d.job.ID, to)
 		default:
 			return dialect.Envelope{}, fmt.Errorf("another document is offered as %s (%s): devices that know the id refuse a second one; "+
@@ -94,38 +116,34 @@ func (sub submission) settleText(d draft, earlier map[string]offer) (dialect.Env
 	return dialect.Envelope{Job: string(text), Signature: d.signature}, nil
 }
 
-// same tells whether an earlier offer is this job. What the tool had written
+// same reports whether an earlier offer is this job. What the tool had written
 // for one audience is another document for others. What is to be signed must be
 // what the tool would write, or be signed by that key: the broker's word for how
-// long a job counts, and for whom, is not to get the owner's signature.
-func (sub submission) same(d draft, o offer) bool {
-	as := o.job
-	if !slices.Contains(as.Audience, sub.to) {
+// long a job counts, and for whom, must not get the owner's signature.
+func (d Draft) same(t Terms, o fleet.Offer) bool {
+	as := o.Job
+	if !slices.Contains(as.Audience, t.To) {
 		as.Audience = nil
 	}
-	if sub.key != nil && !sub.signedBefore(o) && !sub.wouldWrite(d.job, as) {
+	if t.Key != nil && !t.Key.Signed(o.Text, o.Signature) && !t.wouldWrite(d.job, as) {
 		return false
 	}
-	return !o.cancel && bytes.Equal(d.complete(as), o.text)
+	return !o.Cancel && bytes.Equal(d.complete(as), o.Text)
 }
 
-// wouldWrite tells whether the tool would write, now or before, what the author
-// left out and an earlier offer has.
-func (sub submission) wouldWrite(author, as executor.Job) bool {
+// wouldWrite reports whether the tool would write, now or before, what the
+// author left out and an earlier offer has.
+func (t Terms) wouldWrite(author, as executor.Job) bool {
 	now := time.Now()
 	return !(author.Created.IsZero() && as.Created.After(now) ||
-		author.Expires.IsZero() && as.Expires.After(now.Add(defaultLife)) ||
-		len(author.Audience) == 0 && !slices.Equal(as.Audience, []string{sub.to}))
-}
-
-func (sub submission) signedBefore(o offer) bool {
-	return sub.key.Signed(o.text, o.signature)
+		author.Expires.IsZero() && as.Expires.After(now.Add(life)) ||
+		len(author.Audience) == 0 && !slices.Equal(as.Audience, []string{t.To}))
 }
 
 // complete is the document with created, expires and audience where the author
 // left them out and by has them. A recurring job has no end unless its author
 // names one, and what is signed stays as it is.
-func (d draft) complete(by executor.Job) []byte {
+func (d Draft) complete(by executor.Job) []byte {
 	doc := d.doc
 	if d.signature != "" {
 		return doc.Text()

@@ -1,18 +1,19 @@
-package main
+// Package broker is a broker in this process, for the demo and for tests.
+package broker
 
 import (
 	"fmt"
 	"log/slog"
 
-	broker "github.com/mochi-mqtt/server/v2"
+	mochi "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/hooks/auth"
 	"github.com/mochi-mqtt/server/v2/listeners"
 )
 
-// startBroker starts a broker that keeps all in memory and lets everybody in,
+// Start starts a broker that keeps all in memory and lets everybody in,
 // on a free port of the loopback interface.
-func startBroker() (url string, stop func(), err error) {
-	b := broker.New(&broker.Options{Logger: slog.New(slog.DiscardHandler)})
+func Start() (url string, stop func(), err error) {
+	b := mochi.New(&mochi.Options{Logger: slog.New(slog.DiscardHandler)})
 	if err := b.AddHook(new(auth.AllowHook), nil); err != nil {
 		return "", nil, fmt.Errorf("starting the broker: %w", err)
 	}

@@ -1,4 +1,4 @@
-package main
+package fleet_test
 
 import (
 	"encoding/json"
@@ -7,24 +7,25 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/fleet"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/link"
 	"github.com/ratchetd/ratchet/executor"
 )
 
 const twoSteps = `"steps":[{"name":"one","command":{"argv":["true"]}},{"name":"two","command":{"argv":["true"]}}]`
 
-// heard is a view that has taken these messages: topic and payload in turn.
-func heard(t *testing.T, messages ...string) *view {
+// heard is a job that has taken these messages: topic and payload in turn.
+func heard(t *testing.T, messages ...string) *fleet.Job {
 	t.Helper()
-	v := newView("j", false)
+	j := fleet.NewJob("j", false)
 	for i := 0; i < len(messages); i += 2 {
 		topic, ok := dialect.ParseTopic("r", "r/"+messages[i])
 		if !ok {
 			t.Fatalf("%s is no topic", messages[i])
 		}
-		v.take(link.Message{Topic: topic, Payload: []byte(messages[i+1])})
+		j.Take(link.Message{Topic: topic, Payload: []byte(messages[i+1])})
 	}
-	return v
+	return j
 }
 
 func TestWatchExpectsWhomTheJobReaches(t *testing.T) {
@@ -56,20 +57,20 @@ func TestWatchExpectsWhomTheJobReaches(t *testing.T) {
 		{"a cancel", "jobs/all/j", `{"id":"j","cancel":true}`, false},
 		{"cleared", "jobs/all/j", ``, false},
 	} {
-		v := heard(t, append(online, c.topic, c.offer)...)
-		if got := v.waits(v.rows(time.Now())); got != c.want {
+		j := heard(t, append(online, c.topic, c.offer)...)
+		if got := j.Waits(j.Rows(time.Now())); got != c.want {
 			t.Errorf("%s: waits = %v, want %v", c.name, got, c.want)
 		}
 	}
 }
 
 func TestFactsThatComeLateCount(t *testing.T) {
-	v := heard(t, "jobs/group/g/j", `{"id":"j",`+twoSteps+`}`, "device/gw-1/state", `{"online":true}`)
-	if v.waits(v.rows(time.Now())) {
+	j := heard(t, "jobs/group/g/j", `{"id":"j",`+twoSteps+`}`, "device/gw-1/state", `{"online":true}`)
+	if j.Waits(j.Rows(time.Now())) {
 		t.Error("waits for a device of unknown groups")
 	}
-	v.take(link.Message{Topic: dialect.Topic{Device: "gw-1", Part: "facts"}, Payload: []byte(`{"groups":["g"]}`)})
-	if !v.waits(v.rows(time.Now())) {
+	j.Take(link.Message{Topic: dialect.Topic{Device: "gw-1", Part: "facts"}, Payload: []byte(`{"groups":["g"]}`)})
+	if !j.Waits(j.Rows(time.Now())) {
 		t.Error("does not wait for a device once its groups are known")
 	}
 }
@@ -92,7 +93,7 @@ func TestTheHighestRevCounts(t *testing.T) {
 		for _, s := range c.told {
 			messages = append(messages, topic, s)
 		}
-		if got := heard(t, messages...).device("gw-1").jobs["j"].State; got != c.want {
+		if got := heard(t, messages...).Device("gw-1").Jobs["j"].State; got != c.want {
 			t.Errorf("%s: state %q, want %q", c.name, got, c.want)
 		}
 	}
@@ -108,8 +109,8 @@ func TestARejectionOfAnEarlierDocumentIsNoAnswer(t *testing.T) {
 		name, of string
 		want     bool
 	}{{"this one", now, false}, {"an earlier one", "{}", true}} {
-		v := heard(t, "jobs/all/j", now, "device/gw-1/state", `{"online":true}`, "device/gw-1/jobs/j", rejected(c.of))
-		if got := v.waits(v.rows(time.Now())); got != c.want {
+		j := heard(t, "jobs/all/j", now, "device/gw-1/state", `{"online":true}`, "device/gw-1/jobs/j", rejected(c.of))
+		if got := j.Waits(j.Rows(time.Now())); got != c.want {
 			t.Errorf("%s: waits = %v, want %v", c.name, got, c.want)
 		}
 	}

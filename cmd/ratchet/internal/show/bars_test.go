@@ -1,4 +1,4 @@
-package main
+package show
 
 import (
 	"bytes"
@@ -8,21 +8,22 @@ import (
 	"unicode/utf8"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/fleet"
 	"github.com/ratchetd/ratchet/executor"
 )
 
-func runningRow(device string, index, of int, progress float64) row {
-	return row{device: device, online: true, answered: true, status: dialect.JobStatus{Device: device, State: executor.Running,
+func runningRow(device string, index, of int, progress float64) fleet.Row {
+	return fleet.Row{Device: device, Online: true, Answered: true, Status: dialect.JobStatus{Device: device, State: executor.Running,
 		Step: &dialect.CurrentStep{Index: index, Of: of, Name: "fetch", Kind: "download", Attempt: 1, Progress: progress}}}
 }
 
 func TestABarIsAsFullAsTheJobIsFar(t *testing.T) {
-	done := row{device: "d", online: true, answered: true, status: dialect.JobStatus{State: executor.Succeeded}}
+	done := fleet.Row{Device: "d", Online: true, Answered: true, Status: dialect.JobStatus{State: executor.Succeeded}}
 	for _, c := range []struct {
-		row  row
+		row  fleet.Row
 		want int // of 20
 	}{
-		{row{device: "d"}, 0},
+		{fleet.Row{Device: "d"}, 0},
 		{runningRow("d", 0, 4, 0), 0},
 		{runningRow("d", 1, 4, 0), 5},
 		{runningRow("d", 1, 4, 0.5), 8},
@@ -32,22 +33,22 @@ func TestABarIsAsFullAsTheJobIsFar(t *testing.T) {
 		{runningRow("d", 1, 0, 1), 0},
 		{done, 20},
 	} {
-		got := strings.Count(c.row.paint(1, 200), "█")
+		got := strings.Count(paintRow(c.row, 1, 200), "█")
 		if got != c.want {
-			t.Errorf("%s: %d full, want %d", c.row.paint(1, 200), got, c.want)
+			t.Errorf("%s: %d full, want %d", paintRow(c.row, 1, 200), got, c.want)
 		}
 	}
 }
 
 func TestThePictureFitsTheTerminal(t *testing.T) {
 	t.Setenv("NO_COLOR", "1")
-	var rows []row
+	var rows []fleet.Row
 	for i := range 100 {
 		r := runningRow(fmt.Sprintf("gw-%d", i), 1, 4, 0)
 		if i < 90 {
-			r.status.State, r.status.Step = executor.Succeeded, nil
+			r.Status.State, r.Status.Step = executor.Succeeded, nil
 		}
-		r.status.Reason = strings.Repeat("ü", 200)
+		r.Status.Reason = strings.Repeat("ü", 200)
 		rows = append(rows, r)
 	}
 	picture := paint(rows, 60, 12)
@@ -71,25 +72,25 @@ func TestBarsAreRedrawnInPlaceAndOnlyWhenTheyChange(t *testing.T) {
 	t.Setenv("NO_COLOR", "1")
 	var out bytes.Buffer
 	b := &bars{out: &out, fd: -1}
-	rows := []row{runningRow("gw-1", 0, 2, 0), runningRow("gw-2", 0, 2, 0)}
-	b.draw(rows)
+	rows := []fleet.Row{runningRow("gw-1", 0, 2, 0), runningRow("gw-2", 0, 2, 0)}
+	b.Draw(rows)
 	first := out.String()
 	if strings.Contains(first, "\x1b") || strings.Count(first, "\n") != 2 {
 		t.Errorf("first picture %q, want two plain lines", first)
 	}
 	out.Reset()
-	b.draw(rows)
+	b.Draw(rows)
 	if out.Len() > 0 {
 		t.Errorf("the same picture was drawn again: %q", out.String())
 	}
 	rows[0] = runningRow("gw-1", 1, 2, 0)
-	b.draw(rows)
+	b.Draw(rows)
 	if got := out.String(); !strings.HasPrefix(got, "\x1b[2A\r\x1b[J") || !strings.Contains(got, "2/2 fetch") {
 		t.Errorf("second picture %q, want it over the first", got)
 	}
 	out.Reset()
-	b.note("hello")
-	b.draw(rows)
+	b.Note("hello")
+	b.Draw(rows)
 	if got := out.String(); !strings.HasPrefix(got, "\x1b[2A\r\x1b[Jhello\n") || strings.Count(got, "\x1b") != 2 {
 		t.Errorf("after a note %q, want the note above a fresh picture", got)
 	}
