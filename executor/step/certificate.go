@@ -108,8 +108,7 @@ func (k Certificate) keep(t *executor.Task, s *certificateState, paths ...string
 	}
 	undos := make([]undo, len(paths))
 	for i, path := range paths {
-		place := &executor.Task{Dir: kept(t, i)}
-		if err := undos[i].keep(k.Files, place, path, func() error { return nil }); err != nil {
+		if err := undos[i].keep(k.Files, kept(t, i), path, func() error { return nil }); err != nil {
 			return err
 		}
 	}

@@ -121,5 +121,5 @@ func (t *target) holds(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	defer file.Close()
-	return equal(untilDone{ctx, src}, file)
+	return equal(reader(ctx, src), file)
 }

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-
-	"github.com/ratchetd/ratchet/executor"
 )
 
 // keep makes all undo data durable in one go, before anything is written.
@@ -21,8 +19,7 @@ func (c *configuring) keep(context.Context) error {
 		if !t.with.Absent {
 			u.Made = missing(filepath.Dir(t.path))
 		}
-		place := &executor.Task{Dir: c.kept(i)}
-		if err := u.keep(c.Files, place, t.path, func() error { return nil }); err != nil {
+		if err := u.keep(c.Files, c.kept(i), t.path, func() error { return nil }); err != nil {
 			return err
 		}
 		dirty = true
@@ -70,7 +67,7 @@ func (c *configuring) fillBeside(ctx context.Context, t target) error {
 	}
 	defer src.Close()
 	temp := beside(t.path, "new")
-	if err := c.Files.fill(temp, untilDone{ctx, src}); err != nil {
+	if err := c.Files.fill(temp, reader(ctx, src)); err != nil {
 		return err
 	}
 	return c.Files.setAttrs(temp, t.want)

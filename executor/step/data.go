@@ -157,12 +157,12 @@ func (s *processing) save() error { return s.t.Save(&s.undo) }
 // output's place, and returns the file to write to.
 func (s *processing) room() (temp string, err error) {
 	if s.path == "" {
-		return filepath.Join(s.t.Dir, "values"), s.Files.ownDir(s.t)
+		return filepath.Join(s.t.Dir, "values"), s.Files.ownDir(s.t.Dir)
 	}
 	if err := s.undo.room(s.Files, s.path, s.save); err != nil {
 		return "", err
 	}
-	return beside(s.path, "new"), s.undo.keep(s.Files, s.t, s.path, s.save)
+	return beside(s.path, "new"), s.undo.keep(s.Files, s.t.Dir, s.path, s.save)
 }
 
 // keep gives the values their place, if they have one.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -69,11 +68,6 @@ func serviceState(name string, status syscall.WaitStatus, said string) error {
 }
 
 func (k Checker) path(path string) string { return filepath.Join("/", k.Root, path) }
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
-}
 
 // execute runs a program for a check. One that cannot be started is an Unknown.
 func (k Checker) execute(ctx context.Context, argv []string, out io.Writer) (syscall.WaitStatus, error) {

@@ -200,7 +200,7 @@ func (s *downloading) isHere(ctx context.Context, now was) (bool, error) {
 	}
 	defer file.Close()
 	sum := sha256.New()
-	if _, err := io.Copy(sum, untilDone{ctx, file}); err != nil {
+	if _, err := io.Copy(sum, reader(ctx, file)); err != nil {
 		return false, err
 	}
 	return hex.EncodeToString(sum.Sum(nil)) == s.with.SHA256, nil
@@ -216,7 +216,7 @@ func (s *downloading) adopt(ctx context.Context, now was, want attrs) error {
 		fmt.Fprintln(s.t.Output, "the file is there already")
 		return s.Files.settle(s.path)
 	}
-	if err := s.state.Undo.keep(s.Files, s.t, s.path, s.save); err != nil {
+	if err := s.state.Undo.keep(s.Files, s.t.Dir, s.path, s.save); err != nil {
 		return err
 	}
 	file, err := openItself(s.path)
@@ -224,7 +224,7 @@ func (s *downloading) adopt(ctx context.Context, now was, want attrs) error {
 		return err
 	}
 	defer file.Close()
-	return s.Files.write(s.path, &vouched{untilDone{ctx, file}, sha256.New(), s.with.SHA256}, want)
+	return s.Files.write(s.path, &vouched{reader(ctx, file), sha256.New(), s.with.SHA256}, want)
 }
 
 // vouched ends with an error where the content is not the one it shall be.
@@ -254,7 +254,7 @@ func (s *downloading) bring(ctx context.Context, want attrs) error {
 		return err
 	}
 	s.state.Fetch = at
-	if err := s.state.Undo.keep(s.Files, s.t, s.path, s.save); err != nil {
+	if err := s.state.Undo.keep(s.Files, s.t.Dir, s.path, s.save); err != nil {
 		return err
 	}
 	return s.Files.install(s.part(), s.path, want)

@@ -58,7 +58,7 @@ const (
 type transfer struct {
 	Fetch
 	at       Checkpoint
-	part     growing
+	part     *growing
 	sum      hash.Hash
 	done     int64 // bytes that are in part and in sum
 	due      int64 // when the next checkpoint is
@@ -78,7 +78,7 @@ func (f Fetch) Run(ctx context.Context) (Checkpoint, error) {
 	ctx, cancel := untilStop(ctx, f.Stopping)
 	defer cancel(nil)
 	defer func() {
-		if x.part.file != nil {
+		if x.part != nil {
 			_ = x.part.close() // what must last was synced
 		}
 	}()

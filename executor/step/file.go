@@ -1,7 +1,6 @@
 package step
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -146,7 +145,7 @@ func (k File) Run(ctx context.Context, t *executor.Task) error {
 
 func (s *filing) takeAway(now was) error {
 	if !now.Absent {
-		if err := s.undo.keep(s.Files, s.t, s.path, s.save); err != nil {
+		if err := s.undo.keep(s.Files, s.t.Dir, s.path, s.save); err != nil {
 			return err
 		}
 	}
@@ -168,7 +167,7 @@ func (s *filing) put(ctx context.Context, now was) error {
 	if err := s.undo.room(s.Files, s.path, s.save); err != nil {
 		return err
 	}
-	if err := s.undo.keep(s.Files, s.t, s.path, s.save); err != nil {
+	if err := s.undo.keep(s.Files, s.t.Dir, s.path, s.save); err != nil {
 		return err
 	}
 	src, err := s.with.open(s.Policy)
@@ -176,7 +175,7 @@ func (s *filing) put(ctx context.Context, now was) error {
 		return err
 	}
 	defer src.Close()
-	return s.Files.write(s.path, untilDone{ctx, src}, want)
+	return s.Files.write(s.path, reader(ctx, src), want)
 }
 
 // holds tells whether the file has the wanted content already.
@@ -194,30 +193,7 @@ func (s *filing) holds(ctx context.Context, now was) (bool, error) {
 		return false, err
 	}
 	defer file.Close()
-	return equal(untilDone{ctx, src}, file)
-}
-
-// equal tells whether two streams hold the same bytes.
-func equal(a, b io.Reader) (bool, error) {
-	var bufA, bufB [16 << 10]byte
-	for {
-		n, errA := io.ReadFull(a, bufA[:])
-		m, errB := io.ReadFull(b, bufB[:])
-		if !bytes.Equal(bufA[:n], bufB[:m]) {
-			return false, nil
-		}
-		if errA == nil && errB == nil {
-			continue
-		}
-		return true, errors.Join(notEnd(errA), notEnd(errB))
-	}
-}
-
-func notEnd(err error) error {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return nil
-	}
-	return err
+	return equal(reader(ctx, src), file)
 }
 
 // Undo implements executor.Undoer. It needs no parameters: nothing was written

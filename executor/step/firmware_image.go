@@ -62,7 +62,7 @@ func (s *flashing) place() error {
 		return errors.New("the task has no directory for the image")
 	}
 	if dir == s.t.Dir {
-		if err := s.Files.ownDir(s.t); err != nil {
+		if err := s.Files.ownDir(s.t.Dir); err != nil {
 			return err
 		}
 	}
@@ -104,7 +104,7 @@ func (s *flashing) sum(ctx context.Context, path string) error {
 	}
 	defer file.Close()
 	sum := sha256.New()
-	if _, err := io.Copy(sum, untilDone{ctx, file}); err != nil {
+	if _, err := io.Copy(sum, reader(ctx, file)); err != nil {
 		return err
 	}
 	if got := hex.EncodeToString(sum.Sum(nil)); got != s.with.SHA256 {

@@ -17,9 +17,9 @@ type growing struct {
 
 // create opens a new empty file. What lay there is removed first: a link that
 // somebody put there is not followed.
-func (f Files) create(path string) (growing, error) {
+func (f Files) create(path string) (*growing, error) {
 	if err := f.remove(path); err != nil {
-		return growing{}, err
+		return nil, err
 	}
 	return f.open(path, os.O_CREATE|os.O_EXCL)
 }
@@ -27,8 +27,8 @@ func (f Files) create(path string) (growing, error) {
 // open opens a file to write on where it ends. One that is there already must be
 // the agent's: somebody else could change his after it was verified, and could
 // have made a second name of a file that he may not write.
-func (f Files) open(path string, flags int) (growing, error) {
-	g := growing{files: f}
+func (f Files) open(path string, flags int) (*growing, error) {
+	g := &growing{files: f}
 	err := f.do("open", func() (err error) {
 		if g.file, err = openAt(path, os.O_RDWR|unix.O_NONBLOCK|flags, 0o600); err != nil {
 			return err
@@ -41,10 +41,25 @@ func (f Files) open(path string, flags int) (growing, error) {
 		}
 		return err
 	}, path)
-	return g, err
+	if err != nil {
+		return nil, err
+	}
+	return g, nil
 }
 
-func (g growing) Write(p []byte) (n int, err error) {
+// size is how many bytes it has.
+func (g *growing) size() (int64, error) {
+	info, err := g.file.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
+
+// Read reads on from where the last Read or Write ended.
+func (g *growing) Read(p []byte) (int, error) { return g.file.Read(p) }
+
+func (g *growing) Write(p []byte) (n int, err error) {
 	err = g.files.do("write", func() error {
 		n, err = g.file.Write(p)
 		return err
@@ -52,19 +67,19 @@ func (g growing) Write(p []byte) (n int, err error) {
 	return n, err
 }
 
-func (g growing) sync() error {
+func (g *growing) sync() error {
 	return g.files.do("sync", g.file.Sync, g.file.Name())
 }
 
 // truncate cuts the file to size and goes on writing there.
-func (g growing) truncate(size int64) error {
+func (g *growing) truncate(size int64) error {
 	return g.files.do("truncate", func() error {
 		_, err := g.file.Seek(size, 0)
 		return errors.Join(g.file.Truncate(size), err)
 	}, g.file.Name())
 }
 
-func (g growing) close() error { return g.file.Close() }
+func (g *growing) close() error { return g.file.Close() }
 
 // own says why a file is not one that this agent has made, or nil.
 func own(file *os.File) error {

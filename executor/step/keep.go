@@ -8,8 +8,6 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/ratchetd/ratchet/executor"
 )
 
 // was is what stood at a path before a step changed it. A regular file's
@@ -41,9 +39,9 @@ func (u *undo) room(f Files, path string, save func() error) error {
 	return f.makeDirs(u.Made, 0o755)
 }
 
-// keep puts what is at path into the task's directory and saves it, unless an
+// keep puts what is at path into dir, the task's directory, and saves it, unless an
 // earlier attempt has done so: what is there now may be of its making.
-func (u *undo) keep(f Files, t *executor.Task, path string, save func() error) error {
+func (u *undo) keep(f Files, dir, path string, save func() error) error {
 	if u.Was != nil {
 		return nil
 	}
@@ -52,14 +50,14 @@ func (u *undo) keep(f Files, t *executor.Task, path string, save func() error) e
 		return err
 	}
 	if !old.Absent && old.Link == "" {
-		if t.Dir == "" {
+		if dir == "" {
 			return errors.New("keeping undo data: the task has no directory")
 		}
-		if err := f.makeTree(t.Dir, 0o700); err != nil {
+		if err := f.makeTree(dir, 0o700); err != nil {
 			return fmt.Errorf("making room for undo data: %w", err)
 		}
 		// The attributes are those of what was kept: another file may be there by now.
-		if old.attrs, err = f.clone(path, filepath.Join(t.Dir, "old")); err != nil {
+		if old.attrs, err = f.clone(path, filepath.Join(dir, "old")); err != nil {
 			return fmt.Errorf("keeping the old %s: %w", path, err)
 		}
 	}

@@ -163,7 +163,7 @@ func (k Keys) Run(ctx context.Context, t *executor.Task) error {
 		err = k.first(w, &s)
 	}
 	if err == nil {
-		err = s.keep(k.Files, t, k.Path, func() error { return t.Save(&s) })
+		err = s.keep(k.Files, t.Dir, k.Path, func() error { return t.Save(&s) })
 	}
 	if err == nil && k.Use != nil {
 		err = k.Use(w.Sequence)

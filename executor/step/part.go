@@ -22,15 +22,14 @@ func (x *transfer) open(ctx context.Context) error {
 	if x.part, err = x.Files.open(x.Part, 0); err != nil {
 		return nil // it is begun anew
 	}
-	info, err := x.part.file.Stat()
+	good, err := x.part.size()
 	if err != nil {
 		return err
 	}
-	good := info.Size()
 	if x.at.Boot != x.Boot {
 		good = min(good, x.at.Synced)
 	}
-	if x.done, err = io.Copy(x.sum, io.LimitReader(untilDone{ctx, x.part.file}, good)); err != nil {
+	if x.done, err = io.Copy(x.sum, io.LimitReader(reader(ctx, x.part), good)); err != nil {
 		return err
 	}
 	x.due = x.done + x.interval()
@@ -49,7 +48,7 @@ func (x *transfer) begin(at Checkpoint) error {
 	if err := x.Save(x.at); err != nil {
 		return err
 	}
-	if x.part.file != nil {
+	if x.part != nil {
 		return nil // it is empty already
 	}
 	var err error

@@ -1,12 +1,10 @@
 package step
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 )
 
 // Policy is what the owner of the device lets jobs do. The zero value lets
@@ -121,15 +119,4 @@ func (l lineage) within(tree string) bool {
 	return slices.ContainsFunc(l, func(a ancestor) bool {
 		return a.path == tree || a.info != nil && top != nil && os.SameFile(a.info, top)
 	})
-}
-
-// checkPath says why a parameter cannot name a file, or nil.
-func checkPath(path string) error {
-	switch {
-	case path == "":
-		return errors.New("want an absolute path")
-	case !filepath.IsAbs(path), filepath.Clean(path) != path, path == "/", strings.Contains(path, "\x00"):
-		return fmt.Errorf("%q: want an absolute path of a file, without . or .. or a slash at its end", path)
-	}
-	return nil
 }

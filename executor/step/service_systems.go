@@ -8,8 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/ratchetd/ratchet/executor"
 )
 
@@ -110,18 +108,4 @@ func (k Service) lookProcd(ctx context.Context, t *executor.Task, name string) (
 		now.enabled = answerOf(code == 0)
 	}
 	return now, err
-}
-
-// syncDisk makes durable what programs have written to the disk of path: they
-// seldom do it themselves.
-func syncDisk(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	if err := unix.Syncfs(int(dir.Fd())); err != nil {
-		return fmt.Errorf("syncing the disk of %s: %w", path, err)
-	}
-	return nil
 }

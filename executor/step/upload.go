@@ -112,7 +112,7 @@ func (k Upload) Run(ctx context.Context, t *executor.Task) error {
 
 // sendAll sends several files as one.
 func (k Upload) sendAll(ctx context.Context, t *executor.Task, w uploadWith, files []chosen) error {
-	if err := k.Files.ownDir(t); err != nil {
+	if err := k.Files.ownDir(t.Dir); err != nil {
 		return fmt.Errorf("making room for the archive: %w", err)
 	}
 	path := filepath.Join(t.Dir, "archive")

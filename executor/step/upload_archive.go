@@ -59,7 +59,7 @@ func packFile(ctx context.Context, archive *tar.Writer, c chosen) error {
 		return err
 	}
 	// A log may grow meanwhile: what it had is what goes in.
-	n, err := io.Copy(archive, io.LimitReader(untilDone{ctx, file}, header.Size))
+	n, err := io.Copy(archive, io.LimitReader(reader(ctx, file), header.Size))
 	if err == nil && n < header.Size {
 		err = errors.New("it became shorter meanwhile: let the step retry")
 	}

@@ -46,7 +46,7 @@ func (u *upload) digest(ctx context.Context) error {
 		return err
 	}
 	sum := sha256.New()
-	if u.size, err = io.Copy(sum, io.LimitReader(untilDone{ctx, file}, info.Size())); err != nil {
+	if u.size, err = io.Copy(sum, io.LimitReader(reader(ctx, file), info.Size())); err != nil {
 		return err
 	}
 	u.sum = sum.Sum(nil)
