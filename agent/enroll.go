@@ -15,6 +15,7 @@ import (
 
 	"github.com/BurntSushi/toml"
 
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 	"github.com/ratchetd/ratchet/telemetry"
 )
 
@@ -98,7 +99,7 @@ func begin(path string, say func(string)) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	if err := keep(path, text, 0o644); err != nil {
+	if err := safefile.WriteFile(path, text, 0o644); err != nil {
 		return fmt.Errorf("writing the configuration: %w", err)
 	}
 	say("wrote " + path)
@@ -229,7 +230,7 @@ func put(path, text string, mode fs.FileMode, say func(string)) (bool, error) {
 	case err == nil && string(was) == text && info.Mode().Perm() == mode:
 		return false, nil
 	case err == nil && string(was) != text && strings.HasSuffix(path, ".toml"):
-		if err := keep(path+".old", string(was), mode); err != nil {
+		if err := safefile.WriteFile(path+".old", string(was), mode); err != nil {
 			return false, err
 		}
 		say("replaced " + path + "; what it said is in " + filepath.Base(path) + ".old")
@@ -240,13 +241,13 @@ func put(path, text string, mode fs.FileMode, say func(string)) (bool, error) {
 	default:
 		return false, err
 	}
-	return true, keep(path, text, mode)
+	return true, safefile.WriteFile(path, text, mode)
 }
 
 // sweep removes the secrets of an enrolment before this one, and what one that
 // was cut has left.
 func (e *Enrolment) sweep(dir string, files []secret) error {
-	old, err := filepath.Glob(filepath.Join(dir, kept+"*"))
+	old, err := filepath.Glob(filepath.Join(dir, safefile.Unfinished))
 	for _, name := range []string{linkPassword, linkSAS} {
 		if !slices.ContainsFunc(files, func(f secret) bool { return f.name == name }) {
 			old = append(old, filepath.Join(dir, name))

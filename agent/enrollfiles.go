@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 	"github.com/ratchetd/ratchet/telemetry"
 )
 
@@ -160,7 +161,7 @@ func RequestCertificate(path, device string, say func(string)) (string, error) {
 		return csr, nil
 	}
 	say("wrote " + csr + ", for the key in " + key)
-	return csr, keep(csr, string(text), 0o644)
+	return csr, safefile.WriteFile(csr, string(text), 0o644)
 }
 
 // sameRequest tells whether both ask for the same: each has a signature of its own.

@@ -16,14 +16,16 @@ const module = "github.com/ratchetd/ratchet/"
 // mayImport is who of us may import whom of us; what is not here imports none.
 var mayImport = map[string][]string{
 	"cmd/ratchetd":        {"agent"},
-	"agent":               {"agent/dialect", "agent/dialect/aws", "agent/dialect/azure", "agent/dialect/plain", "agent/link/packet", "executor", "executor/jq", "executor/redact", "executor/step", "store", "telemetry", "updater"},
+	"agent":               {"agent/dialect", "agent/dialect/aws", "agent/dialect/azure", "agent/dialect/plain", "agent/link/packet", "executor", "executor/jq", "executor/redact", "executor/step", "executor/step/safefile", "store", "telemetry", "updater"},
 	"agent/dialect":       {"executor", "telemetry"},
 	"agent/dialect/plain": {"agent/dialect"},
 	"agent/dialect/aws":   {"agent/dialect", "executor", "telemetry"},
 	"agent/dialect/azure": {"agent/dialect", "executor"},
-	"store":               {"executor"},
-	"executor":            {"executor/jq", "executor/redact"},
-	"executor/step":       {"executor", "executor/jq", "telemetry", "updater"},
+
+	"store": {"executor", "executor/step/safefile"},
+
+	"executor":      {"executor/jq", "executor/redact"},
+	"executor/step": {"executor", "executor/jq", "executor/step/safefile", "telemetry", "updater"},
 }
 
 // keptBy is which of us, and nobody else, may import what others made; and who

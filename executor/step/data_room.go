@@ -2,6 +2,8 @@ package step
 
 import (
 	"io"
+
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
 // roomy writes to a file of unknown size and stops before the disk is full, for
@@ -22,7 +24,7 @@ func (r *roomy) Write(p []byte) (int, error) {
 	}
 	if r.due -= len(p); r.due <= 0 {
 		r.due = every
-		if err := headroom(r.dir, every); err != nil {
+		if err := safefile.Headroom(r.dir, every); err != nil {
 			return 0, err
 		}
 	}

@@ -2,6 +2,8 @@ package step
 
 import (
 	"path/filepath"
+
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
 // A meaning is what a path stands for, without links in any directory's name.
@@ -14,12 +16,12 @@ type meaning struct {
 
 func follow(path string) (m meaning, err error) {
 	m.path = path
-	dir, err := Resolve(filepath.Dir(path))
+	dir, err := safefile.Resolve(filepath.Dir(path))
 	if err != nil {
 		return m, err
 	}
 	m.itself = filepath.Join(dir, filepath.Base(path))
-	m.real, err = Resolve(m.itself)
+	m.real, err = safefile.Resolve(m.itself)
 	return m, err
 }
 

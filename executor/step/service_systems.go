@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
 // answer is what a device says when it may be unable to tell.
@@ -36,14 +37,14 @@ type serviceNow struct{ running, enabled answer }
 
 func (k Service) path(path string) string { return filepath.Join("/", k.Root, path) }
 
-func (k Service) systemd() bool { return exists(k.path("/run/systemd/system")) }
+func (k Service) systemd() bool { return safefile.Exists(k.path("/run/systemd/system")) }
 
 // argv is the command line of an action.
 func (k Service) argv(name, action string) ([]string, error) {
 	switch {
 	case k.systemd():
 		return []string{k.path("/bin/systemctl"), action, "--", name}, nil
-	case exists(k.path("/etc/rc.common")):
+	case safefile.Exists(k.path("/etc/rc.common")):
 		return []string{k.path("/etc/init.d/" + name), action}, nil
 	}
 	return nil, errors.New("neither systemd nor procd runs this device: use the kind command for its services")

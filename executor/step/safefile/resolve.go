@@ -1,4 +1,4 @@
-package step
+package safefile
 
 import (
 	"errors"
@@ -77,7 +77,7 @@ func leads(path, to string, owner uint32, links *int) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	at, _, err := entry(real)
+	at, _, err := Lstat(real)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return "", fmt.Errorf("%s is a link that leads nowhere: remove it or make what it points to", path)

@@ -1,4 +1,4 @@
-package step
+package safefile
 
 import (
 	"errors"
@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// checkPath says why a parameter cannot name a file, or nil.
-func checkPath(path string) error {
+// CheckPath says why a parameter cannot name a file, or nil.
+func CheckPath(path string) error {
 	switch {
 	case path == "":
 		return errors.New("want an absolute path")

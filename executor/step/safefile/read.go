@@ -1,4 +1,4 @@
-package step
+package safefile
 
 import (
 	"bytes"
@@ -8,8 +8,8 @@ import (
 	"os"
 )
 
-// reader is r until ctx ends; then its error is the cause of ctx.
-func reader(ctx context.Context, r io.Reader) io.Reader { return untilDone{ctx, r} }
+// Reader is r until ctx ends; then its error is the cause of ctx.
+func Reader(ctx context.Context, r io.Reader) io.Reader { return untilDone{ctx, r} }
 
 type untilDone struct {
 	ctx context.Context
@@ -23,8 +23,8 @@ func (u untilDone) Read(p []byte) (int, error) {
 	return u.r.Read(p)
 }
 
-// equal reports whether two streams hold the same bytes.
-func equal(a, b io.Reader) (bool, error) {
+// Equal reports whether two streams hold the same bytes.
+func Equal(a, b io.Reader) (bool, error) {
 	var bufA, bufB [16 << 10]byte
 	for {
 		n, errA := io.ReadFull(a, bufA[:])
@@ -35,19 +35,20 @@ func equal(a, b io.Reader) (bool, error) {
 		if errA == nil && errB == nil {
 			continue
 		}
-		return true, errors.Join(notEnd(errA), notEnd(errB))
+		return true, errors.Join(NotEnd(errA), NotEnd(errB))
 	}
 }
 
-func notEnd(err error) error {
+// NotEnd is err, or nil where it only says that a stream has ended.
+func NotEnd(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return nil
 	}
 	return err
 }
 
-// exists reports whether something is at path, at the end of its links.
-func exists(path string) bool {
+// Exists reports whether something is at path, at the end of its links.
+func Exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
 }

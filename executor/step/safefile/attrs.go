@@ -1,4 +1,4 @@
-package step
+package safefile
 
 import (
 	"errors"
@@ -12,30 +12,30 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// attrs are the permission bits as chmod takes them, and the owner. An id of
+// Attrs are the permission bits as chmod takes them, and the owner. An id of
 // -1 is left as it is.
-type attrs struct {
+type Attrs struct {
 	Mode uint32 `json:"mode,omitempty"`
 	UID  int    `json:"uid,omitempty"`
 	GID  int    `json:"gid,omitempty"`
 }
 
-// setAttrs durably gives a file that the agent has made its owner and mode. It
+// SetAttrs durably gives a file that the agent has made its owner and mode. It
 // is the file itself that is changed, through its descriptor: whoever may write
 // its directory could put a link to another one there meanwhile, and be given
 // that. He could also put a file of his own there, or a second name of one that
 // he may not write: neither becomes what the job's file was to be.
-func (f Files) setAttrs(path string, a attrs) error { return f.changeAttrs(path, a, a.mayBecome) }
+func (f Files) SetAttrs(path string, a Attrs) error { return f.changeAttrs(path, a, a.mayBecome) }
 
 // resetAttrs is setAttrs of a file in a directory that nobody else may write.
-func (f Files) resetAttrs(path string, a attrs) error {
+func (f Files) resetAttrs(path string, a Attrs) error {
 	return f.changeAttrs(path, a, func(*os.File) error { return nil })
 }
 
 // mayBecome says why a file that is not as the agent made it may not have a, or
 // nil. On some file systems all files are somebody else's: what is his already
 // he may keep.
-func (a attrs) mayBecome(file *os.File) error {
+func (a Attrs) mayBecome(file *os.File) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(int(file.Fd()), &st); err != nil {
 		return err
@@ -48,9 +48,9 @@ func (a attrs) mayBecome(file *os.File) error {
 }
 
 // changeAttrs changes the owner first: that clears the set-user-id bit.
-func (f Files) changeAttrs(path string, a attrs, permit func(*os.File) error) error {
-	err := f.do("attrs", func() error {
-		file, err := openItself(path)
+func (f Files) changeAttrs(path string, a Attrs, permit func(*os.File) error) error {
+	err := f.Do("attrs", func() error {
+		file, err := Open(path)
 		if err != nil {
 			return err
 		}
@@ -71,24 +71,24 @@ func (f Files) changeAttrs(path string, a attrs, permit func(*os.File) error) er
 	if err != nil {
 		return err
 	}
-	return f.sync(path)
+	return f.Sync(path)
 }
 
-func attrsOf(st *unix.Stat_t) attrs {
-	return attrs{Mode: st.Mode & 0o7777, UID: int(st.Uid), GID: int(st.Gid)}
+func attrsOf(st *unix.Stat_t) Attrs {
+	return Attrs{Mode: st.Mode & 0o7777, UID: int(st.Uid), GID: int(st.Gid)}
 }
 
-// covers tells whether a file that has b needs no change to have a.
-func (a attrs) covers(b attrs) bool {
+// Covers reports whether a file that has b needs no change to have a.
+func (a Attrs) Covers(b Attrs) bool {
 	return a.Mode == b.Mode && (a.UID == -1 || a.UID == b.UID) && (a.GID == -1 || a.GID == b.GID)
 }
 
-// wantAttrs is what mode and owner ask for; what they leave out stays as it
+// AttrsFor is what mode and owner ask for; what they leave out stays as it
 // was, and a new file gets 0644.
-func wantAttrs(mode, owner string, old was) (attrs, error) {
-	a := old.attrs
+func AttrsFor(mode, owner string, old Entry) (Attrs, error) {
+	a := old.Attrs
 	if old.Absent {
-		a = attrs{Mode: 0o644, UID: -1, GID: -1}
+		a = Attrs{Mode: 0o644, UID: -1, GID: -1}
 	}
 	if mode != "" {
 		m, err := parseMode(mode)
@@ -116,8 +116,8 @@ func parseMode(s string) (uint32, error) {
 	return uint32(m), nil
 }
 
-// checkAttrs holds mode and owner against their form.
-func checkAttrs(mode, owner string) error {
+// CheckAttrs says why mode and owner are not in their form, or nil.
+func CheckAttrs(mode, owner string) error {
 	if mode != "" {
 		if _, err := parseMode(mode); err != nil {
 			return err
@@ -134,7 +134,7 @@ func checkAttrs(mode, owner string) error {
 func lookupOwner(owner string) (uid, gid int, err error) {
 	name, group, _ := strings.Cut(owner, ":")
 	if uid, err = strconv.Atoi(name); err != nil {
-		u, err := lookupUser(name)
+		u, err := LookupUser(name)
 		if err != nil {
 			return 0, 0, fmt.Errorf("owner: %w", err)
 		}
@@ -153,8 +153,8 @@ func lookupOwner(owner string) (uid, gid int, err error) {
 	return uid, gid, nil
 }
 
-// lookupUser finds a user by name or by number.
-func lookupUser(name string) (*user.User, error) {
+// LookupUser finds a user by name or by number.
+func LookupUser(name string) (*user.User, error) {
 	u, err := user.Lookup(name)
 	if err != nil {
 		u, err = user.LookupId(name)
@@ -165,22 +165,22 @@ func lookupUser(name string) (*user.User, error) {
 	return u, nil
 }
 
-// look tells what is at path, which is followed no further.
-func look(path string) (was, error) {
-	st, to, err := entry(path)
+// Stat tells what is at path, which is followed no further.
+func Stat(path string) (Entry, error) {
+	st, to, err := Lstat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return was{Path: path, Absent: true}, nil
+		return Entry{Path: path, Absent: true}, nil
 	case err != nil:
-		return was{}, err
+		return Entry{}, err
 	}
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFREG:
-		return was{Path: path, attrs: attrsOf(&st)}, nil
+		return Entry{Path: path, Attrs: attrsOf(&st)}, nil
 	case unix.S_IFLNK:
-		return was{Path: path, Link: to}, nil
+		return Entry{Path: path, Link: to}, nil
 	case unix.S_IFDIR:
-		return was{}, fmt.Errorf("%s is a directory: want the path of a file", path)
+		return Entry{}, fmt.Errorf("%s is a directory: want the path of a file", path)
 	}
-	return was{}, fmt.Errorf("%s is no regular file", path)
+	return Entry{}, fmt.Errorf("%s is no regular file", path)
 }

@@ -1,4 +1,4 @@
-package step
+package safefile
 
 import (
 	"errors"
@@ -8,28 +8,28 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// growing is a file that is being written. It has no ReadFrom, so that io.Copy
+// Writer is a file that is being written. It has no ReadFrom, so that io.Copy
 // goes through Write.
-type growing struct {
+type Writer struct {
 	file  *os.File
 	files Files
 }
 
-// create opens a new empty file. What lay there is removed first: a link that
+// Create opens a new empty file. What lay there is removed first: a link that
 // somebody put there is not followed.
-func (f Files) create(path string) (*growing, error) {
-	if err := f.remove(path); err != nil {
+func (f Files) Create(path string) (*Writer, error) {
+	if err := f.Remove(path); err != nil {
 		return nil, err
 	}
-	return f.open(path, os.O_CREATE|os.O_EXCL)
+	return f.Open(path, os.O_CREATE|os.O_EXCL)
 }
 
-// open opens a file to write on where it ends. One that is there already must be
+// Open opens a file to write on where it ends. One that is there already must be
 // the agent's: somebody else could change his after it was verified, and could
 // have made a second name of a file that he may not write.
-func (f Files) open(path string, flags int) (*growing, error) {
-	g := &growing{files: f}
-	err := f.do("open", func() (err error) {
+func (f Files) Open(path string, flags int) (*Writer, error) {
+	g := &Writer{files: f}
+	err := f.Do("open", func() (err error) {
 		if g.file, err = openAt(path, os.O_RDWR|unix.O_NONBLOCK|flags, 0o600); err != nil {
 			return err
 		}
@@ -47,8 +47,8 @@ func (f Files) open(path string, flags int) (*growing, error) {
 	return g, nil
 }
 
-// size is how many bytes it has.
-func (g *growing) size() (int64, error) {
+// Size is how many bytes it has.
+func (g *Writer) Size() (int64, error) {
 	info, err := g.file.Stat()
 	if err != nil {
 		return 0, err
@@ -57,29 +57,32 @@ func (g *growing) size() (int64, error) {
 }
 
 // Read reads on from where the last Read or Write ended.
-func (g *growing) Read(p []byte) (int, error) { return g.file.Read(p) }
+func (g *Writer) Read(p []byte) (int, error) { return g.file.Read(p) }
 
-func (g *growing) Write(p []byte) (n int, err error) {
-	err = g.files.do("write", func() error {
+// Write implements io.Writer. What it writes is not durable before Sync.
+func (g *Writer) Write(p []byte) (n int, err error) {
+	err = g.files.Do("write", func() error {
 		n, err = g.file.Write(p)
 		return err
 	}, g.file.Name())
 	return n, err
 }
 
-func (g *growing) sync() error {
-	return g.files.do("sync", g.file.Sync, g.file.Name())
+// Sync makes what was written durable.
+func (g *Writer) Sync() error {
+	return g.files.Do("sync", g.file.Sync, g.file.Name())
 }
 
-// truncate cuts the file to size and goes on writing there.
-func (g *growing) truncate(size int64) error {
-	return g.files.do("truncate", func() error {
+// Truncate cuts the file to size and goes on writing there.
+func (g *Writer) Truncate(size int64) error {
+	return g.files.Do("truncate", func() error {
 		_, err := g.file.Seek(size, 0)
 		return errors.Join(g.file.Truncate(size), err)
 	}, g.file.Name())
 }
 
-func (g *growing) close() error { return g.file.Close() }
+// Close closes the file, and makes nothing durable.
+func (g *Writer) Close() error { return g.file.Close() }
 
 // own says why a file is not one that this agent has made, or nil.
 func own(file *os.File) error {

@@ -1,4 +1,4 @@
-package step
+package safefile
 
 import (
 	"errors"
@@ -23,8 +23,8 @@ func moved(dir string) error {
 	return fmt.Errorf("%s is a link or a file now, and was a directory when the path was judged: let the step retry, or make it a directory again where a step is undone", dir)
 }
 
-// reach gives the directory of path, and its name in there, to act.
-func reach(op, path string, act func(dir int, name string) error) error {
+// inParent gives the directory of path, and its name in there, to act.
+func inParent(op, path string, act func(dir int, name string) error) error {
 	dir, err := descend(filepath.Dir(path))
 	if err == nil {
 		defer unix.Close(dir)
@@ -70,7 +70,7 @@ func openIn(dir int, name string, how int, mode uint32) (fd int, err error) {
 // openAt is os.OpenFile. What may be no regular file is opened with O_NONBLOCK:
 // a pipe must not be waited for.
 func openAt(path string, flags int, mode fs.FileMode) (file *os.File, err error) {
-	err = reach("open", path, func(dir int, name string) error {
+	err = inParent("open", path, func(dir int, name string) error {
 		fd, err := openIn(dir, name, flags|unix.O_NOFOLLOW|unix.O_CLOEXEC, uint32(mode.Perm()))
 		if err == nil {
 			file = os.NewFile(uintptr(fd), path)
@@ -80,9 +80,9 @@ func openAt(path string, flags int, mode fs.FileMode) (file *os.File, err error)
 	return file, err
 }
 
-// entry is what stands at path and, of a link, what the link says.
-func entry(path string) (st unix.Stat_t, to string, err error) {
-	err = reach("lstat", path, func(dir int, name string) (err error) {
+// Lstat is what stands at path and, of a link, what the link says.
+func Lstat(path string) (st unix.Stat_t, to string, err error) {
+	err = inParent("lstat", path, func(dir int, name string) (err error) {
 		var fd int
 		if fd, st, to, err = entryIn(dir, name); err == nil {
 			err = unix.Close(fd)
@@ -92,7 +92,7 @@ func entry(path string) (st unix.Stat_t, to string, err error) {
 	return st, to, err
 }
 
-// entryIn is entry of a name in a directory, and a descriptor to go on with.
+// entryIn is Lstat of a name in a directory, and a descriptor to go on with.
 func entryIn(dir int, name string) (fd int, st unix.Stat_t, to string, err error) {
 	if fd, err = openIn(dir, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0); err != nil {
 		return fd, st, to, err
@@ -109,33 +109,34 @@ func entryIn(dir int, name string) (fd int, st unix.Stat_t, to string, err error
 	return fd, st, to, err
 }
 
-func rename(from, to string) error {
-	return reach("rename", from, func(old int, name string) error {
-		return reach("rename", to, func(dir int, newName string) error {
+// Rename is os.Rename that follows no link on the way to either name.
+func Rename(from, to string) error {
+	return inParent("rename", from, func(old int, name string) error {
+		return inParent("rename", to, func(dir int, newName string) error {
 			return unix.Renameat(old, name, dir, newName)
 		})
 	})
 }
 
 func link(from, to string) error {
-	return reach("link", from, func(old int, name string) error {
-		return reach("link", to, func(dir int, newName string) error {
+	return inParent("link", from, func(old int, name string) error {
+		return inParent("link", to, func(dir int, newName string) error {
 			return unix.Linkat(old, name, dir, newName, 0)
 		})
 	})
 }
 
 func symlink(to, path string) error {
-	return reach("symlink", path, func(dir int, name string) error { return unix.Symlinkat(to, dir, name) })
+	return inParent("symlink", path, func(dir int, name string) error { return unix.Symlinkat(to, dir, name) })
 }
 
 func mkdir(path string, mode fs.FileMode) error {
-	return reach("mkdir", path, func(dir int, name string) error { return unix.Mkdirat(dir, name, uint32(mode.Perm())) })
+	return inParent("mkdir", path, func(dir int, name string) error { return unix.Mkdirat(dir, name, uint32(mode.Perm())) })
 }
 
 // remove removes a file, a link or an empty directory.
 func remove(path string) error {
-	return reach("remove", path, func(dir int, name string) error {
+	return inParent("remove", path, func(dir int, name string) error {
 		err := unix.Unlinkat(dir, name, 0)
 		if errors.Is(err, unix.EISDIR) {
 			err = unix.Unlinkat(dir, name, unix.AT_REMOVEDIR)
@@ -144,9 +145,9 @@ func remove(path string) error {
 	})
 }
 
-// openItself opens a regular file to read, and nothing that has taken its place
+// Open opens a regular file to read, and nothing that has taken its place
 // since its path was judged: to open a device can act.
-func openItself(path string) (*os.File, error) {
+func Open(path string) (*os.File, error) {
 	file, err := openAt(path, unix.O_RDONLY|unix.O_NONBLOCK, 0)
 	if errors.Is(err, unix.ELOOP) {
 		return nil, fmt.Errorf("%s is a link now, and was none when it was judged: let the step retry", path)

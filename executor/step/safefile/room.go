@@ -1,4 +1,4 @@
-package step
+package safefile
 
 import (
 	"errors"
@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// headroom says that a disk would be too full with need bytes more.
-func headroom(dir string, need uint64) error {
+// Headroom says that a disk would be too full with need bytes more.
+func Headroom(dir string, need uint64) error {
 	var disk syscall.Statfs_t
 	if err := syscall.Statfs(dir, &disk); err != nil {
 		return &os.PathError{Op: "statfs", Path: dir, Err: err}
@@ -23,17 +23,17 @@ func headroom(dir string, need uint64) error {
 	return nil
 }
 
-// ownDir makes dir, the task's own directory, for what is not worth keeping.
-func (f Files) ownDir(dir string) error {
+// MakeTaskDir makes dir, the task's own directory, for what is not worth keeping.
+func (f Files) MakeTaskDir(dir string) error {
 	if dir == "" {
 		return errors.New("the task has no directory")
 	}
-	return f.makeTree(dir, 0o700)
+	return f.MakeTree(dir, 0o700)
 }
 
-// syncDisk makes durable what programs have written to the disk of path: they
+// SyncDisk makes durable what programs have written to the disk of path: they
 // seldom do it themselves.
-func syncDisk(path string) error {
+func SyncDisk(path string) error {
 	dir, err := os.Open(path)
 	if err != nil {
 		return err
