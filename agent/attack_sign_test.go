@@ -96,7 +96,7 @@ var attacksOnSignatures = []attack{
 		return firstWords(got, 4)
 	}},
 	{"a message that is too long for a packet", func(f *fort) string {
-		f.b.retain("ratchet/v1/jobs/device/gw-1/j", strings.Repeat("x", maxPacket))
+		f.b.retain("ratchet/v1/jobs/device/gw-1/j", strings.Repeat("x", dialect.MaxPayload+65<<10))
 		for end := time.Now().Add(time.Minute); !strings.Contains(f.Agent.link.status().Err, "too long"); time.Sleep(5 * time.Millisecond) {
 			if time.Now().After(end) {
 				f.Fatal("it was read")

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/agent/dialect/azure"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/scripts/fakehub/hub"
 )
@@ -42,7 +42,7 @@ func TestAHubsDeviceMayBeNamedByItsMAC(t *testing.T) {
 	}
 	d.write("ratchet.toml", strings.Replace(string(settings), "gw-1", id, 1))
 	document := string(text(t, doc("mac", filepath.Join(d.dir, "ran"), "a")))
-	patch := text(t, map[string]any{"jobs": map[string]any{"mac": map[string]any{"t": dialect.Pieces(document)}}})
+	patch := text(t, map[string]any{"jobs": map[string]any{"mac": map[string]any{"t": azure.Pieces(document)}}})
 	if err := c.Desire(id, patch); err != nil {
 		t.Fatal(err)
 	}

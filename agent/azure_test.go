@@ -16,6 +16,7 @@ import (
 	"aead.dev/minisign"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/agent/dialect/azure"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/scripts/fakehub/hub"
 )
@@ -62,7 +63,7 @@ func (c *cloud) desire(id string, job any) {
 
 func (c *cloud) desireDoc(id string, document any) {
 	c.t.Helper()
-	c.desire(id, map[string]any{"t": dialect.Pieces(string(text(c.t, document)))})
+	c.desire(id, map[string]any{"t": azure.Pieces(string(text(c.t, document)))})
 }
 
 func text(t *testing.T, v any) []byte {
@@ -447,7 +448,7 @@ func TestWithKeysOnlySignedJobsRunButTheHubMayCancel(t *testing.T) {
 	job := endless("signed", file)
 	job["expires"], job["audience"] = time.Now().Add(time.Hour).UTC().Format(time.RFC3339), []string{"device/gw-1"}
 	document := text(t, job)
-	c.desire("signed", map[string]any{"t": dialect.Pieces(string(document)), "signature": string(minisign.Sign(private, document))})
+	c.desire("signed", map[string]any{"t": azure.Pieces(string(document)), "signature": string(minisign.Sign(private, document))})
 	c.until("it to run", func() bool { return read(t, file) == "ran" })
 	if got, o := c.call("cancel", map[string]any{"id": "signed"}); got != 202 {
 		t.Errorf("got %d %+v, want it taken", got, o)

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/agent/link/packet"
 )
 
 const (
@@ -28,6 +30,7 @@ const (
 // out once for each client.
 type conn struct {
 	client  mqtt.Client
+	wire    *packet.Conn
 	lost    chan error    // gets one error when the connection breaks
 	gone    chan struct{} // closed when it is of no more use: no answer comes any more
 	ending  sync.Once
@@ -60,10 +63,12 @@ func dial(ctx context.Context, c *config.Config, how dialect.Connection, now fun
 	var keep func() bool
 	o.SetCustomOpenConnectionFn(func(to *url.URL, o mqtt.ClientOptions) (net.Conn, error) {
 		raw, err := open(to, o)
-		if err == nil { // one that is given up must not come to life later, and take over its successor
-			keep = context.AfterFunc(ctx, func() { raw.Close() })
+		if err != nil {
+			return nil, err
 		}
-		return raw, err
+		n.wire = raw // one that is given up must not come to life later, and take over its successor
+		keep = context.AfterFunc(ctx, func() { raw.Close() })
+		return raw, nil
 	})
 	n.client = mqtt.NewClient(o)
 	token := n.client.Connect().(*mqtt.ConnectToken)
@@ -74,7 +79,7 @@ func dial(ctx context.Context, c *config.Config, how dialect.Connection, now fun
 		return nil, context.Cause(ctx)
 	}
 	if err := token.Error(); err != nil {
-		return nil, explainConnect(c, err, now())
+		return nil, explainConnect(c, n.because(err), now())
 	}
 	if !keep() {
 		return nil, context.Cause(ctx)
@@ -197,21 +202,30 @@ func (n *conn) close() {
 	n.ending.Do(func() { close(n.gone) })
 }
 
+// because returns what the broker did where that ended the connection, which
+// the library only says was lost, and err otherwise.
+func (n *conn) because(err error) error {
+	if err == nil || n.wire == nil {
+		return err
+	}
+	return cmp.Or(n.wire.Err(), err)
+}
+
 var errBroke = errors.New("the connection broke before the broker had answered")
 
 // answered waits for the broker's answer. Of a connection that broke paho waits
 // for one forever: the session is kept.
 func (n *conn) answered(ctx context.Context, t mqtt.Token) error {
 	if t == nil {
-		return errBroke
+		return n.because(errBroke)
 	}
 	select {
 	case <-t.Done():
-		return t.Error()
+		return n.because(t.Error())
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	case <-n.gone:
-		return errBroke
+		return n.because(errBroke)
 	case <-time.After(replyTimeout):
 		return errors.New("the broker does not answer")
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"github.com/ratchetd/ratchet/agent/config"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 	"github.com/ratchetd/ratchet/telemetry"
 )
 
@@ -99,7 +100,7 @@ func begin(path string, say func(string)) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	if err := config.Keep(path, text, 0o644); err != nil {
+	if err := safefile.WriteFile(path, text, 0o644); err != nil {
 		return fmt.Errorf("writing the configuration: %w", err)
 	}
 	say("wrote " + path)
@@ -230,7 +231,7 @@ func put(path, text string, mode fs.FileMode, say func(string)) (bool, error) {
 	case err == nil && string(was) == text && info.Mode().Perm() == mode:
 		return false, nil
 	case err == nil && string(was) != text && strings.HasSuffix(path, ".toml"):
-		if err := config.Keep(path+".old", string(was), mode); err != nil {
+		if err := safefile.WriteFile(path+".old", string(was), mode); err != nil {
 			return false, err
 		}
 		say("replaced " + path + "; what it said is in " + filepath.Base(path) + ".old")
@@ -241,13 +242,13 @@ func put(path, text string, mode fs.FileMode, say func(string)) (bool, error) {
 	default:
 		return false, err
 	}
-	return true, config.Keep(path, text, mode)
+	return true, safefile.WriteFile(path, text, mode)
 }
 
 // sweep removes the secrets of an enrolment before this one, and what one that
 // was cut has left.
 func (e *Enrolment) sweep(dir string, files []secret) error {
-	old, err := filepath.Glob(filepath.Join(dir, config.Unfinished+"*"))
+	old, err := filepath.Glob(filepath.Join(dir, safefile.Unfinished))
 	for _, name := range []string{config.LinkPassword, config.LinkSAS} {
 		if !slices.ContainsFunc(files, func(f secret) bool { return f.name == name }) {
 			old = append(old, filepath.Join(dir, name))

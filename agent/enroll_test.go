@@ -1,11 +1,12 @@
 package agent
 
 import (
-	"github.com/ratchetd/ratchet/agent/config"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/ratchetd/ratchet/agent/config"
 )
 
 // enrolAt enrolls without a broker, and returns what was said.
@@ -116,7 +117,7 @@ func TestEnrollTellsWhoOverrulesIt(t *testing.T) {
 // Wherever an enrolment was cut, the next one completes it and clears up.
 func TestACutEnrolmentIsCompletedByTheNext(t *testing.T) {
 	e := Enrolment{Broker: "tls://b:8883", Device: "gw-7", Token: "secret"}
-	for _, left := range []string{".enroll/link.password", config.Unfinished + "123", "ratchet.toml", "link.password", "link.sas", "conf.d/enroll.toml"} {
+	for _, left := range []string{".enroll/link.password", ".link.password.ratchet-new", "ratchet.toml", "link.password", "link.sas", "conf.d/enroll.toml"} {
 		dir := t.TempDir()
 		for _, path := range []string{filepath.Join(dir, ".enroll"), filepath.Join(dir, "conf.d")} {
 			if err := os.MkdirAll(path, 0o755); err != nil {
@@ -136,7 +137,7 @@ func TestACutEnrolmentIsCompletedByTheNext(t *testing.T) {
 		if _, err := config.Load(enrolled); err != nil {
 			t.Errorf("%s: %v", left, err)
 		}
-		for _, gone := range []string{".enroll", config.Unfinished + "123", "link.sas"} {
+		for _, gone := range []string{".enroll", ".link.password.ratchet-new", "link.sas"} {
 			if _, err := os.Lstat(filepath.Join(dir, gone)); err == nil {
 				t.Errorf("%s: %s is left", left, gone)
 			}

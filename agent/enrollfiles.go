@@ -13,6 +13,7 @@ import (
 
 	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 	"github.com/ratchetd/ratchet/telemetry"
 )
 
@@ -150,7 +151,7 @@ func RequestCertificate(path, device string, say func(string)) (string, error) {
 		return csr, nil
 	}
 	say("wrote " + csr + ", for the key in " + key)
-	return csr, config.Keep(csr, string(text), 0o644)
+	return csr, safefile.WriteFile(csr, string(text), 0o644)
 }
 
 // sameRequest reports whether both ask for the same: each has a signature of its own.

@@ -22,10 +22,16 @@ func (a *Agent) judging() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), 2*time.Second)
 }
 
-// check runs one diagnostic check.
-func (a *Agent) check(ctx context.Context, c json.RawMessage) error {
-	return a.checker().Check(ctx, c)
+// A board is the executor's Device: what steps may ask of this one.
+type board struct{ agent *Agent }
+
+func (b board) Env() map[string]any                { return b.agent.env() }
+func (b board) Secret(name string) (string, error) { return b.agent.secrets.Read(name) }
+func (b board) Mask(text string) string            { return b.agent.secrets.Hide(text) }
+func (b board) Check(ctx context.Context, check json.RawMessage) error {
+	return b.agent.checker().Check(ctx, check)
 }
+func (b board) Connect(ctx context.Context) error { return b.agent.link.fresh(ctx) }
 
 // prune bounds the history; what is forgotten is taken from the broker too, so
 // without a connection only that goes which nobody ever heard of. Where jobs are

@@ -12,23 +12,23 @@ import (
 	"github.com/ratchetd/ratchet/executor/jq"
 )
 
-// gate says why the next step of a job may not begin now, or nothing.
-func (a *Agent) gate(r executor.Record) string {
+// Hold says why the next step of a job may not begin now, or nothing.
+func (g gate) Hold(r executor.Record) string {
 	if r.State == executor.Queued {
-		if reason := a.notYet(r); reason != "" {
+		if reason := g.agent.notYet(r); reason != "" {
 			return reason
 		}
 	}
-	if reason := a.outside(r.Job.Window); reason != "" {
+	if reason := g.agent.outside(r.Job.Window); reason != "" {
 		return reason
 	}
-	if reason := a.urlExpired(r); reason != "" {
+	if reason := g.agent.urlExpired(r); reason != "" {
 		return reason
 	}
 	if r.Job.Force {
 		return ""
 	}
-	return a.inhibited()
+	return g.agent.inhibited()
 }
 
 // notYet says why a job may not begin at all yet.

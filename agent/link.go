@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/agent/clock"
+	"github.com/ratchetd/ratchet/agent/link/packet"
 )
 
 const (
@@ -180,12 +181,12 @@ func (l *link) lost(within time.Duration) int {
 	return n
 }
 
-// choked reports whether the broker sent what is too long to be read. The session
-// that it keeps would bring that again, whatever is cleared: so it must go.
+// choked reports whether the broker sent what cannot be read. The session that
+// it keeps would bring that again, whatever is cleared: so it must go.
 func (l *link) choked() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return errors.Is(l.err, errTooLong)
+	return errors.As(l.err, new(*packet.Violation))
 }
 
 // current is the session to speak on, or nil.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/agent/dialect/azure"
 	"github.com/ratchetd/ratchet/executor"
 )
 
@@ -95,7 +96,7 @@ func (s *session) callJob(ctx context.Context, payload []byte) (int, any) {
 		}
 		return s.after(head.ID, http.StatusAccepted)
 	case dialect.Offer:
-		read.Origin = dialect.OriginOf(dialect.FromMethod)
+		read.Origin = dialect.OriginOf(azure.FromMethod)
 		return s.callOffer(ctx, read)
 	}
 	return http.StatusBadRequest, problem(head.ID, errors.New("want a job"))
@@ -184,5 +185,5 @@ func (s *session) callStep(ctx context.Context, method, id string, payload []byt
 	if err != nil {
 		return http.StatusBadRequest, problem(id, err)
 	}
-	return s.callOffer(ctx, dialect.Offer{ID: id, Scope: "device", Text: text, Origin: dialect.OriginOf(dialect.FromMethod)})
+	return s.callOffer(ctx, dialect.Offer{ID: id, Scope: "device", Text: text, Origin: dialect.OriginOf(azure.FromMethod)})
 }

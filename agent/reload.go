@@ -3,9 +3,10 @@ package agent
 import (
 	"context"
 	"errors"
-	"github.com/ratchetd/ratchet/agent/config"
 	"os"
 	"syscall"
+
+	"github.com/ratchetd/ratchet/agent/config"
 )
 
 // obey does what signals ask for.

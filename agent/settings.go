@@ -2,8 +2,9 @@ package agent
 
 import (
 	"fmt"
-	"github.com/ratchetd/ratchet/agent/config"
 	"reflect"
+
+	"github.com/ratchetd/ratchet/agent/config"
 )
 
 // trySettings tells why this agent could not run with that file in conf.d.

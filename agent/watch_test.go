@@ -78,7 +78,7 @@ func (h *hung) ends(t *testing.T) string {
 	return strings.TrimPrefix(err.Error(), errHangs.Error()+": ")
 }
 
-func plain(j Journal) Journal { return j }
+func unwrapped(j Journal) Journal { return j }
 
 // TestAnAgentOfWhichAPartHangsEndsItself: procd has no watchdog, and starts it
 // again when it ends.
@@ -94,7 +94,7 @@ func TestAnAgentOfWhichAPartHangsEndsItself(t *testing.T) {
 		"the loop that reports hangs":                                       func(h *hung) { h.told.mu.Lock(); h.told.signal <- struct{}{} },
 	} {
 		t.Run(want, func(t *testing.T) {
-			h := newHung(t, plain)
+			h := newHung(t, unwrapped)
 			hang(h)
 			if got := h.ends(t); !strings.HasPrefix(got, strings.TrimSpace(want)) {
 				t.Errorf("got %s", got)
@@ -107,7 +107,7 @@ func TestAnAgentOfWhichAPartHangsEndsItself(t *testing.T) {
 func TestALoopThatWaitsForAnswersDoesNotHang(t *testing.T) {
 	t.Setenv("WATCHDOG_USEC", "400000")
 	t.Setenv("WATCHDOG_PID", "")
-	h := newHung(t, plain)
+	h := newHung(t, unwrapped)
 	h.told.mu.Lock()
 	h.told.signal <- struct{}{}
 	for range 8 { // one answer after another

@@ -201,39 +201,42 @@ func (a *Agent) alertOf(r executor.Record) {
 // executor is the loop of all jobs, wired to this agent.
 func (a *Agent) executor(ctx context.Context) *executor.Executor {
 	return &executor.Executor{
-		Journal: a.journal, Boot: a.boot, Dir: a.taskDir(),
-		Stopping: ctx.Done(), Log: a.log,
-		Now: a.clock.Stamp, Env: a.env, Admit: a.admit, Gate: a.gate,
-		Secret: a.secrets.Read, Mask: a.secrets.Hide,
-		Check: a.check, Reach: a.link.fresh, Live: a.told.live,
-		Settle: func(jobCtx context.Context) { a.settle(ctx, jobCtx) },
-		Put:    a.committed, Watch: a.pulse.watch,
+		Journal: a.journal, Device: board{a}, Gate: gate{a, ctx.Done()},
+		Boot: a.boot, Dir: a.taskDir(), Stopping: ctx.Done(), Log: a.log,
+		Now: a.clock.Stamp, OnLive: a.told.live, OnCommit: a.committed, Watch: a.pulse.watch,
 	}
 }
 
-// settle gives the link time to bring a cancel.
-func (a *Agent) settle(stop, job context.Context) {
-	for began := time.Now(); !a.link.quiet() && time.Since(began) < settling; {
+// A gate is the executor's Gate: whether a job may go on, by what the owner, the
+// clock and the board say now.
+type gate struct {
+	agent    *Agent
+	stopping <-chan struct{}
+}
+
+// AwaitCancel gives the link time to bring a cancel.
+func (g gate) AwaitCancel(ctx context.Context) {
+	for began := time.Now(); !g.agent.link.quiet() && time.Since(began) < settling; {
 		select {
 		case <-time.After(time.Second):
-		case <-stop.Done():
+		case <-g.stopping:
 			return
-		case <-job.Done():
+		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// admit asks again, when the first step is about to begin, what may have
+// Admit asks again, when the first step is about to begin, what may have
 // changed since the job was accepted.
-func (a *Agent) admit(r executor.Record) error {
-	if err := a.expired(r.Job); err != nil {
+func (g gate) Admit(r executor.Record) error {
+	if err := g.agent.expired(r.Job); err != nil {
 		return err
 	}
-	if err := a.trusted(r); err != nil {
+	if err := g.agent.trusted(r); err != nil {
 		return err
 	}
-	return a.able(r.Job, r.By)
+	return g.agent.able(r.Job, r.By)
 }
 
 // committed watches how the journal does.

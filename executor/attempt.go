@@ -5,13 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"github.com/ratchetd/ratchet/executor/redact"
 	"io"
 	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/ratchetd/ratchet/executor/redact"
 )
 
 const (
@@ -54,7 +55,7 @@ func (w *walk) attempt(ctx context.Context, begun string) error {
 
 // fill fills in what the step's parameters leave to the device.
 func (w *walk) fill(ctx context.Context, t *Task) error {
-	f := filler{ctx: ctx, env: w.env(), secret: w.Secret}
+	f := filler{ctx: ctx, env: w.env(), secret: w.Device.Secret}
 	with, err := f.fill(t.With)
 	if err == nil {
 		t.With = with
@@ -102,7 +103,7 @@ func (w *walk) undo(ctx context.Context) error {
 	rebooted := w.rec().CutExpected && w.rec().Boot != w.Boot
 	if u := w.rec().Undo; u != nil && u.Running && !rebooted { // it was cut
 		if u.Interrupted > 0 {
-			w.await(ctx)
+			w.awaitCancel(ctx)
 		}
 		w.change(w.r.interruptUndo())
 		if n := w.rec().Undo.Interrupted; n >= maxInterruptions {
@@ -229,9 +230,9 @@ func (w *walk) task(out *tail) *Task {
 // tell is called from any goroutine of a kind, so it reads nothing of the walk
 // that changes.
 func (w *walk) tell(t *Task, l Live) {
-	if w.Live != nil {
+	if w.OnLive != nil {
 		l.Key, l.Job, l.Step, l.Attempt = w.key, t.Job, t.Step, t.Attempt
-		w.Live(l)
+		w.OnLive(l)
 	}
 }
 

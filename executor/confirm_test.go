@@ -81,8 +81,8 @@ func (p *proving) step() (Step, StepRecord) {
 	return p.disk.Job.StepAt(i), p.disk.Steps[i]
 }
 
-// connect is the Executor's Reach.
-func (p *proving) connect(ctx context.Context) error {
+// Connect notes that a trial is held.
+func (p *proving) Connect(ctx context.Context) error {
 	p.note()
 	step, rec := p.step()
 	if !rec.Trial || rec.State != Running {
@@ -99,23 +99,21 @@ func (p *proving) connect(ctx context.Context) error {
 	return nil
 }
 
-// probe is the Executor's Check: "probe" is that of trials, "so" of steps that
-// verify whether their change is there; others go to the world's.
-func (p *proving) probe(other func(context.Context, json.RawMessage) error) func(context.Context, json.RawMessage) error {
-	return func(ctx context.Context, c json.RawMessage) error {
-		if step, _ := p.step(); string(c) == `"so"` && p.effects[step.Name] {
-			return nil
-		}
-		if string(c) != `"probe"` {
-			return other(ctx, c)
-		}
-		if time.Since(p.began) < p.check {
-			return errors.New("not yet")
-		}
-		step, _ := p.step()
-		p.confirmed[step.Name] = true
+// Check knows "probe", the check of trials, and "so", that of steps which verify
+// whether their change is there; others go to the world's.
+func (p *proving) Check(ctx context.Context, c json.RawMessage) error {
+	step, _ := p.step()
+	if string(c) == `"so"` && p.effects[step.Name] {
 		return nil
 	}
+	if string(c) != `"probe"` {
+		return p.board.Check(ctx, c)
+	}
+	if time.Since(p.began) < p.scene.check {
+		return errors.New("not yet")
+	}
+	p.confirmed[step.Name] = true
+	return nil
 }
 
 // boot runs the job until it is final, waits, or the power goes or the agent is stopped.
@@ -133,8 +131,8 @@ func (p *proving) boot(n int, c cut) {
 		at(p.stop.after, func() { close(stopping) })
 	}
 	x, done, r := p.executor(), make(chan bool), p.disk
-	x.Stopping, x.Reach, x.Check = stopping, p.connect, p.probe(x.Check)
-	x.Settle = func(context.Context) { time.Sleep(2 * time.Minute) } // the link is away
+	x.Stopping, x.Device, x.Gate = stopping, p, p
+	p.board.await = func(context.Context) { time.Sleep(2 * time.Minute) } // the link is away
 	maps.Copy(x.Kinds, p.kinds)
 	r.Steps = slices.Clone(r.Steps)
 	go func() {

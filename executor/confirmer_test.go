@@ -65,7 +65,7 @@ func lastingWorld(t *testing.T, text string, trial bool, confirm error) (*world,
 			}
 			x, r, done := w.executor(), w.disk, make(chan bool)
 			x.Kinds["lasting"] = lasting{undoKind{kind{w: w, undo: true}}, confirm}
-			x.Reach = func(context.Context) error { w.trace = append(w.trace, "reach"); return nil }
+			w.board.connect = func(context.Context) error { w.trace = append(w.trace, "reach"); return nil }
 			go func() {
 				defer close(done)
 				if _, err := x.Run(t.Context(), r); err != nil {

@@ -3,9 +3,9 @@ package executor
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"github.com/ratchetd/ratchet/executor/jq"
 	"maps"
+
+	"github.com/ratchetd/ratchet/executor/jq"
 )
 
 // when judges the when of the step under the cursor; without one it is wanted.
@@ -24,9 +24,7 @@ func (w *walk) when(ctx context.Context) (bool, error) {
 // env is what expressions of this job see.
 func (w *walk) env() map[string]any {
 	env := map[string]any{"facts": nil, "health": nil, "vars": nil, "alert": w.r.Alert}
-	if w.Env != nil {
-		maps.Copy(env, w.Env())
-	}
+	maps.Copy(env, w.Device.Env())
 	steps := map[string]any{}
 	for i, s := range w.r.Steps {
 		state := s.State
@@ -41,13 +39,10 @@ func (w *walk) env() map[string]any {
 	return env
 }
 
-// check runs one diagnostic check; an agent that has none cannot vouch for anything.
+// check runs one diagnostic check within the limits of the step under the cursor.
 func (w *walk) check(ctx context.Context, c json.RawMessage) error {
-	if w.Check == nil {
-		return errors.New("this agent runs no checks")
-	}
 	ctx, cancel := w.limits(ctx)
 	defer cancel()
 	defer w.watch(ctx)()
-	return w.Check(ctx, c)
+	return w.Device.Check(ctx, c)
 }

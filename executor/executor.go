@@ -14,28 +14,54 @@ import (
 	"time"
 )
 
-// An Executor runs jobs, one at a time. Kinds, Journal and Boot are needed; a
-// nil func means that there is nothing to ask or to tell.
+// An Executor runs jobs, one at a time. Kinds, Journal, Device, Gate and Boot are
+// needed. What follows them are hooks, and nil means that nobody listens; they are
+// called while the job waits, so they must not block.
 type Executor struct {
 	Kinds    Kinds
 	Journal  Journal
+	Device   Device
+	Gate     Gate
 	Boot     string          // id of this boot
 	Dir      string          // below it every task gets a directory for undo data
 	Stopping <-chan struct{} // closed when the agent is asked to end
 	Log      *slog.Logger
 
-	Now    func() time.Time                                   // zero while the clock is not sane
-	Env    func() map[string]any                              // what expressions see, besides steps and alert
-	Secret func(name string) (string, error)                  // a secret of this device
-	Mask   func(text string) string                           // hides the secrets of this device
-	Check  func(ctx context.Context, c json.RawMessage) error // one diagnostic check
-	Admit  func(Record) error                                 // whether a job may still begin
-	Gate   func(Record) string                                // why the next step may not begin now, or ""
-	Settle func(ctx context.Context)                          // waits until a cancel had its chance to arrive
-	Reach  func(ctx context.Context) error                    // makes a fresh connection; nil once it stands
-	Live   func(Live)                                         // what a step has to say while it runs; must not block
-	Put    func(err error)                                    // how the last commit went; must not block
-	Watch  func(ctx context.Context) (over func())            // a kind, or a pause, begins that is over soon after ctx
+	Now      func() time.Time                        // zero while the clock is not sane; nil is time.Now
+	OnLive   func(Live)                              // a step that runs has got on or has said something; called from any goroutine
+	OnCommit func(err error)                         // how the last commit went
+	Watch    func(ctx context.Context) (over func()) // a kind, or a pause, begins that is over soon after ctx
+}
+
+// A Device is what the steps of a job may ask of the board they run on. Nothing
+// that it is asked changes the job, so all of it may be asked again after a cut.
+type Device interface {
+	// Env is what expressions see of the device: facts, health and vars. It
+	// does not block.
+	Env() map[string]any
+	// Secret is the text of one of the device's secrets.
+	Secret(name string) (string, error)
+	// Mask is text with every secret of the device hidden. It is called from
+	// any goroutine of a step.
+	Mask(text string) string
+	// Check runs one diagnostic check and blocks until it passed, failed or ctx
+	// ended. A check may carry a repair, so it acts.
+	Check(ctx context.Context, check json.RawMessage) error
+	// Connect makes a fresh connection to the broker and blocks until it stands
+	// or ctx ends; the error then says what was in the way.
+	Connect(ctx context.Context) error
+}
+
+// A Gate decides whether a job may go on. It is asked again after every wait and
+// every cut, and its answers may differ from those of before.
+type Gate interface {
+	// Admit is why a job may not begin any more, or nil. It is asked until the
+	// first step has begun; an error ends the job as rejected.
+	Admit(Record) error
+	// Hold is why the next step may not begin now, or "".
+	Hold(Record) (reason string)
+	// AwaitCancel blocks until a cancel had its chance to arrive, or ctx ends.
+	AwaitCancel(ctx context.Context)
 }
 
 // Live is what RAM knows beyond the Record while a step runs: its progress or,
@@ -80,7 +106,7 @@ func (x *Executor) Run(ctx context.Context, r Record) (Record, error) {
 	return w.r, nil
 }
 
-// watch tells Watch; what it returns is called when that is over.
+// watch calls Watch; what it returns is called when that is over.
 func (x *Executor) watch(ctx context.Context) (over func()) {
 	if x.Watch == nil {
 		return func() {}

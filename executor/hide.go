@@ -3,11 +3,7 @@ package executor
 // hide hides what this device keeps secret, and what was filled in for t, in
 // whatever t has to say.
 func (w *walk) hide(t *Task, text string) string {
-	text = t.secrets.Hide(text)
-	if w.Mask == nil {
-		return text
-	}
-	return w.Mask(text)
+	return w.Device.Mask(t.secrets.Hide(text))
 }
 
 // hidden is an error that is told with its secrets hidden.

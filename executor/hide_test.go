@@ -1,9 +1,10 @@
 package executor
 
 import (
-	"github.com/ratchetd/ratchet/executor/redact"
 	"strings"
 	"testing"
+
+	"github.com/ratchetd/ratchet/executor/redact"
 )
 
 // Hidden secrets make a text shorter, so that its cut beginning is told.
@@ -32,8 +33,8 @@ func TestLiveOutputIsHidden(t *testing.T) {
 	const filled, own = "hunter2hunter2hunter2", "correct-horse-battery"
 	var told strings.Builder
 	w := &walk{Executor: &Executor{
-		Mask: func(s string) string { return redact.New([]string{own}).Hide(s) },
-		Live: func(l Live) { told.WriteString(l.Text) },
+		Device: &board{mask: func(s string) string { return redact.New([]string{own}).Hide(s) }},
+		OnLive: func(l Live) { told.WriteString(l.Text) },
 	}}
 	s := &stream{walk: w, t: &Task{secrets: redact.New([]string{filled})}, name: "stdout"}
 	said := "begins\n" + filled + "\n" + own + "\r" + strings.Repeat("x", 3*MaxOutput) + own + strings.Repeat("y", 3*MaxOutput) + filled + "\nends"

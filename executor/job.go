@@ -4,10 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"github.com/ratchetd/ratchet/executor/jq"
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/ratchetd/ratchet/executor/jq"
 )
 
 // Limits of a document.

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"github.com/ratchetd/ratchet/executor/redact"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -13,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/ratchetd/ratchet/executor/redact"
 )
 
 // verify's check cut by a stop must not be taken for "not done".
@@ -23,7 +24,7 @@ func TestACheckThatAStopCutSaysNothing(t *testing.T) {
 		x := w.executor()
 		stopping := make(chan struct{})
 		x.Stopping = stopping
-		x.Check = func(ctx context.Context, c json.RawMessage) error { <-ctx.Done(); return ctx.Err() }
+		w.board.check = func(ctx context.Context, c json.RawMessage) error { <-ctx.Done(); return ctx.Err() }
 		time.AfterFunc(time.Second, func() { close(stopping) })
 		_, err := x.Run(t.Context(), w.disk)
 		t.Logf("err %v trace %v steps %+v", err, w.trace, w.disk.Steps[0])
@@ -38,7 +39,7 @@ func TestACancelDuringVerifyRunsNothing(t *testing.T) {
 		w := newWorld(t, job("a:verify=yes b"))
 		w.disk.State, w.disk.Steps[0].State, w.disk.Steps[0].Attempts = Running, Running, 1
 		x := w.executor()
-		x.Check = func(ctx context.Context, c json.RawMessage) error { <-ctx.Done(); return ctx.Err() }
+		w.board.check = func(ctx context.Context, c json.RawMessage) error { <-ctx.Done(); return ctx.Err() }
 		ctx, cancel := context.WithCancelCause(t.Context())
 		time.AfterFunc(time.Second, func() { cancel(Cancel{}) })
 		_, err := x.Run(ctx, w.disk)
@@ -110,7 +111,7 @@ func TestAnUndoTellsNoSecret(t *testing.T) {
 		w := newWorld(t, j)
 		x := w.executor()
 		x.Kinds["leaky"] = leaky{}
-		x.Secret = func(string) (string, error) { return "hunter2hunter2", nil }
+		w.board.secret = func(string) (string, error) { return "hunter2hunter2", nil }
 		x.Run(t.Context(), w.disk)
 		t.Log(w.disk.Reason)
 		if strings.Contains(w.disk.Reason, "hunter2") {
@@ -135,8 +136,8 @@ func TestALaterStepTellsNoSecret(t *testing.T) {
 		w := newWorld(t, j)
 		x := w.executor()
 		x.Kinds["echo"] = echoer{}
-		x.Mask = func(text string) string { return redact.New([]string{"hunter2hunter2"}).Hide(text) }
-		x.Secret = func(string) (string, error) { return "hunter2hunter2", nil }
+		w.board.mask = func(text string) string { return redact.New([]string{"hunter2hunter2"}).Hide(text) }
+		w.board.secret = func(string) (string, error) { return "hunter2hunter2", nil }
 		x.Run(t.Context(), w.disk)
 		for i, s := range w.disk.Steps {
 			if strings.Contains(s.Output, "hunter2") {
@@ -156,7 +157,7 @@ func TestThreeLostTrialsMeanUndo(t *testing.T) {
 			for boots := 0; !w.disk.State.Final() && boots < 20; boots++ {
 				w.puts = 0
 				x := w.executor()
-				x.Reach = func(context.Context) error { trials++; w.boot++; runtime.Goexit(); return nil }
+				w.board.connect = func(context.Context) error { trials++; w.boot++; runtime.Goexit(); return nil }
 				done := make(chan bool)
 				go func() { defer close(done); x.Run(context.Background(), w.disk) }()
 				<-done
@@ -179,7 +180,7 @@ func TestCutsBeforeATrialAreNotCountedInIt(t *testing.T) {
 		w.disk.Steps[0].Trial = true
 		x := w.executor()
 		trials := 0
-		x.Reach = func(context.Context) error { trials++; return nil }
+		w.board.connect = func(context.Context) error { trials++; return nil }
 		x.Run(t.Context(), w.disk)
 		t.Log(trials, howItEnded(w.disk))
 	})
@@ -215,7 +216,7 @@ func TestATrialThatTimedOutIsUndone(t *testing.T) {
 		w.disk.Job.Steps[0].Confirm = &Confirm{Within: Duration(3 * time.Minute)}
 		w.disk.Job.Steps[0].Timeout = Duration(time.Minute)
 		x := w.executor()
-		x.Reach = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+		w.board.connect = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
 		x.Run(t.Context(), w.disk)
 		t.Log(w.trace, howItEnded(w.disk))
 		if strings.Join(w.trace, " ") != "a -a" {

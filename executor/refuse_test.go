@@ -61,7 +61,7 @@ func TestAStepWithoutItsSecretNeverBegan(t *testing.T) {
 		w := newWorld(t, j)
 		x, k := w.executor(), &unwilling{}
 		x.Kinds["unwilling"] = k
-		x.Secret = func(string) (string, error) { return "", errors.New("there is no file wifi") }
+		w.board.secret = func(string) (string, error) { return "", errors.New("there is no file wifi") }
 		x.Run(t.Context(), w.disk)
 		if want := "step a: content: there is no file wifi"; w.disk.Reason != want || k.undos != 0 {
 			t.Errorf("got %q and %d undos, want %q and none", w.disk.Reason, k.undos, want)

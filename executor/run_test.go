@@ -97,7 +97,7 @@ func (s slow) Run(ctx context.Context, t *Task) error {
 
 func runSlow(t *testing.T, j Job, k Kind, x Executor, ctx context.Context) (Record, error) {
 	w := newWorld(t, j)
-	x.Kinds, x.Journal, x.Boot = Kinds{"plain": k}, w, "1"
+	x.Kinds, x.Journal, x.Device, x.Gate, x.Boot = Kinds{"plain": k}, w, &w.board, &w.board, "1"
 	_, err := x.Run(ctx, w.disk)
 	return w.disk, err
 }
@@ -193,7 +193,7 @@ func TestAFailedCommitIsTriedAgain(t *testing.T) {
 		w := newWorld(t, job("a b"))
 		x, told := w.executor(), 0
 		x.Journal = &flaky{world: w, fails: 5}
-		x.Put = func(err error) {
+		x.OnCommit = func(err error) {
 			if err != nil {
 				told++
 			}
@@ -211,7 +211,7 @@ func TestAGatedJobWaitsBetweenSteps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, job("a b"))
 		x := w.executor()
-		x.Gate = func(r Record) string {
+		w.board.hold = func(r Record) string {
 			if r.At.Step == 1 {
 				return "outside its window"
 			}

@@ -3,9 +3,10 @@ package executor
 import (
 	"context"
 	"encoding/json"
-	"github.com/ratchetd/ratchet/executor/redact"
 	"io"
 	"log/slog"
+
+	"github.com/ratchetd/ratchet/executor/redact"
 )
 
 // A Task is one attempt at one step, handed to a Kind.

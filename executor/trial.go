@@ -2,7 +2,6 @@ package executor
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 )
@@ -68,7 +67,7 @@ func (w *walk) trial(ctx context.Context, t *Task, c *Confirm) error {
 // withstood tells why the change has not stood its trial yet, or nil.
 func (w *walk) withstood(ctx context.Context, t *Task, c *Confirm) error {
 	if c.Check != nil {
-		if err := w.Check(ctx, c.Check); err != nil {
+		if err := w.Device.Check(ctx, c.Check); err != nil {
 			return err
 		}
 	}
@@ -102,10 +101,7 @@ func unconfirmed(within time.Duration, err error) error {
 }
 
 func (w *walk) reach(ctx context.Context) error {
-	if w.Reach == nil || w.Check == nil {
-		return errors.New("this agent cannot hold a trial")
-	}
-	if err := w.Reach(ctx); err != nil {
+	if err := w.Device.Connect(ctx); err != nil {
 		return fmt.Errorf("no connection to the broker: %w", err)
 	}
 	return nil

@@ -32,7 +32,7 @@ func TestAKindThatIsAlwaysOnTrialNeedsNoConfirm(t *testing.T) {
 			w.disk.Job.Steps[0].Kind, w.disk.Job.Steps[0].Confirm = "risky", c.confirm
 			x := w.executor()
 			x.Kinds["risky"] = risky{undoKind{kind{w: w, undo: true}}}
-			x.Reach = func(ctx context.Context) error {
+			w.board.connect = func(ctx context.Context) error {
 				select {
 				case <-time.After(c.reached):
 					return nil
@@ -92,8 +92,8 @@ func TestAKindsOwnProofIsAwaitedLast(t *testing.T) {
 			w := newWorld(t, job("a"))
 			w.disk.Job.Steps[0].Kind, w.disk.Job.Steps[0].Confirm = "witness", c.confirm
 			x, began, passed := w.executor(), time.Now(), false
-			x.Reach = func(context.Context) error { return nil }
-			x.Check = func(context.Context, json.RawMessage) error {
+			w.board.connect = func(context.Context) error { return nil }
+			w.board.check = func(context.Context, json.RawMessage) error {
 				passed = time.Since(began) >= c.checks
 				return map[bool]error{false: errors.New("not yet")}[passed]
 			}

@@ -6,11 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"github.com/ratchetd/ratchet/executor/jq"
 	"maps"
 	"math/big"
 	"slices"
 	"strings"
+
+	"github.com/ratchetd/ratchet/executor/jq"
 )
 
 // Text is a string among a step's parameters that may be left to the device to
@@ -185,9 +186,6 @@ func (f *filler) text(v any) (any, error) {
 		return v, f.walk(v)
 	}
 	if name, ok := m["secret"].(string); ok {
-		if f.secret == nil {
-			return nil, errors.New("this agent keeps no secrets")
-		}
 		value, err := f.secret(name)
 		if err == nil && len(value) > 0 {
 			f.secrets = append(f.secrets, value)

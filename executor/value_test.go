@@ -3,9 +3,10 @@ package executor
 import (
 	"encoding/json"
 	"errors"
-	"github.com/ratchetd/ratchet/executor/redact"
 	"strings"
 	"testing"
+
+	"github.com/ratchetd/ratchet/executor/redact"
 )
 
 func TestValuesAreFilledInOnTheDevice(t *testing.T) {

@@ -93,16 +93,14 @@ func (w *walk) prepare(ctx context.Context) (bool, error) {
 
 // mayBegin asks whether the job may begin at all, and whether a step may now.
 func (w *walk) mayBegin() (bool, error) {
-	if w.r.State == Queued && w.Admit != nil {
-		if err := w.Admit(w.r); err != nil {
+	if w.r.State == Queued {
+		if err := w.Gate.Admit(w.r); err != nil {
 			w.change(w.r.close(Rejected, err.Error()))
 			return false, nil
 		}
 	}
-	if w.Gate != nil {
-		if reason := w.Gate(w.r); reason != "" {
-			return false, w.leave(Wait{Reason: reason})
-		}
+	if reason := w.Gate.Hold(w.r); reason != "" {
+		return false, w.leave(Wait{Reason: reason})
 	}
 	return true, nil
 }
@@ -161,7 +159,7 @@ func (w *walk) settle(ctx context.Context) (bool, error) {
 // if it goes badly.
 func (w *walk) interrupted(ctx context.Context) (bool, error) {
 	if n, _ := w.rec().cuts(w.step()); n > 0 && !w.rec().Trial {
-		w.await(ctx)
+		w.awaitCancel(ctx)
 	}
 	if cause := context.Cause(ctx); cause != nil {
 		return false, w.cancelled(cause)
@@ -178,12 +176,10 @@ func (w *walk) interrupted(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
-// await gives a cancel its chance to arrive.
-func (w *walk) await(ctx context.Context) {
-	if w.Settle != nil {
-		defer w.watch(ctx)()
-		w.Settle(ctx)
-	}
+// awaitCancel gives a cancel its chance to arrive.
+func (w *walk) awaitCancel(ctx context.Context) {
+	defer w.watch(ctx)()
+	w.Gate.AwaitCancel(ctx)
 }
 
 // verify runs the step's check to learn whether a cut step was done. The check
@@ -278,8 +274,8 @@ func (w *walk) put() error {
 	w.r.Rev++
 	for wait := time.Second; ; wait = min(2*wait, 30*time.Second) {
 		err := w.Journal.Put(w.r)
-		if w.Put != nil {
-			w.Put(err)
+		if w.OnCommit != nil {
+			w.OnCommit(err)
 		}
 		if err == nil {
 			w.dirty = false

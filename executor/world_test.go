@@ -16,6 +16,7 @@ import (
 // A world is a device for tests: what is on its disk and what its steps have
 // done to it survive a power cut, everything else does not.
 type world struct {
+	board
 	t       *testing.T
 	disk    Record
 	boot    int
@@ -193,20 +194,21 @@ func stepOf(name, opts string, j *Job) Step {
 func newWorld(t *testing.T, j Job) *world {
 	text := []byte(fmt.Sprint(j))
 	r := Record{Key: "j", ID: "j", Job: j, Text: text, Rev: 1, State: Queued, Steps: make([]StepRecord, j.Total())}
-	return &world{t: t, disk: r, boot: 1, effects: map[string]bool{}}
+	w := &world{t: t, disk: r, boot: 1, effects: map[string]bool{}}
+	w.board.check = func(_ context.Context, c json.RawMessage) error {
+		w.trace = append(w.trace, "?")
+		if string(c) == `"yes"` {
+			return nil
+		}
+		return errors.New("no")
+	}
+	return w
 }
 
 func (w *world) executor() *Executor {
 	return &Executor{
 		Kinds:   Kinds{"plain": kind{w: w}, "undo": undoKind{kind{w: w, undo: true}}},
-		Journal: w, Boot: strconv.Itoa(w.boot),
-		Check: func(_ context.Context, c json.RawMessage) error {
-			w.trace = append(w.trace, "?")
-			if string(c) == `"yes"` {
-				return nil
-			}
-			return errors.New("no")
-		},
+		Journal: w, Device: &w.board, Gate: &w.board, Boot: strconv.Itoa(w.boot),
 	}
 }
 

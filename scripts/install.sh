@@ -40,7 +40,8 @@ while [ $# -gt 0 ]; do
 done
 
 bin=$root/usr/local/bin/ratchetd
-lib=$root/usr/local/lib/ratchet
+lib=$root/usr/local/libexec/ratchetd
+once=$root/usr/local/lib/ratchet # where older releases had that
 unfinished=$lib/unfinished
 etc=$root/etc/ratchet
 unit=$root/etc/systemd/system/ratchetd.service
@@ -135,7 +136,7 @@ init() {
 }
 
 systemd() {
-	sed "s|/usr/lib/ratchet/|${lib#"$root"}/|; s|/usr/bin/ratchetd|${bin#"$root"}|" "$service" >"$temp/unit"
+	sed "s|/usr/libexec/ratchetd/|${lib#"$root"}/|; s|/usr/bin/ratchetd|${bin#"$root"}|" "$service" >"$temp/unit"
 	put "$temp/unit" "$unit" 644
 	wants=${unit%/*}/multi-user.target.wants
 	mkdir -p "$wants"
@@ -143,6 +144,7 @@ systemd() {
 	[ -n "$changed" ] || return 0
 	prog systemctl daemon-reload
 	prog systemctl restart ratchetd || die "systemd did not start it: systemctl status ratchetd tells why; then run this again"
+	forget
 }
 
 openrc() {
@@ -164,6 +166,7 @@ openrc() {
 	[ -n "$changed" ] || return 0
 	prog rc-update add ratchetd default
 	prog rc-service ratchetd restart || die "OpenRC did not start it: rc-service ratchetd status tells how it is; then run this again"
+	forget
 }
 
 install() {
@@ -184,7 +187,7 @@ install() {
 	cp "$program" "$temp/ratchetd"
 	chmod 755 "$temp/ratchetd"
 	[ -n "$root" ] || "$temp/ratchetd" version >/dev/null || die "$program does not run on this machine"
-	[ ! -e "$unfinished" ] || changed=1
+	if [ -e "$unfinished" ] || [ -e "$once/unfinished" ]; then changed=1; fi
 	start=$(part ratchetd-start openwrt)
 	service=$(part ratchetd.service systemd)
 	put "$start" "$lib/ratchetd-start" 755
@@ -193,7 +196,10 @@ install() {
 	case $(init) in
 	systemd) systemd ;;
 	openrc) openrc ;;
-	*) say "no systemd and no OpenRC: have your init start, and start again for ever: ${lib#"$root"}/ratchetd-start ${bin#"$root"} run" ;;
+	*)
+		say "no systemd and no OpenRC: have your init start, and start again for ever: ${lib#"$root"}/ratchetd-start ${bin#"$root"} run"
+		[ ! -e "$once/ratchetd-start" ] || say "where it starts $once/ratchetd-start, change it and remove that"
+		;;
 	esac
 	rm -f "$unfinished"
 	if [ -z "$changed" ]; then
@@ -224,11 +230,18 @@ uninstall() {
 		drop "$rc"
 	fi
 	drop "$bin" "${bin%/*}/.ratchetd.old" "${bin%/*}/.ratchetd.trial" "$lib"
+	forget
 	if [ -n "$purge" ]; then
 		drop "$etc" "$root/var/lib/ratchet"
 	elif [ -e "$etc" ]; then
 		say "$etc and $root/var/lib/ratchet stay: --purge removes them"
 	fi
+}
+
+# forget removes what older releases had elsewhere, and nothing else that lies there.
+forget() {
+	drop "$once/ratchetd-start" "$once/unfinished"
+	rmdir "$once" 2>/dev/null || :
 }
 
 drop() {

@@ -134,7 +134,7 @@ func TestInstallingAgainChangesNothingAndAnUpgradeOnlyTheProgram(t *testing.T) {
 			t.Errorf("got %s", said)
 		}
 		p.holds(t, "usr/local/bin/ratchetd", "program for amd64")
-		p.holds(t, "etc/systemd/system/ratchetd.service", "ExecStart=/usr/local/lib/ratchet/ratchetd-start /usr/local/bin/ratchetd run")
+		p.holds(t, "etc/systemd/system/ratchetd.service", "ExecStart=/usr/local/libexec/ratchetd/ratchetd-start /usr/local/bin/ratchetd run")
 		p.holds(t, "etc/ratchet/ratchet.toml", "ratchetd enroll")
 		if link, err := os.Readlink(filepath.Join(p.root, "etc/systemd/system/multi-user.target.wants/ratchetd.service")); link != "/etc/systemd/system/ratchetd.service" {
 			t.Errorf("got %q, %v", link, err)
@@ -165,12 +165,33 @@ func TestInstallingAgainChangesNothingAndAnUpgradeOnlyTheProgram(t *testing.T) {
 func TestACutInstallationIsFinishedByTheNext(t *testing.T) {
 	shells(t, func(t *testing.T, p place) {
 		p.install(t)
-		p.put(t, filepath.Join(p.root, "usr/local/lib/ratchet/unfinished"), "")
+		p.put(t, filepath.Join(p.root, "usr/local/libexec/ratchetd/unfinished"), "")
 		if said := p.install(t); strings.Contains(said, "nothing was changed") {
 			t.Errorf("got %s", said)
 		}
 		if strings.Contains(p.left(t), "unfinished") {
 			t.Errorf("got %s", p.left(t))
+		}
+	})
+}
+
+// The launcher of an older release lay where an owner may have told the policy
+// that commands lie; what is the owner's own there stays.
+func TestTheLauncherLeavesTheFolderOfAnOlderRelease(t *testing.T) {
+	shells(t, func(t *testing.T, p place) {
+		old := filepath.Join(p.root, "usr/local/lib/ratchet")
+		for _, own := range []string{"", "own"} {
+			p.put(t, filepath.Join(old, "ratchetd-start"), "")
+			p.put(t, filepath.Join(old, "unfinished"), "")
+			if own != "" {
+				p.put(t, filepath.Join(old, own), "")
+			}
+			if said := p.install(t); !strings.Contains(said, "removed /usr/local/lib/ratchet/ratchetd-start") {
+				t.Errorf("got %s", said)
+			}
+			if files, err := os.ReadDir(old); own == "" && !os.IsNotExist(err) || own != "" && (len(files) != 1 || files[0].Name() != own) {
+				t.Errorf("got %v, %v, want %q", files, err, own)
+			}
 		}
 	})
 }

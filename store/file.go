@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -9,6 +10,8 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 	"golang.org/x/sys/unix"
+
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
 // growth is by how much the file grows at a time.
@@ -120,33 +123,25 @@ func build(path string, g geometry, fill func(*bolt.DB) error) error {
 // replace puts what w writes at path; the old file or the new one is there at
 // any moment.
 func replace(path string, w io.WriterTo) error {
-	tmp := path + ".tmp"
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	path, err := filepath.Abs(path)
+	if err == nil {
+		path, err = safefile.Resolve(path)
+	}
+	if err != nil {
+		return err
+	}
+	var files safefile.Files
+	temp := path + ".tmp"
+	f, err := files.Create(temp)
 	if err != nil {
 		return err
 	}
 	_, err = w.WriteTo(f)
-	if err == nil {
-		err = f.Sync()
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = os.Rename(tmp, path)
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = files.Install(temp, path, safefile.Attrs{Mode: 0o600, UID: -1, GID: -1})
 	}
 	if err != nil {
-		_ = os.Remove(tmp)
-		return err
+		return errors.Join(err, files.Remove(temp))
 	}
-	return syncDir(filepath.Dir(path))
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+	return nil
 }

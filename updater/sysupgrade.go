@@ -110,7 +110,7 @@ func (b *Board) Kept(paths []string, binary string) []string {
 		return kept
 	}
 	kept = append(kept, binary)
-	for _, pattern := range []string{"/etc/init.d/ratchet*", "/etc/rc.d/[SK]*ratchet*", "/usr/lib/ratchet", "/etc/hotplug.d/*/*ratchet*"} {
+	for _, pattern := range []string{"/etc/init.d/ratchet*", "/etc/rc.d/[SK]*ratchet*", "/usr/lib/ratchet", "/usr/libexec/ratchetd", "/etc/hotplug.d/*/*ratchet*"} {
 		kept = append(kept, b.glob(pattern)...)
 	}
 	return kept

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/BurntSushi/toml"
+
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
 // least is the shortest configuration that works.
@@ -208,7 +210,7 @@ func TestADeviceKeepsTheIdThatItMade(t *testing.T) {
 	if err != nil || again.Device != first.Device {
 		t.Errorf("got %+v, %v with another network card, want device %s", again, err, first.Device)
 	}
-	if left, _ := filepath.Glob(filepath.Join(dir, Unfinished+"*")); left != nil {
+	if left, _ := filepath.Glob(filepath.Join(dir, safefile.Unfinished)); left != nil {
 		t.Errorf("got %v left behind, want nothing", left)
 	}
 }

@@ -4,6 +4,9 @@ import (
 	"fmt"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/agent/dialect/aws"
+	"github.com/ratchetd/ratchet/agent/dialect/azure"
+	"github.com/ratchetd/ratchet/agent/dialect/plain"
 	"github.com/ratchetd/ratchet/executor/step"
 )
 
@@ -11,20 +14,20 @@ import (
 func (c *Config) Dialect() dialect.Dialect {
 	switch c.Link.Dialect {
 	case "aws":
-		return c.aws()
+		return c.awsDialect()
 	case "azure":
-		return dialect.Azure{Device: c.Device}
+		return azure.Dialect{Device: c.Device}
 	}
-	return dialect.Plain{Root: c.Link.Root, Device: c.Device, Groups: c.Groups}
+	return plain.Dialect{Root: c.Link.Root, Device: c.Device, Groups: c.Groups}
 }
 
 // aws is how this device speaks with AWS IoT.
-func (c *Config) aws() dialect.AWS {
+func (c *Config) awsDialect() aws.Dialect {
 	tags := map[string]string{}
 	for name, value := range c.Tags {
 		tags[name] = fmt.Sprint(value)
 	}
-	return dialect.AWS{Thing: c.Device, Tags: tags, Handlers: c.AWS.Handlers, Replies: c.AWS.Replies,
+	return aws.Dialect{Thing: c.Device, Tags: tags, Handlers: c.AWS.Handlers, Replies: c.AWS.Replies,
 		Defender: c.AWS.Defender > 0, Handler: HandlerFile, User: step.KnownUser}
 }
 

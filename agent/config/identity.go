@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
 // identify gives a device its id where the configuration has none: the one
@@ -34,33 +35,8 @@ func (c *Config) identify(mac func() (string, error)) error {
 	if c.Device, err = mac(); err != nil {
 		return err
 	}
-	if err := Keep(path, c.Device+"\n", 0o644); err != nil {
+	if err := safefile.WriteFile(path, c.Device+"\n", 0o644); err != nil {
 		return fmt.Errorf("keeping the device id: set device in ratchet.toml, or let the agent write there: %w", err)
 	}
 	return nil
-}
-
-// Unfinished begins the name of a file that keep has not finished.
-const Unfinished = ".kept-"
-
-// Keep makes a small file durable: after a cut it is there whole, or not at all.
-func Keep(path, text string, mode fs.FileMode) error {
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	temp, err := os.CreateTemp(dir.Name(), Unfinished)
-	if err != nil {
-		return err
-	}
-	_, err = temp.WriteString(text)
-	err = errors.Join(err, temp.Chmod(mode), temp.Sync(), temp.Close())
-	if err == nil {
-		err = os.Rename(temp.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(temp.Name()))
-	}
-	return dir.Sync()
 }

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 	"github.com/ratchetd/ratchet/telemetry"
 )
 
@@ -169,7 +169,7 @@ func (c *Config) absolute() {
 // real is a directory of the agent with its links followed, which the steps'
 // file operations do not do. One that leads nowhere is told when it is used.
 func real(dir string) string {
-	if real, err := step.Resolve(dir); err == nil && dir != "" {
+	if real, err := safefile.Resolve(dir); err == nil && dir != "" {
 		return real
 	}
 	return dir

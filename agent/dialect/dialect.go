@@ -1,10 +1,13 @@
 // Package dialect turns broker messages into what they mean for the agent, and
 // what the agent has to say into messages. A Dialect is pure: it does no I/O,
-// keeps no state and knows no journal. The structs of the wire live here.
+// keeps no state and knows no journal. There is one in each of the folders
+// below; here is what they share: the events, the reports, and the structs of
+// the wire.
 package dialect
 
 import (
 	"encoding/json"
+	"fmt"
 
 	"github.com/ratchetd/ratchet/executor"
 )
@@ -140,4 +143,28 @@ type Data struct {
 	Job   string
 	Seq   int
 	Lines []byte
+}
+
+// Encode is the first line {"job","seq"}, and the lines.
+func (d Data) Encode() []byte {
+	first := Marshal(struct {
+		Job string `json:"job"`
+		Seq int    `json:"seq"`
+	}{d.Job, d.Seq})
+	return fmt.Appendf(first, "\n%s", d.Lines)
+}
+
+// Encode is the sample, or an array where there are several.
+func (h Health) Encode() []byte {
+	if len(h) == 1 {
+		return h[0]
+	}
+	b := []byte("[")
+	for i, sample := range h {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, sample...)
+	}
+	return append(b, ']')
 }

@@ -14,6 +14,10 @@ import (
 // greatest length with every byte escaped, and room for a signature.
 const MaxPayload = 2*executor.MaxDocument + 4<<10
 
+// MaxName bounds the ids that are answered at all: a longer one is no slip of
+// an operator, and its answer would have to carry it twice.
+const MaxName = 128
+
 // Envelope is what travels around a document's exact text when it is signed
 // or rolled out in waves. The rollout lies outside the signature, so that a
 // wave needs no key.
@@ -29,7 +33,7 @@ func (e Envelope) Payload() []byte {
 	if e.Signature == "" && e.Rollout == nil {
 		return []byte(e.Job)
 	}
-	return marshal(e)
+	return Marshal(e)
 }
 
 // OpenEnvelope reads what Payload wrote. An object whose job is a string is an
@@ -40,7 +44,7 @@ func OpenEnvelope(payload []byte) (Envelope, error) {
 		return Envelope{}, fmt.Errorf("the payload has %d bytes: at most %d are taken", len(payload), MaxPayload)
 	}
 	e := Envelope{Job: string(payload)}
-	if _, ok := stringOf(members(payload)["job"]); ok {
+	if _, ok := stringOf(Members(payload)["job"]); ok {
 		e = Envelope{}
 		if err := executor.Decode(payload, &e); err != nil {
 			return Envelope{}, fmt.Errorf("envelope: %w", err)
@@ -73,7 +77,7 @@ func ReadOffer(id, scope string, payload []byte) Event {
 	if err != nil {
 		return Offer{ID: id, Scope: scope, Err: err}
 	}
-	top := members([]byte(e.Job))
+	top := Members([]byte(e.Job))
 	if _, ok := top["cancel"]; ok {
 		c, err := readCancel(id, e)
 		if err != nil {
@@ -120,8 +124,8 @@ func wrongID(inside, topic string) error {
 	return fmt.Errorf("id is %q but the topic says %q", inside, topic)
 }
 
-// members are the top-level members of a JSON object; none for anything else.
-func members(text []byte) map[string]json.RawMessage {
+// Members are the top-level members of a JSON object; none for anything else.
+func Members(text []byte) map[string]json.RawMessage {
 	var m map[string]json.RawMessage
 	if json.Unmarshal(text, &m) != nil {
 		return nil
@@ -137,9 +141,9 @@ func stringOf(raw json.RawMessage) (string, bool) {
 	return s, json.Unmarshal(raw, &s) == nil
 }
 
-// marshal is json.Marshal for structs of this package, which cannot fail. It
+// Marshal is json.Marshal for structs of this package, which cannot fail. It
 // leaves < > & as they are: six bytes instead of one count on a metered link.
-func marshal(v any) []byte {
+func Marshal(v any) []byte {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)

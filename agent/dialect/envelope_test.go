@@ -1,6 +1,7 @@
 package dialect
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -39,24 +40,15 @@ func TestOnlyTextsBeyondTheLimitAreRefusedForTheirSize(t *testing.T) {
 		{"signed and too long", signed(document(executor.MaxDocument+1, "x")), "the document has 131073 bytes: at most 131072 are taken"},
 		{"beyond any payload", signed(strings.Repeat("x", MaxPayload)), "the payload has "},
 	} {
-		o, ok := one(t, Plain{Root: "r", Device: "gw-1"}.Receive(Message{Topic: "r/jobs/all/wifi", Payload: c.payload})).(Offer)
+		o, ok := ReadOffer("wifi", "all", c.payload).(Offer)
 		if !ok || o.ID != "wifi" {
 			t.Fatalf("%s: got %+v, want an offer of wifi", c.name, o)
 		}
 		if c.want == "" && o.Err == nil {
 			_, o.Err = executor.Parse(o.Text)
 		}
-		if got := strings.TrimPrefix(errorText(o.Err), " refused: "); !strings.HasPrefix(got, c.want) || (c.want == "") != (got == "") {
-			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
-		}
-	}
-}
-
-func TestIDsTooLongToAnswerAreNothing(t *testing.T) {
-	for n, want := range map[int]bool{maxName: true, maxName + 1: false} {
-		got := Plain{Root: "r", Device: "gw-1"}.Receive(Message{Topic: "r/jobs/all/" + strings.Repeat("a", n), Payload: []byte("{}")})
-		if (got != nil) != want {
-			t.Errorf("an id of %d bytes: got %+v", n, got)
+		if got := fmt.Sprint(o.Err); !strings.HasPrefix(got, c.want) || (c.want == "") != (o.Err == nil) {
+			t.Errorf("%s: got %s, want %q", c.name, got, c.want)
 		}
 	}
 }
@@ -76,14 +68,14 @@ func FuzzEnvelope(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if e.Signature == "" && e.Rollout == nil && e.Job != string(payload) && members(payload)["job"] == nil {
+		if e.Signature == "" && e.Rollout == nil && e.Job != string(payload) && Members(payload)["job"] == nil {
 			t.Errorf("the bare text %q became %q", payload, e.Job)
 		}
 		if !utf8.ValidString(e.Job) {
 			return // it is no document
 		}
 		again, err := OpenEnvelope(e.Payload())
-		if _, nested := stringOf(members([]byte(e.Job))["job"]); nested && e.Signature == "" && e.Rollout == nil {
+		if _, nested := stringOf(Members([]byte(e.Job))["job"]); nested && e.Signature == "" && e.Rollout == nil {
 			return // written again it is bare, and an envelope of its own
 		}
 		if err != nil || again.Job != e.Job || again.Signature != e.Signature || (again.Rollout == nil) != (e.Rollout == nil) {

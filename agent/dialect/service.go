@@ -2,7 +2,6 @@ package dialect
 
 import (
 	"encoding/json"
-	"strconv"
 
 	"github.com/ratchetd/ratchet/executor"
 )
@@ -106,14 +105,15 @@ type Answer struct {
 	Body   []byte
 }
 
-func (a Answer) status() string { return strconv.Itoa(a.Status) }
-
 // origin is what every Record.Origin of a service begins with.
 type origin struct {
 	From string `json:"from"`
 }
 
-// From tells which service a Record's job came from; empty for any broker and
+// OriginOf is the Record.Origin of a job that came from there, which From gives back.
+func OriginOf(from string) json.RawMessage { return Marshal(origin{From: from}) }
+
+// From is which service a Record's job came from; empty for any broker and
 // for the device itself.
 func From(r executor.Record) string {
 	var o origin

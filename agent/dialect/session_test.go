@@ -1,4 +1,4 @@
-package dialect
+package dialect_test
 
 import (
 	"encoding/json"
@@ -11,6 +11,9 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/agent/dialect/azure"
+	"github.com/ratchetd/ratchet/agent/dialect/plain"
 	"github.com/ratchetd/ratchet/executor"
 )
 
@@ -54,16 +57,16 @@ func TestConversations(t *testing.T) {
 }
 
 // spokenIn is the dialect of a conversation, by its file's name.
-func spokenIn(file string) Dialect {
+func spokenIn(file string) dialect.Dialect {
 	if strings.HasPrefix(filepath.Base(file), "azure") {
-		return Azure{Device: "gw-1"}
+		return azure.Dialect{Device: "gw-1"}
 	}
-	return Plain{Root: "ratchet/v1", Device: "gw-1", Groups: []string{"routers", "lab"}}
+	return plain.Dialect{Root: "ratchet/v1", Device: "gw-1", Groups: []string{"routers", "lab"}}
 }
 
 type conversation struct {
 	t       *testing.T
-	dialect Dialect
+	dialect dialect.Dialect
 	files   map[string]string
 	out     strings.Builder
 }
@@ -88,7 +91,7 @@ func (c *conversation) say(verb, rest string) {
 		if name, ok := strings.CutPrefix(payload, "@"); ok {
 			payload = c.files[name]
 		}
-		events := c.dialect.Receive(Message{Topic: topic, Payload: []byte(payload)})
+		events := c.dialect.Receive(dialect.Message{Topic: topic, Payload: []byte(payload)})
 		for _, e := range events {
 			fmt.Fprintf(&c.out, "= %s\n", meaning(e))
 		}
@@ -110,18 +113,18 @@ func (c *conversation) say(verb, rest string) {
 	}
 }
 
-func meaning(e Event) string {
+func meaning(e dialect.Event) string {
 	switch e := e.(type) {
-	case Offer:
+	case dialect.Offer:
 		return offerMeaning(e)
-	case Cancel:
+	case dialect.Cancel:
 		return fmt.Sprintf("cancel %s text=%s signature=%q expires=%s", e.ID, e.Text, e.Signature, showTime(e.Expires))
 	}
 	text, err := json.Marshal(e)
 	return fmt.Sprintf("%T %s%v", e, text, errorText(err))
 }
 
-func offerMeaning(o Offer) string {
+func offerMeaning(o dialect.Offer) string {
 	s := fmt.Sprintf("offer %s scope=%s", o.ID, o.Scope)
 	if o.Err != nil {
 		return s + errorText(o.Err)
@@ -150,7 +153,7 @@ func showTime(t executor.Time) string {
 	return t.Format("2006-01-02")
 }
 
-func (c *conversation) sent(messages ...Message) {
+func (c *conversation) sent(messages ...dialect.Message) {
 	for _, m := range messages {
 		topic, payload := m.Topic, strings.ReplaceAll(string(m.Payload), "\n", "\n<   ")
 		if m.Retain {
@@ -165,7 +168,7 @@ func (c *conversation) sent(messages ...Message) {
 
 // report reads {"job", "record", "output", "result", "waiting", "progress"}:
 // a Record's JSON with the parts that are stored elsewhere.
-func (c *conversation) report(name string) Report {
+func (c *conversation) report(name string) dialect.Report {
 	var in struct {
 		Job      json.RawMessage         `json:"job"`
 		Record   executor.Record         `json:"record"`
@@ -186,27 +189,27 @@ func (c *conversation) report(name string) Report {
 	for i := range in.Record.Steps {
 		in.Record.Steps[i].Output, in.Record.Steps[i].Result = in.Output[i], in.Result[i]
 	}
-	return Report{Record: in.Record, Waiting: in.Waiting, Progress: in.Progress, Bare: in.Bare}
+	return dialect.Report{Record: in.Record, Waiting: in.Waiting, Progress: in.Progress, Bare: in.Bare}
 }
 
 func (c *conversation) news(what string, text []byte) any {
 	switch what {
 	case "presence":
-		return decoded[Presence](c, text)
+		return decoded[dialect.Presence](c, text)
 	case "facts":
-		return Facts(text)
+		return dialect.Facts(text)
 	case "health":
-		return decoded[Health](c, text)
+		return decoded[dialect.Health](c, text)
 	case "alert":
-		return decoded[Alert](c, text)
+		return decoded[dialect.Alert](c, text)
 	case "log":
-		line := decoded[LogLine](c, text)
+		line := decoded[dialect.LogLine](c, text)
 		line.Job = "wifi"
 		return line
 	case "data":
-		return Data{Job: "wifi", Seq: 3, Lines: []byte(strings.ReplaceAll(string(text), " ", "\n"))}
+		return dialect.Data{Job: "wifi", Seq: 3, Lines: []byte(strings.ReplaceAll(string(text), " ", "\n"))}
 	case "forgotten":
-		return Forgotten{ID: string(text)}
+		return dialect.Forgotten{ID: string(text)}
 	}
 	c.t.Fatalf("%q is nothing to tell", what)
 	return nil

@@ -22,23 +22,23 @@ const (
 // Encode writes the status as JSON of at most MaxStatus bytes. What does not
 // fit is cut where it is missed least: see cuts.
 func (s JobStatus) Encode() []byte {
-	s.Reason = head(s.Reason, maxReason)
+	s.Reason = Head(s.Reason, maxReason)
 	s.Warnings = headEach(s.Warnings)
 	s.Steps = append([]StepStatus(nil), s.Steps...)
-	size := len(marshal(s))
+	size := len(Marshal(s))
 	for _, cut := range cuts(s.Steps) {
 		if size <= MaxStatus {
 			break
 		}
 		size -= cut(size - MaxStatus)
 	}
-	return marshal(s)
+	return Marshal(s)
 }
 
 func headEach(warnings []string) []string {
 	var list []string
 	for _, w := range warnings[:min(len(warnings), maxWarnings)] {
-		list = append(list, head(w, maxWarning))
+		list = append(list, Head(w, maxWarning))
 	}
 	return list
 }
@@ -84,13 +84,13 @@ func cutResult(s *StepStatus, _ int) int {
 
 func cutReason(s *StepStatus, excess int) int {
 	before := s.Reason
-	s.Reason = head(before, encodedLen(before)-excess)
+	s.Reason = Head(before, encodedLen(before)-excess)
 	return freed("reason", before, s.Reason)
 }
 
 func cutName(s *StepStatus, _ int) int {
 	before := s.Name
-	s.Name = head(before, shortName)
+	s.Name = Head(before, shortName)
 	return freed("name", before, s.Name)
 }
 
@@ -117,8 +117,8 @@ func tail(text string, room int) string {
 	return text[from:]
 }
 
-// head is the longest beginning of text that takes at most room bytes in JSON.
-func head(text string, room int) string {
+// Head is the longest beginning of text that takes at most room bytes in JSON.
+func Head(text string, room int) string {
 	to := 0
 	for to < len(text) {
 		r, n := utf8.DecodeRuneInString(text[to:])

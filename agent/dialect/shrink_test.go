@@ -61,7 +61,7 @@ func TestStatusNeverExceedsItsBoundAndStaysReadable(t *testing.T) {
 		rnd := rand.New(rand.NewPCG(seed, 1))
 		r := randomReport(rnd)
 		before := fmt.Sprint(r)
-		payload := Plain{Root: "r", Device: "gw-1"}.Status(r)[0].Payload
+		payload := NewStatus("gw-1", r).Encode()
 		if len(payload) > MaxStatus {
 			t.Fatalf("seed %d: got %d bytes, want at most %d", seed, len(payload), MaxStatus)
 		}
@@ -102,7 +102,7 @@ func TestEncodingLeavesTheStatusAsItIs(t *testing.T) {
 // TestTheLongestNamesAndReasonsFit takes names that JSON doubles, so that even
 // without outputs and reasons the bare list of steps is too long.
 func TestTheLongestNamesAndReasonsFit(t *testing.T) {
-	s := JobStatus{Job: strings.Repeat("\x01", maxName), State: executor.Failed, Reason: strings.Repeat("r", 5000)}
+	s := JobStatus{Job: strings.Repeat("\x01", MaxName), State: executor.Failed, Reason: strings.Repeat("r", 5000)}
 	for i := range executor.MaxSteps {
 		s.Warnings = append(s.Warnings, strings.Repeat("w", 1000))
 		s.Steps = append(s.Steps, StepStatus{Name: strings.Repeat(`"`, 64), State: executor.Failed, Phase: executor.OnFailure,
@@ -168,7 +168,7 @@ func TestResultThatIsNoJSONDoesNotCostTheStatus(t *testing.T) {
 
 func TestEncodedLengthIsWhatJSONTakes(t *testing.T) {
 	for _, piece := range pieces {
-		if got, want := encodedLen(piece), len(marshal(piece))-2; got != want {
+		if got, want := encodedLen(piece), len(Marshal(piece))-2; got != want {
 			t.Errorf("%q: got %d, want %d", piece, got, want)
 		}
 	}
@@ -178,7 +178,7 @@ func BenchmarkEncodeWorstStatus(b *testing.B) {
 	rec := executor.Record{ID: "wifi", State: executor.Running}
 	for range executor.MaxSteps {
 		rec.Job.Steps = append(rec.Job.Steps, executor.Step{Name: "step"})
-		rec.Steps = append(rec.Steps, executor.StepRecord{State: executor.Succeeded, Output: strings.Repeat("x\n", 2048), Result: marshal(strings.Repeat("y", 4000))})
+		rec.Steps = append(rec.Steps, executor.StepRecord{State: executor.Succeeded, Output: strings.Repeat("x\n", 2048), Result: Marshal(strings.Repeat("y", 4000))})
 	}
 	for b.Loop() {
 		NewStatus("gw-1", Report{Record: rec}).Encode()

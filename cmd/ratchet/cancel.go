@@ -2,20 +2,22 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/draft"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/fleet"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/link"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/signing"
 	"github.com/spf13/cobra"
 )
 
 func (s *session) cancelCommand() *cobra.Command {
 	var to []string
-	var g signing
+	var g signFlags
 	cmd := &cobra.Command{
 		Use:   "cancel JOB",
 		Short: "End a job wherever it is offered",
@@ -37,12 +39,12 @@ be given to the device itself: ratchetd cancel JOB FILE.`,
 	}
 	cmd.Flags().StringSliceVar(&to, "to", nil, "only there: `device/ID`, group/NAME or all")
 	g.flags(cmd.Flags())
-	s.link.flags(cmd.Flags())
+	s.link.Flags(cmd.Flags())
 	_ = cmd.RegisterFlagCompletionFunc("to", completeTo)
 	return cmd
 }
 
-func checkCancel(job string, to []string, g signing) error {
+func checkCancel(job string, to []string, g signFlags) error {
 	if g.print && g.file != "" && len(to) == 0 {
 		return errors.New("a signed cancel names those whom it is meant for: say with --to device/ID, group/NAME or all")
 	}
@@ -54,12 +56,13 @@ func checkCancel(job string, to []string, g signing) error {
 	return checkJobID(job)
 }
 
-func (s *session) cancel(ctx context.Context, job string, to []string, g signing) error {
-	if err := s.open(&g); err != nil {
+func (s *session) cancel(ctx context.Context, job string, to []string, g signFlags) error {
+	key, err := g.open()
+	if err != nil {
 		return err
 	}
 	if g.print {
-		text, err := cancelText(job, to, g)
+		text, err := draft.Cancel(job, to, key)
 		if err == nil {
 			_, err = fmt.Fprintf(s.out, "%s\n", text)
 		}
@@ -69,29 +72,16 @@ func (s *session) cancel(ctx context.Context, job string, to []string, g signing
 	if err != nil {
 		return err
 	}
-	defer c.close()
-	return s.sendCancel(ctx, c, job, to, g)
+	defer c.Close()
+	return s.sendCancel(ctx, c, job, to, key)
 }
 
-// cancelText is what is sent. A signed cancel must expire and say for whom it
-// is, or a broker could bring it out again for ever, and to anybody; it outlives
-// what submit lets jobs live.
-func cancelText(job string, to []string, g signing) ([]byte, error) {
-	c := dialect.CancelText{ID: job, Cancel: true}
-	if g.key != nil {
-		c.Expires.Time = time.Now().UTC().Truncate(time.Second).Add(defaultLife)
-		c.Audience = to
-	}
-	text, err := json.Marshal(c)
-	return dialect.Envelope{Job: string(text), Signature: g.sign(text, job)}.Payload(), err
-}
-
-func (s *session) sendCancel(ctx context.Context, c *client, job string, to []string, g signing) error {
-	r := newRoster()
-	if err := c.settle(ctx, func(m message) { r.take(m) }, dialect.OfferFilters(c.root, job)...); err != nil {
+func (s *session) sendCancel(ctx context.Context, c *link.Client, job string, to []string, key *signing.Key) error {
+	f, err := fleet.Read(ctx, c, fleet.Offers(job))
+	if err != nil {
 		return err
 	}
-	offers := r.offers[job]
+	offers := f.Offers(job)
 	if len(to) == 0 {
 		to = slices.Sorted(maps.Keys(offers))
 	}
@@ -99,13 +89,13 @@ func (s *session) sendCancel(ctx context.Context, c *client, job string, to []st
 		return fmt.Errorf("job %s is offered nowhere: say with --to whose it is", job)
 	}
 	for _, t := range to {
-		if offers[t].cancel && (offers[t].signature != "" || g.key == nil) {
+		if offers[t].Cancel && (offers[t].Signature != "" || key == nil) {
 			fmt.Fprintf(s.out, "%s  was cancelled already (%s)\n", job, t)
 			continue
 		}
-		text, err := cancelText(job, []string{t}, g)
+		text, err := draft.Cancel(job, []string{t}, key)
 		if err == nil {
-			err = c.publish(ctx, dialect.Topic{To: t, Name: job}, text)
+			err = c.Publish(ctx, dialect.Topic{To: t, Name: job}, text)
 		}
 		if err != nil {
 			return err

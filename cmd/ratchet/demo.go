@@ -2,32 +2,17 @@ package main
 
 import (
 	"context"
-	_ "embed"
-	"errors"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
+	"strconv"
 	"time"
 
-	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/demo"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/show"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 )
 
-//go:embed demo.yaml
-var demoJob string
-
-const (
-	demoLimit  = 55 * time.Second
-	demoStart  = 15 * time.Second // for all devices to come online
-	demoFile   = 256 << 10        // bytes that step 2 fetches
-	powerIsOff = 1500 * time.Millisecond
-	cutDevice  = 1 // gw-2
-	cutStep    = "install"
-	quietStep  = "settings" // writes a file and leaves no other mark
-)
+const demoLimit = 55 * time.Second
 
 func (s *session) demoCommand() *cobra.Command {
 	var binary string
@@ -41,7 +26,7 @@ ran. It needs no root and no network, ends within a minute and leaves nothing
 behind. The exit code is 1 when a promise was not kept.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			path, err := findDaemon(binary)
+			path, err := demo.FindDaemon(binary)
 			if err != nil {
 				return err
 			}
@@ -54,175 +39,48 @@ behind. The exit code is 1 when a promise was not kept.`,
 	return cmd
 }
 
-func findDaemon(named string) (string, error) {
-	if named != "" {
-		path, err := exec.LookPath(named)
-		if err != nil {
-			return "", fmt.Errorf("finding ratchetd: %w", err)
-		}
-		return filepath.Abs(path)
-	}
-	if self, err := os.Executable(); err == nil {
-		if path, err := exec.LookPath(filepath.Join(filepath.Dir(self), "ratchetd")); err == nil {
-			return path, nil
-		}
-	}
-	path, err := exec.LookPath("ratchetd")
-	if err != nil {
-		return "", errors.New("ratchetd does not lie beside ratchet: put it there, or say where it is with --ratchetd PATH")
-	}
-	return path, nil
-}
-
-// A stage is all that the demo sets up, and takes down again.
-type stage struct {
-	dir     string
-	broker  string
-	depot   *depot
-	daemons []*daemon
-	client  *client
-	undo    []func()
-}
-
 func (s *session) demo(ctx context.Context, binary string) error {
-	st := &stage{}
-	defer st.clear()
+	st := &demo.Stage{}
+	defer st.Clear()
 	fmt.Fprintln(s.out, "Starting a broker, a file server and three devices ...")
-	if err := st.set(ctx, binary); err != nil {
-		return err
-	}
-	v := newView("demo", true)
-	v.notes = make(chan string, 2)
-	if err := st.online(ctx, v); err != nil {
+	if err := st.Set(ctx, binary); err != nil {
 		return err
 	}
 	fmt.Fprint(s.out, "A job of six steps goes to each. In step 3 the power of gw-2 goes.\n\n")
-	if err := st.offer(ctx, v); err != nil {
+	if err := st.Offer(ctx); err != nil {
 		return err
 	}
+	notes := make(chan string, 2)
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return st.cutAndReturn(ctx, v.notes) })
-	g.Go(func() error { return v.follow(ctx, st.client, s.display(false, s.out)) })
+	g.Go(func() error { return st.CutAndReturn(ctx, notes) })
+	g.Go(func() error { return st.Job.Follow(ctx, st.Client, show.Job(s.out, s.out, false), notes) })
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	return s.verdict(st.account(v))
+	return s.account(st.Account())
 }
 
-func (st *stage) later(f func()) { st.undo = append(st.undo, f) }
-
-func (st *stage) clear() {
-	for i := len(st.undo) - 1; i >= 0; i-- {
-		st.undo[i]()
-	}
-}
-
-func (st *stage) set(ctx context.Context, binary string) error {
-	var err error
-	if st.dir, err = os.MkdirTemp("", "ratchet-demo-"); err != nil {
-		return fmt.Errorf("making a folder: %w", err)
-	}
-	st.later(func() { _ = os.RemoveAll(st.dir) })
-	var stop func()
-	if st.broker, stop, err = startBroker(); err != nil {
-		return err
-	}
-	st.later(stop)
-	if st.depot, err = startDepot(demoFile); err != nil {
-		return err
-	}
-	st.later(st.depot.stop)
-	for _, name := range []string{"gw-1", "gw-2", "gw-3"} {
-		d, err := newDaemon(binary, st.dir, name, st.broker)
-		if err != nil {
-			return err
+// account shows how often each step really ran.
+func (s *session) account(all demo.Account) error {
+	fmt.Fprintln(s.out)
+	t := show.NewTable(s.out, "DEVICE", "STEP", "STATE", "ATTEMPTS", "CUT", "REALLY RAN", "AS PROMISED")
+	for _, e := range all {
+		ran, kept := "", "yes"
+		if e.Ran >= 0 {
+			ran = strconv.Itoa(e.Ran)
 		}
-		st.daemons = append(st.daemons, d)
-		if err := d.start(); err != nil {
-			return err
+		if !e.Kept() {
+			kept = "NO"
 		}
-		st.later(d.stop)
+		t.Row(e.Device, e.Step.Name, string(e.Step.State), strconv.Itoa(e.Step.Attempts), strconv.Itoa(e.Step.Interrupted), ran, kept)
 	}
-	if st.client, err = connect(ctx, linkOptions{Broker: st.broker, Root: "ratchet/v1"}); err != nil {
+	if err := t.Flush(); err != nil {
 		return err
 	}
-	st.later(st.client.close)
+	if err := all.Kept(); err != nil {
+		return err
+	}
+	fmt.Fprint(s.out, "\nEvery step ran as promised. No step that was done ran again; the one that the\npower cut "+
+		"met ran once more, as its author declared (ifInterrupted: rerun).\n")
 	return nil
-}
-
-// online waits until every device has said that it is there.
-func (st *stage) online(ctx context.Context, v *view) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, demoStart, fmt.Errorf("not all devices are online after %v", demoStart))
-	defer cancel()
-	if err := st.client.subscribe(ctx, v.filters(st.client.root)...); err != nil {
-		return err
-	}
-	beat := time.NewTicker(tick)
-	defer beat.Stop()
-	for there := 0; there < len(st.daemons); {
-		select {
-		case m := <-st.client.feed:
-			v.take(m)
-		case <-beat.C:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-		there = 0
-		for _, d := range st.daemons {
-			if err := d.gone(); err != nil {
-				return err
-			}
-			if v.device(d.device).presence.Online {
-				there++
-			}
-		}
-	}
-	return nil
-}
-
-// offer sends each device the job, with its own folder in it.
-func (st *stage) offer(ctx context.Context, v *view) error {
-	for _, d := range st.daemons {
-		filled := strings.NewReplacer("DIR", d.work(), "URL", st.depot.url+"/"+d.device, "SHA256", st.depot.sha256).Replace(demoJob)
-		text, _, err := fromYAML([]byte(filled))
-		if err != nil {
-			return err
-		}
-		m := message{topic: dialect.Topic{To: "device/" + d.device, Name: v.job}, payload: text}
-		if err := st.client.publish(ctx, m.topic, m.payload); err != nil {
-			return err
-		}
-		v.take(m)
-	}
-	return nil
-}
-
-// cutAndReturn cuts the power of one device when its step has really begun, and
-// gives it back.
-func (st *stage) cutAndReturn(ctx context.Context, notes chan<- string) error {
-	d := st.daemons[cutDevice]
-	for d.ran()[cutStep] == 0 {
-		if err := pause(ctx, 20*time.Millisecond); err != nil {
-			return err
-		}
-	}
-	if err := pause(ctx, 700*time.Millisecond); err != nil { // well inside
-		return err
-	}
-	d.cutPower()
-	notes <- fmt.Sprintf("-- %s: power cut inside step 3 (%s), by SIGKILL", d.device, cutStep)
-	if err := pause(ctx, powerIsOff); err != nil {
-		return err
-	}
-	notes <- fmt.Sprintf("-- %s: power is back", d.device)
-	return d.start()
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

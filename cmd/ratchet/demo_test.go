@@ -1,14 +1,11 @@
 package main
 
 import (
-	"bytes"
-	"io"
 	"os/exec"
 	"path/filepath"
 	"testing"
 
-	"github.com/ratchetd/ratchet/agent/dialect"
-	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/broker"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -25,7 +22,7 @@ func TestRealDevices(t *testing.T) {
 		Dir:                 "testdata/real",
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
-			url, stop, err := startBroker()
+			url, stop, err := broker.Start()
 			if err != nil {
 				return err
 			}
@@ -36,37 +33,4 @@ func TestRealDevices(t *testing.T) {
 			return nil
 		},
 	})
-}
-
-func TestTheDemoSeesABrokenPromise(t *testing.T) {
-	step := func(attempts, interrupted int, state executor.State) dialect.StepStatus {
-		return dialect.StepStatus{Name: "s", State: state, Attempts: attempts, Interrupted: interrupted}
-	}
-	for _, c := range []struct {
-		name string
-		e    entry
-		want bool
-	}{
-		{"ran once", entry{step: step(1, 0, executor.Succeeded), ran: 1, jobDone: true}, true},
-		{"leaves no mark", entry{step: step(1, 0, executor.Succeeded), ran: -1, jobDone: true}, true},
-		{"was cut and ran again", entry{step: step(2, 1, executor.Succeeded), ran: 2, cut: true, jobDone: true}, true},
-		{"was cut and not run again", entry{step: step(2, 1, executor.Succeeded), ran: 1, cut: true, jobDone: true}, false},
-		{"was cut and nobody noticed", entry{step: step(1, 0, executor.Succeeded), ran: 1, cut: true, jobDone: true}, false},
-		{"ran twice", entry{step: step(1, 0, executor.Succeeded), ran: 2, jobDone: true}, false},
-		{"was told but did not run", entry{step: step(1, 0, executor.Succeeded), ran: 0, jobDone: true}, false},
-		{"was begun twice without a cut", entry{step: step(2, 0, executor.Succeeded), ran: 2, jobDone: true}, false},
-		{"failed", entry{step: step(1, 0, executor.Failed), ran: 1, jobDone: true}, false},
-		{"is in a job that failed", entry{step: step(1, 0, executor.Succeeded), ran: 1}, false},
-	} {
-		if got := c.e.kept(); got != c.want {
-			t.Errorf("a step that %s: kept = %v, want %v", c.name, got, c.want)
-		}
-		s := session{out: &bytes.Buffer{}, err: io.Discard}
-		if err := s.verdict([]entry{c.e}); (err == nil) != c.want {
-			t.Errorf("a step that %s: verdict %v", c.name, err)
-		}
-	}
-	if err := (&session{out: io.Discard}).verdict(nil); err == nil {
-		t.Error("an empty account was found good")
-	}
 }

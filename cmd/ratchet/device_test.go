@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/fleet"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/link"
 	"github.com/ratchetd/ratchet/executor"
 )
 
@@ -16,14 +19,16 @@ type fakeDevice struct {
 	id, does string
 	groups   []string
 	facts    map[string]any
-	link     *client
+	link     *link.Client
 	once     sync.Once
+	stopped  chan struct{}
 }
 
 func (d *fakeDevice) start(broker string) error {
 	ctx := context.Background()
+	d.stopped = make(chan struct{})
 	var err error
-	if d.link, err = connect(ctx, linkOptions{Broker: broker, Root: "ratchet/v1"}); err != nil {
+	if d.link, err = link.Connect(ctx, link.Options{Broker: broker, Root: "ratchet/v1"}); err != nil {
 		return err
 	}
 	if err := d.say("facts", "", d.facts); err != nil {
@@ -36,21 +41,26 @@ func (d *fakeDevice) start(broker string) error {
 	for _, g := range d.groups {
 		filters = append(filters, "ratchet/v1/jobs/group/"+g+"/+")
 	}
-	if err := d.link.subscribe(ctx, filters...); err != nil {
+	if err := d.link.Subscribe(ctx, filters...); err != nil {
 		return err
 	}
 	go d.work()
 	return nil
 }
 
-func (d *fakeDevice) stop() { d.once.Do(d.link.close) }
+func (d *fakeDevice) stop() {
+	d.once.Do(func() {
+		close(d.stopped)
+		d.link.Close()
+	})
+}
 
 func (d *fakeDevice) say(part, name string, v any) error {
 	payload, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
-	return d.link.publish(context.Background(), dialect.Topic{Device: d.id, Part: part, Name: name}, payload)
+	return d.link.Publish(context.Background(), dialect.Topic{Device: d.id, Part: part, Name: name}, payload)
 }
 
 // work answers offers until the device is stopped. A publish that fails then
@@ -59,55 +69,55 @@ func (d *fakeDevice) work() {
 	accepted := map[string]bool{}
 	for {
 		select {
-		case m := <-d.link.feed:
-			o := readOffer(m.payload)
+		case m := <-d.link.Feed():
+			o := fleet.ReadOffer(m.Payload)
 			switch {
-			case len(m.payload) == 0:
-			case o.cancel && accepted[m.topic.Name]:
-				_ = d.say("jobs", m.topic.Name, dialect.JobStatus{State: executor.Cancelled, Rev: 9})
-			case !o.cancel && o.concernsNow(m.topic.To, d):
-				accepted[m.topic.Name] = true
+			case len(m.Payload) == 0:
+			case o.Cancel && accepted[m.Topic.Name]:
+				_ = d.say("jobs", m.Topic.Name, dialect.JobStatus{State: executor.Cancelled, Rev: 9})
+			case !o.Cancel && concernsNow(o, m.Topic.To, d):
+				accepted[m.Topic.Name] = true
 				d.answer(o)
 			}
-		case <-d.link.done:
+		case <-d.stopped:
 			return
 		}
 	}
 }
 
-func (o offer) concernsNow(to string, d *fakeDevice) bool {
+func concernsNow(o fleet.Offer, to string, d *fakeDevice) bool {
 	facts, _ := json.Marshal(d.facts)
-	asSeen := &device{id: d.id}
-	asSeen.takeFacts(facts)
-	return o.concerns(to, asSeen, executor.Time{}.Time)
+	f := fleet.New()
+	f.Take(link.Message{Topic: dialect.Topic{Device: d.id, Part: "facts"}, Payload: facts})
+	return o.Concerns(to, f.Device(d.id), time.Time{})
 }
 
-func (d *fakeDevice) answer(o offer) {
-	s := dialect.JobStatus{State: executor.Running, Rev: 1, Digest: executor.Digest(o.text)}
-	for _, step := range o.job.Steps {
+func (d *fakeDevice) answer(o fleet.Offer) {
+	s := dialect.JobStatus{State: executor.Running, Rev: 1, Digest: executor.Digest(o.Text)}
+	for _, step := range o.Job.Steps {
 		s.Steps = append(s.Steps, dialect.StepStatus{Name: step.Name, State: executor.Pending})
 	}
 	if d.does == "reject" {
 		s.State, s.Rev, s.Reason = executor.Rejected, 0, "policy: allow"
-		_ = d.say("jobs", o.job.ID, s)
+		_ = d.say("jobs", o.Job.ID, s)
 		return
 	}
-	for i, step := range o.job.Steps {
-		s.Step = &dialect.CurrentStep{Index: i, Of: len(o.job.Steps), Name: step.Name, Kind: step.Kind, Attempt: 1}
+	for i, step := range o.Job.Steps {
+		s.Step = &dialect.CurrentStep{Index: i, Of: len(o.Job.Steps), Name: step.Name, Kind: step.Kind, Attempt: 1}
 		s.Steps = slices.Clone(s.Steps)
 		s.Steps[i].State = executor.Running
 		s.Rev++
-		_ = d.say("jobs", o.job.ID, s)
+		_ = d.say("jobs", o.Job.ID, s)
 		switch d.does {
 		case "hang":
 			return
 		case "fail":
 			s.State, s.Reason, s.Step = executor.Failed, "step "+step.Name+": exit code 1", nil
-			_ = d.say("jobs", o.job.ID, s)
+			_ = d.say("jobs", o.Job.ID, s)
 			return
 		}
 		s.Steps[i].State = executor.Succeeded
 	}
 	s.State, s.Step = executor.Succeeded, nil
-	_ = d.say("jobs", o.job.ID, s)
+	_ = d.say("jobs", o.Job.ID, s)
 }

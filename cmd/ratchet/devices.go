@@ -8,7 +8,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/fleet"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/link"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/show"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/jq"
 	"github.com/spf13/cobra"
@@ -35,28 +37,28 @@ facts, as a job's target does.`,
 			if err != nil {
 				return err
 			}
-			defer c.close()
+			defer c.Close()
 			return s.devices(cmd.Context(), c, keep, asJSON)
 		},
 	}
 	cmd.Flags().StringVar(&where, "where", "", "only devices for whose facts this `jq` is true")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON array")
-	s.link.flags(cmd.Flags())
+	s.link.Flags(cmd.Flags())
 	return cmd
 }
 
 // filterOf makes a filter of jq over facts. A device on whose facts it fails is
 // not kept, as with a job's target.
-func filterOf(where string) (func(*device) bool, error) {
+func filterOf(where string) (func(*fleet.Device) bool, error) {
 	if where == "" {
-		return func(*device) bool { return true }, nil
+		return func(*fleet.Device) bool { return true }, nil
 	}
 	e, err := jq.Compile(where)
 	if err != nil {
 		return nil, fmt.Errorf("--where: %w", err)
 	}
-	return func(d *device) bool {
-		yes, err := holds(e, d.facts)
+	return func(d *fleet.Device) bool {
+		yes, err := d.Meets(e)
 		return err == nil && yes
 	}, nil
 }
@@ -68,39 +70,38 @@ type deviceLine struct {
 	Since  executor.Time   `json:"since,omitzero"`
 	Agent  string          `json:"agent,omitempty"`
 	Facts  json.RawMessage `json:"facts,omitempty"`
-	known  knownFacts
+	known  fleet.Known
 }
 
-func (s *session) devices(ctx context.Context, c *client, keep func(*device) bool, asJSON bool) error {
-	r := newRoster()
-	filters := []string{dialect.Topic{Device: "+", Part: "state"}.Below(c.root), dialect.Topic{Device: "+", Part: "facts"}.Below(c.root)}
-	if err := c.settle(ctx, func(m message) { r.take(m) }, filters...); err != nil {
+func (s *session) devices(ctx context.Context, c *link.Client, keep func(*fleet.Device) bool, asJSON bool) error {
+	f, err := fleet.Read(ctx, c, fleet.Devices)
+	if err != nil {
 		return err
 	}
 	var list []deviceLine
-	for _, d := range r.sorted() {
+	for _, d := range f.Devices() {
 		if keep(d) {
-			list = append(list, d.line())
+			list = append(list, lineOf(d))
 		}
 	}
 	if asJSON {
-		return printJSON(s.out, list)
+		return show.JSON(s.out, list)
 	}
-	t := newTable(s.out, "DEVICE", "STATE", "SINCE", "AGENT", "ARCH", "GROUPS", "TAGS")
+	t := show.NewTable(s.out, "DEVICE", "STATE", "SINCE", "AGENT", "ARCH", "GROUPS", "TAGS")
 	for _, l := range list {
-		t.row(l.Device, l.state(), when(l.Since), l.Agent, l.known.Board.Arch,
+		t.Row(l.Device, l.state(), show.Time(l.Since), l.Agent, l.known.Board.Arch,
 			strings.Join(l.known.Groups, ","), tagsInWords(l.known.Tags))
 	}
 	return t.Flush()
 }
 
-func (d *device) line() deviceLine {
-	l := deviceLine{Device: d.id, Online: d.presence.Online, Since: d.presence.Since, Agent: d.presence.Agent, known: d.known}
+func lineOf(d *fleet.Device) deviceLine {
+	l := deviceLine{Device: d.ID, Online: d.Presence.Online, Since: d.Presence.Since, Agent: d.Presence.Agent, known: d.Known}
 	if l.Agent == "" {
-		l.Agent = d.known.Agent
+		l.Agent = d.Known.Agent
 	}
-	if json.Valid(d.facts) {
-		l.Facts = d.facts
+	if json.Valid(d.Facts) {
+		l.Facts = d.Facts
 	}
 	return l
 }

@@ -1,13 +1,12 @@
 package main
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 
-	"aead.dev/minisign"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/show"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/signing"
 	"github.com/spf13/cobra"
 )
 
@@ -44,56 +43,13 @@ makes guessing the passphrase slow.`,
 }
 
 func (s *session) newKey(file string, bare bool) error {
-	public := strings.TrimSuffix(file, ".key") + ".pub"
-	for _, f := range []string{file, public} {
-		if _, err := os.Lstat(f); err == nil {
-			return fmt.Errorf("%s is there already: choose another name, or move it away", f)
-		}
-	}
-	pub, private, err := minisign.GenerateKey(rand.Reader)
+	key, public, err := signing.Create(file, bare)
 	if err != nil {
 		return err
 	}
-	secret, err := s.seal(private, bare)
-	if err != nil {
-		return err
-	}
-	text, err := pub.MarshalText()
-	if err != nil {
-		return err
-	}
-	if err := writeNew(file, secret, 0o600); err != nil {
-		return err
-	}
-	if err := writeNew(public, append(text, '\n'), 0o644); err != nil {
-		return err
-	}
-	fmt.Fprintf(s.out, "secret key  %s\npublic key  %s\nkey id      %016X\n\nIn ratchet.toml of the devices:\n\n[policy]\nkeys = [%q]\n",
-		file, public, pub.ID(), pub)
+	fmt.Fprintf(s.out, "secret key  %s\npublic key  %s\nkey id      %s\n\nIn ratchet.toml of the devices:\n\n[policy]\nkeys = [%q]\n",
+		file, public, key.ID(), key)
 	return nil
-}
-
-func (s *session) seal(private minisign.PrivateKey, bare bool) ([]byte, error) {
-	if bare {
-		return private.MarshalText()
-	}
-	word, err := s.passphrase("passphrase for the new key: ", true)
-	if err == nil && word == "" {
-		err = errors.New("the passphrase is empty: choose one, or say --no-passphrase")
-	}
-	if err != nil {
-		return nil, err
-	}
-	return minisign.EncryptKey(word, private)
-}
-
-func writeNew(file string, text []byte, mode os.FileMode) error {
-	f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode)
-	if err != nil {
-		return fmt.Errorf("writing the key: %w", err)
-	}
-	_, err = f.Write(text)
-	return errors.Join(err, f.Sync(), f.Close())
 }
 
 func (s *session) keySignCommand() *cobra.Command {
@@ -118,15 +74,15 @@ func (s *session) signFile(file, key string) error {
 	if err != nil {
 		return err
 	}
-	private, err := s.openKey(key)
+	secret, err := signing.Open(key)
 	if err != nil {
 		return err
 	}
 	to := file + ".minisig"
-	if err := os.WriteFile(to, []byte(sign(private, text, file)), 0o644); err != nil {
+	if err := os.WriteFile(to, []byte(secret.Sign(text, file)), 0o644); err != nil {
 		return err
 	}
-	fmt.Fprintf(s.out, "%s  signed by %016X\n", to, private.ID())
+	fmt.Fprintf(s.out, "%s  signed by %s\n", to, secret.ID())
 	return nil
 }
 
@@ -134,7 +90,7 @@ func (s *session) keyVerifyCommand() *cobra.Command {
 	var key, signature string
 	cmd := &cobra.Command{
 		Use:   "verify FILE --key PUBLIC",
-		Short: "Tell whether a key signed a file",
+		Short: "Check that a key signed a file",
 		Args:  cobra.ExactArgs(1),
 		RunE:  func(_ *cobra.Command, args []string) error { return s.verifyFile(args[0], key, signature) },
 	}
@@ -145,7 +101,7 @@ func (s *session) keyVerifyCommand() *cobra.Command {
 }
 
 func (s *session) verifyFile(file, key, signature string) error {
-	public, err := publicKey(key)
+	public, err := signing.ReadPublic(key)
 	if err != nil {
 		return err
 	}
@@ -160,25 +116,10 @@ func (s *session) verifyFile(file, key, signature string) error {
 	if err != nil {
 		return fmt.Errorf("reading the signature: %w", err)
 	}
-	if !minisign.Verify(public, text, made) {
-		return fmt.Errorf("%s: key %016X did not sign this", file, public.ID())
+	comment, ok := public.Verify(text, made)
+	if !ok {
+		return fmt.Errorf("%s: key %s did not sign this", file, public.ID())
 	}
-	var note minisign.Signature
-	_ = note.UnmarshalText(made) // Verify has read it
-	fmt.Fprintf(s.out, "%s  signed by %016X (%s)\n", file, public.ID(), printable(note.TrustedComment))
+	fmt.Fprintf(s.out, "%s  signed by %s (%s)\n", file, public.ID(), show.Line(comment))
 	return nil
-}
-
-// publicKey is the key in a file, or the key itself.
-func publicKey(key string) (public minisign.PublicKey, err error) {
-	text := []byte(key)
-	if !strings.HasPrefix(key, "RW") {
-		if text, err = os.ReadFile(key); err != nil {
-			return public, fmt.Errorf("reading the public key: %w", err)
-		}
-	}
-	if err := public.UnmarshalText(text); err != nil {
-		return public, fmt.Errorf("%s: no minisign public key: %w", key, err)
-	}
-	return public, nil
 }

@@ -16,8 +16,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/link"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 )
 
 func main() {
@@ -43,7 +43,7 @@ var errJobFailed = errors.New("the job did not succeed everywhere")
 type session struct {
 	in       io.Reader
 	out, err io.Writer
-	link     linkOptions
+	link     link.Options
 	begun    bool // the command line was understood
 }
 
@@ -104,11 +104,10 @@ Exit codes: 0 done, 1 error, 2 usage, 3 the job failed somewhere.`,
 	return root
 }
 
-// isTerminal tells whether out is a terminal that can be drawn on.
-func isTerminal(out io.Writer) (fd int, ok bool) {
-	f, isFile := out.(*os.File)
-	if !isFile || os.Getenv("TERM") == "dumb" {
-		return 0, false
+// dial checks the options of the connection and opens it.
+func (s *session) dial(ctx context.Context) (*link.Client, error) {
+	if err := s.link.Validate(); err != nil {
+		return nil, usageError{err}
 	}
-	return int(f.Fd()), term.IsTerminal(int(f.Fd()))
+	return link.Connect(ctx, s.link)
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/broker"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/link"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -47,17 +49,17 @@ func runSessions(t *testing.T, pattern string) {
 		RequireExplicitExec: true,
 		UpdateScripts:       os.Getenv("UPDATE") != "",
 		Setup: func(env *testscript.Env) error {
-			url, stop, err := startBroker()
+			url, stop, err := broker.Start()
 			if err != nil {
 				return err
 			}
 			env.Defer(stop)
 			env.Setenv("RATCHET_BROKER", url)
-			c, err := connect(context.Background(), linkOptions{Broker: url, Root: "ratchet/v1"})
+			c, err := link.Connect(context.Background(), link.Options{Broker: url, Root: "ratchet/v1"})
 			if err != nil {
 				return err
 			}
-			env.Defer(c.close)
+			env.Defer(c.Close)
 			env.Values["client"] = c
 			env.Values["devices"] = map[string]*fakeDevice{}
 			return nil
@@ -72,7 +74,7 @@ func runSessions(t *testing.T, pattern string) {
 	})
 }
 
-func clientOf(ts *testscript.TestScript) *client { return ts.Value("client").(*client) }
+func clientOf(ts *testscript.TestScript) *link.Client { return ts.Value("client").(*link.Client) }
 
 func cmdDevice(ts *testscript.TestScript, _ bool, args []string) {
 	d := &fakeDevice{id: args[0], does: "succeed", facts: map[string]any{
@@ -101,7 +103,7 @@ func cmdOffline(ts *testscript.TestScript, _ bool, args []string) {
 
 func cmdTold(ts *testscript.TestScript, _ bool, args []string) {
 	to := dialect.Topic{Device: args[0], Part: "jobs", Name: args[1]}
-	ts.Check(clientOf(ts).publish(context.Background(), to, []byte(ts.ReadFile(args[2]))))
+	ts.Check(clientOf(ts).Publish(context.Background(), to, []byte(ts.ReadFile(args[2]))))
 }
 
 func cmdPublish(ts *testscript.TestScript, _ bool, args []string) {
@@ -109,17 +111,17 @@ func cmdPublish(ts *testscript.TestScript, _ bool, args []string) {
 	if !ok {
 		ts.Fatalf("%s is no topic of ours", args[0])
 	}
-	ts.Check(clientOf(ts).publish(context.Background(), to, []byte(strings.TrimSpace(ts.ReadFile(args[1])))))
+	ts.Check(clientOf(ts).Publish(context.Background(), to, []byte(strings.TrimSpace(ts.ReadFile(args[1])))))
 }
 
 func cmdRetained(ts *testscript.TestScript, neg bool, args []string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	reader, err := connect(ctx, linkOptions{Broker: ts.Getenv("RATCHET_BROKER"), Root: "ratchet/v1"})
+	reader, err := link.Connect(ctx, link.Options{Broker: ts.Getenv("RATCHET_BROKER"), Root: "ratchet/v1"})
 	ts.Check(err)
-	defer reader.close()
+	defer reader.Close()
 	var found []byte
-	ts.Check(reader.settle(ctx, func(m message) { found = m.payload }, "ratchet/v1/"+args[0]))
+	ts.Check(reader.Settle(ctx, func(m link.Message) { found = m.Payload }, "ratchet/v1/"+args[0]))
 	if neg != (found == nil) {
 		ts.Fatalf("retained at %s: %q", args[0], found)
 	}

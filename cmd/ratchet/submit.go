@@ -4,23 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
-	"time"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/draft"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/fleet"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/link"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/spf13/cobra"
 )
 
-// defaultLife is how long a job that names no expires may wait for its devices.
-const defaultLife = 30 * 24 * time.Hour
-
 type submission struct {
-	to, id  string
+	draft.Terms
+	id      string
 	percent float64
-	force   bool
-	partial bool // percent was given
-	signing
+	sign    signFlags
 }
 
 func (s *session) submitCommand() *cobra.Command {
@@ -48,7 +45,9 @@ envelope, as --print writes it; then its text and signature are sent as they are
   ratchet submit signed.json --to group/routers --percent 10`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			sub.partial = cmd.Flags().Changed("percent")
+			if cmd.Flags().Changed("percent") {
+				sub.Percent = &sub.percent
+			}
 			if err := sub.validate(); err != nil {
 				return usageError{err}
 			}
@@ -56,28 +55,24 @@ envelope, as --print writes it; then its text and signature are sent as they are
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&sub.to, "to", "", "whom it is for: `device/ID`, group/NAME or all")
+	f.StringVar(&sub.To, "to", "", "whom it is for: `device/ID`, group/NAME or all")
 	f.StringVar(&sub.id, "id", "", "use this `id` instead of the file's")
 	f.Float64Var(&sub.percent, "percent", 100, "offer it to this stable `share` of the devices only")
-	f.BoolVar(&sub.force, "force", false, "replace another document that is offered under this id")
+	f.BoolVar(&sub.Force, "force", false, "replace another document that is offered under this id")
 	f.BoolVar(&follow, "watch", false, "watch it until it is done")
-	sub.signing.flags(f)
+	sub.sign.flags(f)
 	w.flags(f)
-	s.link.flags(f)
+	s.link.Flags(f)
 	_ = cmd.RegisterFlagCompletionFunc("to", completeTo)
 	return cmd
 }
 
-func completeTo(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	return []string{"all", "device/", "group/"}, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
-}
-
 func (sub submission) validate() error {
 	switch {
-	case sub.to == "":
+	case sub.To == "":
 		return errors.New("say whom it is for with --to device/ID, group/NAME or all")
-	case !validTo(sub.to):
-		return fmt.Errorf("--to %q: want device/ID, group/NAME or all", sub.to)
+	case !validTo(sub.To):
+		return fmt.Errorf("--to %q: want device/ID, group/NAME or all", sub.To)
 	case sub.id != "" && !executor.ValidID(sub.id):
 		return fmt.Errorf("--id %q: want 1 to 64 of A-Z a-z 0-9 _ -", sub.id)
 	case sub.percent < 0 || sub.percent > 100:
@@ -86,23 +81,18 @@ func (sub submission) validate() error {
 	return nil
 }
 
-func validTo(to string) bool {
-	scope, name, _ := strings.Cut(to, "/")
-	return to == "all" || (scope == "device" || scope == "group") && executor.ValidDevice(name)
-}
-
 // submit offers the job. Whoever wants to watch it listens before it is sent,
 // so that nothing is missed.
 func (s *session) submit(ctx context.Context, file string, sub submission, follow bool, w watching) error {
-	d, err := s.readJob(file, sub.id)
+	d, err := draft.Read(file, sub.id, s.in)
 	if err != nil {
 		return err
 	}
-	if err := s.open(&sub.signing); err != nil {
+	if sub.Key, err = sub.sign.open(); err != nil {
 		return err
 	}
-	if sub.print {
-		e, err := sub.settle(d, nil)
+	if sub.sign.print {
+		e, err := d.Settle(sub.Terms, nil)
 		if err == nil {
 			_, err = fmt.Fprintf(s.out, "%s\n", e.Payload())
 		}
@@ -112,28 +102,28 @@ func (s *session) submit(ctx context.Context, file string, sub submission, follo
 	if err != nil {
 		return err
 	}
-	defer c.close()
-	v := newView(d.job.ID, w.waitOffline)
-	filters := dialect.OfferFilters(c.root, d.job.ID)
+	defer c.Close()
+	j := fleet.NewJob(d.ID(), w.waitOffline)
+	parts := []fleet.Part{fleet.Offers(j.ID)}
 	if follow {
-		filters = v.filters(c.root)
+		parts = j.Parts()
 	}
-	if err := c.settle(ctx, func(m message) { v.take(m) }, filters...); err != nil {
+	if err := j.Read(ctx, c, parts...); err != nil {
 		return err
 	}
-	e, err := sub.settle(d, v.offers[d.job.ID])
+	e, err := d.Settle(sub.Terms, j.Offers(j.ID))
 	if err != nil {
 		return err
 	}
-	m := message{topic: dialect.Topic{To: sub.to, Name: d.job.ID}, payload: e.Payload()}
-	if err := c.publish(ctx, m.topic, m.payload); err != nil {
+	m := link.Message{Topic: dialect.Topic{To: sub.To, Name: j.ID}, Payload: e.Payload()}
+	if err := c.Publish(ctx, m.Topic, m.Payload); err != nil {
 		return err
 	}
-	s.receipt(sub, d.job.ID, e, follow && w.json)
-	if v.take(m); !follow {
+	s.receipt(sub, j.ID, e, follow && w.json)
+	if j.Take(m); !follow {
 		return nil
 	}
-	return s.follow(ctx, c, v, w)
+	return s.follow(ctx, c, j, w)
 }
 
 // receipt says what was sent; where JSON is to follow it keeps out of its way.
@@ -146,11 +136,11 @@ func (s *session) receipt(sub submission, id string, e dialect.Envelope, aside b
 	if e.Signature != "" {
 		signed = ", signed"
 	}
-	fmt.Fprintf(out, "%s  offered to %s%s%s\ndigest %s\n", id, sub.to, sub.shareInWords(), signed, executor.Digest([]byte(e.Job)))
+	fmt.Fprintf(out, "%s  offered to %s%s%s\ndigest %s\n", id, sub.To, sub.shareInWords(), signed, executor.Digest([]byte(e.Job)))
 }
 
 func (sub submission) shareInWords() string {
-	if !sub.partial {
+	if sub.Percent == nil {
 		return ""
 	}
 	return fmt.Sprintf(", %g %% of the devices", sub.percent)

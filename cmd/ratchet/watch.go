@@ -3,18 +3,16 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/fleet"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/link"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/show"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
-
-// tick is how often the display is brought up to date.
-const tick = 100 * time.Millisecond
 
 type watching struct {
 	waitOffline bool
@@ -49,12 +47,12 @@ The exit code is 3 when the job failed, was rejected or was cancelled somewhere.
 			if err != nil {
 				return err
 			}
-			defer c.close()
+			defer c.Close()
 			return s.watch(cmd.Context(), c, args[0], w)
 		},
 	}
 	w.flags(cmd.Flags())
-	s.link.flags(cmd.Flags())
+	s.link.Flags(cmd.Flags())
 	return cmd
 }
 
@@ -66,112 +64,31 @@ func checkJobID(id string) error {
 	return nil
 }
 
-func (s *session) watch(ctx context.Context, c *client, job string, w watching) error {
-	v := newView(job, w.waitOffline)
-	if err := c.settle(ctx, func(m message) { v.take(m) }, v.filters(c.root)...); err != nil {
+func (s *session) watch(ctx context.Context, c *link.Client, job string, w watching) error {
+	j := fleet.NewJob(job, w.waitOffline)
+	if err := j.Read(ctx, c, j.Parts()...); err != nil {
 		return err
 	}
-	if len(v.offers[job]) == 0 && len(v.rows(time.Now())) == 0 {
+	if len(j.Offers(job)) == 0 && len(j.Rows(time.Now())) == 0 {
 		return fmt.Errorf("no job %s: nothing is offered or reported under that id; 'ratchet jobs' lists all", job)
 	}
-	return s.follow(ctx, c, v, w)
+	return s.follow(ctx, c, j, w)
 }
 
-// follow shows a view that has settled until the job is done, and says how it
-// ended.
-func (s *session) follow(ctx context.Context, c *client, v *view, w watching) error {
+// follow shows a job that has been read until it is done, and says how it ended.
+func (s *session) follow(ctx context.Context, c *link.Client, j *fleet.Job, w watching) error {
 	if w.timeout > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, w.timeout, fmt.Errorf("job %s is not done after %v", v.job, w.timeout))
+		ctx, cancel = context.WithTimeoutCause(ctx, w.timeout, fmt.Errorf("job %s is not done after %v", j.ID, w.timeout))
 		defer cancel()
 	}
-	err := v.follow(ctx, c, s.display(w.json, s.err))
-	rows := v.rows(time.Now())
+	err := j.Follow(ctx, c, show.Job(s.out, s.err, w.json), nil)
+	rows := j.Rows(time.Now())
 	if !w.json {
-		summarize(s.out, rows)
+		show.Summary(s.out, rows)
 	}
-	if err == nil && slices.ContainsFunc(rows, row.bad) {
+	if err == nil && slices.ContainsFunc(rows, fleet.Row.Bad) {
 		return errJobFailed
 	}
 	return err
-}
-
-// follow keeps the view and the display up to date until nothing is to be
-// waited for.
-func (v *view) follow(ctx context.Context, c *client, d display) error {
-	for _, r := range v.rows(time.Now()) {
-		if r.answered {
-			d.tell(r.status)
-		}
-	}
-	beat, again := time.NewTicker(tick), time.NewTicker(refreshEvery)
-	defer beat.Stop()
-	defer again.Stop()
-	for {
-		rows := v.rows(time.Now())
-		d.draw(rows)
-		if !v.waits(rows) {
-			return nil
-		}
-		if err := v.listen(ctx, c, d, beat.C); err != nil {
-			return err
-		}
-		select {
-		case <-again.C:
-			c.refresh()
-		default:
-		}
-	}
-}
-
-// listen takes what comes until the next beat.
-func (v *view) listen(ctx context.Context, c *client, d display, beat <-chan time.Time) error {
-	for {
-		select {
-		case m := <-c.feed:
-			if news, ok := v.take(m); ok {
-				d.tell(news)
-			}
-		case err := <-c.lost:
-			d.note(fmt.Sprintf("ratchet: lost the broker (%v), connecting again", err))
-		case text := <-v.notes:
-			d.note(text)
-		case <-beat:
-			return nil
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-}
-
-func (v *view) filters(root string) []string {
-	return append(dialect.OfferFilters(root, v.job),
-		dialect.Topic{Device: "+", Part: "state"}.Below(root),
-		dialect.Topic{Device: "+", Part: "facts"}.Below(root),
-		dialect.Topic{Device: "+", Part: "jobs", Name: v.job}.Below(root))
-}
-
-// summarize says how the job stands, and where it needs somebody's eye.
-func summarize(out io.Writer, rows []row) {
-	var counts stateCounts
-	for _, r := range rows {
-		if r.answered {
-			counts.add(r.status.State)
-		}
-	}
-	if len(rows) == 0 {
-		fmt.Fprintln(out, "No device is known that this job reaches. The offer waits at the broker.")
-		return
-	}
-	for _, r := range rows {
-		switch {
-		case r.bad():
-			fmt.Fprintf(out, "%s: %s\n", r.device, headline(r.status))
-		case !r.online && !r.final():
-			fmt.Fprintf(out, "%s: offline, %s\n", r.device, r.lastWord())
-		}
-	}
-	if s := counts.String(); s != "" {
-		fmt.Fprintln(out, s)
-	}
 }

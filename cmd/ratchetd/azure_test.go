@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/agent/dialect/azure"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/scripts/fakehub/hub"
 )
@@ -61,7 +62,7 @@ func (v *hubSite) write(name, text string) {
 
 // patch puts a document into a patch of the twin.
 func patch(id string, document []byte) []byte {
-	text, err := json.Marshal(map[string]any{"jobs": map[string]any{id: map[string]any{"t": dialect.Pieces(string(document))}}})
+	text, err := json.Marshal(map[string]any{"jobs": map[string]any{id: map[string]any{"t": azure.Pieces(string(document))}}})
 	if err != nil {
 		panic(err) // of texts
 	}

@@ -15,15 +15,20 @@ const module = "github.com/ratchetd/ratchet/"
 
 // mayImport is who of us may import whom of us; what is not here imports none.
 var mayImport = map[string][]string{
-	"cmd/ratchetd":  {"agent", "agent/build", "agent/config"},
-	"agent":         {"agent/build", "agent/clock", "agent/config", "agent/dialect", "agent/rule", "executor", "executor/jq", "executor/redact", "executor/step", "store", "telemetry", "updater"},
-	"agent/clock":   {"agent/build", "executor", "telemetry"},
-	"agent/rule":    {"executor/jq", "telemetry"},
-	"agent/config":  {"agent/clock", "agent/dialect", "agent/rule", "executor", "executor/redact", "executor/step", "store", "telemetry"},
-	"agent/dialect": {"executor", "telemetry"},
-	"store":         {"executor"},
+	"cmd/ratchetd":        {"agent", "agent/build", "agent/config"},
+	"agent":               {"agent/build", "agent/clock", "agent/config", "agent/dialect", "agent/link/packet", "agent/rule", "executor", "executor/jq", "executor/redact", "executor/step", "executor/step/safefile", "store", "telemetry", "updater"},
+	"agent/clock":         {"agent/build", "executor", "telemetry"},
+	"agent/config":        {"agent/clock", "agent/dialect", "agent/dialect/aws", "agent/dialect/azure", "agent/dialect/plain", "agent/rule", "executor", "executor/redact", "executor/step", "executor/step/safefile", "store", "telemetry"},
+	"agent/dialect":       {"executor", "telemetry"},
+	"agent/dialect/plain": {"agent/dialect"},
+	"agent/dialect/aws":   {"agent/dialect", "executor", "telemetry"},
+	"agent/dialect/azure": {"agent/dialect", "executor"},
+	"agent/rule":          {"executor/jq", "telemetry"},
+
+	"store": {"executor", "executor/step/safefile"},
+
 	"executor":      {"executor/jq", "executor/redact"},
-	"executor/step": {"executor", "executor/jq", "telemetry", "updater"},
+	"executor/step": {"executor", "executor/jq", "executor/step/safefile", "telemetry", "updater"},
 }
 
 // keptBy is which of us, and nobody else, may import what others made; and who

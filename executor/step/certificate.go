@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
 // Certificate is the kind that renews the certificate with which this device
@@ -25,7 +26,7 @@ import (
 // certificate with its key: while they are exchanged the key's file holds the
 // old and the new one, and KeyPair takes the one that fits.
 type Certificate struct {
-	Files     Files
+	Files     safefile.Files
 	Cert, Key string // the files, which need not be there yet
 	Pending   string // holds the key that waits for its certificate; empty: this is no device
 	Device    string // the common name where a request says none
@@ -47,7 +48,7 @@ type certificateWith struct {
 // certificateState is the undo data: of the pending key for a request; of the
 // certificate and its key for an install.
 type certificateState struct {
-	Undo []undo `json:"undo"`
+	Undo []safefile.Undo `json:"undo"`
 }
 
 func (k Certificate) parse(with json.RawMessage) (w certificateWith, err error) {
@@ -98,7 +99,7 @@ func (k Certificate) Run(ctx context.Context, t *executor.Task) error {
 	if w.Request != nil {
 		return k.request(t, &s, w.Request)
 	}
-	return k.install(t, &s, w.Install)
+	return k.Install(t, &s, w.Install)
 }
 
 // keep makes the undo data of these files durable in one go.
@@ -106,10 +107,9 @@ func (k Certificate) keep(t *executor.Task, s *certificateState, paths ...string
 	if len(s.Undo) > 0 {
 		return nil
 	}
-	undos := make([]undo, len(paths))
+	undos := make([]safefile.Undo, len(paths))
 	for i, path := range paths {
-		place := &executor.Task{Dir: kept(t, i)}
-		if err := undos[i].keep(k.Files, place, path, func() error { return nil }); err != nil {
+		if err := undos[i].Keep(k.Files, kept(t, i), path, func() error { return nil }); err != nil {
 			return err
 		}
 	}
@@ -132,7 +132,7 @@ func (k Certificate) Undo(_ context.Context, t *executor.Task) error {
 		}
 	}
 	for i, u := range s.Undo {
-		if err := u.restore(k.Files, kept(t, i)); err != nil {
+		if err := u.Restore(k.Files, kept(t, i)); err != nil {
 			return err
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
 type installWith struct {
@@ -86,18 +87,18 @@ func (k Certificate) fitting(w *installWith) ([]byte, error) {
 	return nil, errors.New("install.certificate: it is for a key that this device does not have: have one signed that it requests")
 }
 
-// install exchanges the certificate and its key. A power cut at any moment
+// Install exchanges the certificate and its key. A power cut at any moment
 // leaves a certificate whose key lies in the key's file.
-func (k Certificate) install(t *executor.Task, s *certificateState, w *installWith) error {
+func (k Certificate) Install(t *executor.Task, s *certificateState, w *installWith) error {
 	key, err := k.fitting(w)
 	if err != nil {
 		return err
 	}
-	cert, err := Resolve(k.Cert)
+	cert, err := safefile.Resolve(k.Cert)
 	if err != nil {
 		return err
 	}
-	file, err := Resolve(k.Key)
+	file, err := safefile.Resolve(k.Key)
 	if err != nil {
 		return err
 	}
@@ -128,12 +129,12 @@ func (k Certificate) exchange(s *certificateState, cert, key []byte) error {
 }
 
 // put writes a file that has the attributes of the one that was there.
-func (k Certificate) put(was *was, text []byte, mode uint32) error {
-	a := was.attrs
+func (k Certificate) put(was *safefile.Entry, text []byte, mode uint32) error {
+	a := was.Attrs
 	if was.Absent {
-		a = attrs{Mode: mode, UID: -1, GID: -1}
+		a = safefile.Attrs{Mode: mode, UID: -1, GID: -1}
 	}
-	return k.Files.write(was.Path, bytes.NewReader(text), a)
+	return k.Files.Write(was.Path, bytes.NewReader(text), a)
 }
 
 // both lets the file hold the old key, which lies at kept, and the new one: what
@@ -143,7 +144,7 @@ func (k Certificate) both(kept, path string) error {
 	if err != nil || old == nil { // there was no key before
 		return err
 	}
-	now, err := look(path)
+	now, err := safefile.Stat(path)
 	if err != nil || now.Absent {
 		return err
 	}
@@ -183,5 +184,5 @@ func (k Certificate) Confirm(_ context.Context, t *executor.Task) error {
 	if err != nil || keyOf(w.Install.pem, waiting) == nil {
 		return err
 	}
-	return k.Files.removeForGood(k.Pending)
+	return k.Files.RemoveDurably(k.Pending)
 }

@@ -19,6 +19,7 @@ import (
 	"strings"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
 // request makes the key, unless one is waiting already, and tells what the
@@ -28,7 +29,7 @@ func (k Certificate) request(t *executor.Task, s *certificateState, w *requestWi
 	if errors.Is(err, fs.ErrNotExist) {
 		key, err = k.make(t, s)
 	} else if err == nil {
-		err = k.Files.settle(k.Pending)
+		err = k.Files.Settle(k.Pending)
 	}
 	if err != nil {
 		return fmt.Errorf("making a key: %w", err)
@@ -102,7 +103,7 @@ func (k Certificate) newKey() (crypto.Signer, []byte, error) {
 }
 
 func (k Certificate) writeKey(text []byte) error {
-	return k.Files.write(k.Pending, bytes.NewReader(text), attrs{Mode: 0o600, UID: -1, GID: -1})
+	return k.Files.Write(k.Pending, bytes.NewReader(text), safefile.Attrs{Mode: 0o600, UID: -1, GID: -1})
 }
 
 // Request is what request does, without a job: the PEM of a certificate request

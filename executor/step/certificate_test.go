@@ -19,6 +19,7 @@ import (
 
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 	"github.com/ratchetd/ratchet/executor/step/steptest"
 )
 
@@ -97,7 +98,7 @@ func certificateCases(t *testing.T) []steptest.Case {
 	var dir string
 	ca := newAuthority(t, "ca", nil)
 	before, next := newECKey(t), newECKey(t)
-	kind := func(f step.Files) executor.Kind {
+	kind := func(f safefile.Files) executor.Kind {
 		return unasked{late{func() undoable {
 			k := identity(dir).Drawing(next) // so that its runs can be compared
 			k.Files = f

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
 // collectWith asks for a bundle: a tar.gz of files and of what commands say.
@@ -36,7 +37,7 @@ const (
 var collectTimeout = 30 * time.Second
 
 func (w collectWith) check() error {
-	if err := checkPath(w.To); err != nil {
+	if err := safefile.CheckPath(w.To); err != nil {
 		return fmt.Errorf("to: %w", err)
 	}
 	switch {
@@ -67,13 +68,13 @@ func (k Diagnostic) collect(ctx context.Context, w collectWith, results []Result
 	if w.To, err = k.room(w.To); err != nil {
 		return fmt.Errorf("collecting: %w", err)
 	}
-	temp := beside(w.To, "new")
-	err = k.fill(ctx, temp, w, results)
+	temp := safefile.Beside(w.To, "new")
+	err = k.Fill(ctx, temp, w, results)
 	if err == nil {
-		err = k.Files.install(temp, w.To, attrs{Mode: 0o600, UID: -1, GID: -1})
+		err = k.Files.Install(temp, w.To, safefile.Attrs{Mode: 0o600, UID: -1, GID: -1})
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("collecting into %s: %w", w.To, err), k.Files.removeForGood(temp))
+		return errors.Join(fmt.Errorf("collecting into %s: %w", w.To, err), k.Files.RemoveDurably(temp))
 	}
 	return nil
 }
@@ -82,16 +83,16 @@ func (k Diagnostic) collect(ctx context.Context, w collectWith, results []Result
 func (k Diagnostic) room(to string) (string, error) {
 	real, err := k.Policy.toWrite(to)
 	if err == nil {
-		_, err = look(real)
+		_, err = safefile.Stat(real)
 	}
 	if err == nil {
-		err = k.Files.makeTree(filepath.Dir(real), 0o755)
+		err = k.Files.MakeTree(filepath.Dir(real), 0o755)
 	}
 	return real, err
 }
 
-func (k Diagnostic) fill(ctx context.Context, temp string, w collectWith, results []Result) error {
-	file, err := k.Files.create(temp)
+func (k Diagnostic) Fill(ctx context.Context, temp string, w collectWith, results []Result) error {
+	file, err := k.Files.Create(temp)
 	if err != nil {
 		return err
 	}
@@ -105,12 +106,12 @@ func (k Diagnostic) fill(ctx context.Context, temp string, w collectWith, result
 		err = k.addFiles(ctx, b, w)
 	}
 	if err == nil {
-		err = b.close()
+		err = b.Close()
 	}
 	if err == nil {
 		err = buffer.Flush()
 	}
-	return errors.Join(err, file.close())
+	return errors.Join(err, file.Close())
 }
 
 // addCommand adds what a command says. Its failure is part of the picture.
@@ -161,7 +162,7 @@ func (k Diagnostic) addFiles(ctx context.Context, b *bundle, w collectWith) erro
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if path == w.To || path == beside(w.To, "new") {
+		if path == w.To || path == safefile.Beside(w.To, "new") {
 			continue
 		}
 		if err := k.addFile(b, path); err != nil {

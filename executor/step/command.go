@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
 // Command is the kind that runs a program, or a shell script when `shell` is
@@ -97,7 +98,7 @@ func parseCommand(with json.RawMessage) (w commandWith, err error) {
 		w.argv, _ = words(w.Argv)
 	}
 	if w.Dir != "" && w.Dir != "/" {
-		if err := checkPath(w.Dir); err != nil {
+		if err := safefile.CheckPath(w.Dir); err != nil {
 			return w, fmt.Errorf("dir: %w", err)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
 // Config is the kind that changes several files, UCI settings or both as one.
@@ -23,7 +24,7 @@ import (
 // does not say that they are in use. Undo restores and applies once more.
 type Config struct {
 	Policy Policy
-	Files  Files
+	Files  safefile.Files
 	Groups Groups
 	UCI    string // the program; empty is uci
 	UCIDir string // where UCI keeps its packages; empty is /etc/config
@@ -44,8 +45,8 @@ type configWith struct {
 // configState is the undo data: all that Undo needs, for a value that the device
 // has filled in may be gone by then.
 type configState struct {
-	Undo  []undo   `json:"undo"`            // of the files, and of the UCI packages behind them
-	Apply []string `json:"apply,omitempty"` // once it may have been run
+	Undo  []safefile.Undo `json:"undo"`            // of the files, and of the UCI packages behind them
+	Apply []string        `json:"apply,omitempty"` // once it may have been run
 }
 
 // Check implements executor.Kind.
@@ -152,7 +153,7 @@ func (k Config) begin(t *executor.Task) (*configuring, error) {
 		return nil, err
 	}
 	c := &configuring{Config: k, t: t, with: with}
-	c.state.Undo = make([]undo, len(k.paths(with)))
+	c.state.Undo = make([]safefile.Undo, len(k.paths(with)))
 	_, err = t.Load(&c.state)
 	return c, err
 }
@@ -189,7 +190,7 @@ func (k Config) Undo(ctx context.Context, t *executor.Task) error {
 	}
 	var errs []error
 	for i, u := range slices.Backward(c.state.Undo) {
-		errs = append(errs, u.restore(c.Files, c.kept(i)))
+		errs = append(errs, u.Restore(c.Files, c.kept(i)))
 	}
 	if err := errors.Join(errs...); err != nil || len(c.state.Apply) == 0 {
 		return err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 	"github.com/ratchetd/ratchet/executor/step/steptest"
 )
 
@@ -28,9 +29,9 @@ func (l late) Undo(ctx context.Context, t *executor.Task) error { return l.kind(
 // configCases are what the suite cuts of the kind config.
 func configCases(t *testing.T) []steptest.Case {
 	uci := standIn(t, "uci/uci")
-	plain := func(f step.Files) executor.Kind { return step.Config{Files: f} }
+	plain := func(f safefile.Files) executor.Kind { return step.Config{Files: f} }
 	var dir string
-	onUCI := func(f step.Files) executor.Kind {
+	onUCI := func(f safefile.Files) executor.Kind {
 		return late{func() undoable { return step.Config{Files: f, UCI: uci, UCIDir: dir} }}
 	}
 	within := func(format string) func(string) string {

@@ -9,14 +9,16 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
 // A target is one file as a config step wants it.
 type target struct {
 	with fileWith
 	path string // with.Path, its links followed
-	now  was
-	want attrs
+	now  safefile.Entry
+	want safefile.Attrs
 	open func() (io.ReadCloser, error) // the content it shall have
 	same bool                          // it is as it shall be
 }
@@ -24,7 +26,7 @@ type target struct {
 // plan finds out what is to be changed, and changes nothing.
 func (c *configuring) plan(ctx context.Context) error {
 	for i, f := range c.with.files {
-		open := func() (io.ReadCloser, error) { return f.open(c.Policy) }
+		open := func() (io.ReadCloser, error) { return f.Open(c.Policy) }
 		if err := c.add(ctx, f, open); err != nil {
 			return fmt.Errorf("files[%d]: %w", i, err)
 		}
@@ -90,10 +92,10 @@ func (c *configuring) add(ctx context.Context, f fileWith, open func() (io.ReadC
 	if slices.ContainsFunc(c.targets, func(other target) bool { return other.path == t.path }) {
 		return fmt.Errorf("%s leads to the same file as another one of this step: want each once", f.Path)
 	}
-	if t.now, err = look(t.path); err != nil {
+	if t.now, err = safefile.Stat(t.path); err != nil {
 		return err
 	}
-	if t.want, err = wantAttrs(f.Mode, f.Owner, t.now); err != nil {
+	if t.want, err = safefile.AttrsFor(f.Mode, f.Owner, t.now); err != nil {
 		return err
 	}
 	if t.same, err = t.holds(ctx); err != nil {
@@ -113,13 +115,13 @@ func (t *target) holds(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	defer src.Close()
-	if t.now.Absent || !t.want.covers(t.now.attrs) {
+	if t.now.Absent || !t.want.Covers(t.now.Attrs) {
 		return false, nil
 	}
-	file, err := openItself(t.path)
+	file, err := safefile.Open(t.path)
 	if err != nil {
 		return false, err
 	}
 	defer file.Close()
-	return equal(untilDone{ctx, src}, file)
+	return safefile.Equal(safefile.Reader(ctx, src), file)
 }

@@ -7,7 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
 // keep makes all undo data durable in one go, before anything is written.
@@ -19,10 +19,9 @@ func (c *configuring) keep(context.Context) error {
 			continue
 		}
 		if !t.with.Absent {
-			u.Made = missing(filepath.Dir(t.path))
+			u.Made = safefile.Missing(filepath.Dir(t.path))
 		}
-		place := &executor.Task{Dir: c.kept(i)}
-		if err := u.keep(c.Files, place, t.path, func() error { return nil }); err != nil {
+		if err := u.Keep(c.Files, c.kept(i), t.path, func() error { return nil }); err != nil {
 			return err
 		}
 		dirty = true
@@ -53,7 +52,7 @@ func (c *configuring) prepare(ctx context.Context) error {
 		if t.same || t.with.Absent {
 			continue
 		}
-		if err := c.Files.makeDirs(c.state.Undo[i].Made, 0o755); err != nil {
+		if err := c.Files.MakeDirs(c.state.Undo[i].Made, 0o755); err != nil {
 			return err
 		}
 		if err := c.fillBeside(ctx, t); err != nil {
@@ -69,11 +68,11 @@ func (c *configuring) fillBeside(ctx context.Context, t target) error {
 		return err
 	}
 	defer src.Close()
-	temp := beside(t.path, "new")
-	if err := c.Files.fill(temp, untilDone{ctx, src}); err != nil {
+	temp := safefile.Beside(t.path, "new")
+	if err := c.Files.Fill(temp, safefile.Reader(ctx, src)); err != nil {
 		return err
 	}
-	return c.Files.setAttrs(temp, t.want)
+	return c.Files.SetAttrs(temp, t.want)
 }
 
 // validate runs the job's own check of the new files, in a tree that has links
@@ -104,7 +103,7 @@ func (c *configuring) validate(ctx context.Context) error {
 // survive a cut, but the undo data's own folder must.
 func (c *configuring) scratch(name string) (string, error) {
 	dir := filepath.Join(c.t.Dir, name)
-	if err := c.Files.makeTree(c.t.Dir, 0o700); err != nil {
+	if err := c.Files.MakeTree(c.t.Dir, 0o700); err != nil {
 		return dir, err
 	}
 	return dir, errors.Join(os.RemoveAll(dir), os.Mkdir(dir, 0o700))
@@ -115,7 +114,7 @@ func (c *configuring) growTree(tree string) error {
 		if t.with.Absent {
 			continue
 		}
-		file, name := beside(t.path, "new"), filepath.Join(tree, t.with.Path)
+		file, name := safefile.Beside(t.path, "new"), filepath.Join(tree, t.with.Path)
 		if t.same {
 			file = t.path
 		}
@@ -136,11 +135,11 @@ func (c *configuring) replace(context.Context) error {
 		var err error
 		switch {
 		case t.with.Absent:
-			err = c.Files.removeForGood(t.path)
+			err = c.Files.RemoveDurably(t.path)
 		case t.same:
-			err = c.Files.settle(t.path)
+			err = c.Files.Settle(t.path)
 		default:
-			err = c.Files.install(beside(t.path, "new"), t.path, t.want)
+			err = c.Files.Install(safefile.Beside(t.path, "new"), t.path, t.want)
 		}
 		if err != nil {
 			return fmt.Errorf("replacing %s: %w", t.path, err)

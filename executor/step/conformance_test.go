@@ -17,6 +17,7 @@ import (
 
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 	"github.com/ratchetd/ratchet/executor/step/steptest"
 )
 
@@ -52,8 +53,8 @@ func TestEveryCutEndsInTheSamePlace(t *testing.T) {
 
 func cases(t *testing.T) []steptest.Case {
 	url, sum := serveBytes(t, pattern(200<<10))
-	file := func(f step.Files) executor.Kind { return step.File{Files: f} }
-	download := func(f step.Files) executor.Kind { return step.Download{Files: f} }
+	file := func(f safefile.Files) executor.Kind { return step.File{Files: f} }
+	download := func(f safefile.Files) executor.Kind { return step.Download{Files: f} }
 	fetch := func(dir, name string) string {
 		return fmt.Sprintf(`{"url":%q,"sha256":%q,"to":%q,"mode":"0755"}`, url, sum, filepath.Join(dir, name))
 	}
@@ -64,7 +65,7 @@ func cases(t *testing.T) []steptest.Case {
 		{Name: "file, new", Kind: file, With: with(`{"path":%q,"content":"new\n"}`, "f")},
 		{Name: "file, new in a new folder", Kind: file, With: with(`{"path":%q,"content":"new\n"}`, "a/b/f")},
 		{Name: "file, replaced", Kind: file, Setup: old("f"), With: with(`{"path":%q,"base64":"bmV3","mode":"0640"}`, "f")},
-		{Name: "file, on another disk", Kind: func(f step.Files) executor.Kind { return step.File{Files: noLinks(f)} },
+		{Name: "file, on another disk", Kind: func(f safefile.Files) executor.Kind { return step.File{Files: noLinks(f)} },
 			Setup: old("f"), With: with(`{"path":%q,"content":"new\n"}`, "f")},
 		{Name: "file, mode only", Kind: file, Setup: old("f"), With: with(`{"path":%q,"content":"old\n","mode":"0755"}`, "f")},
 		{Name: "file, through a link", Kind: file, Setup: linked, With: with(`{"path":%q,"content":"new\n"}`, "link")},
@@ -75,19 +76,19 @@ func cases(t *testing.T) []steptest.Case {
 		{Name: "file, absent link", Kind: file, Setup: linked, With: with(`{"path":%q,"absent":true}`, "link")},
 		{Name: "file, nothing to do", Kind: file, Setup: old("f"), With: with(`{"path":%q,"content":"old\n"}`, "f")},
 		{Name: "download, new", Kind: download, With: func(dir string) string { return fetch(dir, "f") }},
-		{Name: "download, checkpoints", Kind: func(f step.Files) executor.Kind { return step.Download{Files: f, Every: 100 << 10} },
+		{Name: "download, checkpoints", Kind: func(f safefile.Files) executor.Kind { return step.Download{Files: f, Every: 100 << 10} },
 			With: func(dir string) string { return fetch(dir, "f") }},
 		{Name: "download, replaces", Kind: download, Setup: old("f"), With: func(dir string) string { return fetch(dir, "f") }},
-		{Name: "command", Kind: func(step.Files) executor.Kind { return step.Command{} },
+		{Name: "command", Kind: func(safefile.Files) executor.Kind { return step.Command{} },
 			With: with(`{"argv":["/bin/sh","-c","echo done > $0",%q]}`, "f")},
-		{Name: "reboot", Kind: func(step.Files) executor.Kind { return step.Reboot{Command: []string{"true"}} },
+		{Name: "reboot", Kind: func(safefile.Files) executor.Kind { return step.Reboot{Command: []string{"true"}} },
 			With: func(string) string { return `{"delay":"1ms"}` }},
 	}
 }
 
 // noLinks is a state directory on another file system than the file.
-func noLinks(f step.Files) step.Files {
-	return step.Files{Before: func(op string, paths ...string) error {
+func noLinks(f safefile.Files) safefile.Files {
+	return safefile.Files{Before: func(op string, paths ...string) error {
 		if op == "link" {
 			return syscall.EXDEV
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/jq"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
 // Data is the kind that puts files through a jq program. The program runs in a
@@ -19,7 +20,7 @@ import (
 // at the output's place; what was published stays published.
 type Data struct {
 	Policy Policy
-	Files  Files
+	Files  safefile.Files
 	Groups Groups // where the worker's group is noted; the zero value notes none
 
 	// Publish sends whole lines, at most MaxPublish bytes of them, as part seq
@@ -81,7 +82,7 @@ func (w *dataWith) checkOutput() error {
 		}
 		return nil
 	}
-	if err := checkPath(w.Output); err != nil {
+	if err := safefile.CheckPath(w.Output); err != nil {
 		return fmt.Errorf("output: %w", err)
 	}
 	for i, pattern := range w.Inputs {
@@ -99,7 +100,7 @@ type processing struct {
 	with  dataWith
 	path  string // with.Output, its links followed; empty without one
 	files []chosen
-	undo  undo
+	undo  safefile.Undo
 }
 
 // Run implements executor.Kind.
@@ -122,7 +123,7 @@ func (k Data) Run(ctx context.Context, t *executor.Task) error {
 		err = s.keep(temp)
 	}
 	if err != nil {
-		return errors.Join(err, k.Files.removeForGood(temp))
+		return errors.Join(err, k.Files.RemoveDurably(temp))
 	}
 	t.Result, err = json.Marshal(map[string]int64{"records": sum.Records, "values": sum.Values, "bytes": sum.Read})
 	return err
@@ -157,29 +158,29 @@ func (s *processing) save() error { return s.t.Save(&s.undo) }
 // output's place, and returns the file to write to.
 func (s *processing) room() (temp string, err error) {
 	if s.path == "" {
-		return filepath.Join(s.t.Dir, "values"), s.Files.ownDir(s.t)
+		return filepath.Join(s.t.Dir, "values"), s.Files.MakeTaskDir(s.t.Dir)
 	}
-	if err := s.undo.room(s.Files, s.path, s.save); err != nil {
+	if err := s.undo.MakeDirs(s.Files, s.path, s.save); err != nil {
 		return "", err
 	}
-	return beside(s.path, "new"), s.undo.keep(s.Files, s.t, s.path, s.save)
+	return safefile.Beside(s.path, "new"), s.undo.Keep(s.Files, s.t.Dir, s.path, s.save)
 }
 
 // keep gives the values their place, if they have one.
 func (s *processing) keep(temp string) error {
 	if s.path == "" {
-		return s.Files.remove(temp)
+		return s.Files.Remove(temp)
 	}
-	want, err := wantAttrs("", "", *s.undo.Was)
+	want, err := safefile.AttrsFor("", "", *s.undo.Was)
 	if err != nil {
 		return err
 	}
-	return s.Files.install(temp, s.path, want)
+	return s.Files.Install(temp, s.path, want)
 }
 
 // publish sends what temp holds, in parts of whole lines.
 func (s *processing) publish(ctx context.Context, temp string) error {
-	file, err := openItself(temp)
+	file, err := safefile.Open(temp)
 	if err != nil {
 		return err
 	}
@@ -190,8 +191,8 @@ func (s *processing) publish(ctx context.Context, temp string) error {
 		n, err := io.ReadFull(file, buf[have:])
 		have += n
 		whole := lastLine(buf[:have])
-		if err != nil && notEnd(err) != nil || whole == 0 {
-			return notEnd(err)
+		if err != nil && safefile.NotEnd(err) != nil || whole == 0 {
+			return safefile.NotEnd(err)
 		}
 		if err := s.Publish(ctx, s.t.Job, seq, buf[:whole]); err != nil {
 			return fmt.Errorf("publishing part %d: %w", seq, err)
@@ -203,9 +204,9 @@ func (s *processing) publish(ctx context.Context, temp string) error {
 // Undo implements executor.Undoer. It needs no parameters: nothing was written
 // before it was saved where.
 func (k Data) Undo(_ context.Context, t *executor.Task) error {
-	var u undo
+	var u safefile.Undo
 	if _, err := t.Load(&u); err != nil {
 		return err
 	}
-	return u.restore(k.Files, t.Dir)
+	return u.Restore(k.Files, t.Dir)
 }

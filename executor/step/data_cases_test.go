@@ -8,18 +8,19 @@ import (
 
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 	"github.com/ratchetd/ratchet/executor/step/steptest"
 )
 
 // dataCases are the cases of the kinds data, upload and plugin for the suite.
 func dataCases(t *testing.T) []steptest.Case {
 	url := newReceiver(t, nil).URL
-	process := func(f step.Files) executor.Kind {
+	process := func(f safefile.Files) executor.Kind {
 		k := data(t)
 		k.Files = f
 		return k
 	}
-	send := func(f step.Files) executor.Kind { return step.Upload{Files: f} }
+	send := func(f safefile.Files) executor.Kind { return step.Upload{Files: f} }
 	with := func(text string) func(string) string {
 		return func(dir string) string { return strings.NewReplacer("DIR", dir, "URL", url).Replace(text) }
 	}
@@ -30,7 +31,7 @@ func dataCases(t *testing.T) []steptest.Case {
 			`{"inputs":["DIR/i*"],"format":"text","jq":"[inputs]","output":"DIR/out"}`)},
 		{Name: "upload, one file", Kind: send, Setup: old("f"), With: with(`{"paths":["DIR/f"],"url":"URL/f"}`)},
 		{Name: "upload, several", Kind: send, Setup: olds("f", "g"), With: with(`{"paths":["DIR/*"],"url":"URL/"}`)},
-		{Name: "plugin", Kind: func(step.Files) executor.Kind { return step.Plugin{Dir: pluginFolder(t)} },
+		{Name: "plugin", Kind: func(safefile.Files) executor.Kind { return step.Plugin{Dir: pluginFolder(t)} },
 			Setup: old("f"), With: with(`{"name":"keep","with":{"path":"DIR/f"}}`)},
 	}
 }

@@ -21,12 +21,12 @@ func (s *processing) compute(ctx context.Context, temp string) (dataReport, erro
 	if s.with.Publish {
 		task.MaxLine = MaxPublish
 	}
-	file, err := s.Files.create(temp)
+	file, err := s.Files.Create(temp)
 	if err != nil {
 		return dataReport{}, err
 	}
 	sum, err := s.work(ctx, task, &roomy{w: file, dir: filepath.Dir(temp), policy: s.Policy})
-	return sum, errors.Join(err, file.close())
+	return sum, errors.Join(err, file.Close())
 }
 
 // notOutput refuses an input that is the output by another name.

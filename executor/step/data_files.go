@@ -12,6 +12,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
 // maxChosen is how many files one step may read.
@@ -30,7 +32,7 @@ func checkPatterns(patterns []string) error {
 		return fmt.Errorf("%d patterns: want 1 to %d", len(patterns), maxGlobs)
 	}
 	for i, pattern := range patterns {
-		if _, err := filepath.Match(pattern, ""); err != nil || checkPath(pattern) != nil {
+		if _, err := filepath.Match(pattern, ""); err != nil || safefile.CheckPath(pattern) != nil {
 			return fmt.Errorf("[%d]: %q: want an absolute path, with *, ? and [a-z] for many", i, pattern)
 		}
 	}
@@ -106,7 +108,7 @@ func chooseOne(p Policy, path string) (chosen, error) {
 	if err != nil {
 		return chosen{}, err
 	}
-	st, _, err := entry(real)
+	st, _, err := safefile.Lstat(real)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return chosen{}, fmt.Errorf("%s does not exist", path)
@@ -120,5 +122,5 @@ func chooseOne(p Policy, path string) (chosen, error) {
 	return chosen{Path: path, Real: real, Size: st.Size}, nil
 }
 
-// open opens the file that was chosen.
-func (c chosen) open() (*os.File, error) { return openItself(c.Real) }
+// Open opens the file that was chosen.
+func (c chosen) Open() (*os.File, error) { return safefile.Open(c.Real) }

@@ -37,7 +37,7 @@ func (r *records) next() (any, error) {
 			if len(r.files) == 0 {
 				return nil, io.EOF
 			}
-			if err := r.open(); err != nil {
+			if err := r.Open(); err != nil {
 				return nil, err
 			}
 		}
@@ -49,17 +49,17 @@ func (r *records) next() (any, error) {
 		if err != io.EOF {
 			return nil, fmt.Errorf("%s: %w", r.where(), err)
 		}
-		r.close()
+		r.Close()
 	}
 }
 
 // where names the record that was read last.
 func (r *records) where() string { return fmt.Sprintf("%s, line %d", r.path, r.line) }
 
-func (r *records) open() (err error) {
+func (r *records) Open() (err error) {
 	next := r.files[0]
 	r.files = r.files[1:]
-	if r.file, err = next.open(); err != nil {
+	if r.file, err = next.Open(); err != nil {
 		return err
 	}
 	r.path, r.line = next.Path, 0
@@ -71,7 +71,7 @@ func (r *records) open() (err error) {
 	return nil
 }
 
-func (r *records) close() {
+func (r *records) Close() {
 	_ = r.file.Close() // it was only read
 	r.file = nil
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
 // Diagnostic is the kind that finds out what ails a device. It makes every
@@ -17,7 +18,7 @@ import (
 // It has no undo. Cut, it begins anew: a repair must be fit to be run twice.
 type Diagnostic struct {
 	Checker Checker
-	Files   Files
+	Files   safefile.Files
 	Policy  Policy
 	Mask    func([]byte) []byte // takes secrets out of what is collected; nil takes none
 }

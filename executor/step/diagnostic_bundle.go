@@ -9,6 +9,8 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
 const (
@@ -109,17 +111,17 @@ func (b *bundle) note(format string, args ...any) {
 	}
 }
 
-// close writes the index and the end.
-func (b *bundle) close() error {
+// Close writes the index and the end.
+func (b *bundle) Close() error {
 	return errors.Join(b.entry("index.txt", time.Time{}, b.index.Bytes()), b.tar.Close(), b.gzip.Close())
 }
 
 // readEnd reads a regular file, or the end of one that is longer than most.
 func readEnd(path string, most int64) (text []byte, changed time.Time, cut bool, err error) {
-	if _, err := look(path); err != nil { // to open a device can act: a watchdog begins to count
+	if _, err := safefile.Stat(path); err != nil { // to open a device can act: a watchdog begins to count
 		return nil, changed, false, err
 	}
-	file, err := openItself(path)
+	file, err := safefile.Open(path)
 	if err != nil {
 		return nil, changed, false, err
 	}

@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 	"github.com/ratchetd/ratchet/telemetry"
 )
 
@@ -33,12 +33,12 @@ func (k Checker) command(ctx context.Context, c Check) (telemetry.Reading, error
 // service asks the program that starts services, systemd's or procd's.
 func (k Checker) service(ctx context.Context, c Check) (telemetry.Reading, error) {
 	argv := []string{k.path("/bin/systemctl"), "is-active", c.text}
-	if !exists(k.path("/run/systemd/system")) {
+	if !safefile.Exists(k.path("/run/systemd/system")) {
 		argv = []string{k.path("/etc/init.d/" + c.text), "running"}
-		if !exists(k.path("/etc/rc.common")) {
+		if !safefile.Exists(k.path("/etc/rc.common")) {
 			return telemetry.Reading{}, telemetry.Unknown{Reason: "neither systemd nor procd runs here"}
 		}
-		if !exists(argv[0]) {
+		if !safefile.Exists(argv[0]) {
 			return telemetry.Reading{}, fmt.Errorf("there is no service %s", c.text)
 		}
 	}
@@ -69,11 +69,6 @@ func serviceState(name string, status syscall.WaitStatus, said string) error {
 }
 
 func (k Checker) path(path string) string { return filepath.Join("/", k.Root, path) }
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
-}
 
 // execute runs a program for a check. One that cannot be started is an Unknown.
 func (k Checker) execute(ctx context.Context, argv []string, out io.Writer) (syscall.WaitStatus, error) {

@@ -17,6 +17,7 @@ import (
 	"regexp"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
 // Download is the kind that brings a file from a URL. What has come stays
@@ -26,7 +27,7 @@ type Download struct {
 	Policy Policy
 	Client *http.Client // nil is one of its own, with the proxy of the environment
 	Every  int64        // bytes between two checkpoints, at least; 0 is 4 MiB
-	Files  Files
+	Files  safefile.Files
 }
 
 type downloadWith struct {
@@ -71,13 +72,13 @@ func parseDownload(with json.RawMessage) (w downloadWith, err error) {
 	if err := w.checkSource(); err != nil {
 		return w, err
 	}
-	if err := checkPath(w.To); err != nil {
+	if err := safefile.CheckPath(w.To); err != nil {
 		return w, fmt.Errorf("to: %w", err)
 	}
 	if err := w.Headers.check(); err != nil {
 		return w, err
 	}
-	return w, checkAttrs(w.Mode, w.Owner)
+	return w, safefile.CheckAttrs(w.Mode, w.Owner)
 }
 
 // checkSource says why nothing can be fetched with these parameters, or nil.
@@ -110,9 +111,9 @@ func isURL(text string) bool {
 
 // downloadState is a download's checkpoint.
 type downloadState struct {
-	Path  string     `json:"path"` // the target
-	Fetch Checkpoint `json:"fetch"`
-	Undo  undo       `json:"undo"`
+	Path  string        `json:"path"` // the target
+	Fetch Checkpoint    `json:"fetch"`
+	Undo  safefile.Undo `json:"undo"`
 }
 
 // downloading is one attempt at a download step.
@@ -171,11 +172,11 @@ func (k Download) Run(ctx context.Context, t *executor.Task) error {
 	if err := k.permits(s.with); err != nil {
 		return err
 	}
-	now, err := look(s.path)
+	now, err := safefile.Stat(s.path)
 	if err != nil {
 		return err
 	}
-	want, err := wantAttrs(s.with.Mode, s.with.Owner, now)
+	want, err := safefile.AttrsFor(s.with.Mode, s.with.Owner, now)
 	if err != nil {
 		return err
 	}
@@ -190,17 +191,17 @@ func (k Download) Run(ctx context.Context, t *executor.Task) error {
 }
 
 // isHere tells whether the target has the wanted content already.
-func (s *downloading) isHere(ctx context.Context, now was) (bool, error) {
+func (s *downloading) isHere(ctx context.Context, now safefile.Entry) (bool, error) {
 	if now.Absent || s.with.Unverified {
 		return false, nil
 	}
-	file, err := openItself(s.path)
+	file, err := safefile.Open(s.path)
 	if err != nil {
 		return false, err
 	}
 	defer file.Close()
 	sum := sha256.New()
-	if _, err := io.Copy(sum, untilDone{ctx, file}); err != nil {
+	if _, err := io.Copy(sum, safefile.Reader(ctx, file)); err != nil {
 		return false, err
 	}
 	return hex.EncodeToString(sum.Sum(nil)) == s.with.SHA256, nil
@@ -208,23 +209,23 @@ func (s *downloading) isHere(ctx context.Context, now was) (bool, error) {
 
 // adopt makes do with the content that is there. What is not as it shall be is
 // written anew: if it was somebody else's he could still change it.
-func (s *downloading) adopt(ctx context.Context, now was, want attrs) error {
-	if err := s.Files.removeForGood(s.part()); err != nil {
+func (s *downloading) adopt(ctx context.Context, now safefile.Entry, want safefile.Attrs) error {
+	if err := s.Files.RemoveDurably(s.part()); err != nil {
 		return err
 	}
-	if want.covers(now.attrs) {
+	if want.Covers(now.Attrs) {
 		fmt.Fprintln(s.t.Output, "the file is there already")
-		return s.Files.settle(s.path)
+		return s.Files.Settle(s.path)
 	}
-	if err := s.state.Undo.keep(s.Files, s.t, s.path, s.save); err != nil {
+	if err := s.state.Undo.Keep(s.Files, s.t.Dir, s.path, s.save); err != nil {
 		return err
 	}
-	file, err := openItself(s.path)
+	file, err := safefile.Open(s.path)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	return s.Files.write(s.path, &vouched{untilDone{ctx, file}, sha256.New(), s.with.SHA256}, want)
+	return s.Files.Write(s.path, &vouched{safefile.Reader(ctx, file), sha256.New(), s.with.SHA256}, want)
 }
 
 // vouched ends with an error where the content is not the one it shall be.
@@ -243,10 +244,10 @@ func (v *vouched) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (s *downloading) part() string { return beside(s.path, "part") }
+func (s *downloading) part() string { return safefile.Beside(s.path, "part") }
 
-func (s *downloading) bring(ctx context.Context, want attrs) error {
-	if err := s.state.Undo.room(s.Files, s.path, s.save); err != nil {
+func (s *downloading) bring(ctx context.Context, want safefile.Attrs) error {
+	if err := s.state.Undo.MakeDirs(s.Files, s.path, s.save); err != nil {
 		return err
 	}
 	at, err := s.fetch().Run(ctx)
@@ -254,10 +255,10 @@ func (s *downloading) bring(ctx context.Context, want attrs) error {
 		return err
 	}
 	s.state.Fetch = at
-	if err := s.state.Undo.keep(s.Files, s.t, s.path, s.save); err != nil {
+	if err := s.state.Undo.Keep(s.Files, s.t.Dir, s.path, s.save); err != nil {
 		return err
 	}
-	return s.Files.install(s.part(), s.path, want)
+	return s.Files.Install(s.part(), s.path, want)
 }
 
 func (s *downloading) fetch() Fetch {
@@ -279,8 +280,8 @@ func (k Download) Undo(_ context.Context, t *executor.Task) error {
 	if found, err := t.Load(&s); !found || err != nil {
 		return err
 	}
-	if err := k.Files.removeForGood(beside(s.Path, "part")); err != nil {
+	if err := k.Files.RemoveDurably(safefile.Beside(s.Path, "part")); err != nil {
 		return err
 	}
-	return s.Undo.restore(k.Files, t.Dir)
+	return s.Undo.Restore(k.Files, t.Dir)
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
 // fetching is a download of what the server has, into a directory of its own.
@@ -43,7 +44,7 @@ var errKilled = errors.New("killed")
 func killAt(t *testing.T, a *attempt, bytes int64) {
 	t.Helper()
 	var got int64
-	err := a.run(t.Context(), step.Download{Files: step.Files{Before: func(op string, _ ...string) error {
+	err := a.run(t.Context(), step.Download{Files: safefile.Files{Before: func(op string, _ ...string) error {
 		if op == "write" {
 			got += 64 << 10
 		}

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
 const searchPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -29,13 +30,13 @@ type identity struct {
 func identify(name string) (identity, error) {
 	if name == "" {
 		name = strconv.Itoa(os.Geteuid())
-		u, err := lookupUser(name)
+		u, err := safefile.LookupUser(name)
 		if err != nil { // a container's bare uid
 			return identity{name: name, home: "/"}, nil
 		}
 		return identity{name: u.Username, home: u.HomeDir}, nil
 	}
-	u, err := lookupUser(name)
+	u, err := safefile.LookupUser(name)
 	if err != nil {
 		return identity{}, fmt.Errorf("user: %w", err)
 	}

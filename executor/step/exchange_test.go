@@ -14,6 +14,7 @@ import (
 
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
 const nobody = 65534
@@ -40,14 +41,14 @@ func TestNoFileThatWasExchangedIsGivenARootsRights(t *testing.T) {
 	const rights = `"mode":"6755","owner":"0:0"`
 	for name, c := range map[string]struct {
 		with string // %[1]s is the directory of somebody else
-		kind func(step.Files) executor.Kind
+		kind func(safefile.Files) executor.Kind
 	}{
-		"file":      {`{"path":"%[1]s/tool","content":"new",` + rights + `}`, func(f step.Files) executor.Kind { return step.File{Files: f} }},
-		"same file": {`{"path":"%[1]s/tool","content":"was",` + rights + `}`, func(f step.Files) executor.Kind { return step.File{Files: f} }},
+		"file":      {`{"path":"%[1]s/tool","content":"new",` + rights + `}`, func(f safefile.Files) executor.Kind { return step.File{Files: f} }},
+		"same file": {`{"path":"%[1]s/tool","content":"was",` + rights + `}`, func(f safefile.Files) executor.Kind { return step.File{Files: f} }},
 		"config": {`{"files":[{"path":"%[1]s/tool","content":"new",` + rights + `}]}`,
-			func(f step.Files) executor.Kind { return step.Config{Files: f} }},
+			func(f safefile.Files) executor.Kind { return step.Config{Files: f} }},
 		"download": {`{"url":"` + server.URL + `/x","to":"%[1]s/tool","sha256":"` + sum + `",` + rights + `}`,
-			func(f step.Files) executor.Kind { return step.Download{Files: f} }},
+			func(f safefile.Files) executor.Kind { return step.Download{Files: f} }},
 	} {
 		for what, exchange := range exchanges {
 			t.Run(name+" and "+what, func(t *testing.T) {
@@ -60,7 +61,7 @@ func TestNoFileThatWasExchangedIsGivenARootsRights(t *testing.T) {
 
 // exchangeAt runs the step and its undo, and exchanges the paths of the at-th
 // operation of both before it is done; false when there are fewer.
-func exchangeAt(t *testing.T, at int, with string, kind func(step.Files) executor.Kind, exchange func(path, victim string) error) bool {
+func exchangeAt(t *testing.T, at int, with string, kind func(safefile.Files) executor.Kind, exchange func(path, victim string) error) bool {
 	dir := t.TempDir()
 	app, victim := filepath.Join(dir, "app"), filepath.Join(dir, "victim")
 	tool := filepath.Join(app, "tool")
@@ -69,7 +70,7 @@ func exchangeAt(t *testing.T, at int, with string, kind func(step.Files) executo
 		t.Fatal(err)
 	}
 	n, last := 0, ""
-	k := kind(step.Files{Before: func(op string, paths ...string) error {
+	k := kind(safefile.Files{Before: func(op string, paths ...string) error {
 		if n++; n != at {
 			return nil
 		}
@@ -126,7 +127,7 @@ func TestADownloadDoesNotGoOnWithASecondNameOfAFile(t *testing.T) {
 	}))
 	defer server.Close()
 	swapped := false
-	k := step.Download{Files: step.Files{Before: func(op string, paths ...string) error {
+	k := step.Download{Files: safefile.Files{Before: func(op string, paths ...string) error {
 		if op == "rename" && !swapped { // the part is whole, and the agent is killed
 			swapped = true
 			return errors.Join(os.Remove(paths[0]), os.Link(victim, paths[0]), errors.New("killed"))
@@ -155,7 +156,7 @@ func TestAStepThatFailsKeepsNoDescriptor(t *testing.T) {
 		for _, path := range []string{"loop", "loop/x", "file/x", "full", "link", "pipe", strings.Repeat("n", 300), "full/x"} {
 			for op := range 9 {
 				n := 0
-				k := step.File{Files: step.Files{Before: func(string, ...string) error {
+				k := step.File{Files: safefile.Files{Before: func(string, ...string) error {
 					if n++; n > op {
 						return errors.New("cut")
 					}

@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"syscall"
 	"time"
+
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
 // Fetch is a download into a part file that goes on where it was: after a
@@ -28,7 +30,7 @@ type Fetch struct {
 	Every    int64         // bytes between two checkpoints, at least; 0 is 4 MiB
 	Boot     string        // id of this boot
 	Client   *http.Client  // nil is one of its own, with the proxy of the environment
-	Files    Files
+	Files    safefile.Files
 	From     Checkpoint             // what was saved last
 	Save     func(Checkpoint) error // makes it durable
 	Progress func(fraction float64)
@@ -58,7 +60,7 @@ const (
 type transfer struct {
 	Fetch
 	at       Checkpoint
-	part     growing
+	part     *safefile.Writer
 	sum      hash.Hash
 	done     int64 // bytes that are in part and in sum
 	due      int64 // when the next checkpoint is
@@ -78,11 +80,11 @@ func (f Fetch) Run(ctx context.Context) (Checkpoint, error) {
 	ctx, cancel := untilStop(ctx, f.Stopping)
 	defer cancel(nil)
 	defer func() {
-		if x.part.file != nil {
-			_ = x.part.close() // what must last was synced
+		if x.part != nil {
+			_ = x.part.Close() // what must last was synced
 		}
 	}()
-	err := x.open(ctx)
+	err := x.Open(ctx)
 	if err == nil {
 		err = x.loop(ctx)
 	}
@@ -90,7 +92,7 @@ func (f Fetch) Run(ctx context.Context) (Checkpoint, error) {
 		err = x.verify()
 	}
 	if errors.Is(err, syscall.ENOSPC) || errors.As(err, new(mismatch)) {
-		err = errors.Join(err, f.Files.removeForGood(f.Part))
+		err = errors.Join(err, f.Files.RemoveDurably(f.Part))
 	}
 	return x.at, err
 }

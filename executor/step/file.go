@@ -1,7 +1,6 @@
 package step
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -11,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
 // File is the kind that gives a file its content, mode and owner, or removes
@@ -18,7 +18,7 @@ import (
 // absent takes the link itself. Undo restores what was.
 type File struct {
 	Policy Policy
-	Files  Files
+	Files  safefile.Files
 }
 
 type fileWith struct {
@@ -44,7 +44,7 @@ func parseFile(with json.RawMessage) (w fileWith, err error) {
 	if err := executor.Decode(with, &w); err != nil {
 		return w, err
 	}
-	if err := checkPath(w.Path); err != nil {
+	if err := safefile.CheckPath(w.Path); err != nil {
 		return w, fmt.Errorf("path: %w", err)
 	}
 	sources := 0
@@ -61,12 +61,12 @@ func parseFile(with json.RawMessage) (w fileWith, err error) {
 	case w.Base64 != nil:
 		_, err = base64.StdEncoding.DecodeString(*w.Base64)
 	case w.From != "":
-		err = checkPath(w.From)
+		err = safefile.CheckPath(w.From)
 	}
 	if err != nil {
 		return w, fmt.Errorf("%s: %w", w.source(), err)
 	}
-	return w, checkAttrs(w.Mode, w.Owner)
+	return w, safefile.CheckAttrs(w.Mode, w.Owner)
 }
 
 func (w *fileWith) source() string {
@@ -76,8 +76,8 @@ func (w *fileWith) source() string {
 	return "from"
 }
 
-// open opens the content that the file shall have.
-func (w *fileWith) open(p Policy) (io.ReadCloser, error) {
+// Open opens the content that the file shall have.
+func (w *fileWith) Open(p Policy) (io.ReadCloser, error) {
 	switch {
 	case w.Content != nil:
 		return io.NopCloser(strings.NewReader(w.Content.S)), nil
@@ -88,14 +88,14 @@ func (w *fileWith) open(p Policy) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, fmt.Errorf("from: %w", err)
 	}
-	src, err := look(real)
+	src, err := safefile.Stat(real)
 	if err == nil && src.Absent {
 		err = fmt.Errorf("%s does not exist", w.From)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("from: %w", err)
 	}
-	return openItself(real)
+	return safefile.Open(real)
 }
 
 // filing is one attempt at a file step.
@@ -104,7 +104,7 @@ type filing struct {
 	t    *executor.Task
 	with fileWith
 	path string // with.Path, its links followed
-	undo undo
+	undo safefile.Undo
 }
 
 func (k File) begin(t *executor.Task) (*filing, error) {
@@ -134,7 +134,7 @@ func (k File) Run(ctx context.Context, t *executor.Task) error {
 	if err != nil {
 		return err
 	}
-	now, err := look(s.path)
+	now, err := safefile.Stat(s.path)
 	if err != nil {
 		return err
 	}
@@ -144,17 +144,17 @@ func (k File) Run(ctx context.Context, t *executor.Task) error {
 	return s.put(ctx, now)
 }
 
-func (s *filing) takeAway(now was) error {
+func (s *filing) takeAway(now safefile.Entry) error {
 	if !now.Absent {
-		if err := s.undo.keep(s.Files, s.t, s.path, s.save); err != nil {
+		if err := s.undo.Keep(s.Files, s.t.Dir, s.path, s.save); err != nil {
 			return err
 		}
 	}
-	return s.Files.removeForGood(s.path)
+	return s.Files.RemoveDurably(s.path)
 }
 
-func (s *filing) put(ctx context.Context, now was) error {
-	want, err := wantAttrs(s.with.Mode, s.with.Owner, now)
+func (s *filing) put(ctx context.Context, now safefile.Entry) error {
+	want, err := safefile.AttrsFor(s.with.Mode, s.with.Owner, now)
 	if err != nil {
 		return err
 	}
@@ -162,26 +162,26 @@ func (s *filing) put(ctx context.Context, now was) error {
 	if err != nil {
 		return err
 	}
-	if same && want.covers(now.attrs) {
-		return s.Files.settle(s.path)
+	if same && want.Covers(now.Attrs) {
+		return s.Files.Settle(s.path)
 	}
-	if err := s.undo.room(s.Files, s.path, s.save); err != nil {
+	if err := s.undo.MakeDirs(s.Files, s.path, s.save); err != nil {
 		return err
 	}
-	if err := s.undo.keep(s.Files, s.t, s.path, s.save); err != nil {
+	if err := s.undo.Keep(s.Files, s.t.Dir, s.path, s.save); err != nil {
 		return err
 	}
-	src, err := s.with.open(s.Policy)
+	src, err := s.with.Open(s.Policy)
 	if err != nil {
 		return err
 	}
 	defer src.Close()
-	return s.Files.write(s.path, untilDone{ctx, src}, want)
+	return s.Files.Write(s.path, safefile.Reader(ctx, src), want)
 }
 
 // holds tells whether the file has the wanted content already.
-func (s *filing) holds(ctx context.Context, now was) (bool, error) {
-	src, err := s.with.open(s.Policy)
+func (s *filing) holds(ctx context.Context, now safefile.Entry) (bool, error) {
+	src, err := s.with.Open(s.Policy)
 	if err != nil {
 		return false, err
 	}
@@ -189,43 +189,20 @@ func (s *filing) holds(ctx context.Context, now was) (bool, error) {
 	if now.Absent {
 		return false, nil
 	}
-	file, err := openItself(s.path)
+	file, err := safefile.Open(s.path)
 	if err != nil {
 		return false, err
 	}
 	defer file.Close()
-	return equal(untilDone{ctx, src}, file)
-}
-
-// equal tells whether two streams hold the same bytes.
-func equal(a, b io.Reader) (bool, error) {
-	var bufA, bufB [16 << 10]byte
-	for {
-		n, errA := io.ReadFull(a, bufA[:])
-		m, errB := io.ReadFull(b, bufB[:])
-		if !bytes.Equal(bufA[:n], bufB[:m]) {
-			return false, nil
-		}
-		if errA == nil && errB == nil {
-			continue
-		}
-		return true, errors.Join(notEnd(errA), notEnd(errB))
-	}
-}
-
-func notEnd(err error) error {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return nil
-	}
-	return err
+	return safefile.Equal(safefile.Reader(ctx, src), file)
 }
 
 // Undo implements executor.Undoer. It needs no parameters: nothing was written
 // before it was saved where.
 func (k File) Undo(_ context.Context, t *executor.Task) error {
-	var u undo
+	var u safefile.Undo
 	if _, err := t.Load(&u); err != nil {
 		return err
 	}
-	return u.restore(k.Files, t.Dir)
+	return u.Restore(k.Files, t.Dir)
 }

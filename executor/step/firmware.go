@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 	"github.com/ratchetd/ratchet/updater"
 )
 
@@ -23,7 +24,7 @@ import (
 type Firmware struct {
 	Policy Policy
 	Client *http.Client // nil is one of its own, with the proxy of the environment
-	Files  Files
+	Files  safefile.Files
 	Groups Groups
 
 	Board  updater.Board // without a Run it has the kind's own
@@ -106,7 +107,7 @@ func parseFirmware(with json.RawMessage) (w firmwareWith, err error) {
 	case w.Backend != "" && !slices.Contains(updater.Backends(), w.Backend):
 		return w, fmt.Errorf("backend: %q: want one of %s", w.Backend, strings.Join(updater.Backends(), ", "))
 	case w.Image != "":
-		if err := checkPath(w.Image); err != nil {
+		if err := safefile.CheckPath(w.Image); err != nil {
 			return w, fmt.Errorf("image: %w", err)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 	"github.com/ratchetd/ratchet/executor/step/steptest"
 	"github.com/ratchetd/ratchet/updater"
 )
@@ -112,7 +113,7 @@ func firmwareCase(name, format string, more ...any) steptest.Case {
 	var dir string
 	return steptest.Case{
 		Name: name, Boot: func(dir string) error { return slots(dir).boot() },
-		Kind: func(f step.Files) executor.Kind {
+		Kind: func(f safefile.Files) executor.Kind {
 			return lateFirmware{func() step.Firmware {
 				k := onBoard(dir)
 				if strings.HasSuffix(name, "no room") {
@@ -143,8 +144,8 @@ func firmwareCases() []steptest.Case {
 }
 
 // noRoom is a disk with no room for an image.
-func noRoom(f step.Files) step.Files {
-	return step.Files{Before: func(op string, paths ...string) error {
+func noRoom(f safefile.Files) safefile.Files {
+	return safefile.Files{Before: func(op string, paths ...string) error {
 		if op == "write" && strings.Contains(paths[0], "ratchet-firmware-") {
 			return syscall.ENOSPC
 		}

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
 const maxFailures = 16 // images that are remembered
@@ -50,5 +52,5 @@ func (s *flashing) remember(reason string) error {
 	if err != nil {
 		return err
 	}
-	return s.Files.write(s.list(), strings.NewReader(string(text)+"\n"), attrs{Mode: 0o600, UID: -1, GID: -1})
+	return s.Files.Write(s.list(), strings.NewReader(string(text)+"\n"), safefile.Attrs{Mode: 0o600, UID: -1, GID: -1})
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 	"github.com/ratchetd/ratchet/updater"
 )
 
@@ -62,11 +63,11 @@ func (s *flashing) place() error {
 		return errors.New("the task has no directory for the image")
 	}
 	if dir == s.t.Dir {
-		if err := s.Files.ownDir(s.t); err != nil {
+		if err := s.Files.MakeTaskDir(s.t.Dir); err != nil {
 			return err
 		}
 	}
-	dir, err := Resolve(dir)
+	dir, err := safefile.Resolve(dir)
 	if err == nil {
 		err = trustedWay(dir) // else somebody could exchange the image once it is verified
 	}
@@ -98,13 +99,13 @@ func (s *flashing) given(ctx context.Context) (string, error) {
 }
 
 func (s *flashing) sum(ctx context.Context, path string) error {
-	file, err := openItself(path)
+	file, err := safefile.Open(path)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
 	sum := sha256.New()
-	if _, err := io.Copy(sum, untilDone{ctx, file}); err != nil {
+	if _, err := io.Copy(sum, safefile.Reader(ctx, file)); err != nil {
 		return err
 	}
 	if got := hex.EncodeToString(sum.Sum(nil)); got != s.with.SHA256 {

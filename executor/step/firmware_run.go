@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 	"github.com/ratchetd/ratchet/updater"
 )
 
@@ -62,7 +63,7 @@ func (s *flashing) renew(ctx context.Context, now updater.System) error {
 		s.state.Backend, s.state.From = s.backend.Name, now
 	}
 	image, err := s.bring(ctx)
-	write := s.write
+	write := s.Write
 	switch {
 	case s.mayStream(err):
 		write = s.stream
@@ -136,8 +137,8 @@ func (s *flashing) inSlot() []string {
 
 func (s *flashing) kept() []string { return s.Board.Kept(s.Keep, s.Binary) }
 
-// write writes the image. Neither a cancel nor a timeout of the job's cuts it.
-func (s *flashing) write(ctx context.Context, image updater.Image) error {
+// Write writes the image. Neither a cancel nor a timeout of the job's cuts it.
+func (s *flashing) Write(ctx context.Context, image updater.Image) error {
 	ctx, cancel := s.uncancelled(ctx)
 	defer cancel()
 	fmt.Fprintf(s.t.Output, "writing %s with %s\n", s.with.Version, s.backend.Name)
@@ -231,14 +232,14 @@ func (s *flashing) listKept() error {
 	if s.backend.KeepIn == "" {
 		return nil
 	}
-	if s.state.KeepIn == "" && !exists(s.backend.KeepIn) {
+	if s.state.KeepIn == "" && !safefile.Exists(s.backend.KeepIn) {
 		s.state.KeepIn = s.backend.KeepIn
 		if err := s.save(); err != nil {
 			return err
 		}
 	}
 	list := strings.Join(s.kept(), "\n") + "\n"
-	return s.Files.write(s.backend.KeepIn, strings.NewReader(list), attrs{Mode: 0o644, UID: -1, GID: -1})
+	return s.Files.Write(s.backend.KeepIn, strings.NewReader(list), safefile.Attrs{Mode: 0o644, UID: -1, GID: -1})
 }
 
 // booted ends the run: the new system runs, and the trial begins.
@@ -267,5 +268,5 @@ func (s *flashing) discard() error {
 	if s.state.Part == "" {
 		return nil
 	}
-	return s.Files.removeForGood(s.state.Part)
+	return s.Files.RemoveDurably(s.state.Part)
 }

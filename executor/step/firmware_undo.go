@@ -97,7 +97,7 @@ func (k Firmware) Undo(ctx context.Context, t *executor.Task) error {
 func (s *flashing) tidy() error {
 	err := s.discard()
 	if s.state.KeepIn != "" {
-		err = errors.Join(err, s.Files.removeForGood(s.state.KeepIn))
+		err = errors.Join(err, s.Files.RemoveDurably(s.state.KeepIn))
 	}
 	return err
 }

@@ -11,6 +11,7 @@ import (
 	"aead.dev/minisign"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
 // maxKeys bounds a set: every signature is held against each of its keys.
@@ -24,7 +25,7 @@ const maxKeys = 16
 //
 // It does not know whether its own job was signed: that is the agent's business.
 type Keys struct {
-	Files Files
+	Files safefile.Files
 	Path  string // of the file that holds the set
 
 	// Used is the highest sequence that was used, and Use uses one durably; it
@@ -78,7 +79,7 @@ func (w *keysWith) prove(keys map[string]minisign.PublicKey) error {
 }
 
 type keysState struct {
-	undo
+	safefile.Undo
 	Old []string `json:"old"` // the keys that counted before
 }
 
@@ -163,7 +164,7 @@ func (k Keys) Run(ctx context.Context, t *executor.Task) error {
 		err = k.first(w, &s)
 	}
 	if err == nil {
-		err = s.keep(k.Files, t, k.Path, func() error { return t.Save(&s) })
+		err = s.Keep(k.Files, t.Dir, k.Path, func() error { return t.Save(&s) })
 	}
 	if err == nil && k.Use != nil {
 		err = k.Use(w.Sequence)
@@ -171,7 +172,7 @@ func (k Keys) Run(ctx context.Context, t *executor.Task) error {
 	if err != nil {
 		return err
 	}
-	return k.write(KeySet{w.Sequence, w.Set, s.Old})
+	return k.Write(KeySet{w.Sequence, w.Set, s.Old})
 }
 
 // first notes what counts before the change; from then on the sequence is this
@@ -190,12 +191,12 @@ func (k Keys) first(w keysWith, s *keysState) error {
 	return k.rises(w.Sequence)
 }
 
-func (k Keys) write(set KeySet) error {
+func (k Keys) Write(set KeySet) error {
 	text, err := json.Marshal(set)
 	if err != nil {
 		return err
 	}
-	if err := k.Files.write(k.Path, strings.NewReader(string(text)+"\n"), attrs{Mode: 0o600, UID: -1, GID: -1}); err != nil {
+	if err := k.Files.Write(k.Path, strings.NewReader(string(text)+"\n"), safefile.Attrs{Mode: 0o600, UID: -1, GID: -1}); err != nil {
 		return err
 	}
 	return k.reload()
@@ -231,7 +232,7 @@ func (k Keys) Confirm(_ context.Context, t *executor.Task) error {
 	if err != nil {
 		return err
 	}
-	return k.write(KeySet{Sequence: w.Sequence, Set: w.Set})
+	return k.Write(KeySet{Sequence: w.Sequence, Set: w.Set})
 }
 
 // provers are the ids of the keys of which one must have signed: those that the
@@ -267,7 +268,7 @@ func (k Keys) Undo(_ context.Context, t *executor.Task) error {
 	if _, err := t.Load(&s); err != nil {
 		return err
 	}
-	if err := s.restore(k.Files, t.Dir); err != nil {
+	if err := s.Restore(k.Files, t.Dir); err != nil {
 		return err
 	}
 	return k.reload()

@@ -15,6 +15,7 @@ import (
 
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 	"github.com/ratchetd/ratchet/executor/step/steptest"
 )
 
@@ -32,7 +33,7 @@ func newKey(t *testing.T) (key, id string) {
 func keysCases(t *testing.T) []steptest.Case {
 	var dir string
 	one, _ := newKey(t)
-	kind := func(f step.Files) executor.Kind {
+	kind := func(f safefile.Files) executor.Kind {
 		return late{func() undoable { return step.Keys{Files: f, Path: filepath.Join(dir, "keys.json")} }}
 	}
 	with := func(d string) string {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
 // Package is the kind that installs, removes and upgrades packages with opkg,
@@ -20,7 +21,7 @@ import (
 // goes back to them, dependencies too, as far as they are still to be had. The
 // package of the agent itself can be upgraded like any other, but not removed.
 type Package struct {
-	Files  Files
+	Files  safefile.Files
 	Groups Groups
 
 	// The programs, each with its first arguments; empty ones are found by

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
 // versions are packages with their versions.
@@ -100,7 +101,7 @@ func (p *packing) pack(ctx context.Context, now versions, todo tasks) (versions,
 	if err := p.keep(now); err != nil {
 		return nil, err
 	}
-	if err := p.do(ctx, todo); err != nil {
+	if err := p.Do(ctx, todo); err != nil {
 		return nil, err
 	}
 	now, err := p.installed(ctx)
@@ -110,8 +111,8 @@ func (p *packing) pack(ctx context.Context, now versions, todo tasks) (versions,
 	return now, p.verify(now)
 }
 
-// do makes the changes, and makes durable what the manager has written.
-func (p *packing) do(ctx context.Context, s tasks) error {
+// Do makes the changes, and makes durable what the manager has written.
+func (p *packing) Do(ctx context.Context, s tasks) error {
 	if err := p.drop(ctx, s.remove); err != nil {
 		return err
 	}
@@ -123,7 +124,7 @@ func (p *packing) do(ctx context.Context, s tasks) error {
 			return err
 		}
 	}
-	return syncDisk("/")
+	return safefile.SyncDisk("/")
 }
 
 // drop removes packages. opkg takes them one by one in the order in which they

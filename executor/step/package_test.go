@@ -11,13 +11,14 @@ import (
 
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 	"github.com/ratchetd/ratchet/executor/step/steptest"
 )
 
 // packageCases are what the suite cuts of the kind package.
 func packageCases(t *testing.T) []steptest.Case {
 	var dir string
-	kind := func(f step.Files) executor.Kind {
+	kind := func(f safefile.Files) executor.Kind {
 		return late{func() undoable {
 			k := packages(t, dir)
 			k.Files = f

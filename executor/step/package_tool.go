@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
 const lockPoll = 2 * time.Second
@@ -55,8 +57,8 @@ func (p *packing) change(ctx context.Context, argv []string, agent bool) error {
 	if !agent {
 		return p.run(ctx, argv)
 	}
-	if exists("/run/systemd/system") {
-		argv = slices.Concat(ownUnit(exists("/run/dbus/system_bus_socket")), setenv(p.environment()), []string{"--"}, argv)
+	if safefile.Exists("/run/systemd/system") {
+		argv = slices.Concat(ownUnit(safefile.Exists("/run/dbus/system_bus_socket")), setenv(p.environment()), []string{"--"}, argv)
 	}
 	return detached(ctx, p.t, argv, p.environment())
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
 // The undo data are files in the task's directory, each written at once: what
@@ -24,13 +25,13 @@ const (
 
 // keep writes down what is installed before the first change, unless an earlier attempt has done so.
 func (p *packing) keep(now versions) error {
-	if exists(p.file(listBefore)) {
-		return p.Files.settle(p.file(listBefore))
+	if safefile.Exists(p.file(listBefore)) {
+		return p.Files.Settle(p.file(listBefore))
 	}
 	if p.t.Dir == "" {
 		return errors.New("keeping undo data: the task has no directory")
 	}
-	if err := p.Files.makeTree(p.t.Dir, 0o700); err != nil {
+	if err := p.Files.MakeTree(p.t.Dir, 0o700); err != nil {
 		return fmt.Errorf("making room for undo data: %w", err)
 	}
 	if p.name == "apk" {
@@ -38,7 +39,7 @@ func (p *packing) keep(now versions) error {
 		if err != nil {
 			return fmt.Errorf("reading what apk is to keep installed: %w", err)
 		}
-		if err := p.write(p.file(oldWorld), string(world), attrs{Mode: 0o600, UID: -1, GID: -1}); err != nil {
+		if err := p.Write(p.file(oldWorld), string(world), safefile.Attrs{Mode: 0o600, UID: -1, GID: -1}); err != nil {
 			return err
 		}
 	}
@@ -47,7 +48,7 @@ func (p *packing) keep(now versions) error {
 
 // keepAfter writes down where a step that has changed something has ended.
 func (p *packing) keepAfter(now versions) error {
-	if !exists(p.file(listBefore)) {
+	if !safefile.Exists(p.file(listBefore)) {
 		return nil
 	}
 	return p.writeList(listAfter, now)
@@ -58,11 +59,11 @@ func (p *packing) writeList(name string, v versions) error {
 	for _, pkg := range slices.Sorted(maps.Keys(v)) {
 		fmt.Fprintf(&text, "%s %s\n", pkg, v[pkg])
 	}
-	return p.write(p.file(name), text.String(), attrs{Mode: 0o600, UID: -1, GID: -1})
+	return p.Write(p.file(name), text.String(), safefile.Attrs{Mode: 0o600, UID: -1, GID: -1})
 }
 
-func (p *packing) write(path, text string, a attrs) error {
-	return p.Files.write(path, strings.NewReader(text), a)
+func (p *packing) Write(path, text string, a safefile.Attrs) error {
+	return p.Files.Write(path, strings.NewReader(text), a)
 }
 
 // readList reads a list; nil when there is none.
@@ -81,7 +82,7 @@ func (p *packing) readList(name string) (versions, error) {
 
 // Undo implements executor.Undoer.
 func (k Package) Undo(ctx context.Context, t *executor.Task) error {
-	if !exists((&packing{t: t}).file(listBefore)) {
+	if !safefile.Exists((&packing{t: t}).file(listBefore)) {
 		return nil // it has changed nothing
 	}
 	p, err := k.begin(t)
@@ -150,7 +151,7 @@ func (p *packing) goBack(ctx context.Context, before, now versions, changed []st
 	for _, w := range install {
 		errs = append(errs, p.fetch(ctx, []wanted{w}))
 	}
-	return errors.Join(append(errs, p.oldWorld(), syncDisk("/"), p.isBack(ctx, before, changed))...)
+	return errors.Join(append(errs, p.oldWorld(), safefile.SyncDisk("/"), p.isBack(ctx, before, changed))...)
 }
 
 // oldWorld takes back the exact versions that apk was told to keep.
@@ -162,15 +163,15 @@ func (p *packing) oldWorld() error {
 	if err != nil {
 		return err
 	}
-	world, err := Resolve(p.world())
+	world, err := safefile.Resolve(p.world())
 	if err != nil {
 		return err
 	}
-	now, err := look(world)
+	now, err := safefile.Stat(world)
 	if err != nil {
 		return err
 	}
-	return p.write(world, string(old), now.attrs)
+	return p.Write(world, string(old), now.Attrs)
 }
 
 func (p *packing) isBack(ctx context.Context, before versions, changed []string) error {

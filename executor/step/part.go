@@ -10,34 +10,35 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
-// open opens the part and hashes what of it can be trusted: what was synced,
+// Open opens the part and hashes what of it can be trusted: what was synced,
 // and in the same boot all of it, for the page cache outlives a killed agent.
-func (x *transfer) open(ctx context.Context) error {
+func (x *transfer) Open(ctx context.Context) error {
 	if x.at.Validator == "" {
 		return nil
 	}
 	var err error
-	if x.part, err = x.Files.open(x.Part, 0); err != nil {
+	if x.part, err = x.Files.Open(x.Part, 0); err != nil {
 		return nil // it is begun anew
 	}
-	info, err := x.part.file.Stat()
+	good, err := x.part.Size()
 	if err != nil {
 		return err
 	}
-	good := info.Size()
 	if x.at.Boot != x.Boot {
 		good = min(good, x.at.Synced)
 	}
-	if x.done, err = io.Copy(x.sum, io.LimitReader(untilDone{ctx, x.part.file}, good)); err != nil {
+	if x.done, err = io.Copy(x.sum, io.LimitReader(safefile.Reader(ctx, x.part), good)); err != nil {
 		return err
 	}
 	x.due = x.done + x.interval()
 	if x.done > 0 {
 		fmt.Fprintf(x.Note, "going on at byte %d\n", x.done)
 	}
-	return x.part.truncate(x.done)
+	return x.part.Truncate(x.done)
 }
 
 // begin makes an empty part for what at tells of, which is saved before.
@@ -49,14 +50,14 @@ func (x *transfer) begin(at Checkpoint) error {
 	if err := x.Save(x.at); err != nil {
 		return err
 	}
-	if x.part.file != nil {
+	if x.part != nil {
 		return nil // it is empty already
 	}
 	var err error
-	if x.part, err = x.Files.create(x.Part); err != nil {
+	if x.part, err = x.Files.Create(x.Part); err != nil {
 		return err
 	}
-	return x.Files.syncDir(filepath.Dir(x.Part))
+	return x.Files.SyncDir(filepath.Dir(x.Part))
 }
 
 // interval bounds the checkpoints of a download to about 16, and spares the
@@ -130,7 +131,7 @@ func (x *transfer) take(p []byte) error {
 
 // checkpoint syncs what is there, and then saves that it is.
 func (x *transfer) checkpoint() error {
-	if err := x.part.sync(); err != nil {
+	if err := x.part.Sync(); err != nil {
 		return err
 	}
 	x.at.Synced, x.at.Boot = x.done, x.Boot
@@ -144,7 +145,7 @@ func (x *transfer) verify() error {
 	if got := hex.EncodeToString(x.sum.Sum(nil)); got != x.SHA256 && x.SHA256 != "" {
 		return mismatch{fmt.Errorf("%s: sha256 is %s, want %s", masked(x.URL), got, x.SHA256)}
 	}
-	if err := x.part.sync(); err != nil {
+	if err := x.part.Sync(); err != nil {
 		return err
 	}
 	x.at.Synced, x.at.Boot = x.done, x.Boot

@@ -69,7 +69,7 @@ func (c *calling) call(ctx context.Context, verb string) (syscall.WaitStatus, er
 	}()
 	defer func() { // also when a Save panics, as the suite's do
 		cancel()
-		l.close()
+		l.Close()
 	}()
 	c.saves, c.unsaved = 0, false
 	err = c.listen(ctx, l)

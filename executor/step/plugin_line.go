@@ -55,7 +55,7 @@ func (l *line) hangUp() {
 	close(l.ended)
 }
 
-func (l *line) close() {
+func (l *line) Close() {
 	<-l.ended
 	l.file.Close()
 	l.acks.Close()

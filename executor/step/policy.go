@@ -1,12 +1,12 @@
 package step
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
+
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
 // Policy is what the owner of the device lets jobs do. The zero value lets
@@ -32,7 +32,7 @@ func (p Policy) Writable(path string) error {
 // Readable says why a job may not read path, or nil.
 func (p Policy) Readable(path string) error {
 	m, _ := follow(path)
-	return p.open(m, "read")
+	return p.Open(m, "read")
 }
 
 // toWrite is where path leads, and a job may write. That, without links, is
@@ -61,14 +61,14 @@ func (p Policy) toRemove(path string) (string, error) {
 // toRead is where path leads, and a job may read.
 func (p Policy) toRead(path string) (string, error) {
 	m, err := follow(path)
-	if denied := p.open(m, "read"); denied != nil {
+	if denied := p.Open(m, "read"); denied != nil {
 		return "", denied
 	}
 	return m.real, err
 }
 
 func (p Policy) writable(m meaning) error {
-	if err := p.open(m, "written"); err != nil || p.Paths == nil {
+	if err := p.Open(m, "written"); err != nil || p.Paths == nil {
 		return err
 	}
 	for real := range m.each {
@@ -79,12 +79,12 @@ func (p Policy) writable(m meaning) error {
 	return nil
 }
 
-func (p Policy) open(m meaning, verb string) error {
+func (p Policy) Open(m meaning, verb string) error {
 	for real := range m.each {
 		above := lineageOf(real)
 		// /proc shows the agent's own memory and environment.
 		for _, kept := range append([]string{"/proc"}, p.Protected...) {
-			if above.within(kept) || real == beside(kept, "new") {
+			if above.within(kept) || real == safefile.Beside(kept, "new") {
 				return fmt.Errorf("%s is protected: it cannot be %s by a job", m.path, verb)
 			}
 		}
@@ -114,22 +114,11 @@ func lineageOf(path string) (l lineage) {
 // within tells whether the path is tree or lies below it, also when a bind
 // mount or a hard link gives it another name.
 func (l lineage) within(tree string) bool {
-	if real, err := Resolve(tree); err == nil {
+	if real, err := safefile.Resolve(tree); err == nil {
 		tree = real
 	}
 	top, _ := os.Stat(tree)
 	return slices.ContainsFunc(l, func(a ancestor) bool {
 		return a.path == tree || a.info != nil && top != nil && os.SameFile(a.info, top)
 	})
-}
-
-// checkPath says why a parameter cannot name a file, or nil.
-func checkPath(path string) error {
-	switch {
-	case path == "":
-		return errors.New("want an absolute path")
-	case !filepath.IsAbs(path), filepath.Clean(path) != path, path == "/", strings.Contains(path, "\x00"):
-		return fmt.Errorf("%q: want an absolute path of a file, without . or .. or a slash at its end", path)
-	}
-	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
 // Whoever may write the directory of a file that a job changes can put a link
@@ -22,7 +23,7 @@ func TestALinkThatTakesAFilesPlaceIsNotFollowed(t *testing.T) {
 			t.Fatal(err)
 		}
 		swapped := false
-		k := File{Files: Files{Before: func(what string, paths ...string) error {
+		k := File{Files: safefile.Files{Before: func(what string, paths ...string) error {
 			if what != op || swapped {
 				return nil
 			}
@@ -54,7 +55,7 @@ func TestUndoDataIsNoCopyOfWhatALinkLeadsTo(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	k := File{Files: Files{Before: func(what string, paths ...string) error {
+	k := File{Files: safefile.Files{Before: func(what string, paths ...string) error {
 		if what != "link" {
 			return nil
 		}
@@ -86,7 +87,7 @@ func TestADirectoryThatBecameALinkIsNotFollowed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if opened, err := file.open(); err != nil {
+	if opened, err := file.Open(); err != nil {
 		t.Errorf("got %v, want it opened: nothing has changed", err)
 	} else {
 		opened.Close()
@@ -97,7 +98,7 @@ func TestADirectoryThatBecameALinkIsNotFollowed(t *testing.T) {
 	if err := os.Symlink("kept", filepath.Join(dir, "app")); err != nil {
 		t.Fatal(err)
 	}
-	if opened, err := file.open(); err == nil {
+	if opened, err := file.Open(); err == nil {
 		opened.Close()
 		t.Error("a protected file was opened by the name of another")
 	}

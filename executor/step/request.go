@@ -152,7 +152,7 @@ func (x *transfer) restart() error {
 	fmt.Fprintln(x.Note, "beginning anew: the server does not go on where the part ends")
 	x.done, x.at = 0, Checkpoint{}
 	x.sum.Reset()
-	return x.part.truncate(0)
+	return x.part.Truncate(0)
 }
 
 // parseContentRange reads "bytes 5-9/10"; a total of "*" is 0.

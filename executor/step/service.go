@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
 // Service is the kind that starts, stops, restarts, reloads, enables or
@@ -111,7 +112,7 @@ func (k Service) Run(ctx context.Context, t *executor.Task) error {
 			return err
 		}
 	}
-	return s.do(ctx, s.with.Action)
+	return s.Do(ctx, s.with.Action)
 }
 
 // Undo implements executor.Undoer.
@@ -124,11 +125,11 @@ func (k Service) Undo(ctx context.Context, t *executor.Task) error {
 	if err != nil || so != yes {
 		return err
 	}
-	return s.do(ctx, reverse[s.with.Action])
+	return s.Do(ctx, reverse[s.with.Action])
 }
 
-// do does an action, and makes durable what it leaves on the disk.
-func (s *serving) do(ctx context.Context, action string) error {
+// Do does an action, and makes durable what it leaves on the disk.
+func (s *serving) Do(ctx context.Context, action string) error {
 	argv, err := s.argv(s.with.Name, action)
 	if err != nil {
 		return err
@@ -137,7 +138,7 @@ func (s *serving) do(ctx context.Context, action string) error {
 		return fmt.Errorf("%s %s: %w", action, s.with.Name, err)
 	}
 	if slices.Contains([]string{"enable", "disable"}, action) {
-		return syncDisk(filepath.Join("/", s.Root, "etc"))
+		return safefile.SyncDisk(filepath.Join("/", s.Root, "etc"))
 	}
 	return nil
 }

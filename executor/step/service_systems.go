@@ -8,9 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
 // answer is what a device says when it may be unable to tell.
@@ -38,14 +37,14 @@ type serviceNow struct{ running, enabled answer }
 
 func (k Service) path(path string) string { return filepath.Join("/", k.Root, path) }
 
-func (k Service) systemd() bool { return exists(k.path("/run/systemd/system")) }
+func (k Service) systemd() bool { return safefile.Exists(k.path("/run/systemd/system")) }
 
 // argv is the command line of an action.
 func (k Service) argv(name, action string) ([]string, error) {
 	switch {
 	case k.systemd():
 		return []string{k.path("/bin/systemctl"), action, "--", name}, nil
-	case exists(k.path("/etc/rc.common")):
+	case safefile.Exists(k.path("/etc/rc.common")):
 		return []string{k.path("/etc/init.d/" + name), action}, nil
 	}
 	return nil, errors.New("neither systemd nor procd runs this device: use the kind command for its services")
@@ -110,18 +109,4 @@ func (k Service) lookProcd(ctx context.Context, t *executor.Task, name string) (
 		now.enabled = answerOf(code == 0)
 	}
 	return now, err
-}
-
-// syncDisk makes durable what programs have written to the disk of path: they
-// seldom do it themselves.
-func syncDisk(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	if err := unix.Syncfs(int(dir.Fd())); err != nil {
-		return fmt.Errorf("syncing the disk of %s: %w", path, err)
-	}
-	return nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 	"github.com/ratchetd/ratchet/executor/step/steptest"
 )
 
@@ -31,7 +32,7 @@ func serviceCases(t *testing.T) (cases []steptest.Case) {
 	} {
 		cases = append(cases, steptest.Case{
 			Name:  c.name,
-			Kind:  func(step.Files) executor.Kind { return late{func() undoable { return step.Service{Root: root} }} },
+			Kind:  func(safefile.Files) executor.Kind { return late{func() undoable { return step.Service{Root: root} }} },
 			With:  func(dir string) string { root = dir; return c.with },
 			Setup: func(dir string) error { return c.setup(t, dir) },
 		})

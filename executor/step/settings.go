@@ -9,6 +9,7 @@ import (
 	"regexp"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
 // Settings is the kind that changes the agent's own settings: one file in the
@@ -17,7 +18,7 @@ import (
 //
 // It does not know what settings there are: that is the agent's business.
 type Settings struct {
-	Files Files
+	Files safefile.Files
 	Dir   string // of the settings' files
 
 	// Try tells why the agent could not run with this content in the file of

@@ -11,13 +11,14 @@ import (
 
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 	"github.com/ratchetd/ratchet/executor/step/steptest"
 )
 
 // settingsCases are what the suite cuts of the kind settings.
 func settingsCases() []steptest.Case {
 	var dir string
-	kind := func(f step.Files) executor.Kind {
+	kind := func(f safefile.Files) executor.Kind {
 		return late{func() undoable { return step.Settings{Files: f, Dir: filepath.Join(dir, "conf.d")} }}
 	}
 	with := func(text string) func(string) string {

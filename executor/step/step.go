@@ -13,7 +13,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/ratchetd/ratchet/executor"
@@ -45,17 +44,4 @@ func sleep(ctx context.Context, stopping <-chan struct{}, d time.Duration) error
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-}
-
-// untilDone reads from r until ctx ends.
-type untilDone struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (u untilDone) Read(p []byte) (int, error) {
-	if u.ctx.Err() != nil {
-		return 0, context.Cause(u.ctx)
-	}
-	return u.r.Read(p)
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
 // Whoever may write a directory above a job's file can put a link in that
@@ -22,24 +23,24 @@ func TestADirectoryThatBecomesALinkIsNotFollowedAtAnyOperation(t *testing.T) {
 	defer server.Close()
 	for name, c := range map[string]struct {
 		with string // %[1]s is the directory that is swapped, %[2]s a file beside it
-		kind func(step.Files) executor.Kind
+		kind func(safefile.Files) executor.Kind
 	}{
 		"file": {`{"path":"%[1]s/conf","content":"new","mode":"0666"}`,
-			func(f step.Files) executor.Kind { return step.File{Files: f} }},
+			func(f safefile.Files) executor.Kind { return step.File{Files: f} }},
 		"file in a new directory": {`{"path":"%[1]s/sub/conf","content":"new"}`,
-			func(f step.Files) executor.Kind { return step.File{Files: f} }},
+			func(f safefile.Files) executor.Kind { return step.File{Files: f} }},
 		"absent": {`{"path":"%[1]s/conf","absent":true}`,
-			func(f step.Files) executor.Kind { return step.File{Files: f} }},
+			func(f safefile.Files) executor.Kind { return step.File{Files: f} }},
 		"mode": {`{"path":"%[1]s/conf","content":"was","mode":"0666"}`,
-			func(f step.Files) executor.Kind { return step.File{Files: f} }},
+			func(f safefile.Files) executor.Kind { return step.File{Files: f} }},
 		"config": {`{"files":[{"path":"%[1]s/conf","content":"new"},{"path":"%[1]s/other","absent":true}]}`,
-			func(f step.Files) executor.Kind { return step.Config{Files: f} }},
+			func(f safefile.Files) executor.Kind { return step.Config{Files: f} }},
 		"download": {`{"url":"` + server.URL + `/x","to":"%[1]s/conf","unverified":true}`,
-			func(f step.Files) executor.Kind { return step.Download{Files: f} }},
+			func(f safefile.Files) executor.Kind { return step.Download{Files: f} }},
 		"data": {`{"inputs":["%[2]s"],"format":"jsonl","jq":".","output":"%[1]s/conf"}`,
-			func(f step.Files) executor.Kind { k := data(t); k.Files = f; return k }},
+			func(f safefile.Files) executor.Kind { k := data(t); k.Files = f; return k }},
 		"bundle": {`{"checks":[],"collect":{"to":"%[1]s/conf","files":["%[2]s"]}}`,
-			func(f step.Files) executor.Kind { return step.Diagnostic{Files: f} }},
+			func(f safefile.Files) executor.Kind { return step.Diagnostic{Files: f} }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for at := 1; ; at++ {
@@ -56,7 +57,7 @@ func TestADirectoryThatBecomesALinkIsNotFollowedAtAnyOperation(t *testing.T) {
 
 // swapAt runs the step and its undo, and swaps the directory before the at-th
 // operation of both; false when there are fewer.
-func swapAt(t *testing.T, at int, with string, kind func(step.Files) executor.Kind) bool {
+func swapAt(t *testing.T, at int, with string, kind func(safefile.Files) executor.Kind) bool {
 	dir := t.TempDir()
 	app, victim, input := filepath.Join(dir, "app"), filepath.Join(dir, "victim"), filepath.Join(dir, "in.json")
 	files := map[string]string{app + "/conf": "was", app + "/other": "was", input: `{"a":1}`,
@@ -73,7 +74,7 @@ func swapAt(t *testing.T, at int, with string, kind func(step.Files) executor.Ki
 	}
 	before := listing(t, victim)
 	n, last := 0, ""
-	k := kind(step.Files{Before: func(op string, paths ...string) error {
+	k := kind(safefile.Files{Before: func(op string, paths ...string) error {
 		if n++; n != at {
 			return nil
 		}

@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 	"github.com/ratchetd/ratchet/updater"
 )
 
@@ -24,7 +25,7 @@ import (
 // even start. Where the binary belongs to a package, the package manager is
 // asked for the new version instead, unless the step is forced.
 type Update struct {
-	Files   Files
+	Files   safefile.Files
 	Groups  Groups
 	Policy  Policy
 	Package Package      // for a binary that belongs to one
@@ -121,7 +122,7 @@ func (k Update) begin(t *executor.Task) (*updating, error) {
 		u.Memory = updater.FreeMemory
 	}
 	var err error
-	if u.path, err = Resolve(k.Path); err != nil {
+	if u.path, err = safefile.Resolve(k.Path); err != nil {
 		return nil, fmt.Errorf("finding the agent's binary: %w", err)
 	}
 	if u.running, err = updater.Digest(u.Running); err != nil {
@@ -183,7 +184,7 @@ func (u *updating) arrived() error {
 		fmt.Fprintln(u.t.Output, "the agent is this binary already")
 		return u.tidy(u.part(), updater.Staged(u.path))
 	}
-	if err := u.Files.settle(u.path); err != nil {
+	if err := u.Files.Settle(u.path); err != nil {
 		return err
 	}
 	if err := u.tidy(u.part(), updater.Staged(u.path)); err != nil {
@@ -205,7 +206,7 @@ func (u *updating) say() (err error) {
 
 // fellBack tells whether the service manager has put the old binary back.
 func (u *updating) fellBack() bool {
-	return u.state.Armed && u.running == u.state.From.SHA256 && !exists(updater.Old(u.path))
+	return u.state.Armed && u.running == u.state.From.SHA256 && !safefile.Exists(updater.Old(u.path))
 }
 
 func (u *updating) notStarted() error {
@@ -228,7 +229,7 @@ func (k Update) Confirm(_ context.Context, t *executor.Task) error {
 	case u.state.Armed && u.running != u.state.To.SHA256:
 		return fmt.Errorf("the agent that runs is not %s", u.state.To.Version)
 	}
-	return k.Files.removeForGood(updater.Trial(u.path))
+	return k.Files.RemoveDurably(updater.Trial(u.path))
 }
 
 // Undo implements executor.Undoer. It begins in the new agent, and ends in the
@@ -242,7 +243,7 @@ func (k Update) Undo(ctx context.Context, t *executor.Task) error {
 		return u.downgrade(ctx)
 	}
 	if u.state.Armed {
-		if err := u.putBack(ctx); err != nil {
+		if err := u.PutBack(ctx); err != nil {
 			return err
 		}
 	}
@@ -252,29 +253,29 @@ func (k Update) Undo(ctx context.Context, t *executor.Task) error {
 // Beside are the files that an update keeps beside the binary until its job is
 // over. The service manager's scripts trust them.
 func (k Update) Beside() []string {
-	path, err := Resolve(k.Path)
+	path, err := safefile.Resolve(k.Path)
 	if err != nil {
 		path = k.Path
 	}
-	return []string{updater.Trial(path), updater.Old(path), updater.Staged(path), beside(path, "part"), beside(path, "new"), beside(updater.Old(path), "new")}
+	return []string{updater.Trial(path), updater.Old(path), updater.Staged(path), safefile.Beside(path, "part"), safefile.Beside(path, "new"), safefile.Beside(updater.Old(path), "new")}
 }
 
 // Forget removes what an update has kept beside the binary.
 func (k Update) Forget() error {
-	if !slices.ContainsFunc(k.Beside(), exists) {
+	if !slices.ContainsFunc(k.Beside(), safefile.Exists) {
 		return nil
 	}
 	return (&updating{Update: k}).tidy(k.Beside()...)
 }
 
-func (u *updating) part() string { return beside(u.path, "part") }
+func (u *updating) part() string { return safefile.Beside(u.path, "part") }
 
 // tidy durably removes files beside the binary that may be there.
 func (u *updating) tidy(paths ...string) error {
 	for _, path := range paths {
-		if err := u.Files.remove(path); err != nil {
+		if err := u.Files.Remove(path); err != nil {
 			return err
 		}
 	}
-	return u.Files.syncDir(filepath.Dir(paths[0]))
+	return u.Files.SyncDir(filepath.Dir(paths[0]))
 }

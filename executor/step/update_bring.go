@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 	"github.com/ratchetd/ratchet/updater"
 )
 
@@ -33,14 +34,14 @@ func (u *updating) bring(ctx context.Context) error {
 	if err := u.vouch(updater.Candidate{Part: u.part(), SHA256: u.with.SHA256, Signature: signature, Keys: u.Keys}); err != nil {
 		return fmt.Errorf("the new binary: %w", err)
 	}
-	was, err := look(u.path)
+	was, err := safefile.Stat(u.path)
 	if err != nil {
 		return err
 	}
-	if err := u.Files.setAttrs(u.staged(), was.attrs); err != nil {
+	if err := u.Files.SetAttrs(u.staged(), was.Attrs); err != nil {
 		return err
 	}
-	if err := u.Files.settle(u.staged()); err != nil {
+	if err := u.Files.Settle(u.staged()); err != nil {
 		return err
 	}
 	return u.try(ctx, u.staged())
@@ -68,23 +69,23 @@ func (u *updating) vouch(c updater.Candidate) error {
 	}
 	size := uint64(info.Size())
 	free, err := u.Memory()
-	if need := updater.Need(size); err != nil || free < need || headroom(filepath.Dir(u.path), size) != nil {
+	if need := updater.Need(size); err != nil || free < need || safefile.Headroom(filepath.Dir(u.path), size) != nil {
 		u.state.Verified = fmt.Sprintf("as it lies: selfupdate wants %d MB of memory (%d are free) and room for a second copy", need>>20, free>>20)
 		return errors.Join(c.Vouch(), u.tidy(updater.Staged(u.path)))
 	}
 	staged := updater.Staged(u.path)
-	if err := u.Files.remove(staged); err != nil {
+	if err := u.Files.Remove(staged); err != nil {
 		return err
 	}
 	u.state.Verified = "by selfupdate"
-	return u.Files.do("open", func() error {
-		return u.Files.do("write", func() error { return c.Stage(u.path) }, staged)
+	return u.Files.Do("open", func() error {
+		return u.Files.Do("write", func() error { return c.Stage(u.path) }, staged)
 	}, staged)
 }
 
 // staged is the binary that was vouched for and is to take the old one's place.
 func (u *updating) staged() string {
-	if staged := updater.Staged(u.path); exists(staged) {
+	if staged := updater.Staged(u.path); safefile.Exists(staged) {
 		return staged
 	}
 	return u.part()

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 	"github.com/ratchetd/ratchet/executor/step/steptest"
 )
 
@@ -75,8 +76,8 @@ func updateCases(t *testing.T) []steptest.Case {
 	next := append(slices.Clone(old), "new"...)
 	url, sum := serveBytes(t, next)
 	var home string
-	kind := func(free uint64) func(step.Files) executor.Kind {
-		return func(f step.Files) executor.Kind {
+	kind := func(free uint64) func(safefile.Files) executor.Kind {
+		return func(f safefile.Files) executor.Kind {
 			return &startsAnew{Update: step.Update{Files: f, Version: "1", Config: "/etc/ratchet/ratchet.toml",
 				Restart: func() error { return errAnew }, Memory: func() (uint64, error) { return free, nil }}, home: &home}
 		}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 	"github.com/ratchetd/ratchet/updater"
 )
 
@@ -20,11 +21,11 @@ func (u *updating) swap(ctx context.Context) error {
 		}
 	}
 	staged := u.staged()
-	rename := func() error { return rename(staged, u.path) }
-	if err := u.Files.do("rename", rename, staged, u.path); err != nil {
+	rename := func() error { return safefile.Rename(staged, u.path) }
+	if err := u.Files.Do("rename", rename, staged, u.path); err != nil {
 		return fmt.Errorf("exchanging the agent's binary: %w", err)
 	}
-	if err := u.Files.syncDir(filepath.Dir(u.path)); err != nil {
+	if err := u.Files.SyncDir(filepath.Dir(u.path)); err != nil {
 		return err
 	}
 	return u.restart(ctx)
@@ -32,14 +33,14 @@ func (u *updating) swap(ctx context.Context) error {
 
 // arm makes the way back before the way there.
 func (u *updating) arm() error {
-	if _, err := u.Files.clone(u.path, updater.Old(u.path)); err != nil {
+	if _, err := u.Files.Clone(u.path, updater.Old(u.path)); err != nil {
 		return fmt.Errorf("keeping the old binary: %w", err)
 	}
 	// The start that follows is the first of three.
-	if err := u.Files.fill(updater.Trial(u.path), strings.NewReader("started\n")); err != nil {
+	if err := u.Files.Fill(updater.Trial(u.path), strings.NewReader("started\n")); err != nil {
 		return err
 	}
-	if err := u.Files.settle(updater.Trial(u.path)); err != nil {
+	if err := u.Files.Settle(updater.Trial(u.path)); err != nil {
 		return err
 	}
 	u.state.Armed = true
@@ -73,20 +74,20 @@ func (u *updating) restart(ctx context.Context) error {
 	}
 }
 
-// putBack makes the old binary the agent's again, and runs it.
-func (u *updating) putBack(ctx context.Context) error {
+// PutBack makes the old binary the agent's again, and runs it.
+func (u *updating) PutBack(ctx context.Context) error {
 	sum, err := updater.Digest(u.path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	if err != nil || sum == u.state.To.SHA256 {
 		old := updater.Old(u.path)
-		was, err := look(old)
+		was, err := safefile.Stat(old)
 		if err == nil && was.Absent {
 			err = errors.New("it is gone")
 		}
 		if err == nil {
-			err = u.Files.putBack(old, u.path, was.attrs)
+			err = u.Files.PutBack(old, u.path, was.Attrs)
 		}
 		if err != nil {
 			return fmt.Errorf("putting back the old binary: %w", err)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
 // Upload is the kind that sends files to a URL. One that is named by its path
@@ -23,7 +24,7 @@ type Upload struct {
 	Policy Policy
 	Client *http.Client  // nil is one of its own, with the proxy of the environment
 	Stall  time.Duration // without a byte it fails after this; 0 is 5 minutes
-	Files  Files
+	Files  safefile.Files
 }
 
 type uploadWith struct {
@@ -112,17 +113,17 @@ func (k Upload) Run(ctx context.Context, t *executor.Task) error {
 
 // sendAll sends several files as one.
 func (k Upload) sendAll(ctx context.Context, t *executor.Task, w uploadWith, files []chosen) error {
-	if err := k.Files.ownDir(t); err != nil {
+	if err := k.Files.MakeTaskDir(t.Dir); err != nil {
 		return fmt.Errorf("making room for the archive: %w", err)
 	}
 	path := filepath.Join(t.Dir, "archive")
 	size, err := k.pack(ctx, path, files)
-	real, unknown := Resolve(path)
+	real, unknown := safefile.Resolve(path)
 	if err = errors.Join(err, unknown); err == nil {
 		all := chosen{Path: path, Real: real, Size: size}
 		err = k.send(ctx, t, w, all, t.Job+".tar.gz", len(files))
 	}
-	return errors.Join(err, k.Files.remove(path))
+	return errors.Join(err, k.Files.Remove(path))
 }
 
 // send sends one file and tells what it was.

@@ -10,6 +10,8 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
+
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
 // pack writes a tar.gz of the files and returns its size. Their names lose the
@@ -21,7 +23,7 @@ import (
 // length beforehand, and what changes meanwhile must not spoil a second try. It
 // is never synced, for after a cut it is made anew.
 func (k Upload) pack(ctx context.Context, path string, files []chosen) (size int64, err error) {
-	file, err := k.Files.create(path)
+	file, err := k.Files.Create(path)
 	if err != nil {
 		return 0, err
 	}
@@ -37,11 +39,11 @@ func (k Upload) pack(ctx context.Context, path string, files []chosen) (size int
 	if err == nil {
 		err = errors.Join(archive.Close(), zip.Close(), buffer.Flush())
 	}
-	return out.n, errors.Join(err, file.close())
+	return out.n, errors.Join(err, file.Close())
 }
 
 func packFile(ctx context.Context, archive *tar.Writer, c chosen) error {
-	file, err := c.open()
+	file, err := c.Open()
 	if err != nil {
 		return err
 	}
@@ -59,7 +61,7 @@ func packFile(ctx context.Context, archive *tar.Writer, c chosen) error {
 		return err
 	}
 	// A log may grow meanwhile: what it had is what goes in.
-	n, err := io.Copy(archive, io.LimitReader(untilDone{ctx, file}, header.Size))
+	n, err := io.Copy(archive, io.LimitReader(safefile.Reader(ctx, file), header.Size))
 	if err == nil && n < header.Size {
 		err = errors.New("it became shorter meanwhile: let the step retry")
 	}

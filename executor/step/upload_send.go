@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
 // maxTries is how often one step sends its bytes at most: each try begins at
@@ -36,7 +37,7 @@ type upload struct {
 
 // digest reads the file for its size and checksum, which go before it.
 func (u *upload) digest(ctx context.Context) error {
-	file, err := u.file.open()
+	file, err := u.file.Open()
 	if err != nil {
 		return err
 	}
@@ -46,7 +47,7 @@ func (u *upload) digest(ctx context.Context) error {
 		return err
 	}
 	sum := sha256.New()
-	if u.size, err = io.Copy(sum, io.LimitReader(untilDone{ctx, file}, info.Size())); err != nil {
+	if u.size, err = io.Copy(sum, io.LimitReader(safefile.Reader(ctx, file), info.Size())); err != nil {
 		return err
 	}
 	u.sum = sum.Sum(nil)
@@ -112,7 +113,7 @@ func (u *upload) once(ctx context.Context) error {
 	idle := u.stall() / 2 // of one connection, so that there is time for another
 	timer := time.AfterFunc(idle, func() { cancel(errIdle) })
 	defer timer.Stop()
-	file, err := u.file.open()
+	file, err := u.file.Open()
 	if err != nil {
 		return final{err}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/itchyny/gojq"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/agent/dialect/azure"
 )
 
 // desired is what twin.jq makes of a text.
@@ -42,7 +43,7 @@ func TestADeviceReadsTheTextThatWasPrinted(t *testing.T) {
 			t.Fatal(err)
 		}
 		found := false
-		for _, event := range (dialect.Azure{Device: "gw-7"}).Receive(dialect.Message{Topic: "$iothub/twin/res/200/?$rid=get", Payload: twin}) {
+		for _, event := range (azure.Dialect{Device: "gw-7"}).Receive(dialect.Message{Topic: "$iothub/twin/res/200/?$rid=get", Payload: twin}) {
 			if o, ok := event.(dialect.Offer); ok {
 				found = o.ID == "roll1" && string(o.Text) == document && o.Signature == e.Signature && o.Err == nil
 			}

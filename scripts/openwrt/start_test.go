@@ -94,3 +94,25 @@ func takenBack(t *testing.T, shell []string) {
 		}
 	}
 }
+
+// TestTheLauncherStartsNothingButTheAgent: who may run it, as root, must not get
+// any other program by it.
+func TestTheLauncherStartsNothingButTheAgent(t *testing.T) {
+	dir := t.TempDir()
+	other, agent := filepath.Join(dir, "other"), filepath.Join(dir, "ratchetd")
+	binary(t, other, "other")
+	binary(t, agent, "agent")
+	for _, argv := range [][]string{
+		{}, {"/bin/sh", "-c", "echo other"}, {"/bin/sh", "run"}, {other, "run"}, {agent}, {agent, "check"}, {agent, ""},
+		{"ratchetd", "run"}, {dir + "/ratchetd/../other", "run"}, {agent + " ", "run"}, {agent + "\n", "run"}, {agent, "run\n"}, {agent, "running"},
+		{other, agent + ",run"}, {other, "run", agent, "run"},
+	} {
+		out, err := exec.Command("./ratchetd-start", argv...).CombinedOutput()
+		if err == nil || !strings.Contains(string(out), "usage: ratchetd-start") {
+			t.Errorf("%q: got %q, %v, want its usage", argv, out, err)
+		}
+	}
+	if out, err := exec.Command("./ratchetd-start", agent, "run", "--verbose").Output(); err != nil || string(out) != "agent run --verbose\n" {
+		t.Errorf("got %q, %v", out, err)
+	}
+}

@@ -12,7 +12,7 @@ import (
 func openwrtRoot(t *testing.T, manager string) string {
 	t.Helper()
 	root := t.TempDir()
-	for _, dir := range []string{"bin", "sbin", "usr/bin", "usr/sbin", "etc/config", "etc/rc.d", "lib", "proc", "tmp", "dev", "root", "feed", "packages", "usr/lib"} {
+	for _, dir := range []string{"bin", "sbin", "usr/bin", "usr/sbin", "etc/config", "etc/rc.d", "lib", "proc", "tmp", "dev", "root", "feed", "packages", "usr/lib", "var/run"} {
 		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -22,7 +22,7 @@ func openwrtRoot(t *testing.T, manager string) string {
 	run(t, root, "sh", "-c", `for lib in $(ldd /bin/busybox 2>/dev/null | grep -o '/[^ ]*'); do mkdir -p ".${lib%/*}" && cp -L "$lib" ".$lib"; done`)
 	run(t, root, "cp", "-a", "/dev/null", "/dev/urandom", "/dev/zero", "dev")
 	run(t, root, "chroot", root, "/bin/busybox", "--install", "-s", "/bin")
-	for from, to := range map[string]string{"functions": "lib/functions.sh", "rc.common": "etc/rc.common", "uci": "sbin/uci", manager: "usr/bin/" + manager} {
+	for from, to := range map[string]string{"functions": "lib/functions.sh", "rc.common": "etc/rc.common", "uci": "sbin/uci", "reload_config": "sbin/reload_config", manager: "usr/bin/" + manager} {
 		run(t, ".", "install", "-m", "755", "testdata/openwrt/"+from, filepath.Join(root, to))
 	}
 	for name, text := range map[string]string{
@@ -31,6 +31,7 @@ func openwrtRoot(t *testing.T, manager string) string {
 		"etc/apk/arch":        "x86_64\n",
 		"etc/apk/world":       "ratchetd\n",
 		"etc/ratchet/device":  "router-7\n", // another root has no network card to make an id from
+		"etc/config/other":   "config other 'other'\n",
 		"etc/passwd":          "root:x:0:0:root:/root:/bin/sh\n",
 	} {
 		path := filepath.Join(root, name)

@@ -16,7 +16,7 @@ func lay(t *testing.T, dropIn string) string {
 	root := t.TempDir()
 	units := filepath.Join(root, "usr/lib/systemd/system")
 	files := map[string]string{
-		root + "/usr/bin/ratchetd": "", root + "/usr/lib/ratchet/ratchetd-start": "", root + "/bin/sh": "",
+		root + "/usr/bin/ratchetd": "", root + "/usr/libexec/ratchetd/ratchetd-start": "", root + "/bin/sh": "",
 		units + "/sysinit.target": "[Unit]\nDescription=here for the check\n",
 	}
 	for from, to := range map[string]string{"ratchetd.service": "/ratchetd.service", dropIn: "/ratchetd.service.d/own.conf"} {

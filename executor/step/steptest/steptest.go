@@ -18,16 +18,16 @@ import (
 	"testing"
 
 	"github.com/ratchetd/ratchet/executor"
-	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
 // Case is a kind with parameters.
 type Case struct {
-	Name  string                         // of the kind and the use of it, for the matrix
-	Kind  func(step.Files) executor.Kind // the kind, which does its file operations with these Files
-	With  func(dir string) string        // parameters in JSON, for a step whose files lie in dir
-	Setup func(dir string) error         // what lies in dir before; nil is nothing
-	Boot  func(dir string) error         // what a boot changes by itself in dir; nil is nothing
+	Name  string                             // of the kind and the use of it, for the matrix
+	Kind  func(safefile.Files) executor.Kind // the kind, which does its file operations with these Files
+	With  func(dir string) string            // parameters in JSON, for a step whose files lie in dir
+	Setup func(dir string) error             // what lies in dir before; nil is nothing
+	Boot  func(dir string) error             // what a boot changes by itself in dir; nil is nothing
 }
 
 // Run holds the case against every promise and returns its rows of the matrix:
@@ -240,7 +240,7 @@ func (s *suite) row(point string) string {
 		point = "after save"
 	}
 	undo := "no undo"
-	if _, ok := s.Kind(step.Files{}).(executor.Undoer); ok {
+	if _, ok := s.Kind(safefile.Files{}).(executor.Undoer); ok {
 		undo = "undo: as before"
 	}
 	return fmt.Sprintf("%-26s | %-57s | run again: same end | %s", s.Name, point, undo)
@@ -266,7 +266,7 @@ func (s *suite) device() (*device, error) {
 		_ = os.RemoveAll(filepath.Join(s.root, fmt.Sprint(s.made-1)))
 	}
 	d := &device{dir: filepath.Join(home, "files"), state: filepath.Join(home, "state", "step"), boot: 1, boots: s.Boot}
-	d.kind = s.Kind(step.Files{Before: d.before})
+	d.kind = s.Kind(safefile.Files{Before: d.before})
 	d.with = s.With(d.dir)
 	if err := errors.Join(os.MkdirAll(d.dir, 0o755), os.Mkdir(filepath.Dir(d.state), 0o700)); err != nil {
 		return nil, err

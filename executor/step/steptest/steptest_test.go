@@ -10,12 +10,12 @@ import (
 	"testing"
 
 	"github.com/ratchetd/ratchet/executor"
-	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
 // sloppy writes a file as the one who wrote it thought best.
 type sloppy struct {
-	files step.Files
+	files safefile.Files
 	dir   string
 	write func(s sloppy, t *executor.Task, path string) error
 	back  func(path string) error
@@ -97,7 +97,7 @@ func TestTheSuiteCatches(t *testing.T) {
 			var dir string
 			c := Case{Name: tt.name,
 				With: func(d string) string { dir = d; return "{}" },
-				Kind: func(f step.Files) executor.Kind {
+				Kind: func(f safefile.Files) executor.Kind {
 					return &lazy{func() sloppy { return sloppy{f, dir, tt.write, tt.back} }}
 				}}
 			s := &suite{Case: c, root: t.TempDir()}

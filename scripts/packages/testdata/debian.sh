@@ -10,7 +10,7 @@ do_() {
 	"$@" 2>&1 | sed 's/^/        /'
 }
 daemon() {
-	/usr/lib/ratchet/ratchetd-start /usr/bin/ratchetd run >>/tmp/ratchetd.log 2>&1 &
+	/usr/libexec/ratchetd/ratchetd-start /usr/bin/ratchetd run >>/tmp/ratchetd.log 2>&1 &
 	pid=$!
 }
 await() {

@@ -22,7 +22,14 @@ package() { echo "/packages/ratchetd_$1_x86_64.$FORMAT"; }
 add() { if [ "$FORMAT" = ipk ]; then opkg install "$(package "$1")"; else apk add --allow-untrusted "$(package "$1")"; fi; }
 remove() { if [ "$FORMAT" = ipk ]; then opkg remove ratchetd; else apk del ratchetd; fi; }
 
+# What a sysupgrade kept of a package that had its launcher there.
+mkdir /usr/lib/ratchet
+touch /usr/lib/ratchet/ratchetd-start /usr/lib/ratchet/ratchetd-uci
+reload_config # as at the end of a boot
+uci set other.other.changed=1 # and not reloaded, which is its owner's to do
 add 1.0.0
+[ ! -e /usr/lib/ratchet ]
+[ ! -e /tmp/reloaded ]
 if [ "$FORMAT" = apk ]; then
 	while read -r file; do [ -e "$file" ] || [ "$file" = /etc/uci-defaults/95-ratchet ]; done </lib/apk/packages/ratchetd.list
 	while read -r file sum; do echo "$sum  $file" | sha256sum -c - >/dev/null; done </lib/apk/packages/ratchetd.conffiles_static
@@ -37,7 +44,8 @@ uci set ratchet.main.broker="tcp://$BROKER"
 uci set ratchet.main.spread=0s
 uci add_list ratchet.main.tag='site=a "b" \c'
 uci commit ratchet
-/etc/init.d/ratchet reload
+reload_config
+grep -qx ratchet /tmp/reloaded
 await '  connected for' status
 grep -q 'kept' /etc/ratchet/conf.d/own.toml
 ratchetd check | grep -q 'site = "a \\"b\\" \\\\c"'
@@ -53,6 +61,30 @@ uci set ratchet.policy.maxSize=64MB
 /etc/init.d/ratchet reload
 grep -q 64MB /etc/ratchet/ratchet.toml
 say "a setting that is wrong changes nothing and is told"
+
+# refused WHAT: the settings are not taken for this reason, and the agent goes on.
+refused() {
+	cp /etc/ratchet/ratchet.toml /tmp/before
+	/etc/init.d/ratchet reload
+	/etc/init.d/ratchet start
+	cmp /tmp/before /etc/ratchet/ratchet.toml
+	tail -n 1 /tmp/logger | grep -q "daemon.err.*the settings before stay: .*$1" || { cat /tmp/logger; exit 1; }
+	await '  connected for' status
+}
+uci add_list ratchet.policy.allow=file
+uci add_list ratchet.policy.allow=package
+uci add_list ratchet.policy.allow=command
+/etc/init.d/ratchet reload
+ratchetd check | grep -q 'allow = \["command", "package", "file"\]'
+uci set ratchet.policy.maxtime=1h
+refused 'ratchet.policy.maxtime is not known: it is ratchet.policy.maxTime'
+uci delete ratchet.policy.maxtime
+cp /etc/config/ratchet /tmp/settings
+: >/etc/config/ratchet
+refused 'the section main is missing'
+cp /tmp/settings /etc/config/ratchet
+/etc/init.d/ratchet reload
+say "a setting that is not known changes nothing and is told, and so is none at all"
 
 : >/tmp/procd/said
 ACTION=ifup INTERFACE=loopback sh /etc/hotplug.d/iface/95-ratchet
@@ -101,5 +133,8 @@ remove
 for _ in $(seq 100); do pidof ratchetd >/dev/null || break; sleep 0.2; done
 if pidof ratchetd; then exit 1; fi
 [ -d /etc/ratchet/state ]
+for left in /usr/sbin/*ratchet* /usr/sbin/.ratchet* /usr/lib*/ratchet* /etc/init.d/ratchet /etc/hotplug.d/iface/*; do
+	[ ! -e "$left" ] || { echo "left: $left"; exit 1; }
+done
 [ ! -e /tmp/broken ] || { cat /tmp/broken; exit 1; }
 say "removed: it is stopped, and its state stays"

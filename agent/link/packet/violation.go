@@ -1,0 +1,21 @@
+package packet
+
+import "fmt"
+
+// A Violation is what the broker sent although MQTT 3.1.1 does not allow it, or
+// this program did not ask for it, and what to do about it. The connection
+// that it came on is of no more use.
+type Violation struct{ text string }
+
+func (v *Violation) Error() string { return v.text }
+
+// wrong is a violation that only another broker, or another version of it, ends.
+func wrong(format string, args ...any) error {
+	return fmt.Errorf("the broker breaks the rules of MQTT: "+format+": update or replace it", args...)
+}
+
+// message is a violation by one message, which may lie at the broker.
+func message(topic []byte, format string, args ...any) error {
+	const shown = 100
+	return fmt.Errorf("the broker sends a message on topic %.*q that "+format+": clear it if it is retained, else update the broker", append([]any{shown, topic}, args...)...)
+}

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"os"
+	"strings"
+
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/signing"
+	"github.com/ratchetd/ratchet/executor"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// signFlags say with which key what is sent is signed, and whether it is sent.
+type signFlags struct {
+	file  string
+	print bool
+}
+
+func (g *signFlags) flags(f *pflag.FlagSet) {
+	f.StringVar(&g.file, "sign", os.Getenv("RATCHET_SIGN"), "sign it with the secret key in `file` (RATCHET_SIGN)")
+	f.BoolVar(&g.print, "print", false, "print what would be sent, and send nothing: no broker is needed")
+}
+
+// open gets the key ready; it is nil where none is named.
+func (g *signFlags) open() (*signing.Key, error) {
+	if g.file == "" {
+		return nil, nil
+	}
+	return signing.Open(g.file)
+}
+
+func validTo(to string) bool {
+	scope, name, _ := strings.Cut(to, "/")
+	return to == "all" || (scope == "device" || scope == "group") && executor.ValidDevice(name)
+}
+
+func completeTo(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return []string{"all", "device/", "group/"}, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+}

@@ -1,0 +1,124 @@
+// Package fleet is what the retained messages say of devices, jobs and offers,
+// as one view. Somebody feeds it messages, once or for as long as a job is
+// watched, and asks it what is so. It prints nothing and decides nothing.
+package fleet
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/link"
+)
+
+// A Fleet is the view. It must not be used by two goroutines at once.
+type Fleet struct {
+	devices map[string]*Device
+	offers  map[string]map[string]Offer // by job, then by whom it is for
+}
+
+// New returns a view that knows nothing yet.
+func New() *Fleet {
+	return &Fleet{devices: map[string]*Device{}, offers: map[string]map[string]Offer{}}
+}
+
+// A Part of the retained messages gives the topic filters for it below a root.
+type Part func(root string) []string
+
+// Devices is what devices say of themselves: that they are online, and facts.
+func Devices(root string) []string {
+	return []string{dialect.Topic{Device: "+", Part: "state"}.Below(root), dialect.Topic{Device: "+", Part: "facts"}.Below(root)}
+}
+
+// Offers is what is offered as one job, or with + as any.
+func Offers(job string) Part {
+	return func(root string) []string { return dialect.OfferFilters(root, job) }
+}
+
+// Statuses is what one device says of one job. A + stands for all of them.
+func Statuses(device, job string) Part {
+	return func(root string) []string {
+		return []string{dialect.Topic{Device: device, Part: "jobs", Name: job}.Below(root)}
+	}
+}
+
+// Filters joins the filters of some parts.
+func Filters(root string, parts ...Part) []string {
+	var filters []string
+	for _, p := range parts {
+		filters = append(filters, p(root)...)
+	}
+	return filters
+}
+
+// Read takes all that is retained of these parts. What changes later waits in
+// the client's feed.
+func Read(ctx context.Context, c *link.Client, parts ...Part) (*Fleet, error) {
+	f := New()
+	return f, c.Settle(ctx, func(m link.Message) { f.Take(m) }, Filters(c.Root(), parts...)...)
+}
+
+// Take notes what a message says. It returns a job's status if that is what
+// the message is and if it is news.
+func (f *Fleet) Take(m link.Message) (news dialect.JobStatus, ok bool) {
+	t := m.Topic
+	switch {
+	case t.To != "":
+		f.takeOffer(t, m.Payload)
+	case t.Part == "state":
+		var p dialect.Presence
+		_ = json.Unmarshal(m.Payload, &p) // a state that cannot be read is offline
+		f.reach(t.Device).Presence = p
+	case t.Part == "facts":
+		f.reach(t.Device).takeFacts(m.Payload)
+	case t.Part == "jobs":
+		return f.reach(t.Device).takeStatus(t.Name, m.Payload)
+	}
+	return news, false
+}
+
+// reach returns the device, which is new where nothing was known of it.
+func (f *Fleet) reach(id string) *Device {
+	d, ok := f.devices[id]
+	if !ok {
+		d = &Device{ID: id, Jobs: map[string]dialect.JobStatus{}}
+		f.devices[id] = d
+	}
+	return d
+}
+
+// Device returns what is known of one device. Where that is nothing, it is an
+// unknown device without facts and jobs, and offline.
+func (f *Fleet) Device(id string) *Device {
+	if d, ok := f.devices[id]; ok {
+		return d
+	}
+	return &Device{ID: id}
+}
+
+// Devices lists all devices, by id.
+func (f *Fleet) Devices() []*Device {
+	return slices.SortedFunc(maps.Values(f.devices), func(a, b *Device) int { return cmp.Compare(a.ID, b.ID) })
+}
+
+// Offers returns what is offered as a job, by whom it is for: device/ID,
+// group/NAME or all.
+func (f *Fleet) Offers(job string) map[string]Offer { return f.offers[job] }
+
+func (f *Fleet) takeOffer(t dialect.Topic, payload []byte) {
+	if len(payload) == 0 {
+		delete(f.offers[t.Name], t.To)
+		return
+	}
+	if f.offers[t.Name] == nil {
+		f.offers[t.Name] = map[string]Offer{}
+	}
+	f.offers[t.Name][t.To] = ReadOffer(payload)
+	if id, ok := strings.CutPrefix(t.To, "device/"); ok {
+		f.reach(id) // it may never have been there
+	}
+}

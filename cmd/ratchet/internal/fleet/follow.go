@@ -1,0 +1,76 @@
+package fleet
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/link"
+)
+
+const (
+	tick = 100 * time.Millisecond // how often the display is brought up to date
+	// refreshEvery is how often all that is retained is asked for again.
+	refreshEvery = 30 * time.Second
+)
+
+// A Display shows a job as it goes on. Its methods are called one at a time.
+type Display interface {
+	Tell(dialect.JobStatus) // every status as it comes
+	Draw([]Row)             // how all devices stand, again and again
+	Note(string)            // what else there is to say
+}
+
+// Read takes all that is retained of these parts.
+func (j *Job) Read(ctx context.Context, c *link.Client, parts ...Part) error {
+	return c.Settle(ctx, func(m link.Message) { j.Take(m) }, Filters(c.Root(), parts...)...)
+}
+
+// Follow keeps the job and the display up to date until no device is to be
+// waited for. The notes, which may be nil, are shown as they come.
+func (j *Job) Follow(ctx context.Context, c *link.Client, d Display, notes <-chan string) error {
+	for _, r := range j.Rows(time.Now()) {
+		if r.Answered {
+			d.Tell(r.Status)
+		}
+	}
+	beat, again := time.NewTicker(tick), time.NewTicker(refreshEvery)
+	defer beat.Stop()
+	defer again.Stop()
+	for {
+		rows := j.Rows(time.Now())
+		d.Draw(rows)
+		if !j.Waits(rows) {
+			return nil
+		}
+		if err := j.listen(ctx, c, d, notes, beat.C); err != nil {
+			return err
+		}
+		select {
+		case <-again.C:
+			c.Refresh()
+		default:
+		}
+	}
+}
+
+// listen takes what comes until the next beat.
+func (j *Job) listen(ctx context.Context, c *link.Client, d Display, notes <-chan string, beat <-chan time.Time) error {
+	for {
+		select {
+		case m := <-c.Feed():
+			if news, ok := j.Take(m); ok {
+				d.Tell(news)
+			}
+		case err := <-c.Lost():
+			d.Note(fmt.Sprintf("ratchet: lost the broker (%v), connecting again", err))
+		case text := <-notes:
+			d.Note(text)
+		case <-beat:
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}

@@ -1,0 +1,100 @@
+package fleet
+
+import (
+	"slices"
+	"time"
+
+	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/link"
+	"github.com/ratchetd/ratchet/executor"
+)
+
+// A Job is one job on the fleet.
+type Job struct {
+	*Fleet
+	ID          string
+	WaitOffline bool            // devices that are offline are waited for as well
+	expected    map[string]bool // expects by device, until its facts or the offers change
+}
+
+// NewJob is a job of which nothing is known yet.
+func NewJob(id string, waitOffline bool) *Job {
+	return &Job{Fleet: New(), ID: id, WaitOffline: waitOffline, expected: map[string]bool{}}
+}
+
+// Parts are all that says something of the job.
+func (j *Job) Parts() []Part { return []Part{Offers(j.ID), Devices, Statuses("+", j.ID)} }
+
+// Take is the fleet's, with an eye on what changes who is reached.
+func (j *Job) Take(m link.Message) (dialect.JobStatus, bool) {
+	switch {
+	case m.Topic.To != "":
+		clear(j.expected)
+	case m.Topic.Part == "facts":
+		delete(j.expected, m.Topic.Device)
+	}
+	news, ok := j.Fleet.Take(m)
+	return news, ok && !j.stale(news)
+}
+
+// Rows are the devices that the job reaches or reached, by id.
+func (j *Job) Rows(now time.Time) []Row {
+	var rows []Row
+	for _, d := range j.Devices() {
+		s, answered := d.Jobs[j.ID]
+		answered = answered && !j.stale(s)
+		if answered || j.expectsMemo(d, now) {
+			rows = append(rows, Row{d.ID, d.Presence.Online, answered, s})
+		}
+	}
+	return rows
+}
+
+func (j *Job) expectsMemo(d *Device, now time.Time) bool {
+	yes, known := j.expected[d.ID]
+	if !known {
+		yes = j.expects(j.ID, d, now)
+		j.expected[d.ID] = yes
+	}
+	return yes
+}
+
+// Waits reports whether some device may still have something to say.
+func (j *Job) Waits(rows []Row) bool {
+	return slices.ContainsFunc(rows, func(r Row) bool { return !r.Final() && (r.Online || j.WaitOffline) })
+}
+
+// A Row is one device that the job reaches or reached.
+type Row struct {
+	Device   string
+	Online   bool
+	Answered bool
+	Status   dialect.JobStatus // while Answered
+}
+
+// Final reports whether the device is done with the job.
+func (r Row) Final() bool { return r.Answered && r.Status.State.Final() }
+
+// Bad reports whether the job ended in another way than well.
+func (r Row) Bad() bool { return r.Final() && r.Status.State != executor.Succeeded }
+
+// Fraction is how far the job is, 0 to 1.
+func (r Row) Fraction() float64 {
+	p := r.Status.Step
+	switch {
+	case r.Final():
+		return 1
+	case p == nil || p.Of <= 0:
+		return 0
+	}
+	return min(1, max(0, (float64(p.Index)+min(1, max(0, p.Progress)))/float64(p.Of)))
+}
+
+// Cuts is how often the power went, or the agent died, while a step ran.
+func (r Row) Cuts() int {
+	n := 0
+	for _, s := range r.Status.Steps {
+		n += s.Interrupted
+	}
+	return n
+}

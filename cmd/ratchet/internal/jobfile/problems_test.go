@@ -1,0 +1,58 @@
+package jobfile
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/ratchetd/ratchet/agent"
+	"github.com/ratchetd/ratchet/executor"
+)
+
+// Whatever kind an agent can run, validate knows its parameters: none takes a
+// field that no kind has.
+func TestValidateJudgesEveryKind(t *testing.T) {
+	for kind := range agent.Kinds() {
+		text := `{"id":"x","steps":[{"name":"a","` + kind + `":{"noSuchField":1}}]}`
+		found := findProblems([]byte(text))
+		if len(found) != 1 || !strings.Contains(found[0].Error(), "noSuchField: unknown field") {
+			t.Errorf("%s: got %v, want that it has no such field", kind, found)
+		}
+	}
+}
+
+func TestValidateReadsSettings(t *testing.T) {
+	for content, want := range map[string]string{
+		`[link]\nspread = \"10s\"`: "",
+		`[link]\nbrokr = \"x\"`:    "net.toml:2: link.brokr: unknown key",
+		`[policy]\nallow = []`:     "policy: it may stand in ratchet.toml only",
+	} {
+		job, err := executor.Parse([]byte(`{"id":"x","steps":[{"name":"a","settings":{"name":"net","content":"` + content + `"}}]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = checkKind(job)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: got %v, want %q", content, err, want)
+		}
+	}
+}
+
+// What a device's owner trusts only the device knows: validate takes the step
+// with a signature and without one, and refuses only what is none.
+func TestValidateTakesSignedFirmwareAndUpdates(t *testing.T) {
+	sum := strings.Repeat("a", 64)
+	for _, kind := range []string{"firmware", "update"} {
+		for more, want := range map[string]string{
+			``:                                       "",
+			`,"signature":"https://x/image.minisig"`: "",
+			`,"signature":"untrusted comment: x\nRUQ\nx\ny"`: "",
+			`,"signature":"yes"`:                             "want the text of a minisign signature",
+		} {
+			text := `{"id":"x","steps":[{"name":"a","` + kind + `":{"url":"https://x/i","sha256":"` + sum + `","version":"2.0"` + more + `}}]}`
+			found := findProblems([]byte(text))
+			if want == "" && len(found) > 0 || want != "" && (len(found) != 1 || !strings.Contains(found[0].Error(), want)) {
+				t.Errorf("%s%s: got %v, want %q", kind, more, found, want)
+			}
+		}
+	}
+}

@@ -1,0 +1,202 @@
+// Package link is the tool's connection to the broker: it reads what is retained
+// and publishes. It does not judge what the messages say.
+package link
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	paho "github.com/eclipse/paho.mqtt.golang"
+	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/agent/link/packet"
+)
+
+const (
+	connectTimeout = 20 * time.Second
+	answerTimeout  = 20 * time.Second
+	// quietTime is how long no retained message must come before all are
+	// taken to have come: MQTT 3.1.1 has no mark for the last one.
+	quietTime = 300 * time.Millisecond
+	// readQoS is 0 because with 1 a broker queues what is retained and drops
+	// what its queue cannot hold: mosquitto gives 1,020 of 30,000 devices then,
+	// and all of them with 0. What a busy broker drops even so comes with Refresh.
+	readQoS = 0
+)
+
+// A Message is one message from the broker.
+type Message struct {
+	Topic    dialect.Topic
+	Payload  []byte
+	Retained bool // it lay there before the subscription
+}
+
+// A Client is a connection to the broker. It comes back by itself after a
+// loss, with its subscriptions.
+type Client struct {
+	mqtt paho.Client
+	wire atomic.Pointer[packet.Conn] // of the newest connection
+	root string
+	lag  time.Duration // the longest time the broker took to answer
+	lost chan error
+
+	mu      sync.Mutex
+	filters map[string]byte
+	feed    chan Message
+	done    chan struct{}
+}
+
+// Connect opens a connection. The options must be valid.
+func Connect(ctx context.Context, o Options) (*Client, error) {
+	password, err := o.password()
+	if err != nil {
+		return nil, err
+	}
+	config, err := o.tls()
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{root: o.Root, filters: map[string]byte{}, lost: make(chan error, 1),
+		feed: make(chan Message, 1<<14), done: make(chan struct{})}
+	c.mqtt = paho.NewClient(paho.NewClientOptions().AddBroker(o.Broker).
+		SetClientID("ratchet-" + strings.ToLower(rand.Text()[:12])).SetCleanSession(true).
+		SetUsername(o.Username).SetPassword(password).SetTLSConfig(config).
+		SetConnectTimeout(connectTimeout).SetMaxReconnectInterval(10 * time.Second).
+		SetDefaultPublishHandler(c.take).SetOnConnectHandler(c.resubscribe).
+		SetConnectionLostHandler(c.noteLoss).
+		SetCustomOpenConnectionFn(c.open))
+	begun := time.Now()
+	if err := c.wait(ctx, c.mqtt.Connect(), connectTimeout+time.Second); err != nil {
+		c.Close()
+		return nil, fmt.Errorf("connecting to %s: %w", o.Broker, err)
+	}
+	c.lag = time.Since(begun)
+	return c, nil
+}
+
+// wait waits for the broker's answer.
+func (c *Client) wait(ctx context.Context, t paho.Token, most time.Duration) error {
+	select {
+	case <-t.Done():
+		return c.because(t.Error())
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(most):
+		return fmt.Errorf("no answer within %v", most)
+	}
+}
+
+// Root is the topic under which everything lies.
+func (c *Client) Root() string { return c.root }
+
+// Feed brings what comes for the subscriptions.
+func (c *Client) Feed() <-chan Message { return c.feed }
+
+// Lost brings the reason whenever the connection broke; it is being made again
+// then.
+func (c *Client) Lost() <-chan error { return c.lost }
+
+// Close ends the connection. It must be called once.
+func (c *Client) Close() {
+	close(c.done)
+	c.mqtt.Disconnect(250)
+}
+
+func (c *Client) take(_ paho.Client, m paho.Message) {
+	topic, ok := dialect.ParseTopic(c.root, m.Topic())
+	if !ok {
+		return
+	}
+	select {
+	case c.feed <- Message{topic, m.Payload(), m.Retained()}:
+	case <-c.done:
+	}
+}
+
+func (c *Client) noteLoss(_ paho.Client, err error) {
+	select {
+	case c.lost <- err:
+	default:
+	}
+}
+
+// resubscribe is called after every connect; the broker keeps no session for us.
+func (c *Client) resubscribe(paho.Client) { c.Refresh() }
+
+// Refresh subscribes to everything again, so that all that is retained comes
+// once more. It does not wait for it.
+func (c *Client) Refresh() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.filters) > 0 {
+		c.mqtt.SubscribeMultiple(c.filters, nil)
+	}
+}
+
+// Publish sends a retained message and waits until the broker has taken it.
+func (c *Client) Publish(ctx context.Context, to dialect.Topic, payload []byte) error {
+	topic := to.Below(c.root)
+	if err := c.wait(ctx, c.mqtt.Publish(topic, 1, true, payload), answerTimeout); err != nil {
+		return fmt.Errorf("publishing to %s: %w", topic, err)
+	}
+	return nil
+}
+
+// Subscribe lets the messages for the filters come into the feed.
+func (c *Client) Subscribe(ctx context.Context, filters ...string) error {
+	asked := map[string]byte{}
+	c.mu.Lock()
+	for _, f := range filters {
+		asked[f], c.filters[f] = readQoS, readQoS
+	}
+	c.mu.Unlock()
+	begun := time.Now()
+	token := c.mqtt.SubscribeMultiple(asked, nil)
+	if err := c.wait(ctx, token, answerTimeout); err != nil {
+		return fmt.Errorf("subscribing: %w", err)
+	}
+	c.lag = max(c.lag, time.Since(begun))
+	return refused(token)
+}
+
+// refused looks for filters that the broker's access rules keep from us.
+func refused(t paho.Token) error {
+	sub, ok := t.(*paho.SubscribeToken)
+	if !ok {
+		return nil
+	}
+	for filter, granted := range sub.Result() {
+		if granted > 2 { // 0x80 says no; some brokers use the codes of MQTT 5
+			return fmt.Errorf("the broker refuses to let this user read %s: ask for read access to it", filter)
+		}
+	}
+	return nil
+}
+
+// Settle subscribes to the filters and gives what is retained there to take. It
+// returns when all has come; what comes later waits in the feed.
+func (c *Client) Settle(ctx context.Context, take func(Message), filters ...string) error {
+	if err := c.Subscribe(ctx, filters...); err != nil {
+		return err
+	}
+	span := quietTime + 2*c.lag
+	quiet := time.NewTimer(span)
+	defer quiet.Stop()
+	for {
+		select {
+		case m := <-c.feed:
+			take(m)
+			if m.Retained {
+				quiet.Reset(span)
+			}
+		case <-quiet.C:
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}

@@ -1,0 +1,56 @@
+package link
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"net"
+	"net/url"
+
+	paho "github.com/eclipse/paho.mqtt.golang"
+	"golang.org/x/net/proxy"
+
+	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/agent/link/packet"
+)
+
+// open connects to the broker, by the proxy that the environment names, so that
+// only legal packets are read.
+func (c *Client) open(to *url.URL, o paho.ClientOptions) (net.Conn, error) {
+	conn, err := openConn(to, o)
+	if err != nil {
+		return nil, err
+	}
+	guarded := packet.Guard(conn, dialect.MaxPayload)
+	c.wire.Store(guarded)
+	return guarded, nil
+}
+
+func openConn(to *url.URL, o paho.ClientOptions) (net.Conn, error) {
+	if to.Scheme == "ws" || to.Scheme == "wss" {
+		return paho.NewWebsocket(to.String(), o.TLSConfig, connectTimeout, o.HTTPHeaders, o.WebsocketOptions)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
+	defer cancel()
+	conn, err := proxy.Dial(ctx, "tcp", to.Host)
+	if err != nil || to.Scheme != "tls" {
+		return conn, err
+	}
+	config := o.TLSConfig.Clone()
+	config.ServerName = to.Hostname()
+	secure := tls.Client(conn, config)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return secure, nil
+}
+
+// because returns what the broker did where that ended the connection, which
+// the library only says was lost, and err otherwise.
+func (c *Client) because(err error) error {
+	if wire := c.wire.Load(); err != nil && wire != nil {
+		return cmp.Or(wire.Err(), err)
+	}
+	return err
+}

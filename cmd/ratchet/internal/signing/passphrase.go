@@ -1,0 +1,58 @@
+package signing
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/term"
+)
+
+// readPrivate reads a file that must be nobody else's to read.
+func readPrivate(file string) ([]byte, error) {
+	info, err := os.Stat(file)
+	if err != nil {
+		return nil, err
+	}
+	if mode := info.Mode().Perm(); mode&0o077 != 0 {
+		return nil, fmt.Errorf("others can read %s (mode %04o): run chmod 600 %s", file, mode, file)
+	}
+	return os.ReadFile(file)
+}
+
+// passphrase comes from the file that RATCHET_PASSPHRASE_FILE names, or else
+// from the terminal.
+func passphrase(prompt string, twice bool) (string, error) {
+	if file := os.Getenv("RATCHET_PASSPHRASE_FILE"); file != "" {
+		text, err := readPrivate(file)
+		if err != nil {
+			return "", fmt.Errorf("reading the passphrase: %w", err)
+		}
+		return strings.TrimRight(string(text), "\r\n"), nil
+	}
+	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+	if err != nil {
+		return "", errors.New("the key has a passphrase and there is no terminal to ask at: name a file that holds it with RATCHET_PASSPHRASE_FILE")
+	}
+	defer tty.Close()
+	word, err := ask(tty, prompt)
+	if err != nil || !twice {
+		return word, err
+	}
+	again, err := ask(tty, "once more: ")
+	if err == nil && again != word {
+		err = errors.New("the two are not the same: nothing was written")
+	}
+	return word, err
+}
+
+func ask(tty *os.File, prompt string) (string, error) {
+	fmt.Fprint(tty, prompt)
+	defer fmt.Fprintln(tty)
+	word, err := term.ReadPassword(int(tty.Fd()))
+	if err != nil {
+		return "", fmt.Errorf("reading the passphrase: %w", err)
+	}
+	return string(word), nil
+}

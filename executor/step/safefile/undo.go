@@ -1,0 +1,160 @@
+package safefile
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Entry is what stood at a path before a step changed it. A regular file's
+// content lies in the task's directory, as "old".
+type Entry struct {
+	Path   string `json:"path"`
+	Absent bool   `json:"absent,omitempty"`
+	Link   string `json:"link,omitempty"`
+	Attrs
+}
+
+// Undo is the undo data that a step has saved before it made its change.
+type Undo struct {
+	Made []string `json:"made,omitempty"` // directories, outermost first
+	Was  *Entry   `json:"was,omitempty"`  // nil: nothing is changed yet
+}
+
+// MakeDirs makes the directory for path, and has saved before what it makes.
+func (u *Undo) MakeDirs(f Files, path string, save func() error) error {
+	if len(u.Made) == 0 {
+		u.Made = Missing(filepath.Dir(path))
+		if len(u.Made) == 0 {
+			return nil
+		}
+		if err := save(); err != nil {
+			return err
+		}
+	}
+	return f.MakeDirs(u.Made, 0o755)
+}
+
+// Keep puts what is at path into dir, the task's directory, and saves it, unless an
+// earlier attempt has done so: what is there now may be of its making.
+func (u *Undo) Keep(f Files, dir, path string, save func() error) error {
+	if u.Was != nil {
+		return nil
+	}
+	old, err := Stat(path)
+	if err != nil {
+		return err
+	}
+	if !old.Absent && old.Link == "" {
+		if dir == "" {
+			return errors.New("keeping undo data: the task has no directory")
+		}
+		if err := f.MakeTree(dir, 0o700); err != nil {
+			return fmt.Errorf("making room for undo data: %w", err)
+		}
+		// The attributes are those of what was kept: another file may be there by now.
+		if old.Attrs, err = f.Clone(path, filepath.Join(dir, "old")); err != nil {
+			return fmt.Errorf("keeping the old %s: %w", path, err)
+		}
+	}
+	u.Was = &old
+	return save()
+}
+
+// Clone durably makes to the same file as from: a second name of it, which
+// costs no flash, or else a copy. It returns the attributes of what it has kept.
+func (f Files) Clone(from, to string) (a Attrs, err error) {
+	if err := f.Remove(to); err != nil {
+		return a, err
+	}
+	if err := f.Do("link", func() error { return link(from, to) }, from, to); err == nil {
+		if err := f.Settle(to); err != nil {
+			return a, err
+		}
+		now, err := Stat(to)
+		return now.Attrs, err
+	}
+	r, err := Open(from)
+	if err != nil {
+		return a, err
+	}
+	defer r.Close()
+	var st unix.Stat_t
+	if err := unix.Fstat(int(r.Fd()), &st); err != nil {
+		return a, err
+	}
+	return attrsOf(&st), f.Write(to, r, attrsOf(&st))
+}
+
+// Restore brings back what was before, as often as it is called, and takes away
+// what was growing beside it.
+func (u *Undo) Restore(f Files, dir string) error {
+	if u.Was == nil {
+		return f.removeDirs(u.Made)
+	}
+	err := f.RemoveDurably(Beside(u.Was.Path, "new"))
+	switch w := u.Was; {
+	case err != nil:
+	case w.Absent:
+		err = f.RemoveDurably(w.Path)
+	case w.Link != "":
+		err = f.relink(w.Link, w.Path)
+	default:
+		err = f.PutBack(filepath.Join(dir, "old"), w.Path, w.Attrs)
+	}
+	if err != nil {
+		return fmt.Errorf("restoring %s: %w", u.Was.Path, err)
+	}
+	return f.removeDirs(u.Made)
+}
+
+// PutBack gives old its attributes where it lies, for nobody else may write
+// that directory.
+func (f Files) PutBack(old, path string, a Attrs) error {
+	if err := f.resetAttrs(old, a); err != nil {
+		return err
+	}
+	before, _, err := Lstat(old)
+	if err != nil {
+		return err
+	}
+	// Rename does nothing when both names are of one file.
+	if now, _, err := Lstat(path); err == nil && now.Dev == before.Dev && now.Ino == before.Ino {
+		return f.SyncDir(filepath.Dir(path))
+	}
+	temp := Beside(path, "new")
+	if _, err := f.Clone(old, temp); err != nil {
+		return err
+	}
+	return f.exchange(temp, path)
+}
+
+func (f Files) relink(to, path string) error {
+	temp := Beside(path, "new")
+	if err := f.Remove(temp); err != nil {
+		return err
+	}
+	if err := f.Do("symlink", func() error { return symlink(to, temp) }, temp); err != nil {
+		return err
+	}
+	return f.exchange(temp, path)
+}
+
+// removeDirs takes away the directories that a step made, unless somebody
+// uses them by now.
+func (f Files) removeDirs(made []string) error {
+	for _, dir := range slices.Backward(made) {
+		err := f.RemoveDurably(dir)
+		if errors.Is(err, syscall.ENOTEMPTY) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
