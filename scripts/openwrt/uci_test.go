@@ -12,8 +12,7 @@ import (
 	"testing"
 
 	"github.com/BurntSushi/toml"
-
-	"github.com/ratchetd/ratchet/agent"
+	"github.com/ratchetd/ratchet/agent/config"
 )
 
 // standIns makes a folder with ratchetd-uci, that /etc/config/ratchet, and stand-ins
@@ -166,7 +165,7 @@ func TestUCIKnowsWhatTheAgentKnows(t *testing.T) {
 	}
 	file := filepath.Join(t.TempDir(), "ratchet.toml")
 	put(t, file, text)
-	config, err := agent.Load(file)
+	config, err := config.Load(file)
 	if err != nil {
 		t.Fatalf("%v in\n%s", err, text)
 	}
