@@ -21,7 +21,8 @@ import (
 	"github.com/ratchetd/ratchet/agent/dialect/azure"
 	"github.com/ratchetd/ratchet/agent/dialect/plain"
 	"github.com/ratchetd/ratchet/executor"
-	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/fetch"
+	"github.com/ratchetd/ratchet/executor/step/process"
 	"github.com/ratchetd/ratchet/store"
 	"github.com/ratchetd/ratchet/telemetry"
 )
@@ -36,7 +37,7 @@ type Agent struct {
 	db             *store.DB
 	wrap           func(Journal) Journal
 	journal        Journal
-	groups         step.Groups
+	groups         process.Groups
 	sampler        *telemetry.Sampler
 	clock          clock
 	masks          masks
@@ -83,8 +84,8 @@ func New(c *Config, path string, log *slog.Logger) (*Agent, error) {
 	a := &Agent{path: path, log: log, started: time.Now(), boot: boot,
 		queue: newQueue(), told: newReports(), link: newLink(), backlog: newBacklog(), pulse: newPulse(), fetches: newPace(), lastBoot: bootOf(boot, ""), sampler: &telemetry.Sampler{Device: c.Device, Log: log}}
 	a.config.Store(c)
-	a.groups = step.Groups{Dir: runtimeDir(c.State), Boot: a.boot}
-	a.web = step.NewClient(a.clock.now)
+	a.groups = process.Groups{Dir: runtimeDir(c.State), Boot: a.boot}
+	a.web = fetch.NewClient(a.clock.now)
 	a.alerts = &alerts{agent: a}
 	a.schedules, a.rules = newSchedules(a), rules{agent: a}
 	a.spool.agent = a

@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/ratchetd/ratchet/agent/dialect/aws"
-	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/process"
 )
 
 // aws is how this device speaks with AWS IoT.
@@ -17,7 +17,7 @@ func (a *Agent) aws(c *Config) aws.Dialect {
 		tags[name] = fmt.Sprint(value)
 	}
 	return aws.Dialect{Thing: c.Device, Tags: tags, Handlers: c.AWS.Handlers, Replies: c.AWS.Replies,
-		Defender: c.AWS.Defender > 0, Handler: handlerFile, User: step.KnownUser}
+		Defender: c.AWS.Defender > 0, Handler: handlerFile, User: process.KnownUser}
 }
 
 // handlerFile tells whether a file is there that may be run as a job handler.

@@ -21,6 +21,8 @@ import (
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/redact"
 	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/check"
+	"github.com/ratchetd/ratchet/executor/step/policy"
 	"github.com/ratchetd/ratchet/store"
 	"github.com/ratchetd/ratchet/telemetry"
 )
@@ -64,8 +66,8 @@ func (a *Agent) prune(seen map[string]bool) error {
 
 // checker runs checks as this device can: https is verified at a time that is
 // not below the floor, as the broker is.
-func (a *Agent) checker() step.Checker {
-	return step.Checker{Broker: a.link.alive, Groups: a.groups, Log: a.log,
+func (a *Agent) checker() check.Checker {
+	return check.Checker{Broker: a.link.alive, Groups: a.groups, Log: a.log,
 		Probes: telemetry.Prober{TLS: &tls.Config{Time: a.clock.now}}}
 }
 
@@ -141,9 +143,9 @@ func (a *Agent) allSecrets() (texts []string) {
 }
 
 // policy is what the owner lets steps do; what is the agent's own is nobody's.
-func (a *Agent) policy() step.Policy {
+func (a *Agent) policy() policy.Policy {
 	c := a.config.Load()
-	return step.Policy{
+	return policy.Policy{
 		Protected: a.own(),
 		Paths:     c.Policy.Paths, Commands: c.Policy.Commands, URLs: c.Policy.URLs, Users: c.Policy.Users,
 		MaxSize: int64(c.Policy.MaxSize),
