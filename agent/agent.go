@@ -21,7 +21,9 @@ import (
 	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
-	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/fetch"
+	"github.com/ratchetd/ratchet/executor/step/policy"
+	"github.com/ratchetd/ratchet/executor/step/process"
 	"github.com/ratchetd/ratchet/store"
 	"github.com/ratchetd/ratchet/telemetry"
 )
@@ -36,7 +38,7 @@ type Agent struct {
 	db             *store.DB
 	wrap           func(Journal) Journal
 	journal        Journal
-	groups         step.Groups
+	groups         process.Groups
 	sampler        *telemetry.Sampler
 	clock          clock.Clock
 	fetches        *pace
@@ -83,8 +85,8 @@ func New(c *config.Config, log *slog.Logger) (*Agent, error) {
 		queue: newQueue(), told: newReports(), link: newLink(), backlog: newBacklog(), pulse: newPulse(), fetches: newPace(), lastBoot: bootOf(boot, ""), sampler: &telemetry.Sampler{Device: c.Device, Log: log}}
 	a.config.Store(c)
 	a.secrets = config.NewSecrets(a.config)
-	a.groups = step.Groups{Dir: config.RuntimeDir(c.State), Boot: a.boot}
-	a.web = step.NewClient(a.clock.Now)
+	a.groups = process.Groups{Dir: config.RuntimeDir(c.State), Boot: a.boot}
+	a.web = fetch.NewClient(a.clock.Now)
 	a.alerts = &alerts{agent: a}
 	a.schedules, a.rules = newSchedules(a), rules{agent: a}
 	a.spool.agent = a
@@ -227,7 +229,7 @@ func (a *Agent) taskDir() string { return filepath.Join(a.config.Load().State, "
 
 func (a *Agent) dialect() dialect.Dialect { return a.config.Load().Dialect() }
 
-func (a *Agent) policy() step.Policy { return a.config.Load().StepPolicy() }
+func (a *Agent) policy() policy.Policy { return a.config.Load().StepPolicy() }
 
 // floored carries the time floor along with every commit, and wakes the report.
 type floored struct {

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
-	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/check"
 	"github.com/ratchetd/ratchet/store"
 	"github.com/ratchetd/ratchet/telemetry"
 )
@@ -51,7 +51,7 @@ func (a *Agent) prune(seen map[string]bool) error {
 
 // checker runs checks as this device can: https is verified at a time that is
 // not below the floor, as the broker is.
-func (a *Agent) checker() step.Checker {
-	return step.Checker{Broker: a.link.alive, Groups: a.groups, Log: a.log,
+func (a *Agent) checker() check.Checker {
+	return check.Checker{Broker: a.link.alive, Groups: a.groups, Log: a.log,
 		Probes: telemetry.Prober{TLS: &tls.Config{Time: a.clock.Now}}}
 }

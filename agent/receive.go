@@ -13,6 +13,7 @@ import (
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/jq"
+	"github.com/ratchetd/ratchet/executor/step/check"
 	"github.com/ratchetd/ratchet/store"
 )
 
@@ -234,7 +235,7 @@ func (a *Agent) permitted(s executor.Step) error {
 		if c == nil {
 			continue
 		}
-		if err := a.policy().PermitCheck(c); err != nil {
+		if err := check.Permit(a.policy(), c); err != nil {
 			return fmt.Errorf("%s: %w", field, err)
 		}
 	}

@@ -9,7 +9,7 @@ import (
 
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
-	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/fetch"
 )
 
 const (
@@ -18,8 +18,8 @@ const (
 	fetchTries = 3 // then it is told that the document cannot be had; it is tried on
 )
 
-// A fetch is the text of an offer that is on its way.
-type fetch struct {
+// An arriving is the text of an offer that is on its way.
+type arriving struct {
 	offered string // where it lies, what it is and who signed it
 	cancel  context.CancelFunc
 }
@@ -51,7 +51,7 @@ func (s *session) fetchOffer(ctx context.Context, o dialect.Offer) {
 		}
 		f.cancel()
 	}
-	s.fetching[o.ID] = fetch{offered, cancel}
+	s.fetching[o.ID] = arriving{offered, cancel}
 	s.loops.Go(func() {
 		defer cancel()
 		s.fetchText(ctx, o)
@@ -83,7 +83,7 @@ func (s *session) fetchText(ctx context.Context, o dialect.Offer) {
 			s.fetched(ctx, o, text)
 			return
 		}
-		final := errors.Is(err, step.ErrNotAllowed) || errors.Is(err, errOtherText)
+		final := errors.Is(err, fetch.ErrNotAllowed) || errors.Is(err, errOtherText)
 		if final || try == fetchTries {
 			s.refuse(refused, fmt.Errorf("fetching the document: %w", err))
 		}
@@ -106,7 +106,7 @@ func (s *session) text(ctx context.Context, r dialect.Remote) ([]byte, error) {
 		return nil, err
 	}
 	defer done()
-	text, err := step.Document(ctx, s.web, r.URL, s.policy(), executor.MaxDocument)
+	text, err := fetch.Document(ctx, s.web, r.URL, s.policy(), executor.MaxDocument)
 	if err == nil && executor.Digest(text) != r.SHA256 {
 		err = errOtherText
 	}

@@ -37,7 +37,7 @@ type session struct {
 	seen map[string]bool // ids that a full subscribe brought; nil when there is none under way
 	past []dialect.JobStatus
 
-	fetching map[string]fetch // by the offer's id
+	fetching map[string]arriving // by the offer's id
 }
 
 // session makes one connection and serves it until it ends. asked, if not nil,
@@ -46,7 +46,7 @@ func (a *Agent) session(ctx context.Context, asked asking) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s := &session{Agent: a, inbox: make(chan inbound, 64), wanted: a.link.wants(), hushed: make(chan struct{}), opened: make(chan struct{}), later: make(chan struct{}, 1),
-		began: clock.TimeOf(a.clock.Stamp()), edition: newEdition(), fetching: map[string]fetch{}}
+		began: clock.TimeOf(a.clock.Stamp()), edition: newEdition(), fetching: map[string]arriving{}}
 	making, made := s.making(ctx, asked)
 	var err error
 	how := a.dialect().Connection()

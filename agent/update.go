@@ -8,6 +8,7 @@ import (
 	"github.com/ratchetd/ratchet/agent/build"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/policy"
 )
 
 // ErrRestart is Run's error when an update has exchanged the agent's binary:
@@ -15,7 +16,7 @@ import (
 var ErrRestart = errors.New("the agent starts anew")
 
 // update is the kind that exchanges this agent's binary.
-func (a *Agent) update(p step.Policy) step.Update {
+func (a *Agent) update(p policy.Policy) step.Update {
 	path, err := os.Executable()
 	if err != nil {
 		path = os.Args[0]

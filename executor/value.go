@@ -26,6 +26,16 @@ type Text struct {
 // such as on a command line or in a URL.
 type Word struct{ Text }
 
+// Words are the texts of argv; open tells that some are still to be filled in,
+// so that nothing can be said of them yet.
+func Words(argv []Word) (list []string, open bool) {
+	for _, w := range argv {
+		list = append(list, w.S)
+		open = open || w.Open
+	}
+	return list, open
+}
+
 // source is where the value of an open Text comes from.
 type source struct {
 	JQ     string `json:"jq"`

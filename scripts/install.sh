@@ -6,7 +6,8 @@
 # folder (by default the one this lies in) or from one program. It is run again
 # for an upgrade; what is as it should be it leaves alone.
 #
-#   --key         the minisign public key that must have signed SHA256SUMS
+#   --key         the minisign public key that must have signed SHA256SUMS, in
+#                 which each file that is installed must stand then
 #   --unverified  take a program that no SHA256SUMS vouches for
 #   --root        install below this directory, and start nothing
 #   --purge       remove settings, secrets and the journal too
@@ -67,30 +68,44 @@ processor() {
 	esac
 }
 
-# vouched holds a file against the SHA256SUMS beside it.
-vouched() {
-	sums=${1%/*}/SHA256SUMS name=${1##*/}
-	if [ ! -e "$sums" ]; then
-		[ -n "$unverified" ] || die "nothing vouches for $1: want SHA256SUMS beside it, or --unverified"
-		say "$name is not verified"
-		return
+# take NAME [PLACE] copies a file of the release into a folder that only root can
+# write: what is verified there is what is installed, whoever writes to the release
+# meanwhile. Where nothing vouches for the release, the file may come from the
+# sources that this lies in.
+take() {
+	if [ -f "$folder/$1" ]; then
+		cp "$folder/$1" "$temp/$1"
+	elif [ -z "$key" ] && [ ! -e "$temp/SHA256SUMS" ] && [ -n "${2:-}" ] && [ -f "$here/$2/$1" ]; then
+		cp "$here/$2/$1" "$temp/$1"
+	else
+		die "$1 is missing in $folder"
 	fi
-	want=$(awk -v n="$name" '$2 == n || $2 == "*" n { print $1; exit }' "$sums")
-	[ -n "$want" ] || die "$sums does not name $name"
-	got=$(sha256sum "$1" | cut -d' ' -f1)
-	[ "$got" = "$want" ] || die "$1 is not what SHA256SUMS says: got $got, want $want"
 }
 
-# signed holds SHA256SUMS against its signature.
-signed() {
-	sums=$1/SHA256SUMS
-	if [ -z "$key" ]; then
-		[ ! -e "$sums" ] || say "the signature of SHA256SUMS is not verified: --key names who must have signed it"
-		return 0
+# vouched checks a copy against the copy of SHA256SUMS.
+vouched() {
+	[ -e "$temp/SHA256SUMS" ] || return 0
+	want=$(awk -v n="$1" '$2 == n || $2 == "*" n { print $1; exit }' "$temp/SHA256SUMS")
+	[ -n "$want" ] || die "$folder/SHA256SUMS does not name $1"
+	got=$(sha256sum "$temp/$1" | cut -d' ' -f1)
+	[ "$got" = "$want" ] || die "$folder/$1 is not what SHA256SUMS says: got $got, want $want"
+}
+
+# sums copies SHA256SUMS, if the release has one, and checks its signature.
+sums() {
+	if [ -n "$key" ]; then
+		take SHA256SUMS
+		take SHA256SUMS.minisig
+		command -v minisign >/dev/null || die "minisign is not installed, and --key wants it"
+		minisign -Vqm "$temp/SHA256SUMS" -P "$key" || die "$folder/SHA256SUMS was not signed by $key"
+	elif [ -e "$folder/SHA256SUMS" ]; then
+		take SHA256SUMS
+		say "the signature of SHA256SUMS is not verified: --key names who must have signed it"
+	elif [ -n "$unverified" ]; then
+		say "$name is not verified"
+	else
+		die "nothing vouches for $folder/$name: want SHA256SUMS beside it, or --unverified"
 	fi
-	[ -e "$sums.minisig" ] || die "$sums.minisig is missing, and --key wants it"
-	command -v minisign >/dev/null || die "minisign is not installed, and --key wants it"
-	minisign -Vqm "$sums" -P "$key" || die "$sums was not signed by $key"
 }
 
 # put FROM TO MODE replaces a file durably, where it differs.
@@ -100,6 +115,7 @@ put() {
 	fi
 	mkdir -p "${2%/*}"
 	mkdir -p "$lib"
+	rm -f "$2.new"
 	: >"$unfinished" # a cut from here on leaves it, and the next run does all of the rest
 	cp "$1" "$2.new"
 	chmod "$3" "$2.new"
@@ -108,18 +124,6 @@ put() {
 	sync
 	say "wrote $2"
 	changed=1
-}
-
-# part NAME PLACE is a file of the release, or of the sources that this lies in.
-part() {
-	if [ -e "$folder/$1" ]; then
-		vouched "$folder/$1" >&2
-		echo "$folder/$1"
-	elif [ -e "$here/$2/$1" ]; then
-		echo "$here/$2/$1"
-	else
-		die "$1 is missing in $folder"
-	fi
 }
 
 # prog runs a program of the system, unless this is for another root.
@@ -136,7 +140,7 @@ init() {
 }
 
 systemd() {
-	sed "s|/usr/libexec/ratchetd/|${lib#"$root"}/|; s|/usr/bin/ratchetd|${bin#"$root"}|" "$service" >"$temp/unit"
+	sed "s|/usr/libexec/ratchetd/|${lib#"$root"}/|; s|/usr/bin/ratchetd|${bin#"$root"}|" "$temp/ratchetd.service" >"$temp/unit"
 	put "$temp/unit" "$unit" 644
 	wants=${unit%/*}/multi-user.target.wants
 	mkdir -p "$wants"
@@ -175,23 +179,23 @@ install() {
 	*) from=$PWD/$from ;;
 	esac
 	if [ -d "$from" ]; then
-		folder=$from program=$from/ratchetd-linux-$(processor)
+		folder=$from name=ratchetd-linux-$(processor)
 	else
-		folder=${from%/*} program=$from
+		folder=${from%/*} name=${from##*/}
 	fi
-	[ -f "$program" ] || die "$program is missing: --from names a release's folder, or a program"
-	signed "$folder"
-	vouched "$program"
+	[ -f "$folder/$name" ] || die "$folder/$name is missing: --from names a release's folder, or a program"
 	temp=$(mktemp -d)
 	trap 'rm -rf "$temp"' EXIT
-	cp "$program" "$temp/ratchetd"
-	chmod 755 "$temp/ratchetd"
-	[ -n "$root" ] || "$temp/ratchetd" version >/dev/null || die "$program does not run on this machine"
+	sums
+	take "$name"
+	take ratchetd-start openwrt
+	take ratchetd.service systemd
+	for file in "$name" ratchetd-start ratchetd.service; do vouched "$file"; done
+	chmod 755 "$temp/$name"
+	[ -n "$root" ] || "$temp/$name" version >/dev/null || die "$folder/$name does not run on this machine"
 	if [ -e "$unfinished" ] || [ -e "$once/unfinished" ]; then changed=1; fi
-	start=$(part ratchetd-start openwrt)
-	service=$(part ratchetd.service systemd)
-	put "$start" "$lib/ratchetd-start" 755
-	put "$temp/ratchetd" "$bin" 755
+	put "$temp/ratchetd-start" "$lib/ratchetd-start" 755
+	put "$temp/$name" "$bin" 755
 	settings
 	case $(init) in
 	systemd) systemd ;;
@@ -252,5 +256,6 @@ drop() {
 	done
 }
 
+[ -z "$key" ] || [ -z "$unverified" ] || die "--key and --unverified contradict each other"
 [ -n "$root" ] || [ "$(id -u)" = 0 ] || die "run this as root"
 if [ -n "$uninstall" ]; then uninstall; else install; fi

@@ -7,7 +7,7 @@ import (
 	"github.com/ratchetd/ratchet/agent/dialect/aws"
 	"github.com/ratchetd/ratchet/agent/dialect/azure"
 	"github.com/ratchetd/ratchet/agent/dialect/plain"
-	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/process"
 )
 
 // Dialect is how this device speaks, with its broker.
@@ -28,7 +28,7 @@ func (c *Config) awsDialect() aws.Dialect {
 		tags[name] = fmt.Sprint(value)
 	}
 	return aws.Dialect{Thing: c.Device, Tags: tags, Handlers: c.AWS.Handlers, Replies: c.AWS.Replies,
-		Defender: c.AWS.Defender > 0, Handler: HandlerFile, User: step.KnownUser}
+		Defender: c.AWS.Defender > 0, Handler: HandlerFile, User: process.KnownUser}
 }
 
 // Right names what a policy of AWS must allow for a topic.

@@ -6,12 +6,13 @@ import (
 	"slices"
 
 	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/policy"
 	"github.com/ratchetd/ratchet/store"
 )
 
 // StepPolicy is what the owner lets steps do; what is the agent's own is nobody's.
-func (c *Config) StepPolicy() step.Policy {
-	return step.Policy{
+func (c *Config) StepPolicy() policy.Policy {
+	return policy.Policy{
 		Protected: c.Protected(),
 		Paths:     c.Policy.Paths, Commands: c.Policy.Commands, URLs: c.Policy.URLs, Users: c.Policy.Users,
 		MaxSize: int64(c.Policy.MaxSize),

@@ -17,23 +17,24 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/scripts/authority"
 )
 
 // cmdCertify is the owner's authority: it signs what a job has requested.
 func cmdCertify(ts *testscript.TestScript, _ bool, args []string) {
 	s := siteOf(ts)
-	authority := s.broker.dir
+	folder := s.broker.dir
 	if len(args) > 1 {
-		authority = filepath.Join(s.dir, args[1])
-		ts.Check(os.MkdirAll(authority, 0o700))
-		ts.Check(writeCertificates(authority))
+		folder = filepath.Join(s.dir, args[1])
+		ts.Check(os.MkdirAll(folder, 0o700))
+		ts.Check(authority.Write(folder, "gw-1"))
 	}
-	ts.Check(s.certify(args[0], authority))
+	ts.Check(s.certify(args[0], folder))
 }
 
 // certify lets documents name ${CERTIFICATE}, as it stands in JSON, what the
 // authority in a folder makes of a job's request.
-func (s *site) certify(job, authority string) error {
+func (s *site) certify(job, folder string) error {
 	s.watcher.mu.Lock()
 	status, err := dialect.ParseStatus(s.watcher.last["device/gw-1/jobs/"+job])
 	s.watcher.mu.Unlock()
@@ -44,7 +45,7 @@ func (s *site) certify(job, authority string) error {
 	if err := json.Unmarshal(status.Steps[0].Result, &result); err != nil {
 		return err
 	}
-	cert, err := certifyCSR(result.CSR, authority)
+	cert, err := certifyCSR(result.CSR, folder)
 	if err != nil {
 		return err
 	}
@@ -53,7 +54,7 @@ func (s *site) certify(job, authority string) error {
 	return err
 }
 
-func certifyCSR(text, authority string) (string, error) {
+func certifyCSR(text, folder string) (string, error) {
 	block, _ := pem.Decode([]byte(text))
 	if block == nil {
 		return "", errors.New("the request is no PEM")
@@ -65,7 +66,7 @@ func certifyCSR(text, authority string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	ca, err := tls.LoadX509KeyPair(filepath.Join(authority, "ca.crt"), filepath.Join(authority, "ca.key"))
+	ca, err := tls.LoadX509KeyPair(filepath.Join(folder, "ca.crt"), filepath.Join(folder, "ca.key"))
 	if err != nil {
 		return "", err
 	}

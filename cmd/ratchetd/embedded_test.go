@@ -15,6 +15,8 @@ import (
 	mochi "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/hooks/auth"
 	"github.com/mochi-mqtt/server/v2/listeners"
+
+	"github.com/ratchetd/ratchet/scripts/authority"
 )
 
 // embedded is the broker library in a process of its own: it has data races
@@ -74,7 +76,7 @@ func serverTLS(dir string) (*tls.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	pool, err := readPool(filepath.Join(dir, "ca.crt"))
+	pool, err := authority.Pool(filepath.Join(dir, "ca.crt"))
 	return &tls.Config{Certificates: []tls.Certificate{pair}, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert}, err
 }
 

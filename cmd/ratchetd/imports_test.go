@@ -16,9 +16,9 @@ const module = "github.com/ratchetd/ratchet/"
 // mayImport is who of us may import whom of us; what is not here imports none.
 var mayImport = map[string][]string{
 	"cmd/ratchetd":        {"agent", "agent/build", "agent/config"},
-	"agent":               {"agent/build", "agent/clock", "agent/config", "agent/dialect", "agent/dialect/azure", "agent/link/packet", "agent/rule", "executor", "executor/jq", "executor/redact", "executor/step", "executor/step/safefile", "store", "telemetry", "updater"},
+	"agent":               {"agent/build", "agent/clock", "agent/config", "agent/dialect", "agent/dialect/azure", "agent/link/packet", "agent/rule", "executor", "executor/jq", "executor/redact", "executor/step", "executor/step/check", "executor/step/fetch", "executor/step/policy", "executor/step/process", "executor/step/safefile", "store", "telemetry", "updater"},
 	"agent/clock":         {"agent/build", "executor", "telemetry"},
-	"agent/config":        {"agent/clock", "agent/dialect", "agent/dialect/aws", "agent/dialect/azure", "agent/dialect/plain", "agent/rule", "executor", "executor/redact", "executor/step", "executor/step/safefile", "store", "telemetry"},
+	"agent/config":        {"agent/clock", "agent/dialect", "agent/dialect/aws", "agent/dialect/azure", "agent/dialect/plain", "agent/rule", "executor", "executor/redact", "executor/step", "executor/step/policy", "executor/step/process", "executor/step/safefile", "store", "telemetry"},
 	"agent/dialect":       {"executor", "telemetry"},
 	"agent/dialect/plain": {"agent/dialect"},
 	"agent/dialect/aws":   {"agent/dialect", "executor", "telemetry"},
@@ -28,7 +28,14 @@ var mayImport = map[string][]string{
 	"store": {"executor", "executor/step/safefile"},
 
 	"executor":      {"executor/jq", "executor/redact"},
-	"executor/step": {"executor", "executor/jq", "executor/step/safefile", "telemetry", "updater"},
+	"executor/step": {"executor", "executor/jq", "executor/redact", "executor/step/check", "executor/step/fetch", "executor/step/filespec", "executor/step/inputs", "executor/step/policy", "executor/step/process", "executor/step/safefile", "telemetry", "updater"},
+
+	"executor/step/process":  {"executor", "executor/redact", "executor/step/safefile"},
+	"executor/step/policy":   {"executor/step/process", "executor/step/safefile"},
+	"executor/step/fetch":    {"executor", "executor/step/policy", "executor/step/safefile", "updater"},
+	"executor/step/inputs":   {"executor/step/policy", "executor/step/safefile"},
+	"executor/step/filespec": {"executor", "executor/step/policy", "executor/step/safefile"},
+	"executor/step/check":    {"executor", "executor/redact", "executor/step/policy", "executor/step/process", "executor/step/safefile", "telemetry"},
 }
 
 // keptBy is which of us, and nobody else, may import what others made; and who
@@ -40,7 +47,7 @@ var keptBy = map[string][]string{
 	"github.com/shirou/gopsutil":          {"telemetry"},
 	"github.com/minio/selfupdate":         {"updater"},
 	"github.com/itchyny/gojq":             {"executor/jq"},
-	"os/exec":                             {"executor/step", "updater", "telemetry"},
+	"os/exec":                             {"executor/step/process", "updater", "telemetry"},
 }
 
 // unwanted is what a daemon on a router must not carry about: a broker, tests,

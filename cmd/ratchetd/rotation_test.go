@@ -12,6 +12,7 @@ import (
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/scripts/authority"
 )
 
 // TestE2ECertificateRotationIsKilledAtEveryCommit holds rotations with mosquitto
@@ -20,15 +21,15 @@ import (
 func TestE2ECertificateRotationIsKilledAtEveryCommit(t *testing.T) {
 	needMosquitto(t)
 	t.Parallel()
-	for _, authority := range []string{"broker", "stranger"} {
-		t.Run(map[string]string{"broker": "good", "stranger": "bad"}[authority], func(t *testing.T) {
+	for _, issuer := range []string{"broker", "stranger"} {
+		t.Run(map[string]string{"broker": "good", "stranger": "bad"}[issuer], func(t *testing.T) {
 			t.Parallel()
 			for n := 1; n <= 6; n++ {
 				for _, side := range []string{"before", "after"} {
 					point := fmt.Sprintf("%d-%s", n, side)
 					t.Run(point, func(t *testing.T) {
 						t.Parallel()
-						rotateAndDie(t, authority, point)
+						rotateAndDie(t, issuer, point)
 					})
 				}
 			}
@@ -38,15 +39,15 @@ func TestE2ECertificateRotationIsKilledAtEveryCommit(t *testing.T) {
 
 // rotateAndDie kills the daemon at the point, the first of which is that the
 // install is accepted.
-func rotateAndDie(t *testing.T, authority, point string) {
+func rotateAndDie(t *testing.T, issuer, point string) {
 	v := &victim{site: siteWithTLS(t), t: t}
 	v.run()
 	v.must(v.watcher.send("jobs/device/gw-1/ask", []byte(`{"id":"ask","steps":[{"name":"ask","certificate":{"request":{}}}]}`)))
 	v.final("ask")
 	v.daemons["gw-1"].kill()
-	folder := filepath.Join(v.dir, authority)
-	if authority == "stranger" {
-		v.must(errors.Join(os.MkdirAll(folder, 0o700), writeCertificates(folder)))
+	folder := filepath.Join(v.dir, issuer)
+	if issuer == "stranger" {
+		v.must(errors.Join(os.MkdirAll(folder, 0o700), authority.Write(folder, "gw-1")))
 	}
 	v.must(v.certify("ask", folder))
 	before := v.pair()
@@ -56,7 +57,7 @@ func rotateAndDie(t *testing.T, authority, point string) {
 	v.must(d.wait())
 	v.pair()
 	v.run()
-	s, want := v.final("renew"), map[string]executor.State{"broker": executor.Succeeded, "stranger": executor.Failed}[authority]
+	s, want := v.final("renew"), map[string]executor.State{"broker": executor.Succeeded, "stranger": executor.Failed}[issuer]
 	if s.State != want {
 		t.Errorf("got %s (%s), want %s", s.State, s.Reason, want)
 	}

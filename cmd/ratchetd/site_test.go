@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"aead.dev/minisign"
+
+	"github.com/ratchetd/ratchet/scripts/authority"
 )
 
 // A site is where one session takes place: a broker, its operator and devices,
@@ -77,7 +79,7 @@ func (s *site) start(with ...string) error {
 	}
 	s.broker.with = with
 	if slices.Contains(with, "tls") {
-		if err := writeCertificates(s.broker.dir); err != nil {
+		if err := authority.Write(s.broker.dir, "gw-1"); err != nil {
 			return err
 		}
 	}

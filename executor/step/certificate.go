@@ -83,7 +83,7 @@ func (k Certificate) Check(with json.RawMessage) error {
 
 // Run implements executor.Kind.
 func (k Certificate) Run(ctx context.Context, t *executor.Task) error {
-	_, cancel := limit(ctx, t, filesTimeout)
+	_, cancel := t.Limit(ctx, safefile.Timeout)
 	defer cancel()
 	w, err := k.parse(t.With)
 	if err != nil {

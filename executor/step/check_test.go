@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/check"
 )
 
 func TestCheckRefuses(t *testing.T) {
@@ -50,7 +50,7 @@ func TestCheckRefuses(t *testing.T) {
 		`{"dns":"a","Name":"b"}`:                      "Name: no such check or field",
 		`{"dns":"` + strings.Repeat("a", 2000) + `"}`: "dns: want at most 1024 printable characters",
 	} {
-		_, err := step.ParseCheck(json.RawMessage(raw))
+		_, err := check.Parse(json.RawMessage(raw))
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.80s: got %v, want %q", raw, err, want)
 		}
@@ -65,7 +65,7 @@ func TestACheckWithoutANameIsNamedByWhatItLooksAt(t *testing.T) {
 		`{"command":["iwinfo","wlan0"]}`:                       "command iwinfo wlan0",
 		`{"http":"https://a/` + strings.Repeat("é", 99) + `"}`: "http https://a/" + strings.Repeat("é", 23) + "...",
 	} {
-		c, err := step.ParseCheck(json.RawMessage(raw))
+		c, err := check.Parse(json.RawMessage(raw))
 		if err != nil || c.Name != want {
 			t.Errorf("%s: got %q, %v, want %q", raw, c.Name, err, want)
 		}
@@ -77,7 +77,7 @@ func FuzzParseCheck(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		c, err := step.ParseCheck(raw)
+		c, err := check.Parse(raw)
 		if err == nil && (c.Name == "" || len(c.Name) > 64 || c.Kind == "") {
 			t.Errorf("got %+v from %s, want a name and a kind", c, raw)
 		}
@@ -85,8 +85,8 @@ func FuzzParseCheck(f *testing.F) {
 }
 
 // check makes one check with a Checker of the zero value, but for broker.
-func check(ctx context.Context, format string, args ...any) error {
-	k := step.Checker{Broker: func(context.Context) error { return errors.New("not connected yet") }}
+func checkOne(ctx context.Context, format string, args ...any) error {
+	k := check.Checker{Broker: func(context.Context) error { return errors.New("not connected yet") }}
 	return k.Check(ctx, json.RawMessage(fmt.Sprintf(format, args...)))
 }
 
@@ -115,7 +115,7 @@ func TestCheckSaysWhatIsWrong(t *testing.T) {
 		{`{"broker":true}`, "check broker failed: not connected yet"},
 		{`{"dns":1}`, "dns: want a string"},
 	} {
-		err := check(t.Context(), "%s", c.check)
+		err := checkOne(t.Context(), "%s", c.check)
 		if c.err == "" && err != nil {
 			t.Errorf("%s: got %v, want nil", c.check, err)
 		}
@@ -123,7 +123,7 @@ func TestCheckSaysWhatIsWrong(t *testing.T) {
 			wantError(t, err, c.err)
 		}
 	}
-	wantError(t, step.Checker{}.Check(t.Context(), json.RawMessage(`{"broker":true}`)), "is unknown")
+	wantError(t, check.Checker{}.Check(t.Context(), json.RawMessage(`{"broker":true}`)), "is unknown")
 }
 
 func TestACheckTakesNoLongerThanWithin(t *testing.T) {
@@ -133,7 +133,7 @@ func TestACheckTakesNoLongerThanWithin(t *testing.T) {
 	}
 	defer silent.Close()
 	start := time.Now()
-	err = check(t.Context(), `{"http":"http://%s/","within":"100ms"}`, silent.Addr())
+	err = checkOne(t.Context(), `{"http":"http://%s/","within":"100ms"}`, silent.Addr())
 	wantError(t, err, "failed: took longer than 100ms")
 	if took := time.Since(start); took > 5*time.Second {
 		t.Errorf("took %s, want about 100ms", took)
@@ -143,7 +143,7 @@ func TestACheckTakesNoLongerThanWithin(t *testing.T) {
 func TestACancelledCheckSaysSo(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	time.AfterFunc(20*time.Millisecond, func() { cancel(errors.New("cancelled")) })
-	wantError(t, check(ctx, `{"command":["sleep","60"]}`), "failed: cancelled")
+	wantError(t, checkOne(ctx, `{"command":["sleep","60"]}`), "failed: cancelled")
 }
 
 // system is a root directory with the programs that a service check asks.
@@ -179,7 +179,7 @@ func TestServiceIsAskedOfSystemdOrProcd(t *testing.T) {
 		{procd, "old", "is unknown: old cannot tell whether it runs"},
 		{t.TempDir(), "up", "is unknown: neither systemd nor procd runs here"},
 	} {
-		err := step.Checker{Root: c.root}.Check(t.Context(), json.RawMessage(fmt.Sprintf(`{"service":%q}`, c.service)))
+		err := check.Checker{Root: c.root}.Check(t.Context(), json.RawMessage(fmt.Sprintf(`{"service":%q}`, c.service)))
 		if c.err == "" && err != nil {
 			t.Errorf("%s: got %v, want nil", c.service, err)
 		}

@@ -12,6 +12,9 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/check"
+	"github.com/ratchetd/ratchet/executor/step/inputs"
+	"github.com/ratchetd/ratchet/executor/step/process"
 	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
@@ -28,7 +31,6 @@ const (
 	minBundle   = 64 << 10
 	maxBundle   = 64 << 20
 	maxEntry    = 1 << 20 // what is kept of one file or output, and held in memory
-	maxGlobs    = 64
 	maxCommands = 32
 	maxFiles    = 256
 )
@@ -41,20 +43,20 @@ func (w collectWith) check() error {
 		return fmt.Errorf("to: %w", err)
 	}
 	switch {
-	case len(w.Files) > maxGlobs:
-		return fmt.Errorf("files: %d patterns, want at most %d", len(w.Files), maxGlobs)
+	case len(w.Files) > inputs.MaxGlobs:
+		return fmt.Errorf("files: %d patterns, want at most %d", len(w.Files), inputs.MaxGlobs)
 	case len(w.Commands) > maxCommands:
 		return fmt.Errorf("commands: %d of them, want at most %d", len(w.Commands), maxCommands)
 	case w.MaxBytes != 0 && (w.MaxBytes < minBundle || w.MaxBytes > maxBundle):
 		return fmt.Errorf("maxBytes: %d: want 64KiB to 64MiB", w.MaxBytes)
 	}
 	for i, pattern := range w.Files {
-		if _, err := filepath.Match(pattern, ""); err != nil || filePath(pattern) != nil {
+		if _, err := filepath.Match(pattern, ""); err != nil || safefile.CheckAnyPath(pattern) != nil {
 			return fmt.Errorf("files[%d]: %q: want an absolute path, with *, ? and [a-z] for many", i, pattern)
 		}
 	}
 	for i, argv := range w.Commands {
-		if err := checkArgv(argv); err != nil {
+		if err := process.CheckArgv(argv); err != nil {
 			return fmt.Errorf("commands[%d]: %w", i, err)
 		}
 	}
@@ -63,7 +65,7 @@ func (w collectWith) check() error {
 
 // collect durably writes the bundle. What cannot be had is noted in the
 // bundle's index and fails nothing: a sick device must still give what it can.
-func (k Diagnostic) collect(ctx context.Context, w collectWith, results []Result) error {
+func (k Diagnostic) collect(ctx context.Context, w collectWith, results []check.Result) error {
 	var err error
 	if w.To, err = k.room(w.To); err != nil {
 		return fmt.Errorf("collecting: %w", err)
@@ -81,7 +83,7 @@ func (k Diagnostic) collect(ctx context.Context, w collectWith, results []Result
 
 // room makes the bundle's directory, and returns where the bundle comes.
 func (k Diagnostic) room(to string) (string, error) {
-	real, err := k.Policy.toWrite(to)
+	real, err := k.Policy.ToWrite(to)
 	if err == nil {
 		_, err = safefile.Stat(real)
 	}
@@ -91,7 +93,7 @@ func (k Diagnostic) room(to string) (string, error) {
 	return real, err
 }
 
-func (k Diagnostic) Fill(ctx context.Context, temp string, w collectWith, results []Result) error {
+func (k Diagnostic) Fill(ctx context.Context, temp string, w collectWith, results []check.Result) error {
 	file, err := k.Files.Create(temp)
 	if err != nil {
 		return err
@@ -119,7 +121,7 @@ func (k Diagnostic) addCommand(parent context.Context, b *bundle, i int, argv []
 	ctx, cancel := context.WithTimeoutCause(parent, collectTimeout, fmt.Errorf("took longer than %s", collectTimeout))
 	defer cancel()
 	name := fmt.Sprintf("commands/%02d-%s.txt", i+1, safeName(filepath.Base(argv[0])))
-	said := tail{most: maxEntry + maxSecret}
+	said := process.Tail{Most: maxEntry + maxSecret}
 	err := k.say(ctx, argv, &said)
 	if parent.Err() != nil {
 		return context.Cause(parent)
@@ -127,22 +129,22 @@ func (k Diagnostic) addCommand(parent context.Context, b *bundle, i int, argv []
 	if err != nil {
 		b.note("%s: %v", name, err)
 	}
-	return b.add(name, time.Time{}, said.last(), said.cut)
+	return b.add(name, time.Time{}, said.Last(), said.Cut)
 }
 
-func (k Diagnostic) say(ctx context.Context, argv []string, out *tail) error {
+func (k Diagnostic) say(ctx context.Context, argv []string, out *process.Tail) error {
 	if len(argv) == 1 && argv[0] == "dmesg" {
 		return kernelLog(out)
 	}
-	status, err := k.Checker.execute(ctx, argv, out)
+	status, err := k.Checker.Execute(ctx, argv, out)
 	if err != nil {
 		return err
 	}
-	return judge(status, []int{0})
+	return process.Judge(status, []int{0})
 }
 
 // kernelLog reads the kernel's ring buffer as dmesg does.
-func kernelLog(out *tail) error {
+func kernelLog(out *process.Tail) error {
 	const readAll, size = 3, 10
 	n, err := syscall.Klogctl(size, nil)
 	if err != nil {
@@ -177,7 +179,7 @@ func (b *bundle) matching(patterns []string) []string {
 	var paths []string
 	seen := map[string]bool{}
 	for _, pattern := range patterns {
-		found, all := matches(pattern, maxFiles-len(paths))
+		found, all := inputs.Match(pattern, maxFiles-len(paths))
 		switch {
 		case !all:
 			b.note("%s: matches too much: %d files are here, at most %d in all", pattern, len(found), maxFiles)
@@ -196,7 +198,7 @@ func (b *bundle) matching(patterns []string) []string {
 
 func (k Diagnostic) addFile(b *bundle, path string) error {
 	name := "files" + safePath(path)
-	real, err := k.Policy.toRead(path)
+	real, err := k.Policy.ToRead(path)
 	if err != nil {
 		b.note("%s: %v", name, err)
 		return nil

@@ -16,6 +16,7 @@ import (
 
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/policy"
 	"github.com/ratchetd/ratchet/executor/step/safefile"
 	"github.com/ratchetd/ratchet/executor/step/steptest"
 )
@@ -174,7 +175,7 @@ func TestWhatIsTheAgentsOwnIsNotCollected(t *testing.T) {
 	if err := os.Symlink("own/key", filepath.Join(dir, "link")); err != nil {
 		t.Fatal(err)
 	}
-	k := step.Diagnostic{Policy: step.Policy{Protected: []string{filepath.Join(dir, "own")}}}
+	k := step.Diagnostic{Policy: policy.Policy{Protected: []string{filepath.Join(dir, "own")}}}
 	got, _ := bundled(t, k, `"files":["%[1]s/*","%[1]s/own/*"]`, dir)
 	for name, text := range got {
 		if strings.Contains(text, "sesame") {

@@ -10,10 +10,11 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/policy"
+	"github.com/ratchetd/ratchet/executor/step/process"
 	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
@@ -22,8 +23,8 @@ import (
 // It has no undo and no memory: a rerun begins anew, and knows it from
 // RATCHET_ATTEMPT.
 type Command struct {
-	Groups Groups // where groups are noted; the zero value notes none
-	Policy Policy
+	Groups process.Groups // where groups are noted; the zero value notes none
+	Policy policy.Policy
 	// Trusted says why a program could be somebody else's, or nil. Nil trusts all.
 	Trusted func(path string) error
 }
@@ -76,7 +77,7 @@ func (k Command) trusts(w commandWith) error {
 	if !w.Trusted || k.Trusted == nil {
 		return nil
 	}
-	program, err := lookPath(w.argv[0], []string{"PATH=" + searchPath})
+	program, err := process.LookPath(w.argv[0], []string{"PATH=" + process.SearchPath})
 	if err != nil {
 		return nil
 	}
@@ -95,7 +96,7 @@ func parseCommand(with json.RawMessage) (w commandWith, err error) {
 	case w.Argv[0].S == "" && !w.Argv[0].Open:
 		return w, errors.New("argv[0]: want the name of a program")
 	default:
-		w.argv, _ = words(w.Argv)
+		w.argv, _ = executor.Words(w.Argv)
 	}
 	if w.Dir != "" && w.Dir != "/" {
 		if err := safefile.CheckPath(w.Dir); err != nil {
@@ -143,22 +144,22 @@ func (k Command) Run(ctx context.Context, t *executor.Task) error {
 	if err := errors.Join(k.permits(w), k.trusts(w)); err != nil {
 		return err
 	}
-	who, err := identify(w.User)
+	who, err := process.Identify(w.User)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := limit(ctx, t, time.Hour)
+	ctx, cancel := t.Limit(ctx, time.Hour)
 	defer cancel()
 	said := &lineCounter{to: t.Err}
-	p := process{
-		argv: w.argv, env: environ(t, who, texts(w.Env)), dir: w.Dir, nice: w.Nice, stdin: w.Stdin,
-		as: who.credential, stdout: t.Output, stderr: said, groups: k.Groups, log: t.Log,
+	p := process.Program{
+		Argv: w.argv, Env: process.Environ(t, who, texts(w.Env)), Dir: w.Dir, Nice: w.Nice, Stdin: w.Stdin,
+		As: who.Credential, Stdout: t.Output, Stderr: said, Groups: k.Groups, Log: t.Log,
 	}
-	status, err := p.run(ctx)
+	status, err := p.Run(ctx)
 	if err != nil {
 		return err
 	}
-	if err := judge(status, w.OKCodes); err != nil || w.StderrLines == nil || said.lines() <= *w.StderrLines {
+	if err := process.Judge(status, w.OKCodes); err != nil || w.StderrLines == nil || said.lines() <= *w.StderrLines {
 		return err
 	}
 	return fmt.Errorf("%d lines on stderr: at most %d are taken", said.lines(), *w.StderrLines)
@@ -184,18 +185,6 @@ func (c *lineCounter) lines() int {
 		return c.n + 1
 	}
 	return c.n
-}
-
-// judge says what a process's end means. Death by a signal is a failure
-// whatever the codes that are fine.
-func judge(status syscall.WaitStatus, ok []int) error {
-	switch {
-	case status.Signaled():
-		return fmt.Errorf("killed by %s", signalName(status.Signal()))
-	case !slices.Contains(ok, status.ExitStatus()):
-		return fmt.Errorf("exit status %d", status.ExitStatus())
-	}
-	return nil
 }
 
 // texts are the values of a map whose Texts are filled in.

@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/filespec"
+	"github.com/ratchetd/ratchet/executor/step/policy"
+	"github.com/ratchetd/ratchet/executor/step/process"
 	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
@@ -23,9 +26,9 @@ import (
 // `apply` runs after, also when the files were so already: that they are so
 // does not say that they are in use. Undo restores and applies once more.
 type Config struct {
-	Policy Policy
+	Policy policy.Policy
 	Files  safefile.Files
-	Groups Groups
+	Groups process.Groups
 	UCI    string // the program; empty is uci
 	UCIDir string // where UCI keeps its packages; empty is /etc/config
 }
@@ -38,7 +41,7 @@ type configWith struct {
 	Validate []executor.Word     `json:"validate"`
 	Apply    []executor.Word     `json:"apply"`
 
-	files []fileWith
+	files []filespec.Spec
 	edits []uciEdits // by package
 }
 
@@ -66,7 +69,7 @@ func (k Config) permits(w configWith) error {
 		}
 	}
 	for name, argv := range w.programs() {
-		list, open := words(argv)
+		list, open := executor.Words(argv)
 		if open { // it is asked again once the device has filled it in
 			continue
 		}
@@ -85,7 +88,7 @@ func (k Config) parse(with json.RawMessage) (w configWith, err error) {
 		return w, errors.New("it changes nothing: want files, uci or both")
 	}
 	for i, raw := range w.Files {
-		file, err := parseFile(raw)
+		file, err := filespec.Parse(raw)
 		if err != nil {
 			return w, fmt.Errorf("files[%d]: %w", i, err)
 		}
@@ -98,11 +101,11 @@ func (k Config) parse(with json.RawMessage) (w configWith, err error) {
 		return w, err
 	}
 	for name, argv := range w.programs() {
-		list, open := words(argv)
+		list, open := executor.Words(argv)
 		if argv == nil || open {
 			continue
 		}
-		if err := checkArgv(list); err != nil {
+		if err := process.CheckArgv(list); err != nil {
 			return w, fmt.Errorf("%s: %w", name, err)
 		}
 	}
@@ -172,7 +175,7 @@ func (k Config) Run(ctx context.Context, t *executor.Task) error {
 	if err := k.permits(c.with); err != nil {
 		return err
 	}
-	ctx, cancel := limit(ctx, t, configTimeout)
+	ctx, cancel := t.Limit(ctx, configTimeout)
 	defer cancel()
 	for _, phase := range []func(context.Context) error{c.plan, c.keep, c.prepare, c.validate, c.replace, c.apply} {
 		if err := phase(ctx); err != nil {
@@ -206,12 +209,12 @@ func (c *configuring) apply(ctx context.Context) error {
 	if len(c.with.Apply) == 0 {
 		return nil
 	}
-	apply, _ := words(c.with.Apply)
+	apply, _ := executor.Words(c.with.Apply)
 	return c.run(ctx, apply)
 }
 
 func (c *configuring) run(ctx context.Context, apply []string) error {
-	if err := (tool{argv: apply}).run(ctx, c.t, c.Groups); err != nil {
+	if err := (process.Tool{Argv: apply}).Run(ctx, c.t, c.Groups); err != nil {
 		return fmt.Errorf("apply: %w", err)
 	}
 	return nil

@@ -10,12 +10,13 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/ratchetd/ratchet/executor/step/filespec"
 	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
 // A target is one file as a config step wants it.
 type target struct {
-	with fileWith
+	with filespec.Spec
 	path string // with.Path, its links followed
 	now  safefile.Entry
 	want safefile.Attrs
@@ -43,7 +44,7 @@ func (c *configuring) plan(ctx context.Context) error {
 // what was there before the step: one that deletes @rule[0] must not delete
 // another rule when it is run again.
 func (c *configuring) addUCI(ctx context.Context, e uciEdits) error {
-	f := fileWith{Path: c.uciFile(e.pkg)}
+	f := filespec.Spec{Path: c.uciFile(e.pkg)}
 	old, err := c.before(len(c.targets), f.Path)
 	if err != nil {
 		return err
@@ -80,11 +81,11 @@ func (c *configuring) before(i int, path string) ([]byte, error) {
 	return text, err
 }
 
-func (c *configuring) add(ctx context.Context, f fileWith, open func() (io.ReadCloser, error)) (err error) {
+func (c *configuring) add(ctx context.Context, f filespec.Spec, open func() (io.ReadCloser, error)) (err error) {
 	t := target{with: f, open: open}
-	find := c.Policy.toWrite
+	find := c.Policy.ToWrite
 	if f.Absent {
-		find = c.Policy.toRemove
+		find = c.Policy.ToRemove
 	}
 	if t.path, err = find(f.Path); err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/policy"
 )
 
 func TestConfigRefuses(t *testing.T) {
@@ -251,14 +252,14 @@ func TestConfigKeepsToThePolicy(t *testing.T) {
 	dir, kind := newUCI(t)
 	elsewhere := t.TempDir()
 	for _, tt := range []struct {
-		policy     step.Policy
+		policy     policy.Policy
 		with, want string
 	}{
-		{step.Policy{Protected: []string{dir}}, `{"files":[{"path":"DIR/f","content":"x"}]}`, "is protected: it cannot be written by a job"},
-		{step.Policy{Protected: []string{dir}}, `{"uci":{"wireless.radio0.channel":"36"}}`, "is protected: it cannot be written by a job"},
-		{step.Policy{Paths: []string{elsewhere}}, `{"uci":{"wireless.radio0.channel":"36"}}`, "policy.paths"},
-		{step.Policy{Commands: []string{"/usr/bin/wifi"}}, `{"uci":{"wireless.radio0.channel":"36"},"apply":["/bin/true"]}`, "apply: /bin/true: policy.commands"},
-		{step.Policy{Commands: []string{"/usr/bin/wifi"}}, `{"uci":{"wireless.radio0.channel":"36"},"validate":["/bin/true"]}`, "validate: /bin/true: policy.commands"},
+		{policy.Policy{Protected: []string{dir}}, `{"files":[{"path":"DIR/f","content":"x"}]}`, "is protected: it cannot be written by a job"},
+		{policy.Policy{Protected: []string{dir}}, `{"uci":{"wireless.radio0.channel":"36"}}`, "is protected: it cannot be written by a job"},
+		{policy.Policy{Paths: []string{elsewhere}}, `{"uci":{"wireless.radio0.channel":"36"}}`, "policy.paths"},
+		{policy.Policy{Commands: []string{"/usr/bin/wifi"}}, `{"uci":{"wireless.radio0.channel":"36"},"apply":["/bin/true"]}`, "apply: /bin/true: policy.commands"},
+		{policy.Policy{Commands: []string{"/usr/bin/wifi"}}, `{"uci":{"wireless.radio0.channel":"36"},"validate":["/bin/true"]}`, "validate: /bin/true: policy.commands"},
 	} {
 		kind.Policy = tt.policy
 		a := newAttempt(t, "%s", strings.ReplaceAll(tt.with, "DIR", dir))

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/ratchetd/ratchet/executor/step/process"
 )
 
 // uciScratch stands before the name of a package while it is edited. Under its
@@ -126,14 +128,14 @@ func uciQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`)
 func (u uciCopy) run(ctx context.Context, stdin string, args ...string) (string, error) {
 	argv := append([]string{cmp.Or(u.UCI, "uci"), "-c", u.dir, "-P", filepath.Join(u.dir, ".changes")}, args...)
 	var out bytes.Buffer
-	said := &tail{most: 512}
-	p := tool{argv: argv, stdin: stdin, stdout: &out}
-	status, err := p.status(ctx, u.t, u.Groups, said)
+	said := &process.Tail{Most: 512}
+	p := process.Tool{Argv: argv, Stdin: stdin, Stdout: &out}
+	status, err := p.Status(ctx, u.t, u.Groups, said)
 	if err == nil {
-		err = judge(status, []int{0})
+		err = process.Judge(status, []int{0})
 	}
-	if err == nil && len(said.last()) > 0 {
+	if err == nil && len(said.Last()) > 0 {
 		err = errors.New("refused")
 	}
-	return out.String(), p.named(err, said)
+	return out.String(), p.Named(err, said)
 }

@@ -11,6 +11,9 @@ import (
 
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/jq"
+	"github.com/ratchetd/ratchet/executor/step/inputs"
+	"github.com/ratchetd/ratchet/executor/step/policy"
+	"github.com/ratchetd/ratchet/executor/step/process"
 	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
@@ -19,9 +22,9 @@ import (
 // or is published, only when the whole of it is there. Undo restores what was
 // at the output's place; what was published stays published.
 type Data struct {
-	Policy Policy
+	Policy policy.Policy
 	Files  safefile.Files
-	Groups Groups // where the worker's group is noted; the zero value notes none
+	Groups process.Groups // where the worker's group is noted; the zero value notes none
 
 	// Publish sends whole lines, at most MaxPublish bytes of them, as part seq
 	// of what the job publishes. It returns when they are sent or ctx has
@@ -58,7 +61,7 @@ func parseData(with json.RawMessage) (w dataWith, err error) {
 	if err := executor.Decode(with, &w); err != nil {
 		return w, err
 	}
-	if err := checkPatterns(w.Inputs); err != nil {
+	if err := inputs.CheckPatterns(w.Inputs); err != nil {
 		return w, fmt.Errorf("inputs: %w", err)
 	}
 	switch w.Format {
@@ -99,13 +102,13 @@ type processing struct {
 	t     *executor.Task
 	with  dataWith
 	path  string // with.Output, its links followed; empty without one
-	files []chosen
+	files []inputs.File
 	undo  safefile.Undo
 }
 
 // Run implements executor.Kind.
 func (k Data) Run(ctx context.Context, t *executor.Task) error {
-	ctx, cancel := limit(ctx, t, time.Hour)
+	ctx, cancel := t.Limit(ctx, time.Hour)
 	defer cancel()
 	s, err := k.begin(t)
 	if err != nil {
@@ -142,11 +145,11 @@ func (k Data) begin(t *executor.Task) (s *processing, err error) {
 		return nil, errors.New("publish: this agent publishes nothing: leave it out and name an output")
 	}
 	if s.with.Output != "" {
-		if s.path, err = k.Policy.toWrite(s.with.Output); err != nil {
+		if s.path, err = k.Policy.ToWrite(s.with.Output); err != nil {
 			return nil, err
 		}
 	}
-	if s.files, err = choose(k.Policy, s.with.Inputs, t.Output); err != nil {
+	if s.files, err = inputs.Choose(k.Policy, s.with.Inputs, t.Output); err != nil {
 		return nil, fmt.Errorf("inputs: %w", err)
 	}
 	return s, s.notOutput()

@@ -12,6 +12,10 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/ratchetd/ratchet/executor/redact"
+	"github.com/ratchetd/ratchet/executor/step/policy"
+	"github.com/ratchetd/ratchet/executor/step/process"
 )
 
 // compute lets a worker put the inputs through the program, and writes what
@@ -25,7 +29,7 @@ func (s *processing) compute(ctx context.Context, temp string) (dataReport, erro
 	if err != nil {
 		return dataReport{}, err
 	}
-	sum, err := s.work(ctx, task, &roomy{w: file, dir: filepath.Dir(temp), policy: s.Policy})
+	sum, err := s.work(ctx, task, &policy.Writer{W: file, Dir: filepath.Dir(temp), Policy: s.Policy})
 	return sum, errors.Join(err, file.Close())
 }
 
@@ -55,12 +59,12 @@ func (s *processing) work(ctx context.Context, task dataTask, out io.Writer) (da
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	said := &reports{tell: s.progress()}
-	p := process{argv: s.worker(), env: []string{}, stdin: string(stdin), stdout: w, stderr: said, groups: s.Groups, log: s.t.Log}
+	p := process.Program{Argv: s.worker(), Env: []string{}, Stdin: string(stdin), Stdout: w, Stderr: said, Groups: s.Groups, Log: s.t.Log}
 	var died error
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		status, err := p.run(ctx)
+		status, err := p.Run(ctx)
 		w.Close() // the last of the writing ends: now the reader sees an end
 		died = said.judge(status, err)
 	}()
@@ -130,7 +134,7 @@ func (r *reports) judge(status syscall.WaitStatus, err error) error {
 	case slices.ContainsFunc(outOfMemory, func(s string) bool { return strings.Contains(crash, s) }):
 		return errMemory
 	}
-	return fmt.Errorf("the worker died: %w: %s", judge(status, nil), clip(crash, 256))
+	return fmt.Errorf("the worker died: %w: %s", process.Judge(status, nil), redact.Clip(crash, 256))
 }
 
 // outOfMemory is how the Go runtime dies of a refusal of the kernel: the thread

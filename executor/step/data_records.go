@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ratchetd/ratchet/executor/jq"
+	"github.com/ratchetd/ratchet/executor/step/inputs"
 )
 
 // maxRecord bounds one line, or one CSV record, which may have several.
@@ -20,8 +21,8 @@ const maxRecord = 1 << 20
 // memory.
 type records struct {
 	format string
-	files  []chosen // those that are still to come
-	tell   func()   // called from time to time while it reads
+	files  []inputs.File // those that are still to come
+	tell   func()        // called from time to time while it reads
 
 	count, bytes int64 // read so far
 	file         *os.File

@@ -15,6 +15,8 @@ import (
 
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/policy"
+	"github.com/ratchetd/ratchet/executor/step/process"
 )
 
 // dataWorker builds testdata/dataworker once and returns its path.
@@ -200,7 +202,7 @@ func TestDataEndsWithItsStep(t *testing.T) {
 	}{{"timeout", 300 * time.Millisecond, "timed out after 300ms"}, {"cancel", time.Hour, why.Error()}} {
 		t.Run(tt.name, func(t *testing.T) {
 			k := data(t)
-			k.Groups = step.Groups{Dir: filepath.Join(t.TempDir(), "groups"), Boot: "b"}
+			k.Groups = process.Groups{Dir: filepath.Join(t.TempDir(), "groups"), Boot: "b"}
 			a, _, _ := dataStep(t, "jsonl", `def f: f; f`, "")
 			a.Timeout = executor.Duration(tt.timeout)
 			ctx, cancel := context.WithCancelCause(t.Context())
@@ -286,7 +288,7 @@ func TestDataKeepsToThePolicy(t *testing.T) {
 	a, _, out := dataStep(t, "jsonl", `range(100)`, "")
 	wantError(t, k.Check(a.With), "policy.paths does not allow it to be written")
 	wantError(t, a.run(t.Context(), k), "policy.paths does not allow it to be written")
-	k.Policy = step.Policy{MaxSize: 100}
+	k.Policy = policy.Policy{MaxSize: 100}
 	wantError(t, a.run(t.Context(), k), "policy.maxSize allows 100")
 	if _, err := os.Stat(out); err == nil {
 		t.Error("got an output, want none")

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/executor/jq"
+	"github.com/ratchetd/ratchet/executor/step/inputs"
 )
 
 // WorkerArg is the first argument with which the agent's own program is
@@ -18,10 +19,10 @@ const WorkerArg = "data-worker"
 
 // dataTask is what a worker gets on its standard input.
 type dataTask struct {
-	Program string   `json:"program"`
-	Format  string   `json:"format"`
-	Files   []chosen `json:"files"`
-	MaxLine int      `json:"maxLine,omitempty"` // 0 is without limit
+	Program string        `json:"program"`
+	Format  string        `json:"format"`
+	Files   []inputs.File `json:"files"`
+	MaxLine int           `json:"maxLine,omitempty"` // 0 is without limit
 }
 
 // dataReport is a line that a worker writes to its standard error. What is no

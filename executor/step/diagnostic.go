@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/check"
+	"github.com/ratchetd/ratchet/executor/step/policy"
+	"github.com/ratchetd/ratchet/executor/step/process"
 	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
@@ -17,16 +20,16 @@ import (
 // repairs what it is told to, and can collect files and output into a bundle.
 // It has no undo. Cut, it begins anew: a repair must be fit to be run twice.
 type Diagnostic struct {
-	Checker Checker
+	Checker check.Checker
 	Files   safefile.Files
-	Policy  Policy
+	Policy  policy.Policy
 	Mask    func([]byte) []byte // takes secrets out of what is collected; nil takes none
 }
 
 type diagnosticWith struct {
 	Checks  []json.RawMessage `json:"checks"`
 	Collect *collectWith      `json:"collect"`
-	checks  []Check
+	checks  []check.Check
 }
 
 const (
@@ -47,7 +50,7 @@ func (k Diagnostic) Check(with json.RawMessage) error {
 // permits holds all that it may run or write against the owner's policy.
 func (k Diagnostic) permits(w diagnosticWith) error {
 	for _, c := range w.checks {
-		if err := c.permits(k.Policy); err != nil {
+		if err := c.Permits(k.Policy); err != nil {
 			return fmt.Errorf("check %s: %w", c.Name, err)
 		}
 	}
@@ -73,7 +76,7 @@ func parseDiagnostic(with json.RawMessage) (w diagnosticWith, err error) {
 		return w, errors.New("want checks, collect or both")
 	}
 	for i, raw := range w.Checks {
-		c, err := ParseCheck(raw)
+		c, err := check.Parse(raw)
 		if err != nil {
 			return w, fmt.Errorf("checks[%d]: %w", i, err)
 		}
@@ -94,11 +97,11 @@ func (k Diagnostic) Run(ctx context.Context, t *executor.Task) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := limit(ctx, t, time.Hour)
+	ctx, cancel := t.Limit(ctx, time.Hour)
 	defer cancel()
-	r := round{Diagnostic: k, t: t, checks: w.checks, results: make([]Result, len(w.checks))}
+	r := round{Diagnostic: k, t: t, checks: w.checks, results: make([]check.Result, len(w.checks))}
 	err = r.all(ctx)
-	made := slices.DeleteFunc(r.results, func(r Result) bool { return r.State == "" })
+	made := slices.DeleteFunc(r.results, func(r check.Result) bool { return r.State == "" })
 	t.Result = encode(made)
 	if err == nil && w.Collect != nil {
 		err = k.collect(ctx, *w.Collect, made)
@@ -114,15 +117,15 @@ func (k Diagnostic) Run(ctx context.Context, t *executor.Task) error {
 type round struct {
 	Diagnostic
 	t       *executor.Task
-	checks  []Check
-	results []Result
+	checks  []check.Check
+	results []check.Result
 }
 
 func (r *round) all(ctx context.Context) error {
 	for done, i := range inOrder(r.checks) {
 		select {
 		case <-r.t.Stopping:
-			return errStopped
+			return executor.ErrStopped
 		default:
 		}
 		r.results[i] = r.one(ctx, r.checks[i])
@@ -137,38 +140,38 @@ func (r *round) all(ctx context.Context) error {
 // one makes a check, unless what it depends on has failed. The broker is asked
 // in any case: that is cheap, and a link that stands proves more than a check
 // below it that failed.
-func (r *round) one(ctx context.Context, c Check) Result {
+func (r *round) one(ctx context.Context, c check.Check) check.Result {
 	cause := r.blame(c)
 	if cause != "" && c.Kind != "broker" {
 		return skipped(c, cause)
 	}
 	result := r.Checker.Run(ctx, c)
 	switch {
-	case result.State != CheckFailed:
+	case result.State != check.Failed:
 		return result
 	case cause != "":
 		return skipped(c, cause)
 	case c.Repair != nil:
 		result = r.repair(ctx, c, result)
 	}
-	if result.State == CheckFailed {
-		result.cause = c.Name
+	if result.State == check.Failed {
+		result.Cause = c.Name
 	}
 	return result
 }
 
-func skipped(c Check, cause string) Result {
+func skipped(c check.Check, cause string) check.Result {
 	reason := fmt.Sprintf("depends on %s, which failed", cause)
-	return Result{Name: c.Name, Kind: c.Kind, State: CheckSkipped, Reason: reason, cause: cause}
+	return check.Result{Name: c.Name, Kind: c.Kind, State: check.Skipped, Reason: reason, Cause: cause}
 }
 
 // repair runs a check's repair once and makes the check again.
-func (r *round) repair(ctx context.Context, c Check, was Result) Result {
+func (r *round) repair(ctx context.Context, c check.Check, was check.Result) check.Result {
 	fmt.Fprintf(r.t.Output, "%s: %s: running its repair\n", c.Name, was.Reason)
 	err := r.mend(ctx, c)
 	now := r.again(ctx, c)
 	switch {
-	case now.State == CheckOK:
+	case now.State == check.OK:
 		now.Repaired = true
 		now.Reason = joined(now.Reason, "was: "+was.Reason)
 	case err != nil:
@@ -186,22 +189,22 @@ func joined(a, b string) string {
 	return a + "; " + b
 }
 
-func (r *round) mend(ctx context.Context, c Check) error {
+func (r *round) mend(ctx context.Context, c check.Check) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, repairTimeout, fmt.Errorf("took longer than %s", repairTimeout))
 	defer cancel()
-	status, err := r.Checker.execute(ctx, c.Repair, r.t.Output)
+	status, err := r.Checker.Execute(ctx, c.Repair, r.t.Output)
 	if err != nil {
 		return err
 	}
-	return judge(status, []int{0})
+	return process.Judge(status, []int{0})
 }
 
 // again makes the check until it passes or its time is over: a service that
 // was started, or a link that was brought up, needs a moment.
-func (r *round) again(ctx context.Context, c Check) Result {
-	for end := time.Now().Add(c.within()); ; {
+func (r *round) again(ctx context.Context, c check.Check) check.Result {
+	for end := time.Now().Add(c.Timeout()); ; {
 		now := r.Checker.Run(ctx, c)
-		if now.State != CheckFailed || time.Until(end) < recheckPause || sleep(ctx, r.t.Stopping, recheckPause) != nil {
+		if now.State != check.Failed || time.Until(end) < recheckPause || executor.Sleep(ctx, r.t.Stopping, recheckPause) != nil {
 			return now
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ratchetd/ratchet/executor/redact"
 	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
@@ -105,7 +106,7 @@ func (b *bundle) entry(name string, changed time.Time, text []byte) error {
 
 // note adds a line to the index of what is not, or not wholly, there.
 func (b *bundle) note(format string, args ...any) {
-	line := strings.Map(printable, clip(string(b.masked(fmt.Appendf(nil, format, args...))), 512))
+	line := strings.Map(redact.Printable, redact.Clip(string(b.masked(fmt.Appendf(nil, format, args...))), 512))
 	if b.index.Len()+len(line) < maxIndex {
 		b.index.WriteString(line + "\n")
 	}

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/check"
 	"github.com/ratchetd/ratchet/telemetry"
 )
 
@@ -52,8 +52,8 @@ func answer(query []byte) []byte {
 }
 
 // asking is a Checker whose name server is the one that a file names.
-func asking(conf string) step.Checker {
-	return step.Checker{Probes: telemetry.Prober{Resolver: &net.Resolver{
+func asking(conf string) check.Checker {
+	return check.Checker{Probes: telemetry.Prober{Resolver: &net.Resolver{
 		PreferGo: true,
 		Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			server, err := os.ReadFile(conf)

@@ -9,32 +9,13 @@ import (
 	"unicode/utf8"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/redact"
+	"github.com/ratchetd/ratchet/executor/step/check"
 )
-
-// How a check can end.
-const (
-	CheckOK      = "ok"
-	CheckFailed  = "failed"
-	CheckUnknown = "unknown" // what it needs is not there
-	CheckSkipped = "skipped" // it depends on one that failed
-)
-
-// A Result is how one check went.
-type Result struct {
-	Name     string   `json:"name"`
-	Kind     string   `json:"kind"`
-	State    string   `json:"state"`
-	Value    *float64 `json:"value,omitempty"`
-	Unit     string   `json:"unit,omitempty"`
-	Reason   string   `json:"reason,omitempty"` // when it is ok, what was found
-	Repaired bool     `json:"repaired,omitempty"`
-
-	cause string // the check that failed for all that depends on this one
-}
 
 // encode writes the results as one object that fits into a report: reasons are
 // cut where it does not, and names last. The least that is left always fits.
-func encode(results []Result) json.RawMessage {
+func encode(results []check.Result) json.RawMessage {
 	for _, most := range []struct{ reason, name int }{
 		{512, 64}, {256, 64}, {128, 64}, {64, 64}, {32, 64}, {0, 64}, {0, 24},
 	} {
@@ -45,43 +26,43 @@ func encode(results []Result) json.RawMessage {
 	return encodeWithin(results, 0, 8)
 }
 
-func encodeWithin(results []Result, reason, name int) json.RawMessage {
-	short := make([]Result, len(results))
+func encodeWithin(results []check.Result, reason, name int) json.RawMessage {
+	short := make([]check.Result, len(results))
 	for i, r := range results {
-		r.Reason, r.Name = clipWord(r.Reason, reason), clip(r.Name, name)
+		r.Reason, r.Name = redact.ClipWord(r.Reason, reason), redact.Clip(r.Name, name)
 		short[i] = r
 	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(map[string][]Result{"checks": short}); err != nil {
+	if err := enc.Encode(map[string][]check.Result{"checks": short}); err != nil {
 		panic(err) // numbers that JSON cannot hold come from no probe
 	}
 	return bytes.TrimSpace(b.Bytes())
 }
 
 // table writes the results for people.
-func table(w io.Writer, results []Result) {
+func table(w io.Writer, results []check.Result) {
 	var names, figures int
 	for _, r := range results {
 		names = max(names, utf8.RuneCountInString(r.Name))
-		figures = max(figures, utf8.RuneCountInString(figure(r.Value, r.Unit)))
+		figures = max(figures, utf8.RuneCountInString(r.Figure()))
 	}
 	for _, r := range results {
 		reason := r.Reason
 		if r.Repaired {
 			reason = "repaired; " + reason
 		}
-		row := fmt.Sprintf("%-7s  %-*s  %*s  %s", r.State, names, r.Name, figures, figure(r.Value, r.Unit), reason)
-		fmt.Fprintln(w, strings.TrimRight(strings.Map(printable, row), " "))
+		row := fmt.Sprintf("%-7s  %-*s  %*s  %s", r.State, names, r.Name, figures, r.Figure(), reason)
+		fmt.Fprintln(w, strings.TrimRight(strings.Map(redact.Printable, row), " "))
 	}
 }
 
 // verdict is the step's error: it fails when a check has failed.
-func verdict(results []Result) error {
+func verdict(results []check.Result) error {
 	var failed []string
 	for _, r := range results {
-		if r.State == CheckFailed {
+		if r.State == check.Failed {
 			failed = append(failed, r.Name+": "+r.Reason)
 		}
 	}

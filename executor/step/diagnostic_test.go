@@ -15,10 +15,12 @@ import (
 
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/check"
+	"github.com/ratchetd/ratchet/executor/step/process"
 )
 
 // diagnose runs the kind once and returns its result by name, and its output.
-func diagnose(t *testing.T, k step.Diagnostic, format string, args ...any) (map[string]step.Result, string, error) {
+func diagnose(t *testing.T, k step.Diagnostic, format string, args ...any) (map[string]check.Result, string, error) {
 	t.Helper()
 	a := newAttempt(t, format, args...)
 	if err := k.Check(a.With); err != nil {
@@ -26,18 +28,18 @@ func diagnose(t *testing.T, k step.Diagnostic, format string, args ...any) (map[
 	}
 	task := a.task()
 	err := k.Run(t.Context(), task)
-	var result struct{ Checks []step.Result }
+	var result struct{ Checks []check.Result }
 	if len(task.Result) > executor.MaxOutput || json.Unmarshal(task.Result, &result) != nil {
 		t.Fatalf("got the result %s, want JSON of at most %d bytes", task.Result, executor.MaxOutput)
 	}
-	byName := map[string]step.Result{}
+	byName := map[string]check.Result{}
 	for _, r := range result.Checks {
 		byName[r.Name] = r
 	}
 	return byName, a.out.String(), err
 }
 
-func wantState(t *testing.T, got step.Result, state, reason string) {
+func wantState(t *testing.T, got check.Result, state, reason string) {
 	t.Helper()
 	if got.State != state || !strings.Contains(got.Reason, reason) {
 		t.Errorf("%s: got %s, %q, want %s, %q", got.Name, got.State, got.Reason, state, reason)
@@ -124,7 +126,7 @@ func TestWhatDependsOnAFailedCheckIsSkipped(t *testing.T) {
 		{"dns":"device.example.com","name":"dns"},{"gateway":true},{"address":"none0","name":"address"},{"link":"none0","name":"link"},{"link":"none1","name":"link 2"},
 		{"tcp":"127.0.0.1:1","name":"here"},{"address":"lo","name":"other"}]}`
 	var reached error
-	k := step.Diagnostic{Checker: step.Checker{Broker: func(context.Context) error { return reached }}}
+	k := step.Diagnostic{Checker: check.Checker{Broker: func(context.Context) error { return reached }}}
 	got, _, _ := diagnose(t, k, "%s", network)
 	for _, name := range []string{"address", "gateway", "dns", "ping", "http"} {
 		wantState(t, got[name], "skipped", "depends on link, which failed")
@@ -201,7 +203,7 @@ func TestACancelledDiagnosticTellsWhatItHasFound(t *testing.T) {
 	defer cancel(nil)
 	a := newAttempt(t, `{"checks":[{"command":["sh","-c","sleep 60"],"name":"slow"},{"command":["true"],"name":"never"},{"link":"lo"}]}`)
 	task := a.task()
-	k := step.Diagnostic{Checker: step.Checker{Groups: step.Groups{Dir: filepath.Join(t.TempDir(), "groups"), Boot: "boot-1"}}}
+	k := step.Diagnostic{Checker: check.Checker{Groups: process.Groups{Dir: filepath.Join(t.TempDir(), "groups"), Boot: "boot-1"}}}
 	go func() {
 		eventually(t, "the command runs", func() bool {
 			entries, _ := os.ReadDir(k.Checker.Groups.Dir)

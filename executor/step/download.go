@@ -14,9 +14,10 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"regexp"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/fetch"
+	"github.com/ratchetd/ratchet/executor/step/policy"
 	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
@@ -24,7 +25,7 @@ import (
 // beside the target across cuts, until the whole of it has the right sha256
 // and takes the target's place. Undo removes it and restores what was.
 type Download struct {
-	Policy Policy
+	Policy policy.Policy
 	Client *http.Client // nil is one of its own, with the proxy of the environment
 	Every  int64        // bytes between two checkpoints, at least; 0 is 4 MiB
 	Files  safefile.Files
@@ -41,7 +42,7 @@ type downloadWith struct {
 	Mode       string        `json:"mode"`
 	Owner      string        `json:"owner"`
 	Rate       executor.Size `json:"rate"`
-	Headers    headers       `json:"headers"`
+	Headers    fetch.Headers `json:"headers"`
 }
 
 // Check implements executor.Kind.
@@ -63,8 +64,6 @@ func (k Download) permits(w downloadWith) error {
 	return k.Policy.Writable(w.To)
 }
 
-var sha256Pattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
-
 func parseDownload(with json.RawMessage) (w downloadWith, err error) {
 	if err := executor.Decode(with, &w); err != nil {
 		return w, err
@@ -75,7 +74,7 @@ func parseDownload(with json.RawMessage) (w downloadWith, err error) {
 	if err := safefile.CheckPath(w.To); err != nil {
 		return w, fmt.Errorf("to: %w", err)
 	}
-	if err := w.Headers.check(); err != nil {
+	if err := w.Headers.Check(); err != nil {
 		return w, err
 	}
 	return w, safefile.CheckAttrs(w.Mode, w.Owner)
@@ -85,35 +84,20 @@ func parseDownload(with json.RawMessage) (w downloadWith, err error) {
 func (w *downloadWith) checkSource() error {
 	switch {
 	case !w.Unverified:
-		return checkSource(w.URL, w.SHA256)
+		return fetch.CheckSource(w.URL, w.SHA256)
 	case w.SHA256 != "":
 		return errors.New("unverified: there is a sha256 to verify by")
-	case !w.URL.Open && !isURL(w.URL.S):
+	case !w.URL.Open && !fetch.IsURL(w.URL.S):
 		return errors.New("url: want an address that begins with http:// or https:// and names a host")
 	}
 	return nil
-}
-
-func checkSource(address executor.Word, sum string) error {
-	switch {
-	case !address.Open && !isURL(address.S):
-		return errors.New("url: want an address that begins with http:// or https:// and names a host")
-	case !sha256Pattern.MatchString(sum):
-		return fmt.Errorf("sha256: %q: want 64 lower-case hex digits", sum)
-	}
-	return nil
-}
-
-func isURL(text string) bool {
-	u, err := url.Parse(text)
-	return err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https")
 }
 
 // downloadState is a download's checkpoint.
 type downloadState struct {
-	Path  string        `json:"path"` // the target
-	Fetch Checkpoint    `json:"fetch"`
-	Undo  safefile.Undo `json:"undo"`
+	Path  string           `json:"path"` // the target
+	Fetch fetch.Checkpoint `json:"fetch"`
+	Undo  safefile.Undo    `json:"undo"`
 }
 
 // downloading is one attempt at a download step.
@@ -137,7 +121,7 @@ func (k Download) begin(t *executor.Task) (*downloading, error) {
 	if err := s.intoFolder(); err != nil {
 		return nil, err
 	}
-	s.path, err = k.Policy.toWrite(s.with.To)
+	s.path, err = k.Policy.ToWrite(s.with.To)
 	s.state.Path = s.path
 	return s, err
 }
@@ -162,7 +146,7 @@ func (s *downloading) save() error { return s.t.Save(&s.state) }
 func (k Download) Run(ctx context.Context, t *executor.Task) error {
 	if t.Timeout > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = limit(ctx, t, 0)
+		ctx, cancel = t.Limit(ctx, 0)
 		defer cancel()
 	}
 	s, err := k.begin(t)
@@ -261,11 +245,11 @@ func (s *downloading) bring(ctx context.Context, want safefile.Attrs) error {
 	return s.Files.Install(s.part(), s.path, want)
 }
 
-func (s *downloading) fetch() Fetch {
-	return Fetch{
-		URL: s.with.URL.S, Policy: s.Policy, SHA256: s.with.SHA256, Header: s.with.Headers.filled(), Part: s.part(), Rate: int64(s.with.Rate),
+func (s *downloading) fetch() fetch.Download {
+	return fetch.Download{
+		URL: s.with.URL.S, Policy: s.Policy, SHA256: s.with.SHA256, Header: s.with.Headers.Filled(), Part: s.part(), Rate: int64(s.with.Rate),
 		Every: s.Every, Boot: s.t.Boot, Client: s.Client, Files: s.Files, From: s.state.Fetch,
-		Save: func(c Checkpoint) error {
+		Save: func(c fetch.Checkpoint) error {
 			s.state.Fetch = c
 			return s.save()
 		},

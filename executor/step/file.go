@@ -2,14 +2,11 @@ package step
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
-	"strings"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/filespec"
+	"github.com/ratchetd/ratchet/executor/step/policy"
 	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
@@ -17,98 +14,30 @@ import (
 // it. A link is followed as Resolve does: what it points to is written; only
 // absent takes the link itself. Undo restores what was.
 type File struct {
-	Policy Policy
+	Policy policy.Policy
 	Files  safefile.Files
-}
-
-type fileWith struct {
-	Path    string         `json:"path"`
-	Content *executor.Text `json:"content"`
-	Base64  *string        `json:"base64"`
-	From    string         `json:"from"`
-	Absent  bool           `json:"absent"`
-	Mode    string         `json:"mode"`
-	Owner   string         `json:"owner"`
 }
 
 // Check implements executor.Kind.
 func (k File) Check(with json.RawMessage) error {
-	w, err := parseFile(with)
+	w, err := filespec.Parse(with)
 	if err != nil {
 		return err
 	}
 	return k.Policy.Writable(w.Path)
 }
 
-func parseFile(with json.RawMessage) (w fileWith, err error) {
-	if err := executor.Decode(with, &w); err != nil {
-		return w, err
-	}
-	if err := safefile.CheckPath(w.Path); err != nil {
-		return w, fmt.Errorf("path: %w", err)
-	}
-	sources := 0
-	for _, given := range []bool{w.Content != nil, w.Base64 != nil, w.From != "", w.Absent} {
-		if given {
-			sources++
-		}
-	}
-	switch {
-	case sources != 1:
-		return w, errors.New("want exactly one of content, base64, from and absent")
-	case w.Absent && w.Mode+w.Owner != "":
-		return w, errors.New("absent: goes without mode and owner")
-	case w.Base64 != nil:
-		_, err = base64.StdEncoding.DecodeString(*w.Base64)
-	case w.From != "":
-		err = safefile.CheckPath(w.From)
-	}
-	if err != nil {
-		return w, fmt.Errorf("%s: %w", w.source(), err)
-	}
-	return w, safefile.CheckAttrs(w.Mode, w.Owner)
-}
-
-func (w *fileWith) source() string {
-	if w.Base64 != nil {
-		return "base64"
-	}
-	return "from"
-}
-
-// Open opens the content that the file shall have.
-func (w *fileWith) Open(p Policy) (io.ReadCloser, error) {
-	switch {
-	case w.Content != nil:
-		return io.NopCloser(strings.NewReader(w.Content.S)), nil
-	case w.Base64 != nil:
-		return io.NopCloser(base64.NewDecoder(base64.StdEncoding, strings.NewReader(*w.Base64))), nil
-	}
-	real, err := p.toRead(w.From)
-	if err != nil {
-		return nil, fmt.Errorf("from: %w", err)
-	}
-	src, err := safefile.Stat(real)
-	if err == nil && src.Absent {
-		err = fmt.Errorf("%s does not exist", w.From)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("from: %w", err)
-	}
-	return safefile.Open(real)
-}
-
 // filing is one attempt at a file step.
 type filing struct {
 	File
 	t    *executor.Task
-	with fileWith
+	with filespec.Spec
 	path string // with.Path, its links followed
 	undo safefile.Undo
 }
 
 func (k File) begin(t *executor.Task) (*filing, error) {
-	with, err := parseFile(t.With)
+	with, err := filespec.Parse(t.With)
 	if err != nil {
 		return nil, err
 	}
@@ -116,9 +45,9 @@ func (k File) begin(t *executor.Task) (*filing, error) {
 	if _, err := t.Load(&s.undo); err != nil {
 		return nil, err
 	}
-	find := k.Policy.toWrite
+	find := k.Policy.ToWrite
 	if with.Absent {
-		find = k.Policy.toRemove
+		find = k.Policy.ToRemove
 	}
 	s.path, err = find(with.Path)
 	return s, err
@@ -128,7 +57,7 @@ func (s *filing) save() error { return s.t.Save(&s.undo) }
 
 // Run implements executor.Kind.
 func (k File) Run(ctx context.Context, t *executor.Task) error {
-	_, cancel := limit(ctx, t, filesTimeout)
+	_, cancel := t.Limit(ctx, safefile.Timeout)
 	defer cancel()
 	s, err := k.begin(t)
 	if err != nil {

@@ -13,6 +13,9 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/fetch"
+	"github.com/ratchetd/ratchet/executor/step/policy"
+	"github.com/ratchetd/ratchet/executor/step/process"
 	"github.com/ratchetd/ratchet/executor/step/safefile"
 	"github.com/ratchetd/ratchet/updater"
 )
@@ -22,10 +25,10 @@ import (
 // old system again, where the board has two. An image that did not last on this
 // device is not taken again, unless it is forced.
 type Firmware struct {
-	Policy Policy
+	Policy policy.Policy
 	Client *http.Client // nil is one of its own, with the proxy of the environment
 	Files  safefile.Files
-	Groups Groups
+	Groups process.Groups
 
 	Board  updater.Board // without a Run it has the kind's own
 	Reboot []string      // how to reboot; nil is "reboot"
@@ -85,7 +88,7 @@ func (k Firmware) permits(w firmwareWith) error {
 			return err
 		}
 	}
-	return checkSignature(w.Signature, k.Keys, k.Policy, k.Unowned)
+	return fetch.CheckSignature(w.Signature, k.Keys, k.Policy, k.Unowned)
 }
 
 func parseFirmware(with json.RawMessage) (w firmwareWith, err error) {
@@ -96,7 +99,7 @@ func parseFirmware(with json.RawMessage) (w firmwareWith, err error) {
 	if w.Image != "" {
 		source.Open = true // it has no address
 	}
-	if err := checkSource(source, w.SHA256); err != nil {
+	if err := fetch.CheckSource(source, w.SHA256); err != nil {
 		return w, err
 	}
 	switch hasURL := w.URL.Open || w.URL.S != ""; {
@@ -125,14 +128,14 @@ const (
 
 // firmwareState is a firmware step's checkpoint.
 type firmwareState struct {
-	Backend   string         `json:"backend"`
-	From      updater.System `json:"from"` // what ran before
-	Phase     phase          `json:"phase,omitempty"`
-	Boot      string         `json:"boot,omitempty"` // the boot that is to end
-	Part      string         `json:"part,omitempty"` // where the image grows
-	Fetch     Checkpoint     `json:"fetch"`
-	KeepIn    string         `json:"keepIn,omitempty"` // the list that this step has written
-	Rollbacks int            `json:"rollbacks,omitempty"`
+	Backend   string           `json:"backend"`
+	From      updater.System   `json:"from"` // what ran before
+	Phase     phase            `json:"phase,omitempty"`
+	Boot      string           `json:"boot,omitempty"` // the boot that is to end
+	Part      string           `json:"part,omitempty"` // where the image grows
+	Fetch     fetch.Checkpoint `json:"fetch"`
+	KeepIn    string           `json:"keepIn,omitempty"` // the list that this step has written
+	Rollbacks int              `json:"rollbacks,omitempty"`
 }
 
 // flashing is one attempt at a firmware step, at its end or at its undo.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/process"
 	"github.com/ratchetd/ratchet/updater"
 )
 
@@ -21,33 +22,33 @@ func (s *flashing) run(ctx context.Context, c updater.Call) (updater.Answer, err
 	if c.Detach {
 		return updater.Answer{}, s.detach(ctx, c)
 	}
-	out, said := &capped{most: maxAnswer}, &tail{most: 512}
+	out, said := &capped{most: maxAnswer}, &process.Tail{Most: 512}
 	stdout, stderr := io.MultiWriter(out, said), io.Writer(said)
 	if c.Line != nil {
 		lines := &lineWriter{tell: c.Line}
 		stdout = io.MultiWriter(out, said, lines, s.t.Output)
 		stderr = io.MultiWriter(said, lines, s.t.Err)
 	}
-	x := tool{argv: c.Argv, env: c.Env, in: c.Stdin, stdout: stdout}
-	status, err := x.status(ctx, s.t, s.Groups, stderr)
+	x := process.Tool{Argv: c.Argv, Env: c.Env, In: c.Stdin, Stdout: stdout}
+	status, err := x.Status(ctx, s.t, s.Groups, stderr)
 	if err == nil && status.Signaled() {
-		err = judge(status, nil)
+		err = process.Judge(status, nil)
 	}
-	return updater.Answer{Out: out.String(), Said: strings.TrimSpace(said.lastLine()), Code: status.ExitStatus()}, err
+	return updater.Answer{Out: out.String(), Said: strings.TrimSpace(said.LastLine()), Code: status.ExitStatus()}, err
 }
 
 // detach runs a program that ends this one by rebooting the device. How it ends
 // itself says nothing: the reboot may still be on its way.
 func (s *flashing) detach(ctx context.Context, c updater.Call) error {
-	err := detached(ctx, s.t, c.Argv, c.Env)
-	if errors.Is(err, errStopped) || ctx.Err() != nil {
+	err := process.Detached(ctx, s.t, c.Argv, c.Env)
+	if errors.Is(err, executor.ErrStopped) || ctx.Err() != nil {
 		return err
 	}
 	wait := s.Patience
 	if wait == 0 {
 		wait = 2 * time.Minute
 	}
-	if waited := sleep(ctx, s.t.Stopping, wait); waited != nil {
+	if waited := executor.Sleep(ctx, s.t.Stopping, wait); waited != nil {
 		return waited
 	}
 	return err

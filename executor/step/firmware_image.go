@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/ratchetd/ratchet/executor/step/fetch"
 	"github.com/ratchetd/ratchet/executor/step/safefile"
 	"github.com/ratchetd/ratchet/updater"
 )
@@ -40,13 +41,13 @@ func (s *flashing) fetch(ctx context.Context) (string, error) {
 	part := s.state.Part
 	if s.t.Timeout > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = limit(ctx, s.t, 0)
+		ctx, cancel = s.t.Limit(ctx, 0)
 		defer cancel()
 	}
-	at, err := Fetch{
+	at, err := fetch.Download{
 		URL: s.with.URL.S, Policy: s.Policy, SHA256: s.with.SHA256, Part: part, Boot: s.t.Boot,
 		Client: s.Client, Files: s.Files, From: s.state.Fetch,
-		Save: func(c Checkpoint) error {
+		Save: func(c fetch.Checkpoint) error {
 			s.state.Fetch = c
 			return s.save()
 		},
@@ -69,7 +70,7 @@ func (s *flashing) place() error {
 	}
 	dir, err := safefile.Resolve(dir)
 	if err == nil {
-		err = trustedWay(dir) // else somebody could exchange the image once it is verified
+		err = safefile.TrustedWay(dir) // else somebody could exchange the image once it is verified
 	}
 	if err != nil {
 		return err
@@ -85,9 +86,9 @@ func (s *flashing) place() error {
 // given is the image that lies on the device, where it is the right one and
 // nobody can exchange it between that it is verified and that it is written.
 func (s *flashing) given(ctx context.Context) (string, error) {
-	path, err := s.Policy.toRead(s.with.Image)
+	path, err := s.Policy.ToRead(s.with.Image)
 	if err == nil {
-		err = trustedWay(path)
+		err = safefile.TrustedWay(path)
 	}
 	if err == nil {
 		err = s.sum(ctx, path)
@@ -119,7 +120,7 @@ func (s *flashing) verify(ctx context.Context, path string) error {
 	if s.with.Signature == "" {
 		return nil
 	}
-	signature, err := fetchSignature(ctx, s.with.Signature, s.Policy, s.Client)
+	signature, err := fetch.Signature(ctx, s.with.Signature, s.Policy, s.Client)
 	if err == nil {
 		_, err = updater.Verify(path, signature, s.Keys)
 	}

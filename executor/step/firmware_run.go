@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/process"
 	"github.com/ratchetd/ratchet/executor/step/safefile"
 	"github.com/ratchetd/ratchet/updater"
 )
@@ -160,8 +161,8 @@ func (s *flashing) uncancelled(ctx context.Context) (context.Context, context.Ca
 			return
 		case <-s.t.Stopping:
 		}
-		if sleep(ctx, nil, 3*grace) == nil {
-			end(errStopped)
+		if executor.Sleep(ctx, nil, 3*process.Grace) == nil {
+			end(executor.ErrStopped)
 		}
 	}()
 	over := s.t.Watch(ctx)
@@ -176,7 +177,7 @@ func (s *flashing) reboot(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, rebootTimeout, fmt.Errorf("the device did not reboot within %s", rebootTimeout))
 	defer cancel()
-	return Reboot{Command: s.Reboot}.reboot(ctx, s.t)
+	return process.Reboot(ctx, s.t, s.Reboot)
 }
 
 // flash is a write that does not return. The tar of what is kept reads the
@@ -206,7 +207,7 @@ func (s *flashing) flash(ctx context.Context, image updater.Image) error {
 		thaw = s.Freeze()
 	}
 	err := s.backend.Install(ctx, image, s.t.Progress)
-	if !errors.Is(err, errStopped) { // else it is sysupgrade that ends the agent
+	if !errors.Is(err, executor.ErrStopped) { // else it is sysupgrade that ends the agent
 		thaw()
 	}
 	return err
@@ -221,7 +222,7 @@ func (s *flashing) warned(ctx context.Context) error {
 	if err := s.save(); err != nil {
 		return err
 	}
-	ctx, cancel := untilStop(ctx, s.t.Stopping)
+	ctx, cancel := executor.UntilStop(ctx, s.t.Stopping)
 	defer cancel(nil)
 	s.Tell(ctx, s.t.Job)
 	return context.Cause(ctx)

@@ -10,12 +10,14 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/fetch"
 	"github.com/ratchetd/ratchet/updater"
 )
 
 // mayStream tells whether what there was no room for can be written as it comes.
 func (s *flashing) mayStream(err error) bool {
-	return s.backend.Stream != nil && (errors.Is(err, errNoRoom) || errors.Is(err, syscall.ENOSPC))
+	return s.backend.Stream != nil && (errors.Is(err, fetch.ErrNoRoom) || errors.Is(err, syscall.ENOSPC))
 }
 
 // broken is a stream that ended early: another one may last.
@@ -29,18 +31,18 @@ func (s *flashing) stream(ctx context.Context, image updater.Image) error {
 	ctx, cancel := s.uncancelled(ctx)
 	defer cancel()
 	fmt.Fprintf(s.t.Output, "writing %s with %s as it comes, for there is no room for it\n", s.with.Version, s.backend.Name)
-	signature, err := fetchSignature(ctx, s.with.Signature, s.Policy, s.Client)
+	signature, err := fetch.Signature(ctx, s.with.Signature, s.Policy, s.Client)
 	if err != nil {
 		return err
 	}
 	vouch := updater.Candidate{SHA256: s.with.SHA256, Signature: signature, Keys: s.Keys}
 	for try := 1; ; try++ {
 		err := s.pour(ctx, image, vouch)
-		if err == nil || !errors.As(err, new(broken)) || try > maxRestarts {
+		if err == nil || !errors.As(err, new(broken)) || try > fetch.MaxRestarts {
 			return streamed(err)
 		}
 		fmt.Fprintf(s.t.Output, "beginning anew: %v\n", err)
-		if err := sleep(ctx, s.t.Stopping, jitter(time.Duration(try)*time.Second)); err != nil {
+		if err := executor.Sleep(ctx, s.t.Stopping, fetch.Jitter(time.Duration(try)*time.Second)); err != nil {
 			return err
 		}
 	}
@@ -91,16 +93,16 @@ func (s *flashing) pour(ctx context.Context, image updater.Image, vouch updater.
 
 // source begins to fetch the image. kill is called when it brings nothing any more.
 func (s *flashing) source(ctx context.Context, image *updater.Image, kill context.CancelCauseFunc) (io.ReadCloser, error) {
-	client := withRules(s.Client, nil, s.Policy)
-	resp, err := get(ctx, client, s.with.URL.S)
+	client := fetch.WithRules(s.Client, nil, s.Policy)
+	resp, err := fetch.Get(ctx, client, s.with.URL.S)
 	if err != nil {
-		if !errors.As(err, new(final)) {
+		if !fetch.IsFinal(err) {
 			err = broken{err}
 		}
 		return nil, err
 	}
 	image.Size = max(resp.ContentLength, 0)
-	body := &incoming{Response: resp, s: s, close: client.CloseIdleConnections, idle: func() { kill(broken{errIdle}) }}
+	body := &incoming{Response: resp, s: s, close: client.CloseIdleConnections, idle: func() { kill(broken{fetch.ErrIdle}) }}
 	if err := s.Policy.Size(image.Size); err != nil {
 		return nil, errors.Join(err, body.Close())
 	}
@@ -130,7 +132,7 @@ func (i *incoming) Read(p []byte) (int, error) {
 		i.s.t.Progress(float64(i.done) / float64(i.ContentLength))
 	}
 	if err != nil && err != io.EOF {
-		err = broken{fmt.Errorf("GET %s: %w", masked(i.s.with.URL.S), err)}
+		err = broken{fmt.Errorf("GET %s: %w", fetch.Masked(i.s.with.URL.S), err)}
 	}
 	return n, err
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/policy"
 	"github.com/ratchetd/ratchet/updater"
 )
 
@@ -32,7 +33,7 @@ func TestFirmwareRefuses(t *testing.T) {
 		`{"image":"/tmp/i","sha256":"` + sum + `","version":"2","slot":"A"}`:                    "slot: unknown field",
 		`{"url":"http://good/i","sha256":"` + sum + `","version":"2","signature":"http://e/s"}`: "policy.keys is empty",
 	} {
-		wantError(t, step.Firmware{Policy: step.Policy{URLs: []string{"good"}}}.Check([]byte(with)), want)
+		wantError(t, step.Firmware{Policy: policy.Policy{URLs: []string{"good"}}}.Check([]byte(with)), want)
 	}
 	signed := step.Firmware{Keys: []string{"RWQ"}}
 	wantError(t, signed.Check([]byte(`{"image":"/tmp/i","sha256":"`+sum+`","version":"2"}`)), "must be signed")

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/process"
 )
 
 // leader starts a group whose leader has a child, and returns the ids of both.
@@ -38,7 +39,7 @@ func leader(t *testing.T) (cmd *exec.Cmd, child int) {
 func TestLeftoversOfAKilledAgentAreKilled(t *testing.T) {
 	for _, leaderLives := range []bool{true, false} {
 		t.Run(fmt.Sprint("leader lives: ", leaderLives), func(t *testing.T) {
-			g := step.Groups{Dir: filepath.Join(t.TempDir(), "run"), Boot: "boot-1"}
+			g := process.Groups{Dir: filepath.Join(t.TempDir(), "run"), Boot: "boot-1"}
 			cmd, child := leader(t)
 			if err := g.Add(cmd.Process.Pid); err != nil {
 				t.Fatal(err)
@@ -75,7 +76,7 @@ func TestAReusedIdIsNotKilled(t *testing.T) {
 		"empty note":    func(string) string { return "" },
 	} {
 		t.Run(name, func(t *testing.T) {
-			g := step.Groups{Dir: filepath.Join(t.TempDir(), "run"), Boot: "boot-1"}
+			g := process.Groups{Dir: filepath.Join(t.TempDir(), "run"), Boot: "boot-1"}
 			cmd, child := leader(t)
 			if err := g.Add(cmd.Process.Pid); err != nil {
 				t.Fatal(err)
@@ -109,13 +110,13 @@ func TestAForeignDirIsNotTrusted(t *testing.T) {
 	if err := os.Chmod(dir, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	g := step.Groups{Dir: dir, Boot: "boot-1"}
+	g := process.Groups{Dir: dir, Boot: "boot-1"}
 	wantError(t, g.KillLeftovers(), "not the agent's own with mode 0700: remove it")
 	wantError(t, g.Add(os.Getpid()), "not the agent's own")
 }
 
 func TestARunningCommandIsNotedAndForgotten(t *testing.T) {
-	g := step.Groups{Dir: filepath.Join(t.TempDir(), "run"), Boot: "boot-1"}
+	g := process.Groups{Dir: filepath.Join(t.TempDir(), "run"), Boot: "boot-1"}
 	a := newAttempt(t, `{"shell":"sleep 0.2; cat %s/$$"}`, g.Dir)
 	if err := a.run(t.Context(), step.Command{Groups: g}); err != nil {
 		t.Fatal(err)

@@ -152,7 +152,7 @@ func (k Keys) rises(sequence int64) error {
 
 // Run implements executor.Kind.
 func (k Keys) Run(ctx context.Context, t *executor.Task) error {
-	_, cancel := limit(ctx, t, filesTimeout)
+	_, cancel := t.Limit(ctx, safefile.Timeout)
 	defer cancel()
 	w, err := parseKeys(t.With)
 	if err != nil {

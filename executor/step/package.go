@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/process"
 	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
@@ -22,7 +23,7 @@ import (
 // package of the agent itself can be upgraded like any other, but not removed.
 type Package struct {
 	Files  safefile.Files
-	Groups Groups
+	Groups process.Groups
 
 	// The programs, each with its first arguments; empty ones are found by
 	// their names. World is apk's list of what is wanted, /etc/apk/world.
@@ -119,7 +120,7 @@ func (w *packageWith) parseNames() error {
 		if err := take("remove", i, name); err != nil {
 			return err
 		}
-		if isAgent(name) {
+		if process.IsAgent(name) {
 			return fmt.Errorf("remove[%d]: without %s, the agent itself, nobody could reach the device", i, name)
 		}
 	}
@@ -137,7 +138,7 @@ func (k Package) Run(ctx context.Context, t *executor.Task) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := limit(ctx, t, packageTimeout)
+	ctx, cancel := t.Limit(ctx, packageTimeout)
 	defer cancel()
 	if p.with.Refresh {
 		if err := p.run(ctx, p.refresh); err != nil {

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/ratchetd/ratchet/executor/step/process"
 )
 
 // A manager is the command lines of one package manager.
@@ -35,7 +37,7 @@ func (k Package) manager(name string) (manager, error) {
 		if name != "" && m.name != name {
 			continue
 		}
-		if _, err := lookPath(m.list[0], []string{"PATH=" + searchPath}); err == nil {
+		if _, err := process.LookPath(m.list[0], []string{"PATH=" + process.SearchPath}); err == nil {
 			return m, nil
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/process"
 	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
@@ -161,7 +162,7 @@ func (p *packing) fetch(ctx context.Context, list []wanted) error {
 		}
 		argv = append(argv, p.argument(w))
 		names = append(names, w.String())
-		agent = agent || isAgent(w.name)
+		agent = agent || process.IsAgent(w.name)
 	}
 	err := p.change(ctx, argv, agent)
 	if err != nil && !p.with.Refresh {
@@ -212,7 +213,7 @@ func (p *packing) renew(ctx context.Context) error {
 			return nil
 		}
 	}
-	agent := p.with.Upgrade.all || slices.ContainsFunc(names, isAgent)
+	agent := p.with.Upgrade.all || slices.ContainsFunc(names, process.IsAgent)
 	if err := p.change(ctx, p.upgradeArgv(names), agent); err != nil {
 		return fmt.Errorf("upgrading %s: %w", strings.Join(names, " "), err)
 	}

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/process"
 	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
@@ -28,17 +30,17 @@ func (p *packing) run(ctx context.Context, argv []string) error {
 
 // patiently runs the manager, again and again while somebody else has locked it.
 func (p *packing) patiently(ctx context.Context, argv []string, out io.Writer) error {
-	x := tool{argv: argv, env: p.environment(), stdout: out}
+	x := process.Tool{Argv: argv, Env: p.environment(), Stdout: out}
 	for {
-		said := &tail{most: 1 << 10}
-		status, err := x.status(ctx, p.t, p.Groups, io.MultiWriter(said, p.t.Err))
+		said := &process.Tail{Most: 1 << 10}
+		status, err := x.Status(ctx, p.t, p.Groups, io.MultiWriter(said, p.t.Err))
 		if err == nil {
-			err = judge(status, []int{0})
+			err = process.Judge(status, []int{0})
 		}
-		if err == nil || !locked(string(said.last())) {
-			return x.named(err, said)
+		if err == nil || !locked(string(said.Last())) {
+			return x.Named(err, said)
 		}
-		if err := sleep(ctx, p.t.Stopping, lockPoll); err != nil {
+		if err := executor.Sleep(ctx, p.t.Stopping, lockPoll); err != nil {
 			return fmt.Errorf("waiting for another run of %s to end: %w", p.name, err)
 		}
 	}
@@ -60,7 +62,7 @@ func (p *packing) change(ctx context.Context, argv []string, agent bool) error {
 	if safefile.Exists("/run/systemd/system") {
 		argv = slices.Concat(ownUnit(safefile.Exists("/run/dbus/system_bus_socket")), setenv(p.environment()), []string{"--"}, argv)
 	}
-	return detached(ctx, p.t, argv, p.environment())
+	return process.Detached(ctx, p.t, argv, p.environment())
 }
 
 // ownUnit has systemd run a program outside the agent's unit and its bounds. To

@@ -4,15 +4,15 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
-	"syscall"
 	"time"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/process"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
 // Plugin is the kind whose work is done by an executable of the owner's, in the
@@ -23,8 +23,8 @@ import (
 //
 // After a cut it is asked first, by the verb verify, whether it was done.
 type Plugin struct {
-	Dir    string // the plugin folder; empty is PluginDir
-	Groups Groups // where groups are noted; the zero value notes none
+	Dir    string         // the plugin folder; empty is PluginDir
+	Groups process.Groups // where groups are noted; the zero value notes none
 }
 
 type pluginWith struct {
@@ -75,7 +75,7 @@ func parsePlugin(with json.RawMessage) (w pluginWith, err error) {
 
 // Run implements executor.Kind.
 func (k Plugin) Run(ctx context.Context, t *executor.Task) error {
-	ctx, cancel := limit(ctx, t, time.Hour)
+	ctx, cancel := t.Limit(ctx, time.Hour)
 	defer cancel()
 	c, err := k.begin(t)
 	if err != nil {
@@ -86,7 +86,7 @@ func (k Plugin) Run(ctx context.Context, t *executor.Task) error {
 		if err != nil {
 			return err
 		}
-		if judge(status, []int{0}) == nil {
+		if process.Judge(status, []int{0}) == nil {
 			fmt.Fprintln(t.Output, "it was done already")
 			return nil
 		}
@@ -95,7 +95,7 @@ func (k Plugin) Run(ctx context.Context, t *executor.Task) error {
 	if err != nil {
 		return err
 	}
-	return judge(status, []int{0})
+	return process.Judge(status, []int{0})
 }
 
 // Undo implements executor.Undoer.
@@ -111,7 +111,7 @@ func (k Plugin) Undo(ctx context.Context, t *executor.Task) error {
 	if status.Exited() && status.ExitStatus() == noVerb {
 		return fmt.Errorf("the plugin %s: %w", c.with.Name, executor.ErrNoUndo)
 	}
-	return judge(status, []int{0})
+	return process.Judge(status, []int{0})
 }
 
 // begin finds the plugin and what it saved last.
@@ -125,7 +125,7 @@ func (k Plugin) begin(t *executor.Task) (*calling, error) {
 		return nil, err
 	}
 	for _, path := range []string{k.dir(), c.path} {
-		if err := trusted(path); err != nil {
+		if err := safefile.Trusted(path); err != nil {
 			return nil, fmt.Errorf("plugin %s: %w", w.Name, err)
 		}
 	}
@@ -137,31 +137,3 @@ func (k Plugin) begin(t *executor.Task) (*calling, error) {
 }
 
 func (k Plugin) dir() string { return cmp.Or(k.Dir, PluginDir) }
-
-// trusted says why somebody else than root and the agent's own user could have
-// changed what is at path, or nil.
-func trusted(path string) error {
-	info, err := os.Lstat(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("%s does not exist on this device: install it there", path)
-	}
-	if err != nil {
-		return err
-	}
-	sys := info.Sys().(*syscall.Stat_t)
-	sticky := info.IsDir() && info.Mode()&os.ModeSticky != 0 // who may write there may not touch what is of others
-	if sys.Uid != 0 && int(sys.Uid) != os.Geteuid() || sys.Mode&0o022 != 0 && !sticky {
-		return fmt.Errorf("%s could be changed by others: it must belong to root, and nobody else may write it (chmod go-w)", path)
-	}
-	return nil
-}
-
-// trustedWay is trusted of a file and of all directories above it.
-func trustedWay(path string) error {
-	for ; path != "/"; path = filepath.Dir(path) {
-		if err := trusted(path); err != nil {
-			return err
-		}
-	}
-	return nil
-}

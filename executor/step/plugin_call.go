@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/process"
 )
 
 const (
@@ -59,12 +60,12 @@ func (c *calling) call(ctx context.Context, verb string) (syscall.WaitStatus, er
 	if err != nil {
 		return 0, err
 	}
-	p.files = l.theirs
+	p.Files = l.theirs
 	ctx, cancel := context.WithCancel(ctx)
 	var status syscall.WaitStatus
 	var died error
 	go func() {
-		status, died = p.run(ctx)
+		status, died = p.Run(ctx)
 		l.hangUp()
 	}()
 	defer func() { // also when a Save panics, as the suite's do
@@ -77,24 +78,24 @@ func (c *calling) call(ctx context.Context, verb string) (syscall.WaitStatus, er
 		return 0, err // its end is the agent's doing
 	}
 	<-l.ended
-	if died == nil && judge(status, []int{0}) == nil {
+	if died == nil && process.Judge(status, []int{0}) == nil {
 		died = err
 	}
 	return status, died
 }
 
-func (c *calling) process(verb string) (*process, error) {
+func (c *calling) process(verb string) (*process.Program, error) {
 	stdin, err := json.Marshal(pluginInput{c.t.Job, c.t.Step, c.t.Attempt, c.with.With, c.state})
 	if err != nil {
 		return nil, err
 	}
-	who, err := identify("")
+	who, err := process.Identify("")
 	if err != nil {
 		return nil, err
 	}
-	return &process{
-		argv: []string{c.path, verb}, env: environ(c.t, who, nil), stdin: string(stdin) + "\n",
-		stdout: c.t.Output, stderr: c.t.Err, groups: c.Groups, log: c.t.Log,
+	return &process.Program{
+		Argv: []string{c.path, verb}, Env: process.Environ(c.t, who, nil), Stdin: string(stdin) + "\n",
+		Stdout: c.t.Output, Stderr: c.t.Err, Groups: c.Groups, Log: c.t.Log,
 	}, nil
 }
 
@@ -146,7 +147,7 @@ func (c *calling) save(ctx context.Context, l *line, state json.RawMessage) erro
 	}
 	c.state = state
 	if c.saves++; c.saves > freeSaves && !l.over() {
-		if err := sleep(ctx, l.ended, savePause); err == context.Cause(ctx) && err != nil {
+		if err := executor.Sleep(ctx, l.ended, savePause); err == context.Cause(ctx) && err != nil {
 			return err
 		}
 	}

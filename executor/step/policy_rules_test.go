@@ -10,13 +10,15 @@ import (
 	"testing"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/check"
+	"github.com/ratchetd/ratchet/executor/step/policy"
 )
 
 // What the owner does not allow is refused before anything runs, by the name of
 // the rule.
 func TestPolicyIsTheOwnersWord(t *testing.T) {
 	dir := t.TempDir()
-	p := Policy{Paths: []string{dir}, Commands: []string{"/bin/echo", "/usr/lib/ratchet/*"}, URLs: []string{"*.example.com"}, Users: []string{"app"}, MaxSize: 1000}
+	p := policy.Policy{Paths: []string{dir}, Commands: []string{"/bin/echo", "/usr/lib/ratchet/*"}, URLs: []string{"*.example.com"}, Users: []string{"app"}, MaxSize: 1000}
 	sum := strings.Repeat("0", 64)
 	for _, c := range []struct {
 		kind       executor.Kind
@@ -84,7 +86,7 @@ func TestPolicyIsTheOwnersWord(t *testing.T) {
 			t.Errorf("%s: got %v", c, err)
 		}
 	}
-	if err := p.PermitCheck(json.RawMessage(`{"command":["/bin/sh"]}`)); err == nil {
+	if err := check.Permit(p, json.RawMessage(`{"command":["/bin/sh"]}`)); err == nil {
 		t.Error("a check may run what a step may not")
 	}
 }
@@ -93,7 +95,7 @@ func TestPolicyIsTheOwnersWord(t *testing.T) {
 // written.
 func TestAProgramThatTheDeviceFillsInIsJudgedBeforeItRuns(t *testing.T) {
 	dir := t.TempDir()
-	k := Config{Policy: Policy{Commands: []string{"/bin/echo"}}}
+	k := Config{Policy: policy.Policy{Commands: []string{"/bin/echo"}}}
 	open := `{"files":[{"path":"` + dir + `/a","content":"x"}],"apply":[{"jq":".vars.program"}]}`
 	if err := k.Check(json.RawMessage(open)); err != nil {
 		t.Errorf("got %v while it is open, want nothing", err)

@@ -9,10 +9,11 @@ import (
 
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/policy"
 )
 
 // tree makes a directory with protected files and many a name for them.
-func tree(t *testing.T) (dir string, p step.Policy) {
+func tree(t *testing.T) (dir string, p policy.Policy) {
 	dir = t.TempDir()
 	for _, sub := range []string{"state/jobs", "open"} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
@@ -32,7 +33,7 @@ func tree(t *testing.T) (dir string, p step.Policy) {
 	if err := os.Link(filepath.Join(dir, "key"), filepath.Join(dir, "open/hard")); err != nil {
 		t.Fatal(err)
 	}
-	return dir, step.Policy{Protected: []string{
+	return dir, policy.Policy{Protected: []string{
 		filepath.Join(dir, "alias"), filepath.Join(dir, "key"), filepath.Join(dir, "open/later"),
 	}}
 }
@@ -72,7 +73,7 @@ func TestProcIsProtected(t *testing.T) {
 	for _, path := range []string{"/proc/self/environ", "/proc/self/root" + filepath.Join(dir, "key")} {
 		wantError(t, p.Readable(path), "is protected")
 	}
-	wantError(t, step.Policy{}.Readable("/proc/1/environ"), "is protected")
+	wantError(t, policy.Policy{}.Readable("/proc/1/environ"), "is protected")
 }
 
 // TestEveryKindAsksThePolicy: a job can neither read nor write what is not its.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/process"
 	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
@@ -23,7 +24,7 @@ import (
 //
 // It does not judge whether a service does its work: that is a check's.
 type Service struct {
-	Groups Groups
+	Groups process.Groups
 	Root   string // where the system's files are found; empty is /
 }
 
@@ -63,7 +64,7 @@ func parseService(with json.RawMessage) (w serviceWith, err error) {
 		return w, fmt.Errorf("name: %q: want the name of a service, of A-Z a-z 0-9 _ . @ : -", w.Name)
 	case !known:
 		return w, fmt.Errorf("action: %q: want start, stop, restart, reload, enable or disable", w.Action)
-	case isAgent(w.Name) && (w.Action == "stop" || w.Action == "disable"):
+	case process.IsAgent(w.Name) && (w.Action == "stop" || w.Action == "disable"):
 		return w, fmt.Errorf("action: to %s the agent itself would cut the device off: nobody could start it again from afar", w.Action)
 	}
 	return w, nil
@@ -93,13 +94,13 @@ func (k Service) Run(ctx context.Context, t *executor.Task) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := limit(ctx, t, serviceTimeout)
+	ctx, cancel := t.Limit(ctx, serviceTimeout)
 	defer cancel()
 	so, err := s.isSo(ctx)
 	if err != nil {
 		return err
 	}
-	if isAgent(s.with.Name) && reverse[s.with.Action] == "" {
+	if process.IsAgent(s.with.Name) && reverse[s.with.Action] == "" {
 		return s.restartAgent(ctx)
 	}
 	if so == yes {
@@ -134,7 +135,7 @@ func (s *serving) Do(ctx context.Context, action string) error {
 	if err != nil {
 		return err
 	}
-	if err := (tool{argv: argv}).run(ctx, s.t, s.Groups); err != nil {
+	if err := (process.Tool{Argv: argv}).Run(ctx, s.t, s.Groups); err != nil {
 		return fmt.Errorf("%s %s: %w", action, s.with.Name, err)
 	}
 	if slices.Contains([]string{"enable", "disable"}, action) {
@@ -165,9 +166,9 @@ func (s *serving) isSo(ctx context.Context) (answer, error) {
 // ask runs a tool for what it says, and how it ends.
 func (k Service) ask(ctx context.Context, t *executor.Task, argv ...string) (string, int, error) {
 	var out bytes.Buffer
-	status, err := tool{argv: argv, stdout: &out}.status(ctx, t, k.Groups, io.Discard)
+	status, err := process.Tool{Argv: argv, Stdout: &out}.Status(ctx, t, k.Groups, io.Discard)
 	if err == nil && status.Signaled() {
-		err = errors.New("killed by " + signalName(status.Signal()))
+		err = errors.New("killed by " + process.SignalName(status.Signal()))
 	}
 	if err != nil {
 		return "", 0, fmt.Errorf("asking %s: %w", filepath.Base(argv[0]), err)

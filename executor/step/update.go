@@ -11,6 +11,9 @@ import (
 	"slices"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/fetch"
+	"github.com/ratchetd/ratchet/executor/step/policy"
+	"github.com/ratchetd/ratchet/executor/step/process"
 	"github.com/ratchetd/ratchet/executor/step/safefile"
 	"github.com/ratchetd/ratchet/updater"
 )
@@ -26,8 +29,8 @@ import (
 // asked for the new version instead, unless the step is forced.
 type Update struct {
 	Files   safefile.Files
-	Groups  Groups
-	Policy  Policy
+	Groups  process.Groups
+	Policy  policy.Policy
 	Package Package      // for a binary that belongs to one
 	Client  *http.Client // nil is one of its own, with the proxy of the environment
 	Every   int64        // bytes between two checkpoints, at least; 0 is 4 MiB
@@ -70,7 +73,7 @@ func parseUpdate(with json.RawMessage) (w updateWith, err error) {
 	if !versionName.MatchString(w.Version) {
 		return w, fmt.Errorf("version: %q: want what the new binary's command version prints, such as 1.2.3", w.Version)
 	}
-	return w, checkSource(w.URL, w.SHA256)
+	return w, fetch.CheckSource(w.URL, w.SHA256)
 }
 
 // permits holds the step against the owner's keys and policy.
@@ -80,18 +83,18 @@ func (k Update) permits(w updateWith) error {
 			return err
 		}
 	}
-	return checkSignature(w.Signature, k.Keys, k.Policy, k.Unowned)
+	return fetch.CheckSignature(w.Signature, k.Keys, k.Policy, k.Unowned)
 }
 
 // updateState is an update's checkpoint: from what, to what, and how far.
 type updateState struct {
-	From     release    `json:"from"`
-	To       release    `json:"to"`
-	Fetch    Checkpoint `json:"fetch,omitzero"`
-	Armed    bool       `json:"armed,omitempty"`    // the old binary lies at updater.Old; the next thing is the swap
-	Package  string     `json:"package,omitempty"`  // whose manager does it
-	Verified string     `json:"verified,omitempty"` // how, and why so
-	Restarts int        `json:"restarts,omitempty"`
+	From     release          `json:"from"`
+	To       release          `json:"to"`
+	Fetch    fetch.Checkpoint `json:"fetch,omitzero"`
+	Armed    bool             `json:"armed,omitempty"`    // the old binary lies at updater.Old; the next thing is the swap
+	Package  string           `json:"package,omitempty"`  // whose manager does it
+	Verified string           `json:"verified,omitempty"` // how, and why so
+	Restarts int              `json:"restarts,omitempty"`
 }
 
 // release is one binary of the agent.

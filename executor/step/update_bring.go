@@ -14,6 +14,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/ratchetd/ratchet/executor/step/fetch"
+	"github.com/ratchetd/ratchet/executor/step/process"
 	"github.com/ratchetd/ratchet/executor/step/safefile"
 	"github.com/ratchetd/ratchet/updater"
 )
@@ -24,7 +26,7 @@ func (u *updating) bring(ctx context.Context) error {
 	if err := unix.Access(dir, unix.W_OK); err != nil {
 		return fmt.Errorf("%s, where the agent's binary lies, cannot be written: %w: update the image of this device instead", dir, err)
 	}
-	signature, err := fetchSignature(ctx, u.with.Signature, u.Policy, u.Client)
+	signature, err := fetch.Signature(ctx, u.with.Signature, u.Policy, u.Client)
 	if err != nil {
 		return err
 	}
@@ -47,11 +49,11 @@ func (u *updating) bring(ctx context.Context) error {
 	return u.try(ctx, u.staged())
 }
 
-func (u *updating) fetch() Fetch {
-	return Fetch{
+func (u *updating) fetch() fetch.Download {
+	return fetch.Download{
 		URL: u.with.URL.S, Policy: u.Policy, SHA256: u.with.SHA256, Part: u.part(), Every: u.Every, Boot: u.t.Boot,
 		Client: u.Client, Files: u.Files, From: u.state.Fetch,
-		Save: func(c Checkpoint) error {
+		Save: func(c fetch.Checkpoint) error {
 			u.state.Fetch = c
 			return u.save()
 		},
@@ -119,7 +121,7 @@ func (u *updating) try(ctx context.Context, path string) error {
 // forked at this moment may hold it open for writing.
 func (u *updating) ask(ctx context.Context, out io.Writer, argv ...string) (err error) {
 	for range 20 {
-		err = tool{argv: argv, stdout: out}.run(ctx, u.t, u.Groups)
+		err = process.Tool{Argv: argv, Stdout: out}.Run(ctx, u.t, u.Groups)
 		if !errors.Is(err, syscall.ETXTBSY) {
 			break
 		}

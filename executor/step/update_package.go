@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/process"
 	"github.com/ratchetd/ratchet/updater"
 )
 
@@ -48,8 +49,8 @@ func (u *updating) owner(ctx context.Context) (string, error) {
 	// Where /usr/bin and /bin are one, a package may know the file by either name.
 	for _, path := range []string{u.path, strings.TrimPrefix(u.path, "/usr")} {
 		var said bytes.Buffer
-		x := tool{argv: m.owns(u.Package, path), stdout: &said}
-		status, err := x.status(ctx, u.t, u.Groups, &bytes.Buffer{})
+		x := process.Tool{Argv: m.owns(u.Package, path), Stdout: &said}
+		status, err := x.Status(ctx, u.t, u.Groups, &bytes.Buffer{})
 		if err != nil {
 			return "", fmt.Errorf("asking which package the agent belongs to: %w", err)
 		}

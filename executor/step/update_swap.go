@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step/safefile"
 	"github.com/ratchetd/ratchet/updater"
 )
@@ -68,7 +69,7 @@ func (u *updating) restart(ctx context.Context) error {
 	}
 	select {
 	case <-u.t.Stopping:
-		return errStopped
+		return executor.ErrStopped
 	case <-ctx.Done():
 		return fmt.Errorf("the agent did not start anew: %w", context.Cause(ctx))
 	}

@@ -16,13 +16,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/policy"
 	"github.com/ratchetd/ratchet/updater"
 )
 
 func TestUpdateRefuses(t *testing.T) {
 	const good = `"url":"http://x/r","sha256":"` + "0000000000000000000000000000000000000000000000000000000000000000" + `","version":"2.0"`
 	keys := step.Update{Keys: []string{"RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3"}}
-	hosts := step.Update{Policy: step.Policy{URLs: []string{"*.example.com"}}}
+	hosts := step.Update{Policy: policy.Policy{URLs: []string{"*.example.com"}}}
 	hostsAndKeys := step.Update{Keys: keys.Keys, Policy: hosts.Policy}
 	for _, c := range []struct {
 		kind       step.Update

@@ -13,6 +13,9 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/fetch"
+	"github.com/ratchetd/ratchet/executor/step/inputs"
+	"github.com/ratchetd/ratchet/executor/step/policy"
 	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
@@ -21,7 +24,7 @@ import (
 // today. It has no undo: what a server has taken it keeps. Run again, it sends
 // again.
 type Upload struct {
-	Policy Policy
+	Policy policy.Policy
 	Client *http.Client  // nil is one of its own, with the proxy of the environment
 	Stall  time.Duration // without a byte it fails after this; 0 is 5 minutes
 	Files  safefile.Files
@@ -31,7 +34,7 @@ type uploadWith struct {
 	Paths   []string      `json:"paths"`
 	URL     executor.Word `json:"url"`
 	Method  string        `json:"method"`
-	Headers headers       `json:"headers"`
+	Headers fetch.Headers `json:"headers"`
 	Name    string        `json:"name"`
 }
 
@@ -48,7 +51,7 @@ func parseUpload(with json.RawMessage) (w uploadWith, err error) {
 	if err := executor.Decode(with, &w); err != nil {
 		return w, err
 	}
-	if err := checkPatterns(w.Paths); err != nil {
+	if err := inputs.CheckPatterns(w.Paths); err != nil {
 		return w, fmt.Errorf("paths: %w", err)
 	}
 	switch w.Method {
@@ -58,7 +61,7 @@ func parseUpload(with json.RawMessage) (w uploadWith, err error) {
 	default:
 		return w, fmt.Errorf("method: %q: want PUT or POST", w.Method)
 	}
-	if w.Name != "" && (plainName(w.Name) != nil || len(w.Name) > 255) {
+	if w.Name != "" && (safefile.CheckName(w.Name) != nil || len(w.Name) > 255) {
 		return w, fmt.Errorf("name: %q: want a plain name, without / and blanks", w.Name)
 	}
 	if !w.URL.Open {
@@ -66,7 +69,7 @@ func parseUpload(with json.RawMessage) (w uploadWith, err error) {
 			return w, err
 		}
 	}
-	return w, w.Headers.check()
+	return w, w.Headers.Check()
 }
 
 // target is where to send what is called name, unless the step says how to
@@ -96,23 +99,23 @@ func (k Upload) Run(ctx context.Context, t *executor.Task) error {
 	}
 	if t.Timeout > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = limit(ctx, t, 0)
+		ctx, cancel = t.Limit(ctx, 0)
 		defer cancel()
 	}
-	ctx, cancel := untilStop(ctx, t.Stopping)
+	ctx, cancel := executor.UntilStop(ctx, t.Stopping)
 	defer cancel(nil)
-	files, err := choose(k.Policy, w.Paths, t.Output)
+	files, err := inputs.Choose(k.Policy, w.Paths, t.Output)
 	if err != nil {
 		return fmt.Errorf("paths: %w", err)
 	}
-	if len(w.Paths) == 1 && !isGlob(w.Paths[0]) {
+	if len(w.Paths) == 1 && !inputs.IsGlob(w.Paths[0]) {
 		return k.send(ctx, t, w, files[0], filepath.Base(files[0].Path), 1)
 	}
 	return k.sendAll(ctx, t, w, files)
 }
 
 // sendAll sends several files as one.
-func (k Upload) sendAll(ctx context.Context, t *executor.Task, w uploadWith, files []chosen) error {
+func (k Upload) sendAll(ctx context.Context, t *executor.Task, w uploadWith, files []inputs.File) error {
 	if err := k.Files.MakeTaskDir(t.Dir); err != nil {
 		return fmt.Errorf("making room for the archive: %w", err)
 	}
@@ -120,14 +123,14 @@ func (k Upload) sendAll(ctx context.Context, t *executor.Task, w uploadWith, fil
 	size, err := k.pack(ctx, path, files)
 	real, unknown := safefile.Resolve(path)
 	if err = errors.Join(err, unknown); err == nil {
-		all := chosen{Path: path, Real: real, Size: size}
+		all := inputs.File{Path: path, Real: real, Size: size}
 		err = k.send(ctx, t, w, all, t.Job+".tar.gz", len(files))
 	}
 	return errors.Join(err, k.Files.Remove(path))
 }
 
 // send sends one file and tells what it was.
-func (k Upload) send(ctx context.Context, t *executor.Task, w uploadWith, file chosen, name string, files int) error {
+func (k Upload) send(ctx context.Context, t *executor.Task, w uploadWith, file inputs.File, name string, files int) error {
 	to, err := w.target(name)
 	if err == nil {
 		err = k.Policy.URL(to)

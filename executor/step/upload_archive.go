@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/ratchetd/ratchet/executor/step/inputs"
+	"github.com/ratchetd/ratchet/executor/step/policy"
 	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
@@ -22,12 +24,12 @@ import (
 // The archive is a file, not made while it is sent: a presigned URL wants its
 // length beforehand, and what changes meanwhile must not spoil a second try. It
 // is never synced, for after a cut it is made anew.
-func (k Upload) pack(ctx context.Context, path string, files []chosen) (size int64, err error) {
+func (k Upload) pack(ctx context.Context, path string, files []inputs.File) (size int64, err error) {
 	file, err := k.Files.Create(path)
 	if err != nil {
 		return 0, err
 	}
-	out := &counter{w: &roomy{w: file, dir: filepath.Dir(path), policy: k.Policy}}
+	out := &policy.Writer{W: file, Dir: filepath.Dir(path), Policy: k.Policy}
 	buffer := bufio.NewWriterSize(out, 64<<10)
 	zip := gzip.NewWriter(buffer)
 	archive := tar.NewWriter(zip)
@@ -39,10 +41,10 @@ func (k Upload) pack(ctx context.Context, path string, files []chosen) (size int
 	if err == nil {
 		err = errors.Join(archive.Close(), zip.Close(), buffer.Flush())
 	}
-	return out.n, errors.Join(err, file.Close())
+	return out.Done, errors.Join(err, file.Close())
 }
 
-func packFile(ctx context.Context, archive *tar.Writer, c chosen) error {
+func packFile(ctx context.Context, archive *tar.Writer, c inputs.File) error {
 	file, err := c.Open()
 	if err != nil {
 		return err

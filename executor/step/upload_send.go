@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/fetch"
+	"github.com/ratchetd/ratchet/executor/step/inputs"
 	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
@@ -27,7 +29,7 @@ type upload struct {
 	t        *executor.Task
 	with     uploadWith
 	to       string // the whole URL
-	file     chosen
+	file     inputs.File
 	size     int64
 	sum      []byte
 	tries    int       // in which bytes were sent
@@ -58,7 +60,7 @@ func (u *upload) stall() time.Duration { return cmp.Or(u.Stall, 5*time.Minute) }
 
 // loop tries until the server has all of it.
 func (u *upload) loop(ctx context.Context) error {
-	u.Client = withRules(u.Client, u.with.Headers.filled(), u.Policy)
+	u.Client = fetch.WithRules(u.Client, u.with.Headers.Filled(), u.Policy)
 	defer u.Client.CloseIdleConnections()
 	// To follow one would show another server what only this one was to get.
 	u.Client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
@@ -71,13 +73,13 @@ func (u *upload) loop(ctx context.Context) error {
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
-		case errors.As(err, new(final)):
+		case fetch.IsFinal(err):
 			return err
 		case u.tries >= maxTries:
 			return fmt.Errorf("given up after %d tries: %w", u.tries, err)
 		}
 		fmt.Fprintln(u.t.Output, err)
-		if err := u.pause(ctx, err, jitter(pause)); err != nil {
+		if err := u.pause(ctx, err, fetch.Jitter(pause)); err != nil {
 			return err
 		}
 		if errors.Is(err, errChanged) {
@@ -90,20 +92,19 @@ func (u *upload) loop(ctx context.Context) error {
 
 // pause waits before the next try, unless the time without a byte is over.
 func (u *upload) pause(ctx context.Context, err error, wait time.Duration) error {
-	var busy retryAfter
-	if errors.As(err, &busy) && busy.wait > 0 {
-		wait = busy.wait
+	if long := fetch.AskedWait(err); long > 0 {
+		wait = long
 		u.asked += wait
 		u.deadline = u.deadline.Add(wait)
 	}
-	if u.asked > maxAsked {
+	if u.asked > fetch.MaxAsked {
 		return fmt.Errorf("%w; it asks to wait %s in all, more than an hour", err, u.asked)
 	}
 	left := time.Until(u.deadline)
 	if left <= 0 {
 		return fmt.Errorf("no byte for %s: %w", u.stall(), err)
 	}
-	return sleep(ctx, nil, min(wait, left))
+	return executor.Sleep(ctx, nil, min(wait, left))
 }
 
 // once sends all of it once.
@@ -111,11 +112,11 @@ func (u *upload) once(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	idle := u.stall() / 2 // of one connection, so that there is time for another
-	timer := time.AfterFunc(idle, func() { cancel(errIdle) })
+	timer := time.AfterFunc(idle, func() { cancel(fetch.ErrIdle) })
 	defer timer.Stop()
 	file, err := u.file.Open()
 	if err != nil {
-		return final{err}
+		return fetch.Finally(err)
 	}
 	b := newBody(file, u.size, u.sum, func(sent int64) {
 		timer.Reset(idle)
@@ -124,7 +125,7 @@ func (u *upload) once(ctx context.Context) error {
 	req, err := u.request(ctx, b)
 	if err != nil {
 		_ = b.end() // nothing was read of it
-		return final{err}
+		return fetch.Finally(err)
 	}
 	resp, err := u.Client.Do(req)
 	if err == nil {
@@ -142,7 +143,7 @@ func (u *upload) once(ctx context.Context) error {
 	}
 	err = u.answer(resp)
 	if err == nil && b.sent < u.size {
-		err = fmt.Errorf("%s %s: %s, but before all of it was sent", u.with.Method, masked(u.to), resp.Status)
+		err = fmt.Errorf("%s %s: %s, but before all of it was sent", u.with.Method, fetch.Masked(u.to), resp.Status)
 	}
 	return err
 }
@@ -163,7 +164,7 @@ func (u *upload) request(ctx context.Context, b *body) (*http.Request, error) {
 	// RFC 3230, and not Content-MD5 or Content-Type, for old presigned URLs sign
 	// those two, nor x-amz-..., for new ones sign every one of that sort.
 	req.Header.Set("Digest", "sha-256="+base64.StdEncoding.EncodeToString(u.sum))
-	for name, value := range u.with.Headers.filled() {
+	for name, value := range u.with.Headers.Filled() {
 		req.Header.Set(name, value)
 	}
 	return req, nil
@@ -171,37 +172,37 @@ func (u *upload) request(ctx context.Context, b *body) (*http.Request, error) {
 
 // answer judges what the server says.
 func (u *upload) answer(resp *http.Response) error {
-	status := fmt.Errorf("%s %s: %s", u.with.Method, masked(u.to), resp.Status)
+	status := fmt.Errorf("%s %s: %s", u.with.Method, fetch.Masked(u.to), resp.Status)
 	switch code := resp.StatusCode; {
 	case code >= 200 && code < 300:
 		return nil
 	case code == http.StatusTooManyRequests, code == http.StatusServiceUnavailable:
-		return retryAfter{status, parseRetryAfter(resp)}
+		return fetch.Later(status, resp)
 	case code == http.StatusRequestTimeout, code >= 500:
 		return status
 	case code >= 300 && code < 400:
-		return final{fmt.Errorf("%w: an upload follows no redirect: give the URL that it leads to", status)}
+		return fetch.Finally(fmt.Errorf("%w: an upload follows no redirect: give the URL that it leads to", status))
 	case code == http.StatusForbidden:
-		return final{fmt.Errorf("%w: a presigned URL may have expired, or want other headers", status)}
+		return fetch.Finally(fmt.Errorf("%w: a presigned URL may have expired, or want other headers", status))
 	}
-	return final{status}
+	return fetch.Finally(status)
 }
 
 // plain says what went wrong without the URL's secrets, which a url.Error
 // holds.
 func (u *upload) plain(ctx context.Context, err error) error {
-	isFinal := errors.As(err, new(*tls.CertificateVerificationError)) || errors.Is(err, errRefused)
+	isFinal := errors.As(err, new(*tls.CertificateVerificationError)) || errors.Is(err, fetch.ErrRefused)
 	switch inner := new(url.Error); {
 	case errors.Is(err, errChanged):
 		err = errChanged
-	case context.Cause(ctx) == errIdle:
+	case context.Cause(ctx) == fetch.ErrIdle:
 		err = errors.New("the connection takes nothing any more")
 	case errors.As(err, &inner):
 		err = inner.Err
 	}
-	err = fmt.Errorf("%s %s: %w", u.with.Method, masked(u.to), err)
+	err = fmt.Errorf("%s %s: %w", u.with.Method, fetch.Masked(u.to), err)
 	if isFinal {
-		return final{err}
+		return fetch.Finally(err)
 	}
 	return err
 }

@@ -23,6 +23,7 @@ import (
 
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/policy"
 )
 
 // receiver is a web server that takes uploads, and keeps the last whole one.
@@ -426,7 +427,7 @@ func TestProtectedFilesAreNotSent(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := newReceiver(t, nil)
-	k := step.Upload{Policy: step.Policy{Protected: []string{filepath.Join(dir, "key")}}}
+	k := step.Upload{Policy: policy.Policy{Protected: []string{filepath.Join(dir, "key")}}}
 	for _, path := range []string{"key", "a.log", "*"} {
 		a := newAttempt(t, `{"paths":[%q],"url":%q}`, filepath.Join(dir, path), s.URL)
 		wantError(t, a.run(t.Context(), k), "is protected: it cannot be read by a job")
@@ -438,11 +439,11 @@ func TestProtectedFilesAreNotSent(t *testing.T) {
 
 func TestUploadKeepsToThePolicy(t *testing.T) {
 	s := newReceiver(t, nil)
-	k := step.Upload{Policy: step.Policy{URLs: []string{"*.example.com"}}}
+	k := step.Upload{Policy: policy.Policy{URLs: []string{"*.example.com"}}}
 	a := uploadStep(t, s.URL, []byte("12345"))
 	wantError(t, k.Check(a.With), "policy.urls does not allow this host")
 	wantError(t, a.run(t.Context(), k), "policy.urls does not allow this host")
-	k.Policy = step.Policy{MaxSize: 4}
+	k.Policy = policy.Policy{MaxSize: 4}
 	wantError(t, a.run(t.Context(), k), "5 bytes: policy.maxSize allows 4")
 	a.With = bytes.Replace(a.With, []byte("f.bin"), []byte("*"), 1)
 	wantError(t, a.run(t.Context(), k), "policy.maxSize allows 4")

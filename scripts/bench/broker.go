@@ -13,6 +13,8 @@ import (
 	"github.com/mochi-mqtt/server/v2/hooks/auth"
 	"github.com/mochi-mqtt/server/v2/listeners"
 	"github.com/mochi-mqtt/server/v2/packets"
+
+	"github.com/ratchetd/ratchet/scripts/authority"
 )
 
 // A broker is an embedded one with TLS that asks for client certificates. It
@@ -43,14 +45,14 @@ func (s status) final() bool {
 }
 
 func startBroker(dir string) (*broker, error) {
-	if err := writeCertificates(dir); err != nil {
+	if err := authority.Write(dir, "bench"); err != nil {
 		return nil, err
 	}
 	pair, err := tls.LoadX509KeyPair(filepath.Join(dir, "broker.crt"), filepath.Join(dir, "broker.key"))
 	if err != nil {
 		return nil, err
 	}
-	pool, err := readPool(filepath.Join(dir, "ca.crt"))
+	pool, err := authority.Pool(filepath.Join(dir, "ca.crt"))
 	if err != nil {
 		return nil, err
 	}

@@ -15,9 +15,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
+
+// Timeout is what a step that only writes files gets. Nothing ends a write to a
+// disk that hangs, but the agent notices.
+const Timeout = time.Hour
 
 // Files does the file operations of the kinds, on paths without links. The zero
 // value does them on the real file system and nothing more.

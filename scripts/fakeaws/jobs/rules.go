@@ -2,12 +2,12 @@ package jobs
 
 import (
 	"bytes"
-	"slices"
 	"strings"
 	"time"
 
 	mochi "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
+	"github.com/ratchetd/ratchet/scripts/fakecloud"
 )
 
 // Limits of a connection [limits].
@@ -19,25 +19,10 @@ const (
 	maxKeepAlive     = 1200 // seconds
 )
 
-// rules holds what devices do against those of the service.
+// rules check what devices do against those of the service.
 type rules struct {
-	mochi.HookBase
+	fakecloud.Rules
 	s *Service
-}
-
-func (r *rules) ID() string { return "aws" }
-
-func (r *rules) Provides(b byte) bool {
-	return slices.Contains([]byte{mochi.OnConnect, mochi.OnConnectAuthenticate, mochi.OnACLCheck, mochi.OnSessionEstablished,
-		mochi.OnSubscribe, mochi.OnPublish}, b)
-}
-
-// OnConnect bounds the keep-alive [limits].
-func (r *rules) OnConnect(cl *mochi.Client, _ packets.Packet) error {
-	if k := cl.State.Keepalive; k == 0 || k > maxKeepAlive {
-		cl.State.Keepalive = maxKeepAlive
-	}
-	return nil
 }
 
 // OnConnectAuthenticate asks the custom authorizer, if there is one; otherwise
@@ -65,15 +50,8 @@ func (r *rules) OnSessionEstablished(cl *mochi.Client, _ packets.Packet) {
 
 // OnSubscribe ends the connection at too many filters, and grants at most QoS 1 [mqtt, limits].
 func (r *rules) OnSubscribe(cl *mochi.Client, p packets.Packet) packets.Packet {
-	r.s.mu.Lock()
-	defer r.s.mu.Unlock()
-	have := cl.State.Subscriptions.GetAll()
-	for i, f := range p.Filters {
-		have[f.Filter] = f
-		p.Filters[i].Qos = min(f.Qos, 1)
-	}
-	if len(p.Filters) > maxFilters || len(have) > maxSubscriptions {
-		r.s.drop(cl, "too many subscriptions")
+	if have := fakecloud.Grant(cl, p); len(p.Filters) > maxFilters || have > maxSubscriptions {
+		r.s.End(cl, "too many subscriptions")
 		p.Filters = nil
 	}
 	return p
@@ -100,9 +78,7 @@ func (r *rules) OnPublish(cl *mochi.Client, p packets.Packet) (packets.Packet, e
 		why = "published to a topic of too many levels"
 	}
 	if why != "" {
-		r.s.mu.Lock()
-		defer r.s.mu.Unlock()
-		r.s.drop(cl, why)
+		r.s.End(cl, why)
 		return p, packets.ErrRejectPacket
 	}
 	if reserved && r.s.request(cl, rest, bytes.Clone(p.Payload)) {
@@ -111,8 +87,8 @@ func (r *rules) OnPublish(cl *mochi.Client, p packets.Packet) (packets.Packet, e
 	return p, packets.CodeSuccessIgnore
 }
 
-// request does what the topic asks for, by its fate, and tells whether the
-// connection is cut.
+// request does what the topic asks for, by its fate, and reports whether
+// the connection is cut.
 func (s *Service) request(cl *mochi.Client, topic string, payload []byte) (cut bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -121,7 +97,7 @@ func (s *Service) request(cl *mochi.Client, topic string, payload []byte) (cut b
 		f = s.Fate(topic)
 	}
 	if f.Deaf {
-		s.drop(cl, "cut before "+topic)
+		s.End(cl, "cut before "+topic)
 		return true
 	}
 	for range map[bool]int{false: 1, true: 2}[f.Twice] {
@@ -139,7 +115,7 @@ func (s *Service) request(cl *mochi.Client, topic string, payload []byte) (cut b
 		}
 	}
 	if f.Cut {
-		s.drop(cl, "cut after "+topic)
+		s.End(cl, "cut after "+topic)
 	}
 	return f.Cut
 }
@@ -150,10 +126,10 @@ func send(cl *mochi.Client, thing, topic string, payload []byte) {
 		TopicName: "$aws/things/" + thing + "/" + topic, Payload: payload}) // a connection that is gone gets nothing
 }
 
-// notify tells a device that has subscribed; nothing is kept for one that is away.
+// notify sends to a device that has subscribed; nothing is kept for one that is away.
 func (s *Service) notify(thing, topic string, payload []byte) {
-	cl, ok := s.server.Clients.Get(thing)
-	if !ok || cl.Closed() {
+	cl := s.Client(thing)
+	if cl == nil {
 		return
 	}
 	if _, subscribed := cl.State.Subscriptions.Get("$aws/things/" + thing + "/" + topic); subscribed {

@@ -22,17 +22,15 @@ package jobs
 
 import (
 	"crypto/tls"
-	"errors"
-	"log/slog"
 	"sync"
 	"time"
 
-	mochi "github.com/mochi-mqtt/server/v2"
-	"github.com/mochi-mqtt/server/v2/listeners"
+	"github.com/ratchetd/ratchet/scripts/fakecloud"
 )
 
 // A Service is one fake account. Set its fields before Start.
 type Service struct {
+	fakecloud.Front
 	Listen string           // address for MQTT; empty: a free port of the loopback interface
 	TLS    *tls.Config      // nil: without TLS
 	Now    func() time.Time // its own clock; nil: time.Now
@@ -44,22 +42,19 @@ type Service struct {
 	Watch func(reply string)
 	// Authorize is a custom authorizer; nil: whoever has a certificate is let in.
 	Authorize func(user, password string) bool
-	// Deny tells which topics a device's policy does not let it use; nil: none.
+	// Deny reports whether a device's policy keeps it from a topic; nil: never.
 	Deny func(topic string, publish bool) bool
 
-	server  *mochi.Server
-	done    chan struct{}
 	mu      sync.Mutex
 	things  map[string]*thing
 	created int64 // orders executions that were queued in one second
 	minted  int
-	drops   []string
 }
 
 // A thing is what the service knows of one.
 type thing struct {
 	executions []*Execution // in the order of their creation
-	head       string       // what notify-next told last
+	head       string       // what notify-next said last
 	connects   int
 	reports    []Report
 }
@@ -74,11 +69,9 @@ type Fate struct {
 	Delay time.Duration // the answer is late, and may be overtaken
 }
 
-// Start opens the service; Close ends it. It may be started anew, and then
+// Start opens the service; Close ends it. It may be started again, and then
 // knows what it knew.
 func (s *Service) Start() error {
-	s.server = mochi.New(&mochi.Options{InlineClient: true, Logger: slog.New(slog.DiscardHandler)})
-	s.done = make(chan struct{})
 	s.mu.Lock()
 	if s.things == nil {
 		s.things = map[string]*thing{}
@@ -93,48 +86,21 @@ func (s *Service) Start() error {
 	if s.Life == 0 {
 		s.Life = time.Hour
 	}
-	if s.Listen == "" {
-		s.Listen = "127.0.0.1:0"
-	}
-	tcp := listeners.NewTCP(listeners.Config{ID: "tcp", Address: s.Listen, TLSConfig: s.TLS})
-	err := errors.Join(s.server.AddHook(&rules{s: s}, nil), s.server.AddListener(tcp))
-	if err == nil {
-		err = s.server.Serve()
-	}
-	if err != nil {
-		return err
-	}
-	s.Listen = tcp.Address()
-	go s.tick()
-	return nil
+	err := s.Open(s.Listen, s.TLS, &rules{fakecloud.Rules{KeepAlive: maxKeepAlive}, s}, s.tick)
+	s.Listen = s.Address()
+	return err
 }
-
-// Close ends all connections. What the service knows stays.
-func (s *Service) Close() error {
-	close(s.done)
-	return s.server.Close()
-}
-
-// Address is where devices connect to.
-func (s *Service) Address() string { return s.Listen }
 
 // tick lets executions time out.
 func (s *Service) tick() {
-	for {
-		select {
-		case <-s.done:
-			return
-		case <-time.After(20 * time.Millisecond):
-		}
-		s.mu.Lock()
-		for name, t := range s.things {
-			for _, e := range t.executions {
-				if e.late(s.Now()) {
-					s.end(name, t, e, "TIMED_OUT")
-				}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, t := range s.things {
+		for _, e := range t.executions {
+			if e.late(s.Now()) {
+				s.end(name, t, e, "TIMED_OUT")
 			}
 		}
-		s.mu.Unlock()
 	}
 }
 
@@ -160,26 +126,4 @@ func (s *Service) Connects(name string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.thing(name).connects
-}
-
-// Drop ends the thing's connection.
-func (s *Service) Drop(name, why string) {
-	if cl, ok := s.server.Clients.Get(name); ok && !cl.Closed() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.drop(cl, why)
-	}
-}
-
-// drop ends a connection; the lock is held.
-func (s *Service) drop(cl *mochi.Client, why string) {
-	s.drops = append(s.drops, cl.ID+": "+why)
-	go cl.Stop(errors.New(why))
-}
-
-// Drops lists why connections were ended, oldest first.
-func (s *Service) Drops() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return append([]string(nil), s.drops...)
 }

@@ -77,7 +77,7 @@ func (h *Hub) configure() {
 	patches := map[string][]byte{}
 	h.mu.Lock()
 	for id, d := range h.devices {
-		want := h.wanted(d.document(h.client(id) != nil))
+		want := h.wanted(d.document(h.Client(id) != nil))
 		if patch := d.difference(want); len(patch) > 0 {
 			text, err := json.Marshal(patch)
 			if err != nil {

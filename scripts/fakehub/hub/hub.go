@@ -21,17 +21,16 @@ package hub
 
 import (
 	"crypto/tls"
-	"errors"
-	"log/slog"
 	"sync"
 	"time"
 
-	mochi "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/listeners"
+	"github.com/ratchetd/ratchet/scripts/fakecloud"
 )
 
 // A Hub is one fake hub. Set its fields before Start.
 type Hub struct {
+	fakecloud.Front
 	Host   string           // of user names and tokens, such as fake.azure-devices.net
 	Listen string           // address for MQTT; empty: a free port of the loopback interface
 	Web    string           // address for MQTT over websockets; empty: none
@@ -40,15 +39,12 @@ type Hub struct {
 	Basic  bool             // a hub of the basic tier, which has no twins and no methods [quotas]
 	Fate   func(topic string) Fate
 
-	server  *mochi.Server
-	done    chan struct{}
 	mu      sync.Mutex
 	devices map[string]*device
 	configs map[string]Configuration
 	jobs    map[string]*Job
 	rids    int
 	waiting map[string]chan answer // by rid of a method
-	drops   []string
 }
 
 // A device is what the hub knows of one.
@@ -72,12 +68,11 @@ type Fate struct {
 	Delay  time.Duration // the answer is late, and may be overtaken
 }
 
-// Start opens the hub; Close ends it.
+// Start opens the hub; Close ends it. It may be started again, and then knows
+// what it knew.
 func (h *Hub) Start() error {
-	h.server = mochi.New(&mochi.Options{InlineClient: true, Logger: slog.New(slog.DiscardHandler)})
-	h.done = make(chan struct{})
 	h.mu.Lock()
-	if h.devices == nil { // else it starts anew, and knows what it knew
+	if h.devices == nil {
 		h.devices, h.configs, h.jobs = map[string]*device{}, map[string]Configuration{}, map[string]*Job{}
 	}
 	h.waiting = map[string]chan answer{}
@@ -85,57 +80,31 @@ func (h *Hub) Start() error {
 	if h.Now == nil {
 		h.Now = time.Now
 	}
-	if h.Listen == "" {
-		h.Listen = "127.0.0.1:0"
+	var more []listeners.Listener
+	if h.Web != "" {
+		more = append(more, &web{hub: h})
 	}
-	tcp := listeners.NewTCP(listeners.Config{ID: "tcp", Address: h.Listen, TLSConfig: h.TLS})
-	err := errors.Join(h.server.AddHook(&rules{h: h}, nil), h.server.AddListener(tcp))
-	if err == nil && h.Web != "" {
-		err = h.server.AddListener(&web{hub: h})
-	}
-	if err == nil {
-		err = h.server.Serve()
-	}
-	if err != nil {
-		return err
-	}
-	h.Listen = tcp.Address()
-	go h.tick()
-	return nil
+	err := h.Open(h.Listen, h.TLS, &rules{fakecloud.Rules{KeepAlive: maxKeepAlive}, h}, h.tick, more...)
+	h.Listen = h.Address()
+	return err
 }
-
-// Close ends all connections. What the hub knows stays, for another Start.
-func (h *Hub) Close() error {
-	close(h.done)
-	return h.server.Close()
-}
-
-// Address is where devices connect to.
-func (h *Hub) Address() string { return h.Listen }
 
 // tick ends connections whose token expired, and takes hub jobs further.
 func (h *Hub) tick() {
-	for {
-		select {
-		case <-h.done:
-			return
-		case <-time.After(20 * time.Millisecond):
+	now := h.Now()
+	h.mu.Lock()
+	var late []string
+	for id, d := range h.devices {
+		if !d.until.IsZero() && !now.Before(d.until) {
+			late = append(late, id)
+			d.until = time.Time{}
 		}
-		now := h.Now()
-		h.mu.Lock()
-		var late []string
-		for id, d := range h.devices {
-			if !d.until.IsZero() && !now.Before(d.until) {
-				late = append(late, id)
-				d.until = time.Time{}
-			}
-		}
-		h.mu.Unlock()
-		for _, id := range late { // [sas]: a token that expires ends the connection
-			h.Drop(id, "the token has expired")
-		}
-		h.workJobs(now)
 	}
+	h.mu.Unlock()
+	for _, id := range late { // [sas]: a token that expires ends the connection
+		h.Drop(id, "the token has expired")
+	}
+	h.workJobs(now)
 }
 
 // AddDevice registers a device with its symmetric key, or, without one, a
@@ -156,43 +125,12 @@ func (h *Hub) Disable(id string, disabled bool) {
 	}
 }
 
-// client is the device's connection, or nil.
-func (h *Hub) client(id string) *mochi.Client {
-	cl, ok := h.server.Clients.Get(id)
-	if !ok || cl.Closed() {
-		return nil
-	}
-	return cl
-}
-
-// Connected tells whether the device is.
-func (h *Hub) Connected(id string) bool { return h.client(id) != nil }
+// Connected reports whether the device is.
+func (h *Hub) Connected(id string) bool { return h.Client(id) != nil }
 
 // Connects counts the connections that the device was granted.
 func (h *Hub) Connects(id string) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.devices[id].connects
-}
-
-// Drop ends the device's connection. The hub never says why to the device
-// [mqtt]; Drops tells it to tests.
-func (h *Hub) Drop(id, why string) {
-	if cl := h.client(id); cl != nil {
-		h.drop(cl, why)
-	}
-}
-
-func (h *Hub) drop(cl *mochi.Client, why string) {
-	h.mu.Lock()
-	h.drops = append(h.drops, cl.ID+": "+why)
-	h.mu.Unlock()
-	cl.Stop(errors.New(why))
-}
-
-// Drops lists why connections were ended or refused, oldest first.
-func (h *Hub) Drops() []string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return append([]string(nil), h.drops...)
 }

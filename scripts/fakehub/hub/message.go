@@ -38,7 +38,7 @@ func (h *Hub) takeMessage(cl *mochi.Client, bag string, p packets.Packet) bool {
 		m.Properties["mqtt-retain"] = "true"
 	}
 	if f := h.fate(p.TopicName); f.Cut {
-		h.drop(cl, "cut")
+		h.End(cl, "cut")
 		return true
 	}
 	h.mu.Lock()
@@ -60,8 +60,8 @@ func (h *Hub) Send(id, bag string, payload []byte) error {
 	if len(payload) > maxC2D {
 		return errors.New("413: the message is too large")
 	}
-	if cl, ok := h.server.Clients.Get(id); ok && cl.State.Inflight.Len() >= pending {
+	if cl, ok := h.Broker().Clients.Get(id); ok && cl.State.Inflight.Len() >= pending {
 		return errors.New("403: too many messages wait for this device")
 	}
-	return h.server.Publish("devices/"+id+"/messages/devicebound/"+bag, payload, false, 1)
+	return h.Broker().Publish("devices/"+id+"/messages/devicebound/"+bag, payload, false, 1)
 }

@@ -32,7 +32,7 @@ func (h *Hub) Invoke(id, name string, payload []byte, timeout time.Duration) (in
 	if len(payload) > maxMethod {
 		return 0, nil, errors.New("400: the payload is too large")
 	}
-	cl := h.client(id)
+	cl := h.Client(id)
 	if cl == nil {
 		return 0, nil, ErrOffline
 	}

@@ -139,7 +139,7 @@ func (h *Hub) matching(where condition) []map[string]any {
 	defer h.mu.Unlock()
 	list := []map[string]any{}
 	for _, id := range slices.Sorted(maps.Keys(h.devices)) {
-		if doc := h.devices[id].document(h.client(id) != nil); where.holds(doc) {
+		if doc := h.devices[id].document(h.Client(id) != nil); where.holds(doc) {
 			list = append(list, doc)
 		}
 	}

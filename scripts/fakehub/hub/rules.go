@@ -6,6 +6,7 @@ import (
 
 	mochi "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
+	"github.com/ratchetd/ratchet/scripts/fakecloud"
 )
 
 const (
@@ -23,35 +24,18 @@ const (
 
 func filterBound(id string) string { return "devices/" + id + "/messages/devicebound/#" }
 
-// rules holds what devices do against those of the hub. It is the broker's
+// rules check what devices do against those of the hub. They are the broker's
 // hook: nothing that a device publishes goes to another one.
 type rules struct {
-	mochi.HookBase
+	fakecloud.Rules
 	h *Hub
-}
-
-func (r *rules) ID() string { return "hub" }
-
-func (r *rules) Provides(b byte) bool {
-	return slices.Contains([]byte{mochi.OnConnect, mochi.OnConnectAuthenticate, mochi.OnACLCheck, mochi.OnSessionEstablished,
-		mochi.OnSubscribe, mochi.OnPublish}, b)
-}
-
-// OnConnect bounds the keep-alive.
-func (r *rules) OnConnect(cl *mochi.Client, _ packets.Packet) error {
-	if k := cl.State.Keepalive; k == 0 || k > maxKeepAlive {
-		cl.State.Keepalive = maxKeepAlive
-	}
-	return nil
 }
 
 // OnConnectAuthenticate refuses with CONNACK 5.
 func (r *rules) OnConnectAuthenticate(cl *mochi.Client, p packets.Packet) bool {
 	err := r.h.admit(cl, p)
 	if err != nil {
-		r.h.mu.Lock()
-		r.h.drops = append(r.h.drops, cl.ID+": refused: "+err.Error())
-		r.h.mu.Unlock()
+		r.h.Note(cl.ID, "refused: "+err.Error())
 	}
 	return err == nil
 }
@@ -75,18 +59,16 @@ func (r *rules) OnSubscribe(cl *mochi.Client, p packets.Packet) packets.Packet {
 	if r.h.Basic {
 		allowed = nil
 	}
-	have := cl.State.Subscriptions.GetAll()
-	for i, f := range p.Filters {
-		have[f.Filter] = f
-		p.Filters[i].Qos = min(f.Qos, 1)
+	have := fakecloud.Grant(cl, p)
+	for _, f := range p.Filters {
 		if !slices.Contains(allowed, f.Filter) {
-			r.h.drop(cl, "subscribed to "+f.Filter)
+			r.h.End(cl, "subscribed to "+f.Filter)
 			p.Filters = nil
 			return p
 		}
 	}
-	if len(have) > maxSubscriptions {
-		r.h.drop(cl, "too many subscriptions")
+	if have > maxSubscriptions {
+		r.h.End(cl, "too many subscriptions")
 		p.Filters = nil
 	}
 	return p
@@ -106,7 +88,7 @@ func (r *rules) OnPublish(cl *mochi.Client, p packets.Packet) (packets.Packet, e
 		why = "published to " + p.TopicName
 	}
 	if why != "" {
-		r.h.drop(cl, why)
+		r.h.End(cl, why)
 		return p, packets.ErrRejectPacket
 	}
 	if cl.Closed() { // cut before the answer, and before the PUBACK
@@ -115,7 +97,7 @@ func (r *rules) OnPublish(cl *mochi.Client, p packets.Packet) (packets.Packet, e
 	return p, packets.CodeSuccessIgnore
 }
 
-// take tells whether it was a message to the hub at all.
+// take reports whether it was a message to the hub at all.
 func (h *Hub) take(cl *mochi.Client, p packets.Packet) bool {
 	topic := p.TopicName
 	if bag, ok := strings.CutPrefix(topic, "devices/"+cl.ID+"/messages/events/"); ok {

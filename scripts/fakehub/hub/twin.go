@@ -174,7 +174,7 @@ func (h *Hub) answerPatch(cl *mochi.Client, topic, rid string, patch []byte) {
 		t.ReportedVersion++
 		query = fmt.Sprintf("%s&$version=%d", query, t.ReportedVersion)
 	} else {
-		h.drops = append(h.drops, cl.ID+": 400: "+err.Error())
+		h.Note(cl.ID, "400: "+err.Error())
 	}
 	h.mu.Unlock()
 	if err != nil {
@@ -188,7 +188,7 @@ func (h *Hub) answerPatch(cl *mochi.Client, topic, rid string, patch []byte) {
 func (h *Hub) reply(cl *mochi.Client, f Fate, status int, query string, body []byte) {
 	switch {
 	case f.Cut:
-		h.drop(cl, "cut")
+		h.End(cl, "cut")
 		return
 	case f.Lost:
 		return
@@ -252,7 +252,7 @@ func (h *Hub) Desire(id string, patch []byte) error {
 
 func (h *Hub) notify(id string, f Fate, topic string, body []byte) {
 	time.AfterFunc(f.Delay, func() {
-		if cl := h.client(id); cl != nil {
+		if cl := h.Client(id); cl != nil {
 			send(cl, filterDesired, topic, body)
 			if f.Twice {
 				send(cl, filterDesired, topic, body)

@@ -2,15 +2,9 @@ package link
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"log/slog"
-	"math/big"
 	"net"
 	"os"
 	"path/filepath"
@@ -22,6 +16,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/hooks/auth"
 	"github.com/mochi-mqtt/server/v2/listeners"
 	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/scripts/authority"
 )
 
 // guardedBroker lets in user "ops" with password "secret" only, who may not
@@ -64,39 +59,18 @@ func file(t *testing.T, name string, content []byte) string {
 	return path
 }
 
-// ownCertificate is a certificate for 127.0.0.1 that stands for itself.
-func ownCertificate(t *testing.T) (cert, key string) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"},
-		NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	private8, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return file(t, "cert.pem", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
-		file(t, "key.pem", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private8}))
-}
-
 func TestEveryWayToTheBroker(t *testing.T) {
-	cert, key := ownCertificate(t)
-	pair, err := tls.LoadX509KeyPair(cert, key)
+	own, err := authority.Own("test", time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile(cert)
+	pair, err := own.TLS()
 	if err != nil {
 		t.Fatal(err)
 	}
+	cert, key := file(t, "cert.pem", own.Cert), file(t, "key.pem", own.Key)
 	known := x509.NewCertPool()
-	known.AppendCertsFromPEM(text)
+	known.AppendCertsFromPEM(own.Cert)
 	mutual := &tls.Config{Certificates: []tls.Certificate{pair}, ClientCAs: known, ClientAuth: tls.RequireAndVerifyClientCert}
 	at := func(id string, c *tls.Config) listeners.Config {
 		return listeners.Config{ID: id, Address: freeAddress(t), TLSConfig: c}

@@ -1,0 +1,44 @@
+package fetch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/ratchetd/ratchet/executor/step/policy"
+)
+
+// ErrNotAllowed is an address that the owner's policy does not allow.
+var ErrNotAllowed = errors.New("not allowed")
+
+// Document is the short text that lies at an address, within a minute. A
+// nil client is one of its own.
+func Document(ctx context.Context, client *http.Client, address string, policy policy.Policy, most int64) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	if err := policy.URL(address); err != nil {
+		return nil, fmt.Errorf("%w: %w", err, ErrNotAllowed)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", err, ErrNotAllowed)
+	}
+	client = WithRules(client, nil, policy)
+	defer client.CloseIdleConnections()
+	resp, err := client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("the server answered %s", resp.Status)
+	}
+	text, err := io.ReadAll(io.LimitReader(resp.Body, most+1))
+	if err == nil && int64(len(text)) > most {
+		err = fmt.Errorf("it has more than %d bytes", most)
+	}
+	return text, err
+}

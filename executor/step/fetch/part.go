@@ -1,0 +1,175 @@
+package fetch
+
+import (
+	"cmp"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/ratchetd/ratchet/executor/step/safefile"
+)
+
+// Open opens the part and hashes what of it can be trusted: what was synced,
+// and in the same boot all of it, for the page cache outlives a killed agent.
+func (x *transfer) Open(ctx context.Context) error {
+	if x.at.Validator == "" {
+		return nil
+	}
+	var err error
+	if x.part, err = x.Files.Open(x.Part, 0); err != nil {
+		return nil // it is begun anew
+	}
+	good, err := x.part.Size()
+	if err != nil {
+		return err
+	}
+	if x.at.Boot != x.Boot {
+		good = min(good, x.at.Synced)
+	}
+	if x.done, err = io.Copy(x.sum, io.LimitReader(safefile.Reader(ctx, x.part), good)); err != nil {
+		return err
+	}
+	x.due = x.done + x.interval()
+	if x.done > 0 {
+		fmt.Fprintf(x.Note, "going on at byte %d\n", x.done)
+	}
+	return x.part.Truncate(x.done)
+}
+
+// begin makes an empty part for what at tells of, which is saved before.
+func (x *transfer) begin(at Checkpoint) error {
+	x.at, x.due = at, x.interval()
+	if err := x.room(); err != nil {
+		return err
+	}
+	if err := x.Save(x.at); err != nil {
+		return err
+	}
+	if x.part != nil {
+		return nil // it is empty already
+	}
+	var err error
+	if x.part, err = x.Files.Create(x.Part); err != nil {
+		return err
+	}
+	return x.Files.SyncDir(filepath.Dir(x.Part))
+}
+
+// interval bounds the checkpoints of a download to about 16, and spares the
+// flash those of a small one.
+func (x *transfer) interval() int64 {
+	return max(cmp.Or(x.Every, 4<<20), max(x.at.Size, x.done)/16)
+}
+
+// copy takes the body of an answer that goes on where the part ends.
+func (x *transfer) copy(ctx context.Context, body io.Reader) error {
+	buf := make([]byte, x.chunk())
+	for {
+		n, err := fill(body, buf)
+		if n > 0 {
+			if err := x.take(buf[:n]); err != nil {
+				return Finally(err)
+			}
+		}
+		if err == io.EOF {
+			if x.at.Size > 0 && x.done < x.at.Size {
+				return io.ErrUnexpectedEOF
+			}
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := x.pacer.wait(ctx, n, x.Rate); err != nil {
+			return err
+		}
+	}
+}
+
+// chunk is how much is written at once: few writes, and with a rate limit no
+// pause above a second.
+func (x *transfer) chunk() int64 {
+	if x.Rate > 0 {
+		return min(64<<10, x.Rate)
+	}
+	return 64 << 10
+}
+
+// fill reads until buf is full. Other than io.ReadFull it returns the reader's
+// own error.
+func fill(r io.Reader, buf []byte) (n int, err error) {
+	for n < len(buf) && err == nil {
+		var m int
+		m, err = r.Read(buf[n:])
+		n += m
+	}
+	return n, err
+}
+
+func (x *transfer) take(p []byte) error {
+	if _, err := x.part.Write(p); err != nil {
+		return fmt.Errorf("writing %s: %w", x.Part, err)
+	}
+	x.sum.Write(p)
+	x.done += int64(len(p))
+	if err := x.Policy.Size(x.done); err != nil { // a server need not say how much it sends
+		return Finally(err)
+	}
+	if x.at.Size > 0 {
+		x.Progress(float64(x.done) / float64(x.at.Size))
+	}
+	if x.done >= x.due {
+		return x.checkpoint()
+	}
+	return nil
+}
+
+// checkpoint syncs what is there, and then saves that it is.
+func (x *transfer) checkpoint() error {
+	if err := x.part.Sync(); err != nil {
+		return err
+	}
+	x.at.Synced, x.at.Boot = x.done, x.Boot
+	x.due = x.done + x.interval()
+	return x.Save(x.at)
+}
+
+type mismatch struct{ error }
+
+func (x *transfer) verify() error {
+	if got := hex.EncodeToString(x.sum.Sum(nil)); got != x.SHA256 && x.SHA256 != "" {
+		return mismatch{fmt.Errorf("%s: sha256 is %s, want %s", Masked(x.URL), got, x.SHA256)}
+	}
+	if err := x.part.Sync(); err != nil {
+		return err
+	}
+	x.at.Synced, x.at.Boot = x.done, x.Boot
+	return nil
+}
+
+// ErrNoRoom is a disk that what is to come does not fit on.
+var ErrNoRoom = errors.New("no room")
+
+// room checks that the rest fits on the disk before its first byte is written.
+func (x *transfer) room() error {
+	if err := x.Policy.Size(x.at.Size); err != nil {
+		return err
+	}
+	var disk syscall.Statfs_t
+	if err := syscall.Statfs(filepath.Dir(x.Part), &disk); err != nil {
+		return &os.PathError{Op: "statfs", Path: filepath.Dir(x.Part), Err: err}
+	}
+	block := uint64(disk.Bsize)
+	free, total := uint64(disk.Bavail)*block, uint64(disk.Blocks)*block
+	keep := min(1<<20, total/50)
+	if need := uint64(x.at.Size - x.done); x.at.Size > 0 && need+keep > free {
+		return fmt.Errorf("%w: %d bytes are to come and %d shall stay free, but %s has %d: make room there and submit again",
+			ErrNoRoom, need, keep, filepath.Dir(x.Part), free)
+	}
+	return nil
+}

@@ -1,0 +1,93 @@
+package fetch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/policy"
+	"github.com/ratchetd/ratchet/updater"
+)
+
+// maxSignature bounds a minisign signature: four lines, of which two are comments.
+const maxSignature = 4 << 10
+
+// CheckSignature checks a step's signature, its text or the URL of it, against
+// the keys that the owner trusts. Of no device's owner is that known.
+func CheckSignature(signature string, keys []string, p policy.Policy, unowned bool) error {
+	switch {
+	case signature == "" && len(keys) > 0:
+		return errors.New("signature: policy.keys is set, so what is installed must be signed with one of those keys")
+	case signature == "":
+		return nil
+	case len(keys) == 0 && !unowned:
+		return errors.New("signature: policy.keys is empty, so there is nothing to hold it against: set it, or leave out the signature")
+	case len(signature) > maxSignature:
+		return fmt.Errorf("signature: %d bytes: a minisign signature has at most %d", len(signature), maxSignature)
+	case updater.IsSignature(signature):
+		return nil
+	case !IsURL(signature):
+		return errors.New("signature: want the text of a minisign signature, or the address where it is to be had")
+	}
+	return p.URL(signature)
+}
+
+// Signature is the text of a signature, brought from its URL where it is one.
+func Signature(ctx context.Context, signature string, p policy.Policy, client *http.Client) (string, error) {
+	if signature == "" || updater.IsSignature(signature) {
+		return signature, nil
+	}
+	client = WithRules(client, nil, p)
+	defer client.CloseIdleConnections()
+	for pause := time.Second; ; pause *= 2 {
+		text, err := getSmall(ctx, client, signature)
+		if err == nil || IsFinal(err) || pause > 16*time.Second {
+			return text, err
+		}
+		if err := executor.Sleep(ctx, nil, Jitter(pause)); err != nil {
+			return "", err
+		}
+	}
+}
+
+func getSmall(ctx context.Context, client *http.Client, address string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	resp, err := Get(ctx, client, address)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxSignature))
+	return string(text), err
+}
+
+// Get asks for all that lies at address. An error that trying again does not
+// cure is final.
+func Get(ctx context.Context, client *http.Client, address string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, Finally(errors.New("url: not a URL")) // the error itself would show it
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		if u := new(url.Error); errors.As(err, &u) { // it would show the query
+			err = u.Err
+		}
+		return nil, fmt.Errorf("GET %s: %w", Masked(address), err)
+	}
+	if resp.StatusCode == http.StatusOK {
+		return resp, nil
+	}
+	_ = resp.Body.Close() // nobody wants it
+	err = fmt.Errorf("GET %s: %s", Masked(address), resp.Status)
+	if resp.StatusCode < 500 {
+		err = Finally(err)
+	}
+	return nil, err
+}

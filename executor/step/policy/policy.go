@@ -1,0 +1,128 @@
+// Package policy is the owner's word on what jobs may do: which files they may
+// write, which programs run and as whom, which hosts reach, how much move.
+//
+// It only judges. What is judged by name is judged where the name leads.
+package policy
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/ratchetd/ratchet/executor/step/safefile"
+)
+
+// Policy is what the owner of the device lets jobs do. The zero value lets
+// them read and write all but what no policy can open.
+type Policy struct {
+	// Protected are files and trees that no job may read or write: the agent's
+	// state, its config, keys, secrets and binary.
+	Protected []string
+	Paths     []string // the only trees that may be written; nil is all
+	Commands  []string // patterns of the programs that may be run; nil is all
+	URLs      []string // patterns of the hosts that may be reached; nil is all
+	Users     []string // the only ones as whom programs may be run; nil is all
+	MaxSize   int64    // bytes that one step may move; 0 is any number
+}
+
+// Writable says why a job may not write path, or nil. One that leads nowhere
+// opens nothing.
+func (p Policy) Writable(path string) error {
+	m, _ := follow(path)
+	return p.writable(m)
+}
+
+// Readable says why a job may not read path, or nil.
+func (p Policy) Readable(path string) error {
+	m, _ := follow(path)
+	return p.open(m, "read")
+}
+
+// ToWrite is where path leads, and a job may write. That, without links, is
+// what is judged and to be used: whoever may write a directory can turn path
+// elsewhere at any moment.
+func (p Policy) ToWrite(path string) (string, error) {
+	m, err := follow(path)
+	if denied := p.writable(m); denied != nil {
+		return "", denied
+	}
+	return m.real, err
+}
+
+// ToRemove is ToWrite of path itself where it is a link.
+func (p Policy) ToRemove(path string) (string, error) {
+	m, err := follow(path)
+	if denied := p.writable(m); denied != nil {
+		return "", denied
+	}
+	if m.itself != "" {
+		err = nil
+	}
+	return m.itself, err
+}
+
+// ToRead is where path leads, and a job may read.
+func (p Policy) ToRead(path string) (string, error) {
+	m, err := follow(path)
+	if denied := p.open(m, "read"); denied != nil {
+		return "", denied
+	}
+	return m.real, err
+}
+
+func (p Policy) writable(m meaning) error {
+	if err := p.open(m, "written"); err != nil || p.Paths == nil {
+		return err
+	}
+	for real := range m.each {
+		if !slices.ContainsFunc(p.Paths, lineageOf(real).within) {
+			return fmt.Errorf("%s: policy.paths does not allow it to be written", m.path)
+		}
+	}
+	return nil
+}
+
+func (p Policy) open(m meaning, verb string) error {
+	for real := range m.each {
+		above := lineageOf(real)
+		// /proc shows the agent's own memory and environment.
+		for _, kept := range append([]string{"/proc"}, p.Protected...) {
+			if above.within(kept) || real == safefile.Beside(kept, "new") {
+				return fmt.Errorf("%s is protected: it cannot be %s by a job", m.path, verb)
+			}
+		}
+	}
+	return nil
+}
+
+// A lineage is a path without links and the directories above it.
+type lineage []ancestor
+
+type ancestor struct {
+	path string
+	info os.FileInfo // nil: nothing is there
+}
+
+func lineageOf(path string) (l lineage) {
+	for {
+		info, _ := os.Stat(path)
+		l = append(l, ancestor{path, info})
+		if path == "/" {
+			return l
+		}
+		path = filepath.Dir(path)
+	}
+}
+
+// within reports whether the path is tree or lies below it, also when a bind
+// mount or a hard link gives it another name.
+func (l lineage) within(tree string) bool {
+	if real, err := safefile.Resolve(tree); err == nil {
+		tree = real
+	}
+	top, _ := os.Stat(tree)
+	return slices.ContainsFunc(l, func(a ancestor) bool {
+		return a.path == tree || a.info != nil && top != nil && os.SameFile(a.info, top)
+	})
+}
