@@ -12,14 +12,22 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/ratchetd/ratchet/agent/alert"
 	"github.com/ratchetd/ratchet/agent/clock"
 	"github.com/ratchetd/ratchet/agent/config"
-	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/agent/facts"
+	"github.com/ratchetd/ratchet/agent/health"
+	"github.com/ratchetd/ratchet/agent/intake"
+	"github.com/ratchetd/ratchet/agent/link"
+	"github.com/ratchetd/ratchet/agent/local"
+	"github.com/ratchetd/ratchet/agent/report"
+	"github.com/ratchetd/ratchet/agent/rule"
+	"github.com/ratchetd/ratchet/agent/schedule"
+	"github.com/ratchetd/ratchet/agent/watchdog"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step/fetch"
 	"github.com/ratchetd/ratchet/executor/step/policy"
@@ -30,49 +38,36 @@ import (
 
 // An Agent is one device's daemon. Make it with New.
 type Agent struct {
-	log            *slog.Logger
-	started        time.Time
-	boot           string
-	config         *config.Current
-	secrets        *config.Secrets
-	db             *store.DB
-	wrap           func(Journal) Journal
-	journal        Journal
-	groups         process.Groups
-	sampler        *telemetry.Sampler
-	clock          clock.Clock
-	fetches        *pace
-	web            *http.Client // of steps; nil is one of their own
-	queue          *queue
-	running        running
-	told           *reports
-	link           *link
-	alerts         *alerts
-	renewals       renewals
-	defended       defended
-	failing        bool // the last commit failed; the work loop's own
-	unpruned       int  // jobs that ended since the history was pruned; the work loop's own
-	fetchedForRoom atomic.Pointer[time.Time]
-	custom         telemetry.Custom
-	packages       telemetry.Packages
-	lastFacts      atomic.Pointer[factsRead]
-	health         atomic.Pointer[telemetry.Sample]
-	stop           context.CancelCauseFunc // ends Run
-	backlog        *backlog
-	lastBoot       *telemetry.Boot
-	pulse          *pulse
-	schedules      *schedules
-	rules          rules
-	spool          spool
-}
+	config  *config.Current
+	log     *slog.Logger
+	started time.Time
+	boot    string // the id of this boot
+	clock   clock.Clock
+	stop    context.CancelCauseFunc // ends Run
 
-// A Journal is what of the store must be durable before anything follows from
-// it. It is an interface so that tests can cut the power there.
-type Journal interface {
-	executor.Journal
-	Accept(executor.Record) (store.Verdict, error)
-	Cancel(id string, signed time.Time) error
-	ReadBack([]store.Past) error
+	db      *store.DB
+	wrap    func(Journal) Journal
+	journal Journal
+
+	link      *link.Link
+	intake    *intake.Intake
+	report    *report.Reporter
+	facts     *facts.Facts
+	alerts    *alert.Alerts
+	rules     alert.Rules
+	schedules *schedule.Schedules
+	spool     schedule.Spool
+	health    *health.Health
+	watchdog  *watchdog.Watchdog
+
+	queue    *queue
+	running  running
+	failing  bool // the last commit failed; the work loop's own
+	unpruned int  // jobs that ended since the history was pruned; the work loop's own
+
+	groups  process.Groups
+	web     *http.Client // of steps; nil is one of their own
+	secrets *config.Secrets
 }
 
 // New is an agent with this configuration.
@@ -81,17 +76,54 @@ func New(c *config.Config, log *slog.Logger) (*Agent, error) {
 	if err != nil {
 		return nil, fmt.Errorf("without the id of this boot a reboot cannot be told from a restart: %w", err)
 	}
-	a := &Agent{config: &config.Current{}, log: log, started: time.Now(), boot: boot,
-		queue: newQueue(), told: newReports(), link: newLink(), backlog: newBacklog(), pulse: newPulse(), fetches: newPace(), lastBoot: bootOf(boot, ""), sampler: &telemetry.Sampler{Device: c.Device, Log: log}}
+	a := &Agent{config: &config.Current{}, log: log, started: time.Now(), boot: boot, queue: newQueue(),
+		link: link.New(), intake: intake.New(), report: report.New(), health: health.New(), watchdog: watchdog.New(), schedules: schedule.New()}
 	a.config.Store(c)
 	a.secrets = config.NewSecrets(a.config)
-	a.groups = process.Groups{Dir: config.RuntimeDir(c.State), Boot: a.boot}
+	a.groups = process.Groups{Dir: config.RuntimeDir(c.State), Boot: boot}
 	a.web = fetch.NewClient(a.clock.Now)
-	a.alerts = &alerts{agent: a}
-	a.schedules, a.rules = newSchedules(a), rules{agent: a}
-	a.spool.agent = a
-	a.custom.Dir, a.custom.Log = filepath.Join(c.Dir(), "facts.d"), log
+	a.facts = &facts.Facts{Config: a.config, Kinds: a, Custom: telemetry.Custom{Dir: filepath.Join(c.Dir(), "facts.d"), Log: log}, Log: log}
+	a.connectParts(c)
 	return a, nil
+}
+
+// connectParts gives each part what it needs of the others, but for the journal.
+func (a *Agent) connectParts(c *config.Config) {
+	a.alerts = &alert.Alerts{Config: a.config, Clock: &a.clock, Report: a.report, Log: a.log}
+	a.rules = alert.Rules{Alerts: a.alerts, Intake: a.intake}
+
+	l := a.link
+	l.Config, l.Clock, l.Handler, l.Alerts, l.Log = a.config, &a.clock, events{a}, a.alerts, a.log
+
+	i := a.intake
+	i.Judge = intake.Judge{Config: a.config, Clock: &a.clock, Device: board{a}, Started: a.started}
+	i.Desk, i.Report, i.Service, i.Alerts, i.Web, i.Log = &desk{Agent: a}, a.report, board{a}, a.alerts, a.web, a.log
+
+	r := a.report
+	r.Config, r.Link, r.Alerts, r.Loop, r.Log = a.config, a.link, a.alerts, a.watchdog.Report, a.log
+
+	s := a.schedules
+	s.Config, s.Clock, s.Intake, s.Report, s.Boot, s.Started, s.Log = a.config, &a.clock, a.intake, a.report, a.boot, a.started, a.log
+	a.spool = schedule.Spool{Config: a.config, Intake: a.intake, Log: a.log}
+
+	h := a.health
+	h.Config, h.Clock, h.Link, h.Boot, h.Log = a.config, &a.clock, a.link, bootOf(a.boot, ""), a.log
+	h.Board = &telemetry.Sampler{Device: c.Device, Log: a.log}
+
+	w := a.watchdog
+	w.Agent, w.Restart, w.Log = watched{a}, ErrRestart, a.log
+}
+
+// useJournal gives each part the journal.
+func (a *Agent) useJournal(db *store.DB) {
+	a.db, a.journal = db, commit{db, &a.clock, a.report}
+	if a.wrap != nil {
+		a.journal = a.wrap(a.journal)
+	}
+	a.link.Journal, a.alerts.Journal, a.report.Journal = db, db, db
+	a.intake.DB, a.intake.Journal = db, a.journal
+	a.schedules.DB, a.schedules.Journal = db, a.journal
+	a.health.DB = db
 }
 
 // Wrap puts what f makes between the agent and its journal. Call it before Run.
@@ -99,10 +131,10 @@ func (a *Agent) Wrap(f func(Journal) Journal) { a.wrap = f }
 
 // Run opens the journal and works until ctx ends. A step that is running then
 // gets its grace, what is known by then is told, and the link is closed.
-// SIGUSR1 from asked makes it connect to the broker anew, and any other signal
+// SIGUSR1 from asked makes it connect to the broker again, and any other signal
 // read its configuration again.
 //
-// ErrRestart says that it is to be started anew, from its binary. Where a part of
+// ErrRestart says that it is to be started again, from its binary. Where a part of
 // it hangs Run says so and leaves that behind: the process is to end then.
 func (a *Agent) Run(ctx context.Context, asked <-chan os.Signal) error {
 	ctx, a.stop = context.WithCancelCause(ctx)
@@ -112,7 +144,7 @@ func (a *Agent) Run(ctx context.Context, asked <-chan os.Signal) error {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- a.loops(ctx, asked) }()
-	return a.guard(ctx, ended)
+	return a.watchdog.Guard(ctx, ended)
 }
 
 // loops works until ctx ends, and closes the journal.
@@ -124,24 +156,24 @@ func (a *Agent) loops(ctx context.Context, asked <-chan os.Signal) error {
 	defer unlink()
 	work, workCtx := errgroup.WithContext(ctx)
 	work.Go(func() error { return a.work(workCtx) })
-	work.Go(func() error { return a.watchHealth(workCtx) })
-	work.Go(func() error { return a.schedules.run(workCtx) })
-	work.Go(func() error { return a.watchFacts(workCtx) })
-	work.Go(func() error { return a.watchSockets(workCtx) })
+	work.Go(func() error { return a.health.Watch(workCtx, a.onSample) })
+	work.Go(func() error { return a.schedules.Run(workCtx) })
+	work.Go(func() error { return a.facts.Watch(workCtx, events{a}.factsChanged) })
+	work.Go(func() error { return a.health.Defend(workCtx) })
 	work.Go(func() error { return a.watchCertificate(workCtx) })
 	work.Go(func() error { return a.listen(workCtx) })
 	work.Go(func() error { return a.obey(workCtx, asked) })
 	talk, talkCtx := errgroup.WithContext(linked)
-	talk.Go(func() error { return a.connect(talkCtx) })
-	talk.Go(func() error { return a.report(talkCtx) })
-	talk.Go(func() error { return a.sendSamples(talkCtx) })
+	talk.Go(func() error { return a.link.Run(talkCtx) })
+	talk.Go(func() error { return a.report.Run(talkCtx) })
+	talk.Go(func() error { return a.health.Run(talkCtx) })
 	err := work.Wait()
-	a.told.flush(2 * time.Second)
+	a.report.Flush(2 * time.Second)
 	unlink()
 	if talkErr := talk.Wait(); err == nil {
 		err = talkErr
 	}
-	a.spillAll()
+	a.health.Spill()
 	if markErr := a.noteStop(); markErr != nil {
 		a.log.Warn("that the agent was stopped is not in the journal", "err", markErr)
 	}
@@ -149,6 +181,28 @@ func (a *Agent) loops(ctx context.Context, asked <-chan os.Signal) error {
 		err = ErrRestart
 	}
 	return err
+}
+
+// onSample lets everything look at the board that does so now and then: whoever
+// samples it is awake anyway.
+func (a *Agent) onSample(ctx context.Context, s telemetry.Sample) {
+	a.schedules.Heed()
+	l := a.link.Status()
+	a.rules.Judge(ctx, s, rule.LinkInput{Connected: l.Connected, For: l.For, Drops: a.link.Drops(dropsWithin)})
+	a.alerts.Age()
+	a.spool.Take(ctx)
+}
+
+// dropsWithin is the time in which rules see connections that were lost.
+const dropsWithin = 15 * time.Minute
+
+// listen answers programs on this device until ctx ends.
+func (a *Agent) listen(ctx context.Context) error {
+	s := &local.Server{Path: local.Path(a.config.Load().State), Handler: answers{a}, Log: a.log}
+	if err := s.Run(ctx); err != nil {
+		a.log.Error("no local socket: jobs run, but nobody on this device can ask", "err", err)
+	}
+	return nil
 }
 
 // open takes the state directory into use: what an earlier agent left running
@@ -162,33 +216,30 @@ func (a *Agent) open() error {
 	if err != nil {
 		return err
 	}
-	a.db, a.journal = db, floored{db, a}
-	if a.wrap != nil {
-		a.journal = a.wrap(a.journal)
-	}
+	a.useJournal(db)
 	if err := a.groups.KillLeftovers(); err != nil {
 		a.log.Warn("children of an earlier agent may still run", "err", err)
 	}
 	a.clock.Start(db.Floor())
-	if err := a.alerts.load(); err != nil {
+	if err := a.alerts.Load(); err != nil {
 		a.log.Warn("alerts of an earlier run are lost", "err", err)
 	}
 	if why := db.Broken(); why != "" {
 		a.log.Error("the journal could not be used and was set aside", "err", why)
-		a.alerts.raise("journal-broken", "critical", "the journal was set aside: "+why)
+		a.alerts.Raise("journal-broken", "critical", "the journal was set aside: "+why)
 	}
 	unfinished, err := db.Unfinished()
 	if err != nil {
 		return err
 	}
 	for _, r := range unfinished {
-		if !recurs(r) {
+		if !intake.Recurs(r) {
 			a.queue.add(r, false)
 		}
 	}
 	a.sweep(unfinished)
 	a.forgetOld(unfinished)
-	if err := errors.Join(a.restore(), a.noteBoot()); err != nil {
+	if err := errors.Join(a.health.Restore(), a.noteBoot()); err != nil {
 		a.log.Warn("what an earlier agent noted of the board's health is lost", "err", err)
 	}
 	return a.lookBack()
@@ -227,22 +278,4 @@ func (a *Agent) sweep(unfinished []executor.Record) {
 
 func (a *Agent) taskDir() string { return filepath.Join(a.config.Load().State, "tasks") }
 
-func (a *Agent) dialect() dialect.Dialect { return a.config.Load().Dialect() }
-
 func (a *Agent) policy() policy.Policy { return a.config.Load().StepPolicy() }
-
-// floored carries the time floor along with every commit, and wakes the report.
-type floored struct {
-	*store.DB
-	a *Agent
-}
-
-func (f floored) Put(r executor.Record) error {
-	f.SetFloor(f.a.clock.Floor())
-	if err := f.DB.Put(r); err != nil {
-		return err
-	}
-	f.a.told.waiting(r.Key, "")
-	f.a.told.wake()
-	return nil
-}

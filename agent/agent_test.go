@@ -146,7 +146,7 @@ func TestAResumedSessionCarriesNothingTwice(t *testing.T) {
 	b.offer("device/gw-1", doc("j1", file, "a"))
 	b.final("j1")
 	b.forget()
-	if err := d.link.fresh(within(t, 10*time.Second)); err != nil {
+	if err := d.link.Fresh(within(t, 10*time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	d.online(b)

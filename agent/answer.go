@@ -10,57 +10,17 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/agent/build"
-	"github.com/ratchetd/ratchet/agent/clock"
 	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/agent/link"
+	"github.com/ratchetd/ratchet/agent/local"
 	"github.com/ratchetd/ratchet/executor"
-	"github.com/ratchetd/ratchet/telemetry"
 )
 
-// Status is how the agent is, for the local socket.
-type Status struct {
-	Device    string              `json:"device"`
-	Agent     string              `json:"agent"`
-	Uptime    int64               `json:"uptime"` // of the agent, in seconds
-	Link      LinkStatus          `json:"link"`
-	Journal   JournalStatus       `json:"journal"`
-	Clock     clock.Status        `json:"clock"`
-	Jobs      []dialect.JobStatus `json:"jobs,omitempty"` // unfinished ones
-	Schedules []ScheduleStatus    `json:"schedules,omitempty"`
-	Alerts    []dialect.Alert     `json:"alerts,omitempty"`
-	Health    *telemetry.Sample   `json:"health,omitempty"`
-}
+// answers is the local socket's Handler.
+type answers struct{ *Agent }
 
-// LinkStatus is how the connection to the broker is.
-type LinkStatus struct {
-	Broker    string `json:"broker"`
-	Connected bool   `json:"connected"`
-	For       int64  `json:"for"` // seconds
-	Err       string `json:"error,omitempty"`
-}
-
-// Cancelled answers a cancel: one of a job that is not known is remembered.
-type Cancelled struct {
-	ID    string `json:"id"`
-	Known bool   `json:"known"`
-}
-
-// JournalStatus is how full the journal is, in bytes.
-type JournalStatus struct {
-	Used   int64  `json:"used"`
-	Bound  int64  `json:"bound"`
-	Broken string `json:"broken,omitempty"` // why an earlier one was set aside
-}
-
-// listen answers programs on this device until ctx ends.
-func (a *Agent) listen(ctx context.Context) error {
-	l := &local{path: SocketPath(a.config.Load().State), handle: a.answer, log: a.log}
-	if err := l.run(ctx); err != nil {
-		a.log.Error("no local socket: jobs run, but nobody on this device can ask", "err", err)
-	}
-	return nil
-}
-
-func (a *Agent) answer(ctx context.Context, r Request, say func(any) error) error {
+// Answer answers a program on this device.
+func (a answers) Answer(ctx context.Context, r local.Request, say func(any) error) error {
 	switch r.Do {
 	case "status":
 		return say(a.status())
@@ -82,36 +42,34 @@ func (a *Agent) answer(ctx context.Context, r Request, say func(any) error) erro
 	return fmt.Errorf("do: %q: want status, jobs, job, submit, cancel or watch", r.Do)
 }
 
-func (a *Agent) status() Status {
+func (a *Agent) status() local.Status {
 	c := a.config.Load()
 	used, bound := a.db.Room()
-	s := Status{
+	s := local.Status{
 		Device: c.Device, Agent: build.Version(), Uptime: int64(time.Since(a.started).Seconds()),
-		Link:      a.link.status(),
-		Journal:   JournalStatus{Used: used, Bound: bound, Broken: a.db.Broken()},
+		Link:      linkStatus(a.link.Status(), c.Link.Broker),
+		Journal:   local.JournalStatus{Used: used, Bound: bound, Broken: a.db.Broken()},
 		Clock:     a.clock.Status(),
-		Schedules: a.schedules.status(), Alerts: a.alerts.list(), Health: a.health.Load(),
+		Schedules: a.scheduleStatus(), Alerts: a.alerts.List(), Health: a.health.Last(),
 	}
-	s.Link.Broker = c.Link.Broker
 	if records, err := a.db.Unfinished(); err == nil {
 		for _, r := range records {
-			s.Jobs = append(s.Jobs, dialect.NewStatus(c.Device, a.told.over(r)))
+			s.Jobs = append(s.Jobs, dialect.NewStatus(c.Device, a.report.Report(r)))
 		}
 	}
 	return s
 }
 
-func (l *link) status() LinkStatus {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	s := LinkStatus{Connected: l.session != nil, For: int64(time.Since(l.since).Seconds())}
-	switch {
-	case l.session == nil && l.err != nil:
-		s.Err = l.err.Error()
-	case l.session != nil && l.unheard.Load() > 1:
-		s.Err = unheard
+func linkStatus(s link.Status, broker string) local.LinkStatus {
+	return local.LinkStatus{Broker: broker, Connected: s.Connected, For: s.For, Err: s.Err}
+}
+
+func (a *Agent) scheduleStatus() []local.ScheduleStatus {
+	var list []local.ScheduleStatus
+	for _, s := range a.schedules.Status() {
+		list = append(list, local.ScheduleStatus(s))
 	}
-	return s
+	return list
 }
 
 func (a *Agent) answerJobs(say func(any) error) error {
@@ -120,7 +78,7 @@ func (a *Agent) answerJobs(say func(any) error) error {
 		return err
 	}
 	for _, r := range records {
-		if err := say(dialect.NewStatus(a.config.Load().Device, a.told.over(r))); err != nil {
+		if err := say(dialect.NewStatus(a.config.Load().Device, a.report.Report(r))); err != nil {
 			return err
 		}
 	}
@@ -128,16 +86,16 @@ func (a *Agent) answerJobs(say func(any) error) error {
 }
 
 func (a *Agent) job(id string) (dialect.JobStatus, error) {
-	r, ok, err := a.db.Record(a.keyOf(id))
+	r, ok, err := a.db.Record(a.intake.KeyOf(id))
 	if err == nil && !ok {
 		err = fmt.Errorf("no job %s is known here", id)
 	}
-	return dialect.NewStatus(a.config.Load().Device, a.told.over(r)), err
+	return dialect.NewStatus(a.config.Load().Device, a.report.Report(r)), err
 }
 
 // answerCancel takes a cancel, which must be signed where jobs must, and says
 // whether the job was known.
-func (a *Agent) answerCancel(r Request, say func(any) error) error {
+func (a *Agent) answerCancel(r local.Request, say func(any) error) error {
 	c := dialect.Cancel{ID: r.ID}
 	if r.Text != "" {
 		switch e := dialect.ReadOffer(r.ID, "device", []byte(r.Text)).(type) {
@@ -151,16 +109,16 @@ func (a *Agent) answerCancel(r Request, say func(any) error) error {
 		return fmt.Errorf("id: %q: no job can have it", c.ID)
 	}
 	_, known, err := a.db.Known(c.ID)
-	if err := errors.Join(err, a.cancel(c)); err != nil {
+	if err := errors.Join(err, a.intake.Cancel(c)); err != nil {
 		return err
 	}
-	return say(Cancelled{ID: c.ID, Known: known})
+	return say(local.Cancelled{ID: c.ID, Known: known})
 }
 
 // answerSubmit takes a job from this device's own operator, by the same rules
 // as over the link.
-func (a *Agent) answerSubmit(ctx context.Context, r Request, say func(any) error) error {
-	id, err := a.submit(ctx, []byte(r.Text))
+func (a *Agent) answerSubmit(ctx context.Context, r local.Request, say func(any) error) error {
+	id, err := a.intake.Submit(ctx, []byte(r.Text))
 	if err != nil {
 		return err
 	}
@@ -169,23 +127,6 @@ func (a *Agent) answerSubmit(ctx context.Context, r Request, say func(any) error
 		return err
 	}
 	return say(s)
-}
-
-// submit takes a job, bare or in an envelope, that came by no link.
-func (a *Agent) submit(ctx context.Context, text []byte) (id string, err error) {
-	e, err := dialect.OpenEnvelope(text)
-	if err != nil {
-		return "", err
-	}
-	job, err := executor.Parse([]byte(e.Job))
-	if err != nil {
-		return "", err
-	}
-	o, ok := dialect.ReadOffer(job.ID, "device", text).(dialect.Offer)
-	if !ok {
-		return "", errors.New("the text is no job")
-	}
-	return job.ID, a.offer(ctx, o, false)
 }
 
 // answerWatch says the job's status whenever it changed, until it is final.

@@ -3,6 +3,8 @@ package agent
 import (
 	"strings"
 	"time"
+
+	"github.com/ratchetd/ratchet/agent/local"
 )
 
 var attacksByCancel = []attack{
@@ -59,7 +61,7 @@ func (f *fort) refusesCancel(payload string) string {
 	f.Helper()
 	f.b.retain("ratchet/v1/jobs/device/gw-1/j", signed(f.first, f.good("j", "spread", "3s")))
 	f.cancelWith(payload)
-	why := Call(f.Context(), SocketPath(f.config.Load().State), Request{Do: "cancel", ID: "j", Text: payload}, nil)
+	why := local.Call(f.Context(), local.Path(f.config.Load().State), local.Request{Do: "cancel", ID: "j", Text: payload}, nil)
 	if why == nil {
 		f.Error("by the socket it was taken")
 		return ""

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ratchetd/ratchet/agent/local"
 	"github.com/ratchetd/ratchet/store"
 )
 
@@ -83,8 +84,8 @@ var attacksOnIDs = []attack{
 		return "refused; the owner's job: " + got
 	}},
 	{"an unsigned job and cancel by the local socket", func(f *fort) string {
-		ask := func(r Request) error { return Call(f.Context(), SocketPath(f.config.Load().State), r, nil) }
-		submit, cancel := ask(Request{Do: "submit", Text: f.good("j")}), ask(Request{Do: "cancel", ID: "j"})
+		ask := func(r local.Request) error { return local.Call(f.Context(), local.Path(f.config.Load().State), r, nil) }
+		submit, cancel := ask(local.Request{Do: "submit", Text: f.good("j")}), ask(local.Request{Do: "cancel", ID: "j"})
 		if submit == nil || cancel == nil {
 			f.Errorf("got %v and %v", submit, cancel)
 		}

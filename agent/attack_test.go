@@ -173,7 +173,7 @@ func (f *fort) wantRuns(want ...string) {
 // judged is what the agent makes of a payload that came for an id, short of
 // accepting it.
 func (f *fort) judged(id string, payload []byte) (executor.Record, error) {
-	events := f.dialect().Receive(dialect.Message{Topic: "ratchet/v1/jobs/device/gw-1/" + id, Payload: payload})
+	events := f.config.Load().Dialect().Receive(dialect.Message{Topic: "ratchet/v1/jobs/device/gw-1/" + id, Payload: payload})
 	if len(events) != 1 {
 		return executor.Record{}, fmt.Errorf("%d events", len(events))
 	}
@@ -181,5 +181,5 @@ func (f *fort) judged(id string, payload []byte) (executor.Record, error) {
 	if !ok {
 		return executor.Record{}, fmt.Errorf("no offer, but %T", events[0])
 	}
-	return f.judge(f.Context(), o)
+	return f.intake.Decide(f.Context(), o)
 }

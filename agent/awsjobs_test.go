@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -30,10 +31,10 @@ func until(t *testing.T, what string, ok func() bool) {
 func (d *device) lastRecord(id string) executor.Record {
 	d.t.Helper()
 	if d.looked != d.Agent {
-		until(d.t, "the device is connected", func() bool { return d.link.current() != nil })
+		until(d.t, "the device is connected", func() bool { return d.link.Session() != nil })
 		d.looked = d.Agent
 	}
-	r, _, err := d.db.Record(d.keyOf(id))
+	r, _, err := d.db.Record(d.intake.KeyOf(id))
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -41,7 +42,7 @@ func (d *device) lastRecord(id string) executor.Record {
 }
 
 func (d *device) alerted(name string) bool {
-	for _, a := range d.alerts.list() {
+	for _, a := range d.alerts.List() {
 		if a.Name == name {
 			return true
 		}
@@ -153,7 +154,7 @@ func TestAJobThatWaitsStaysQueued(t *testing.T) {
 	create(t, s, "job", `{"steps":[{"name":"a","command":{"argv":["true"]}}]}`)
 	until(t, "the job waits", func() bool {
 		r := d.lastRecord("job")
-		return r.Rev > 0 && d.told.over(r).Waiting != ""
+		return r.Rev > 0 && d.report.Report(r).Waiting != ""
 	})
 	if e := s.Execution("gw-1", "job"); e.Status != "QUEUED" {
 		t.Errorf("got %s, want QUEUED", e.Status)
@@ -304,4 +305,10 @@ func TestNothingThatAJobSaysMakesTheServiceRefuseIt(t *testing.T) {
 	if len(e.Details["stdout"]) < 1000 {
 		t.Errorf("got %q told, want as much as there is room for", e.Details["stdout"])
 	}
+}
+
+// untold reports whether the Record is not told as it is.
+func (d *device) untold(r executor.Record) bool {
+	records, err := d.db.Untold()
+	return err != nil || slices.ContainsFunc(records, func(u executor.Record) bool { return u.Key == r.Key })
 }

@@ -54,7 +54,7 @@ func TestATokenIsTakenOnceTheClocksAgree(t *testing.T) {
 	d.start()
 	c.until("a refusal", func() bool { return strings.Contains(strings.Join(c.Drops(), " "), "token expired") })
 	c.until("the clock to be named", func() bool {
-		why := d.link.alive(t.Context())
+		why := d.link.Reachable(t.Context())
 		return why != nil && strings.Contains(why.Error(), "is this clock right")
 	})
 	ahead.Store(0)
@@ -64,7 +64,7 @@ func TestATokenIsTakenOnceTheClocksAgree(t *testing.T) {
 func TestATrialWithAHubDropsTheConnectionAndMakesAnother(t *testing.T) {
 	c := newCloud(t, &hub.Hub{})
 	d := c.device("", "").start()
-	c.until("the connection", func() bool { return d.link.quiet() })
+	c.until("the connection", func() bool { return d.link.Settled() })
 	before := c.Connects("gw-1")
 	c.desireDoc("trial", map[string]any{"id": "trial", "steps": []any{map[string]any{"name": "x",
 		"file": map[string]any{"path": filepath.Join(d.dir, "new"), "content": "new\n"}, "confirm": map[string]any{"within": "30s"}}}})

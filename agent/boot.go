@@ -33,7 +33,7 @@ func (a *Agent) noteBoot() error {
 	case was.ID != "":
 		now.Reason = telemetry.ResetReason()
 	}
-	a.lastBoot = bootOf(a.boot, now.Reason)
+	a.health.Boot = bootOf(a.boot, now.Reason)
 	return a.markBoot(now)
 }
 
@@ -43,7 +43,7 @@ func bootOf(id, reason string) *telemetry.Boot {
 
 // noteStop says that the agent ends in order, as when the board is shut down.
 func (a *Agent) noteStop() error {
-	return a.markBoot(bootMark{ID: a.boot, Reason: a.lastBoot.Reason, Stopped: true})
+	return a.markBoot(bootMark{ID: a.boot, Reason: a.health.Boot.Reason, Stopped: true})
 }
 
 func (a *Agent) markBoot(m bootMark) error {

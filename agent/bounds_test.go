@@ -1,10 +1,8 @@
 package agent
 
 import (
-	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -12,46 +10,6 @@ import (
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/store"
 )
-
-func TestLiveOutputThatWaitsIsBounded(t *testing.T) {
-	r := newReports()
-	text := strings.Repeat("x", 32<<10)
-	for range 1000 {
-		r.live(executor.Live{Key: "j", Stream: "stdout", Text: strings.Clone(text)})
-	}
-	total := 0
-	for _, l := range r.lines {
-		total += len(l.Text)
-	}
-	if total > 1<<20 {
-		t.Errorf("%d bytes of live output wait while offline", total)
-	}
-}
-
-func TestAFightForTheIDIsLeftAlone(t *testing.T) {
-	var f fights
-	now := time.Now()
-	var waits []string
-	wait := time.Second
-	for range 14 {
-		wait = backoff(wait, time.Second, false)
-		if f.lost(now, time.Second, io.EOF) {
-			wait = 5 * time.Minute
-		}
-		waits = append(waits, wait.Round(time.Second).String())
-		now = now.Add(wait)
-	}
-	t.Log(strings.Join(waits, " "))
-	seen := false
-	for _, w := range waits {
-		if w == "5m0s" {
-			seen = true
-		} else if seen {
-			t.Error("after the alert it tries more often than every 5 minutes:", w)
-			break
-		}
-	}
-}
 
 func TestAJobThatSucceededIsNotRejectedLater(t *testing.T) {
 	b := newBroker(t)

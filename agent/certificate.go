@@ -16,7 +16,7 @@ func (a *Agent) certificateKind() step.Certificate {
 	c := a.config.Load()
 	cert, key := c.CertFiles()
 	return step.Certificate{Cert: cert, Key: key, Device: c.Device,
-		Pending: c.PendingKey(), Renew: a.link.restart,
+		Pending: c.PendingKey(), Renew: a.link.Restart,
 		Now: func() (time.Time, bool) { return a.clock.Now(), a.clock.Sane() }}
 }
 
@@ -37,16 +37,16 @@ func (a *Agent) watchCertificate(ctx context.Context) error {
 func (a *Agent) judgeCertificate() {
 	c := a.config.Load()
 	if c.Link.Cert == "" {
-		a.alerts.clear("certificate")
+		a.alerts.Clear("certificate")
 		return
 	}
 	pair, err := c.Pair()
 	switch {
 	case err != nil: // the link tells of it
 	case pair.Leaf.NotAfter.Sub(a.clock.Now()) < renewBefore:
-		a.alerts.raise("certificate", "warning", fmt.Sprintf("link.cert ends on %s: renew it with a step of the kind certificate",
+		a.alerts.Raise("certificate", "warning", fmt.Sprintf("link.cert ends on %s: renew it with a step of the kind certificate",
 			pair.Leaf.NotAfter.UTC().Format("2006-01-02")))
 	default:
-		a.alerts.clear("certificate")
+		a.alerts.Clear("certificate")
 	}
 }

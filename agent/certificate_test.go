@@ -59,7 +59,7 @@ func TestACertificateThatEndsSoonIsToldUntilItIsRenewed(t *testing.T) {
 			strings.Contains(p, "link.cert ends on "+time.Now().Add(29*24*time.Hour).UTC().Format("2006-01-02"))
 	})
 	d.identify(31 * 24 * time.Hour)
-	d.link.restart()
+	d.link.Restart()
 	b.await(topic, func(p string) bool { return strings.Contains(p, `"state":"cleared"`) })
 }
 

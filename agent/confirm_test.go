@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -11,9 +10,9 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"github.com/ratchetd/ratchet/agent/local"
 	"github.com/ratchetd/ratchet/executor"
 )
 
@@ -202,42 +201,12 @@ func TestACancelledTrialIsUndoneAtOnce(t *testing.T) {
 	}
 	time.Sleep(time.Second)
 	heard := func(json.RawMessage) error { return nil }
-	if err := Call(within(t, 5*time.Second), SocketPath(d.config.Load().State), Request{Do: "cancel", ID: "j1"}, heard); err != nil {
+	if err := local.Call(within(t, 5*time.Second), local.Path(d.config.Load().State), local.Request{Do: "cancel", ID: "j1"}, heard); err != nil {
 		t.Fatal(err)
 	}
 	s := b.final("j1")
 	wantState(t, s, executor.Cancelled)
 	if got := read(t, r.file); got != "open" || s.Steps[0].Reason != "cancelled" {
 		t.Errorf("the road is %q; step: %+v", got, s.Steps[0])
-	}
-}
-
-// What counts is when the broker is back, to the second.
-func TestAFreshConnectionIsTriedForUntilTheDeadline(t *testing.T) {
-	const within = 20 * time.Second
-	for _, back := range []time.Duration{0, within - time.Second, within + time.Second} {
-		synctest.Test(t, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), within)
-			defer cancel()
-			l, began := newLink(), time.Now()
-			go func() { // in place of the loop that makes connections
-				for {
-					select {
-					case asked := <-l.redial:
-						if time.Since(began) < back {
-							asked.tell <- errors.New("connection refused")
-						} else {
-							asked.tell <- nil
-						}
-					case <-ctx.Done():
-						return
-					}
-				}
-			}()
-			err := l.fresh(ctx)
-			if (err == nil) != (back < within) || time.Since(began) != min(back, within) {
-				t.Errorf("broker back after %s: got %v after %s", back, err, time.Since(began))
-			}
-		})
 	}
 }

@@ -16,35 +16,30 @@ func TestDeviceDefenderGetsTrafficOnceAndCustomMetrics(t *testing.T) {
 		s.Now = func() time.Time { return time.Now().Add(time.Duration(late.Load())) }
 	})
 	d.start()
-	until(t, "it is connected, and has felt the board", func() bool { return d.link.quiet() && d.health.Load() != nil })
+	until(t, "it is connected, and has felt the board", func() bool { return d.link.Settled() && d.health.Last() != nil })
 	report := func() {
 		t.Helper()
-		if err := d.defend(); err != nil {
+		if err := d.health.SendReport(); err != nil {
 			t.Fatal(err)
 		}
 	}
 	report()
 	until(t, "the first is accepted", func() bool { return len(s.Reports("gw-1")) == 1 })
 	until(t, "it is known here", func() bool {
-		d.defended.mu.Lock()
-		defer d.defended.mu.Unlock()
-		return d.defended.accepted == d.defended.sent
+		sent, accepted, _ := d.health.Accounted()
+		return accepted == sent
 	})
-	d.defended.mu.Lock()
-	before := d.defended.accepted
-	d.defended.mu.Unlock()
+	_, before, _ := d.health.Accounted()
 	report() // too soon: what it holds is in the next one
 	until(t, "the second is refused", func() bool {
-		d.defended.mu.Lock()
-		defer d.defended.mu.Unlock()
-		return d.defended.why != ""
+		_, _, why := d.health.Accounted()
+		return why != ""
 	})
 	late.Store(int64(6 * time.Minute))
 	report()
 	until(t, "the third is accepted", func() bool { return len(s.Reports("gw-1")) == 2 })
-	d.defended.mu.Lock()
-	want := d.defended.sent.Since(before)
-	d.defended.mu.Unlock()
+	sent, _, _ := d.health.Accounted()
+	want := sent.Since(before)
 	var got telemetry.Traffic
 	r := s.Reports("gw-1")[1]
 	names := map[string]*uint64{"bytes_in": &got.BytesIn, "bytes_out": &got.BytesOut, "packets_in": &got.PacketsIn, "packets_out": &got.PacketsOut}

@@ -36,12 +36,12 @@ func (a *Agent) firmware() step.Firmware {
 	return k
 }
 
-// freeze keeps the journal as it is, and tells the pulse that it has to be so.
+// freeze keeps the journal as it is, and tells the watchdog that it has to be so.
 func (a *Agent) freeze() (thaw func()) {
 	write := a.db.Freeze()
-	a.pulse.frozen.Store(true)
+	watched := a.watchdog.Freeze()
 	return func() {
-		a.pulse.frozen.Store(false)
+		watched()
 		write()
 	}
 }
@@ -51,7 +51,7 @@ func (a *Agent) freeze() (thaw func()) {
 func (a *Agent) untilTold(ctx context.Context, job string) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	for a.link.current() != nil && ctx.Err() == nil {
+	for a.link.Session() != nil && ctx.Err() == nil {
 		records, err := a.db.Untold()
 		if err != nil || !slices.ContainsFunc(records, func(r executor.Record) bool { return r.ID == job }) {
 			return

@@ -41,7 +41,7 @@ func TestAFlashWaitsUntilItsWarningIsTold(t *testing.T) {
 		t.Error("it did not wait until the warning was told")
 	case <-time.After(200 * time.Millisecond):
 	}
-	d.told.wake()
+	d.report.Wake()
 	select {
 	case <-done:
 	case <-time.After(10 * time.Second):

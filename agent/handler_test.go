@@ -2,7 +2,6 @@ package agent
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,7 +11,6 @@ import (
 
 	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/agent/dialect"
-	"github.com/ratchetd/ratchet/executor"
 )
 
 func TestAHandlerThatOthersCouldExchangeIsRefused(t *testing.T) {
@@ -37,32 +35,6 @@ func TestAHandlerThatOthersCouldExchangeIsRefused(t *testing.T) {
 		}
 		if _, err := config.HandlerFile(file); err == nil || !strings.Contains(err.Error(), "run ch") {
 			t.Errorf("%s: got %v, want what to run against it", name, err)
-		}
-	}
-}
-
-func TestRefusalsThatNobodyTakesAreBounded(t *testing.T) {
-	told := newReports()
-	for i := range 3 * maxWords {
-		told.refuse(executor.Record{Key: fmt.Sprint("j", i), Digest: "d"})
-	}
-	told.refuse(executor.Record{Key: "j0", Digest: "mended"})
-	if n := len(told.refusals()); n != maxWords || told.receipts.refused["j0"].Digest != "mended" {
-		t.Errorf("got %d refusals, j0 is %+v; want %d, with the newest word", n, told.receipts.refused["j0"], maxWords)
-	}
-}
-
-func TestOnlyALifeThatAURLCanHaveIsWaitedFor(t *testing.T) {
-	for query, want := range map[string]string{
-		"?X-Amz-Expires=3600&a=b": "3600", "?a=b&X-Amz-Expires=604800": "604800",
-		"?X-Amz-Expires=0": "", "?X-Amz-Expires=99999999999999": "", "?x=1": "",
-	} {
-		got := ""
-		if found := presigned.FindStringSubmatch(`{"url":"https://h/f` + query + `"}`); found != nil {
-			got = found[1]
-		}
-		if got != want {
-			t.Errorf("%s: got %q, want %q", query, got, want)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -23,7 +24,9 @@ import (
 
 	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/agent/link"
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/process"
 )
 
 // The tests mostly wait for topics to be quiet: many can do so at once,
@@ -33,8 +36,8 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", "24"); err != nil {
 		panic(err)
 	}
-	Seal()
-	receiptMin, receiptMax = 300*time.Millisecond, 2*time.Second
+	process.Seal()
+	link.AnswerMin, link.AnswerMax = 300*time.Millisecond, 2*time.Second
 	os.Exit(m.Run())
 }
 
@@ -101,6 +104,13 @@ func (b *broker) start() {
 		if err != nil {
 			b.t.Fatal(err)
 		}
+	}
+}
+
+// drop ends the connection of a client.
+func (b *broker) drop(id string) {
+	if c, ok := b.server.Clients.Get(id); ok {
+		c.Stop(errors.New("dropped by the test"))
 	}
 }
 
@@ -252,7 +262,7 @@ func (d *device) start() *device {
 func (d *device) online(b *broker) *device {
 	d.t.Helper()
 	b.await("ratchet/v1/device/gw-1/state", func(p string) bool { return strings.Contains(p, `"online":true`) })
-	for end := time.Now().Add(10 * time.Second); !d.link.quiet(); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(10 * time.Second); !d.link.Settled(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			d.t.Fatal("the link was never quiet")
 		}
@@ -314,4 +324,13 @@ func configDir(t testing.TB, files map[string]string) string {
 		}
 	}
 	return dir
+}
+
+func await(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s did not come within a minute", what)
+		}
+	}
 }

@@ -2,7 +2,6 @@ package agent
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
 
 	"github.com/ratchetd/ratchet/executor"
@@ -31,7 +30,7 @@ func (a *Agent) reloadKeys() error {
 		}
 		isNew := func(key string) bool { return !slices.Contains(was.Policy.Keys, key) }
 		if slices.ContainsFunc(now.Policy.Keys, isNew) {
-			a.link.restart()
+			a.link.Restart()
 		}
 		return nil
 	}
@@ -71,15 +70,4 @@ func (a *Agent) signedSince(job string, ids []string) (bool, error) {
 	return slices.ContainsFunc(unfinished, func(r executor.Record) bool {
 		return r.Seq >= unfinished[since].Seq && slices.Contains(ids, r.By)
 	}), nil
-}
-
-// maySetKeys tells why a job may not change who may sign: only somebody who may
-// sign himself can.
-func maySetKeys(job executor.Job, by string) error {
-	for i := range job.Total() {
-		if s := job.StepAt(i); by == "" && s.Kind == "keys" {
-			return fmt.Errorf("step %s: keys: only a signed job may change which keys may sign, on a device where policy.keys is set", s.Name)
-		}
-	}
-	return nil
 }

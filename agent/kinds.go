@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/ratchetd/ratchet/agent/config"
@@ -11,9 +10,9 @@ import (
 	"github.com/ratchetd/ratchet/executor/step"
 )
 
-// kinds is the registration: every kind of step that this device can run, by
+// Kinds is the registration: every kind of step that this device can run, by
 // its present configuration.
-func (a *Agent) kinds() executor.Kinds {
+func (a *Agent) Kinds() executor.Kinds {
 	policy, c := a.policy(), a.config.Load()
 	return executor.Kinds{
 		"certificate": a.certificateKind(),
@@ -40,7 +39,7 @@ func (a *Agent) kinds() executor.Kinds {
 func Kinds() executor.Kinds {
 	a := &Agent{config: &config.Current{}}
 	a.config.Store(config.Default())
-	list := a.kinds()
+	list := a.Kinds()
 	firmware, update := a.firmware(), a.update(a.policy())
 	firmware.Unowned, update.Unowned = true, true
 	list["firmware"], list["update"] = firmware, update
@@ -59,14 +58,8 @@ var DataWorker = step.DataWorker
 func (a *Agent) publishData(ctx context.Context, job string, seq int, lines []byte) error {
 	lines = a.secrets.HideLines(lines)
 	for {
-		if n := a.link.current(); n != nil {
-			var err error
-			for _, t := range a.publish(n.conn, a.dialect().Tell(dialect.Data{Job: job, Seq: seq, Lines: lines})) {
-				err = errors.Join(err, n.conn.answered(ctx, t))
-			}
-			if err == nil {
-				return nil
-			}
+		if s := a.link.Session(); s != nil && s.Publish(ctx, a.config.Load().Dialect().Tell(dialect.Data{Job: job, Seq: seq, Lines: lines})) == nil {
+			return nil
 		}
 		select {
 		case <-ctx.Done():

@@ -10,6 +10,9 @@ import (
 
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/agent/dialect/azure"
+	"github.com/ratchetd/ratchet/agent/intake"
+	"github.com/ratchetd/ratchet/agent/link"
+	"github.com/ratchetd/ratchet/agent/local"
 	"github.com/ratchetd/ratchet/executor"
 )
 
@@ -29,48 +32,48 @@ type outcome struct {
 
 // call answers a caller who waits. All that it may do is idempotent by the
 // job's id: a caller who got no answer asks again.
-func (s *session) call(ctx context.Context, c dialect.Call) {
+func (a *Agent) call(ctx context.Context, s *link.Session, c dialect.Call) {
 	ctx, cancel := context.WithTimeout(ctx, callPatience)
 	defer cancel()
-	status, answer := s.perform(ctx, c)
+	status, answer := a.perform(ctx, s, c)
 	body, err := json.Marshal(answer)
 	if err != nil {
 		status, body = http.StatusInternalServerError, []byte("{}")
 	}
-	s.publish(s.conn, s.dialect().Tell(dialect.Answer{To: c, Status: status, Body: body}))
+	s.Send(a.config.Load().Dialect().Tell(dialect.Answer{To: c, Status: status, Body: body}))
 }
 
-func (s *session) perform(ctx context.Context, c dialect.Call) (int, any) {
+func (a *Agent) perform(ctx context.Context, s *link.Session, c dialect.Call) (int, any) {
 	var asked struct {
 		ID string `json:"id"`
 	}
 	_ = json.Unmarshal(c.Payload, &asked) // each method says itself what it misses
-	if !s.remembers(ctx) {
+	if !a.remembers(ctx, s) {
 		return http.StatusServiceUnavailable, problem(asked.ID, errors.New("the device still reads back what it told earlier: ask again"))
 	}
 	switch c.Method {
 	case "job":
-		return s.callJob(ctx, c.Payload)
+		return a.callJob(ctx, c.Payload)
 	case "cancel":
-		return s.callCancel(asked.ID)
+		return a.callCancel(asked.ID)
 	case "status":
-		return s.callStatus(asked.ID)
+		return a.callStatus(asked.ID)
 	case "diagnose", "reboot":
-		return s.callStep(ctx, c.Method, asked.ID, c.Payload)
+		return a.callStep(ctx, c.Method, asked.ID, c.Payload)
 	}
 	return http.StatusNotFound, problem("", fmt.Errorf("there is no method %q: want job, cancel, status, diagnose or reboot", c.Method))
 }
 
 // remembers waits until a new journal has its past: who called would not call
 // again only because he was early.
-func (s *session) remembers(ctx context.Context) bool {
-	if s.db.New() {
+func (a *Agent) remembers(ctx context.Context, s *link.Session) bool {
+	if a.db.New() {
 		select {
-		case <-s.opened:
+		case <-s.Opened():
 		case <-ctx.Done():
 		}
 	}
-	return !s.db.New()
+	return !a.db.New()
 }
 
 func problem(id string, err error) outcome {
@@ -78,7 +81,7 @@ func problem(id string, err error) outcome {
 }
 
 // callJob takes a job, or the signed cancel of one, by the rules of the twin.
-func (s *session) callJob(ctx context.Context, payload []byte) (int, any) {
+func (a *Agent) callJob(ctx context.Context, payload []byte) (int, any) {
 	e, err := dialect.OpenEnvelope(payload)
 	if err != nil {
 		return http.StatusBadRequest, problem("", err)
@@ -91,66 +94,66 @@ func (s *session) callJob(ctx context.Context, payload []byte) (int, any) {
 	}
 	switch read := dialect.ReadOffer(head.ID, "device", payload).(type) {
 	case dialect.Cancel:
-		if err := s.cancel(read); err != nil {
+		if err := a.intake.Cancel(read); err != nil {
 			return http.StatusForbidden, problem(head.ID, err)
 		}
-		return s.after(head.ID, http.StatusAccepted)
+		return a.after(head.ID, http.StatusAccepted)
 	case dialect.Offer:
 		read.Origin = dialect.OriginOf(azure.FromMethod)
-		return s.callOffer(ctx, read)
+		return a.callOffer(ctx, read)
 	}
 	return http.StatusBadRequest, problem(head.ID, errors.New("want a job"))
 }
 
-func (s *session) callOffer(ctx context.Context, o dialect.Offer) (int, any) {
-	_, known, err := s.db.Known(o.ID)
+func (a *Agent) callOffer(ctx context.Context, o dialect.Offer) (int, any) {
+	_, known, err := a.db.Known(o.ID)
 	if err == nil {
-		err = s.offer(ctx, o, true)
+		err = a.intake.Offer(ctx, o, true)
 	}
 	switch {
 	case err == nil && known:
-		return s.after(o.ID, http.StatusOK)
+		return a.after(o.ID, http.StatusOK)
 	case err == nil:
-		return s.after(o.ID, http.StatusAccepted)
-	case errors.Is(err, errReused):
+		return a.after(o.ID, http.StatusAccepted)
+	case errors.Is(err, intake.ErrReused):
 		return http.StatusConflict, problem(o.ID, err)
-	case errors.Is(err, errNotForUs):
+	case errors.Is(err, intake.ErrNotForUs):
 		return http.StatusPreconditionFailed, problem(o.ID, err)
-	case errors.Is(err, errNoRoom):
+	case errors.Is(err, intake.ErrNoRoom):
 		return http.StatusServiceUnavailable, problem(o.ID, err)
 	}
 	return http.StatusBadRequest, problem(o.ID, err)
 }
 
 // after is how the job is now.
-func (s *session) after(id string, status int) (int, any) {
-	j, err := s.job(id)
+func (a *Agent) after(id string, status int) (int, any) {
+	j, err := a.job(id)
 	if err != nil { // it is no job yet, or is known by its last line only
 		return status, outcome{ID: id}
 	}
 	return status, outcome{id, j.State, j.Rev, j.Reason}
 }
 
-func (s *session) callCancel(id string) (int, any) {
+func (a *Agent) callCancel(id string) (int, any) {
 	if !dialect.Cancellable(id) {
 		return http.StatusBadRequest, problem(id, errors.New(`want the job's id: {"id": "..."}`))
 	}
-	if err := s.cancel(dialect.Cancel{ID: id, Service: true}); err != nil {
+	if err := a.intake.Cancel(dialect.Cancel{ID: id, Service: true}); err != nil {
 		return http.StatusForbidden, problem(id, err)
 	}
-	j, err := s.job(id)
+	j, err := a.job(id)
 	if err == nil && j.State.Final() {
-		return s.after(id, http.StatusOK)
+		return a.after(id, http.StatusOK)
 	}
-	return s.after(id, http.StatusAccepted)
+	return a.after(id, http.StatusAccepted)
 }
 
 // callStatus tells one job whole, or how the agent and the board are.
-func (s *session) callStatus(id string) (int, any) {
+func (a *Agent) callStatus(id string) (int, any) {
 	if id == "" {
-		return http.StatusOK, s.brief()
+		return http.StatusOK, a.brief()
 	}
-	j, err := s.job(id)
+	j, err := a.job(id)
 	if err != nil {
 		return http.StatusNotFound, problem(id, err)
 	}
@@ -159,8 +162,8 @@ func (s *session) callStatus(id string) (int, any) {
 
 // brief is how the agent is, within the 128 KB of an answer: its jobs without
 // what their steps said, which the status of each tells, and no more than fit.
-func (s *session) brief() Status {
-	st := s.status()
+func (a *Agent) brief() local.Status {
+	st := a.status()
 	st.Jobs = st.Jobs[:min(len(st.Jobs), maxBrief)]
 	for i := range st.Jobs {
 		st.Jobs[i].Steps, st.Jobs[i].Warnings = nil, nil
@@ -172,7 +175,7 @@ func (s *session) brief() Status {
 var kindOf = map[string]string{"diagnose": "diagnostic", "reboot": "reboot"}
 
 // callStep runs a job of one step, whose parameters are the rest of the payload.
-func (s *session) callStep(ctx context.Context, method, id string, payload []byte) (int, any) {
+func (a *Agent) callStep(ctx context.Context, method, id string, payload []byte) (int, any) {
 	if !executor.ValidID(id) {
 		return http.StatusBadRequest, problem(id, errors.New("id: want one of A-Z a-z 0-9 _ -, so that asking twice does it once"))
 	}
@@ -185,5 +188,5 @@ func (s *session) callStep(ctx context.Context, method, id string, payload []byt
 	if err != nil {
 		return http.StatusBadRequest, problem(id, err)
 	}
-	return s.callOffer(ctx, dialect.Offer{ID: id, Scope: "device", Text: text, Origin: dialect.OriginOf(azure.FromMethod)})
+	return a.callOffer(ctx, dialect.Offer{ID: id, Scope: "device", Text: text, Origin: dialect.OriginOf(azure.FromMethod)})
 }

@@ -66,16 +66,6 @@ func TestTheWatchdogIsFedAsLongAsAllGetOn(t *testing.T) {
 		t.Error("the firmware is flashed, which holds up every commit, and the watchdog is not fed")
 	}
 	thaw()
-	d.link.mu.Lock()
-	time.Sleep(50 * time.Millisecond)
-	s.drain()
-	if s.hears("WATCHDOG=1", 400*time.Millisecond) {
-		t.Error("the link hangs, and the watchdog is fed")
-	}
-	d.link.mu.Unlock()
-	if !s.hears("WATCHDOG=1", 10*time.Second) {
-		t.Error("all works again, and the watchdog is not fed")
-	}
 	go d.stop()
 	if !s.hears("STOPPING=1", 10*time.Second) {
 		t.Error("systemd was not told that the agent stops")

@@ -26,7 +26,7 @@ func TestASubackWithSurplusCodesEndsNothing(t *testing.T) {
 	const want = "(topics asked for: "
 	got := ""
 	for end := time.Now().Add(time.Minute); !strings.Contains(got, want) && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		got = d.Agent.link.status().Err
+		got = d.Agent.link.Status().Err
 	}
 	if !strings.Contains(got, want) {
 		t.Errorf("got %q, want %q", got, want)

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ratchetd/ratchet/agent/link"
 	"github.com/ratchetd/ratchet/executor"
 )
 
@@ -104,7 +105,7 @@ func (q *queue) ready() []string {
 	defer q.mu.Unlock()
 	var keys []string
 	for _, e := range q.jobs {
-		if e.batch < q.batch || !q.open || time.Since(q.since) > settling {
+		if e.batch < q.batch || !q.open || time.Since(q.since) > link.SettleLimit {
 			keys = append(keys, e.key)
 		}
 	}

@@ -11,13 +11,14 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/agent/config"
+	"github.com/ratchetd/ratchet/agent/local"
 	"github.com/ratchetd/ratchet/executor"
 )
 
 // submit gives the device a job as its operator does.
 func (d *diary) submit(text string) {
 	d.t.Helper()
-	err := d.agent.answerSubmit(context.Background(), Request{Text: text}, func(any) error { return nil })
+	err := d.agent.answerSubmit(context.Background(), local.Request{Text: text}, func(any) error { return nil })
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -51,7 +52,7 @@ func TestARecurringJob(t *testing.T) {
 		if got, want := d.read(), "p 20261124T030000Z 24T0300, p 20261125T030000Z 25T0300"; got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
-		d.agent.end("p", "", time.Time{})
+		d.agent.intake.End("p", "", time.Time{})
 		synctest.Wait()
 		if got, want := d.state("p"), "cancelled"; got != want {
 			t.Errorf("got %s, want %s", got, want)
@@ -83,7 +84,7 @@ func TestARecurringJobThatCannotBe(t *testing.T) {
 		{"s", "@daily", "has a schedule of this name"},
 		{"hot", "@daily", "has an alert of this name"},
 	} {
-		err := a.mayRecur(executor.Job{ID: c.id, Schedule: c.schedule})
+		err := a.intake.Able(executor.Job{ID: c.id, Schedule: c.schedule}, "")
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s, %s: got %v, want it to say %s", c.id, c.schedule, err, c.want)
 		}

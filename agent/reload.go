@@ -17,7 +17,7 @@ func (a *Agent) obey(ctx context.Context, asked <-chan os.Signal) error {
 			return nil
 		case s := <-asked:
 			if s == syscall.SIGUSR1 {
-				a.link.anew()
+				a.link.Redial()
 			} else {
 				a.reload()
 			}
@@ -48,9 +48,9 @@ func (a *Agent) reload() {
 
 func (a *Agent) use(c *config.Config) {
 	a.config.Store(c)
-	a.link.restart()
-	if a.link.current() == nil {
-		a.link.anew() // what it waits for may be what has changed
+	a.link.Restart()
+	if a.link.Session() == nil {
+		a.link.Redial() // what it waits for may be what has changed
 	}
-	a.schedules.poke()
+	a.schedules.Poke()
 }

@@ -9,10 +9,10 @@ import (
 func TestANewAddressBringsANewConnectionAtOnce(t *testing.T) {
 	b := newBroker(t)
 	d := newDevice(t, b, "").start().online(b)
-	was := d.link.current()
+	was := d.link.Session()
 	began := time.Now()
 	d.signals <- syscall.SIGUSR1
-	for now := was; now == was || now == nil; now = d.link.current() {
+	for now := was; now == was || now == nil; now = d.link.Session() {
 		if time.Since(began) > 5*time.Second {
 			t.Fatal("it went on with the old connection")
 		}

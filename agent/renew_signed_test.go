@@ -21,7 +21,7 @@ func TestAServiceCannotChangeASignedJobThatWasAccepted(t *testing.T) {
 	}
 	d.write("state/inhibit/app", "not now")
 	d.start()
-	await(t, "a connection", d.link.quiet)
+	await(t, "a connection", d.link.Settled)
 	file := filepath.Join(d.dir, "ran")
 	create(t, service, "j", owner.sign(doc("j", file, "owner")))
 	var waiting dialect.Offer
@@ -37,7 +37,7 @@ func TestAServiceCannotChangeASignedJobThatWasAccepted(t *testing.T) {
 	if !strings.Contains(string(waiting.Text), "echo thief") {
 		t.Fatalf("got text %q, want one to change", waiting.Text)
 	}
-	if err := d.offer(t.Context(), waiting, true); err != nil {
+	if err := d.intake.Offer(t.Context(), waiting, true); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.RemoveAll(inhibit); err != nil {

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,7 +15,8 @@ import (
 
 	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/agent/dialect"
-	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/agent/intake"
+	"github.com/ratchetd/ratchet/agent/rule"
 	"github.com/ratchetd/ratchet/telemetry"
 )
 
@@ -24,22 +26,20 @@ const hot = "[[alert]]\nname = \"hot\"\nwhen = \".cpu.celsius > 80\"\nclear = \"
 // feel gives the rules one sample, 30 s after the last one.
 func (d *diary) feel(celsius float64) {
 	time.Sleep(30 * time.Second)
-	d.agent.rules.judge(d.t.Context(), telemetry.Sample{CPU: &telemetry.CPU{Celsius: &celsius}})
+	d.agent.rules.Judge(d.t.Context(), telemetry.Sample{CPU: &telemetry.CPU{Celsius: &celsius}}, rule.LinkInput{})
 	synctest.Wait()
 }
 
 // told is what of alerts waits to be told, in order, and drops it.
 func (d *diary) told() string {
-	d.agent.told.mu.Lock()
-	defer d.agent.told.mu.Unlock()
 	var list []string
-	for _, w := range d.agent.told.words {
+	for _, n := range d.notices {
 		var a dialect.Alert
-		if len(w.messages) > 0 && json.Unmarshal(w.messages[0].Payload, &a) == nil && a.State != "" {
+		if len(n.Messages) > 0 && json.Unmarshal(n.Messages[0].Payload, &a) == nil && a.State != "" {
 			list = append(list, strings.TrimSpace(fmt.Sprint(a.Name, " ", a.State, " ", string(a.Value))))
 		}
 	}
-	d.agent.told.words = nil
+	d.notices = nil
 	return strings.Join(list, ", ")
 }
 
@@ -135,7 +135,7 @@ func TestARepairFromTheFutureHoldsNoneUp(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := d.agent.fire(firing{id: "hot@20300101T000000Z", text: text, origin: byConfig}); err != nil {
+		if err := d.agent.intake.Fire(intake.Firing{ID: "hot@20300101T000000Z", Text: text, Origin: intake.ByConfig}); err != nil {
 			t.Fatal(err)
 		}
 		d.feel(85)
@@ -155,21 +155,21 @@ func TestWhatHappenedIsOverADayLater(t *testing.T) {
 				d.on()
 				defer func() { d.end() }()
 				l := d.agent.alerts
-				l.raise("gave-up", "warning", "job j")
-				n := l.noted["gave-up"]
-				n.Since = executor.Time{}
+				raised := `{"gave-up":{"name":"gave-up","severity":"warning","state":"raised","rule":"job j"`
 				if since != "" {
-					n.Since.Time = instant(t, since)
+					raised += `,"since":"` + since + `"`
 				}
-				l.noted["gave-up"] = n
-				l.age()
-				if _, is := l.raised("gave-up"); !is && !strings.Contains(name, "ahead") {
+				if err := errors.Join(d.agent.db.Set("alerts", []byte(raised+"}}")), l.Load()); err != nil {
+					t.Fatal(err)
+				}
+				l.Age()
+				if len(l.List()) == 0 && !strings.Contains(name, "ahead") {
 					t.Error("it is over at once")
 				}
 				time.Sleep(25 * time.Hour)
-				l.age()
-				if _, is := l.raised("gave-up"); is {
-					t.Error("it is never over")
+				l.Age()
+				if left := l.List(); len(left) != 0 {
+					t.Errorf("got %v, which is never over", left)
 				}
 			})
 		})
@@ -213,11 +213,11 @@ func TestARepairGetsItsAlert(t *testing.T) {
 		if err := json.Unmarshal(r.Alert, &a); err != nil || a.Name != "hot" || string(a.Value) != "85" || a.Severity != "critical" {
 			t.Errorf("got %s, %v", r.Alert, err)
 		}
-		if err := d.agent.trusted(r); err != nil {
+		if err := d.agent.intake.Trusted(r); err != nil {
 			t.Error(err)
 		}
 		r.Origin = nil
-		if d.agent.trusted(r) == nil {
+		if d.agent.intake.Trusted(r) == nil {
 			t.Error("the same job from elsewhere is trusted")
 		}
 	})

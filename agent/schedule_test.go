@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/agent/config"
+	"github.com/ratchetd/ratchet/agent/intake"
+	"github.com/ratchetd/ratchet/agent/report"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/store"
 )
@@ -35,6 +37,7 @@ type diary struct {
 	commits int
 	cut     int // the power goes at that commit, 1 is the first; 0: never
 	died    chan struct{}
+	notices []report.Notice // of alerts
 }
 
 // commit is a moment at which the power may go.
@@ -69,7 +72,7 @@ func (j diarist) Accept(r executor.Record) (store.Verdict, error) {
 	}
 	j.d.note(r)
 	j.d.commit()
-	if j.d.isBusy() || recurs(r) {
+	if j.d.isBusy() || intake.Recurs(r) {
 		return v, err
 	}
 	r.State, r.Rev = executor.Succeeded, 2
@@ -85,10 +88,10 @@ func (j diarist) Put(r executor.Record) error {
 }
 
 func (d *diary) note(r executor.Record) {
-	if recurs(r) {
+	if intake.Recurs(r) {
 		return
 	}
-	now, _ := d.now()
+	now := d.Now()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.entries = append(d.entries, strings.Replace(r.ID, "@", " ", 1)+" "+now.Format("02T1504"))
@@ -100,9 +103,13 @@ func (d *diary) isBusy() bool {
 	return d.busy
 }
 
-func (d *diary) now() (time.Time, bool) {
-	return d.wall.Add(time.Since(d.at)).UTC(), !d.insane
-}
+// The diary is the clock of the schedules.
+func (d *diary) Now() time.Time   { return d.wall.Add(time.Since(d.at)).UTC() }
+func (d *diary) Sane() bool       { return !d.insane }
+func (d *diary) Stamp() time.Time { return d.Now() }
+
+// Say notes what alerts have to say, in place of the report.
+func (d *diary) Say(n report.Notice) { d.notices = append(d.notices, n) }
 
 func (d *diary) on() {
 	d.t.Helper()
@@ -115,7 +122,7 @@ func (d *diary) on() {
 		d.t.Fatal(err)
 	}
 	d.agent.boot = fmt.Sprint("boot ", d.boots)
-	d.agent.schedules.now = d.now
+	d.agent.schedules.Boot, d.agent.schedules.Clock, d.agent.alerts.Report = d.agent.boot, d, d
 	d.agent.Wrap(func(j Journal) Journal { return diarist{j, d} })
 	if err := d.agent.open(); err != nil {
 		d.t.Fatal(err)
@@ -124,7 +131,7 @@ func (d *diary) on() {
 	done := make(chan struct{})
 	go func() {
 		defer close(done) // also when the power goes
-		_ = d.agent.schedules.run(ctx)
+		_ = d.agent.schedules.Run(ctx)
 	}()
 	d.end = func() {
 		cancel()
@@ -174,7 +181,7 @@ func (d *diary) live(script string) {
 		default:
 			d.t.Fatalf("the script has %q", act)
 		}
-		d.agent.schedules.poke()
+		d.agent.schedules.Poke()
 		synctest.Wait()
 	}
 }
@@ -186,7 +193,7 @@ func (d *diary) settle() {
 		d.t.Fatal(err)
 	}
 	for _, r := range records {
-		if recurs(r) {
+		if intake.Recurs(r) {
 			continue
 		}
 		r.State, r.Rev = executor.Succeeded, r.Rev+1
@@ -196,10 +203,10 @@ func (d *diary) settle() {
 	}
 }
 
-func newDiary(t *testing.T, config, clock string) *diary {
+func newDiary(t *testing.T, settings, clock string) *diary {
 	d := &diary{t: t, dir: t.TempDir(), at: time.Now(), wall: instant(t, clock), died: make(chan struct{})}
 	dev := &device{t: t, dir: d.dir}
-	dev.write("ratchet.toml", fmt.Sprintf("device = \"gw-1\"\nstate = %q\n%s\n[link]\nbroker = \"tcp://127.0.0.1:1\"\n", filepath.Join(d.dir, "state"), config))
+	dev.write("ratchet.toml", fmt.Sprintf("device = \"gw-1\"\nstate = %q\n%s\n[link]\nbroker = \"tcp://127.0.0.1:1\"\n", filepath.Join(d.dir, "state"), settings))
 	dev.write("job.json", `{"id":"any","steps":[{"name":"a","command":{"argv":["true"]}}]}`)
 	return d
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -18,9 +17,9 @@ import (
 	mochi "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
 
-	"github.com/ratchetd/ratchet/agent/clock"
 	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/agent/local"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/store"
 )
@@ -59,23 +58,6 @@ func (b *broker) retained(topic string) string {
 		return string(p.Payload)
 	}
 	return ""
-}
-
-func TestABrokenCronIsRefused(t *testing.T) {
-	defer func() {
-		if p := recover(); p != nil {
-			t.Errorf("the daemon dies of an offer, at every start: %v", p)
-		}
-	}()
-	t.Log(clock.CheckWindow(&executor.Window{Cron: "TZ=0", Duration: executor.Duration(time.Hour)}))
-}
-
-func TestAWindowIsARealCron(t *testing.T) {
-	w := &executor.Window{Cron: "@every 24h", Duration: executor.Duration(2 * time.Hour)}
-	if err := clock.CheckWindow(w); err == nil {
-		a := &Agent{config: &config.Current{}}
-		t.Errorf("accepted, but never opens: %s", a.outside(w))
-	}
 }
 
 // A2: a change on trial, cut, outside its window / inhibited.
@@ -152,7 +134,7 @@ func TestLocalJobsWaitForNoLink(t *testing.T) {
 	time.Sleep(3 * time.Second)
 	file := filepath.Join(d.dir, "ran")
 	text, _ := json.Marshal(doc("local1", file, "a"))
-	err := d.answerSubmit(context.Background(), Request{Do: "submit", Text: string(text)}, func(any) error { return nil })
+	err := d.answerSubmit(context.Background(), local.Request{Do: "submit", Text: string(text)}, func(any) error { return nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,7 +164,7 @@ func TestABrokerThatFallsIsNoFight(t *testing.T) {
 	d := newDevice(t, &broker{t: t, addr: l.Addr().String()}, "").start()
 	// Five ends make a fight: with the pauses between them 31 s at most.
 	for end := time.Now().Add(35 * time.Second); time.Now().Before(end); time.Sleep(time.Second) {
-		for _, a := range d.alerts.list() {
+		for _, a := range d.alerts.List() {
 			if a.Name == "duplicate-id" {
 				t.Errorf("a proxy without a backend raises %s %s: %s", a.Severity, a.Name, a.Rule)
 				return
@@ -295,26 +277,9 @@ func TestALostAckIsMadeUpFor(t *testing.T) {
 		s = statusOf(b.lastOf(jobsTopic + "j1"))
 	}
 	untold, _ := d.db.Untold()
-	t.Log(lost.Load(), s.State, len(untold), "connected", d.link.current() != nil)
+	t.Log(lost.Load(), s.State, len(untold), "connected", d.link.Session() != nil)
 	if s.State != executor.Succeeded {
 		t.Errorf("50 s later, still connected, the final state was not told again: %s", s.State)
-	}
-}
-
-func TestWhatABreakSwallowedIsToldAgain(t *testing.T) {
-	b := newBroker(t)
-	d := newDevice(t, b, "").start().online(b)
-	b.offer("device/gw-1", doc("j1", filepath.Join(d.dir, "ran"), "a"))
-	b.final("j1")
-	n := d.link.current()
-	d.told.resend(true, time.Now())
-	n.conn.client.Disconnect(0) // the connection breaks while they are sent
-	err := d.tell(t.Context(), n.conn)
-	d.told.mu.Lock()
-	defer d.told.mu.Unlock()
-	t.Log(err)
-	if err != nil && d.told.resendAt == nil {
-		t.Error("that all final states are to be sent again is forgotten")
 	}
 }
 
@@ -339,9 +304,9 @@ func TestADeniedReadBackRunsNothingAgain(t *testing.T) {
 	}}, nil)
 	b.forget()
 	d.start()
-	for end := time.Now().Add(10 * time.Second); !strings.Contains(d.link.status().Err, "denies"); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(10 * time.Second); !strings.Contains(d.link.Status().Err, "denies"); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("the link does not name the missing right: %+v", d.link.status())
+			t.Fatalf("the link does not name the missing right: %+v", d.link.Status())
 		}
 	}
 	if got := read(t, file); got != "a" {
@@ -388,26 +353,6 @@ func TestASpreadIsToldOnce(t *testing.T) {
 	}
 }
 
-func TestASpreadNeedsNoClock(t *testing.T) {
-	a := &Agent{config: &config.Current{}, started: time.Now()}
-	a.config.Store(&config.Config{Device: "gw-1"})
-	a.clock.Start(time.Now().Add(24 * time.Hour)) // the wall clock lies behind the floor
-	r := executor.Record{ID: "j1", Job: executor.Job{Spread: executor.Duration(10 * time.Hour)}}
-	if left := a.spreadLeft(r); left <= 0 {
-		t.Errorf("no spread at all while the clock is not set: %s", left)
-	}
-}
-
-func TestProgressIsThatOfTheStep(t *testing.T) {
-	r := newReports()
-	r.live(executor.Live{Key: "j", Job: "j", Step: "a", Attempt: 1, Progress: 1})
-	job := executor.Job{ID: "j", Steps: []executor.Step{{Name: "a"}, {Name: "b"}}}
-	rec := executor.Record{Key: "j", ID: "j", Job: job, State: executor.Running, At: executor.Cursor{Step: 1}, Steps: make([]executor.StepRecord, 2)}
-	if s := dialect.NewStatus("d", r.over(rec)); s.Step.Progress != 0 {
-		t.Errorf("step %s has progress %v, which was step a's", s.Step.Name, s.Step.Progress)
-	}
-}
-
 func TestAReadBackErasesNothing(t *testing.T) {
 	b := newBroker(t)
 	d := newDevice(t, b, "").start().online(b)
@@ -427,16 +372,11 @@ func TestAReadBackErasesNothing(t *testing.T) {
 func TestAnAlertClearedOfflineIsTold(t *testing.T) {
 	b := newBroker(t)
 	d := newDevice(t, b, "").start().online(b)
-	d.alerts.raise("no-room", "warning", "full")
+	d.alerts.Raise("no-room", "warning", "full")
 	time.Sleep(200 * time.Millisecond)
-	n := d.link.current()
-	d.link.mu.Lock()
-	d.link.session = nil // offline
-	d.link.mu.Unlock()
-	d.alerts.clear("no-room")
-	d.link.mu.Lock()
-	d.link.session = n
-	d.link.mu.Unlock()
+	b.drop("gw-1")
+	await(t, "the end of the connection", func() bool { return d.link.Session() == nil })
+	d.alerts.Clear("no-room")
 	d.stop()
 	d.start().online(b)
 	time.Sleep(500 * time.Millisecond)
@@ -456,7 +396,7 @@ func TestAnAlertNeedsNoClock(t *testing.T) {
 	d.start()
 	<-greeting
 	d.clock.Start(time.Now().Add(24 * time.Hour))
-	d.alerts.raise("journal-broken", "critical", "set aside")
+	d.alerts.Raise("journal-broken", "critical", "set aside")
 	b.await("ratchet/v1/device/gw-1/state", func(p string) bool { return strings.Contains(p, `"online":true`) })
 	b.await("ratchet/v1/device/gw-1/alerts/journal-broken", func(p string) bool { return p != "" })
 	time.Sleep(500 * time.Millisecond)
@@ -480,10 +420,8 @@ func TestALateWillInTheGreetingIsCorrected(t *testing.T) {
 	d.start()
 	const topic = "ratchet/v1/device/gw-1/state"
 	b.await(topic, func(p string) bool { return strings.Contains(p, "false") })
-	await(t, "the device to be connected", func() bool { return d.link.current() != nil })
+	await(t, "the device to be connected", func() bool { return d.link.Session() != nil })
 	await(t, "the state to be corrected", func() bool { return strings.Contains(b.retained(topic), "true") })
 }
-
-var _ = fmt.Sprint
 
 func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }

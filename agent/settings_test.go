@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/agent/config"
-	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/agent/link"
 	"github.com/ratchetd/ratchet/executor"
 )
 
@@ -172,7 +172,7 @@ func TestFilesThatAreMissingKeepTheConfigurationUsable(t *testing.T) {
 		t.Fatalf("got %v, %v, want a configuration and an error about link.ca", c, err)
 	}
 	ctx := within(t, 5*time.Second)
-	if _, err := dial(ctx, c, dialect.Connection{}, time.Now, nil); err == nil || !strings.Contains(err.Error(), "link.ca: ") {
+	if _, err := link.Try(ctx, c); err == nil || !strings.Contains(err.Error(), "link.ca: ") {
 		t.Errorf("got %v from the connection, want one about link.ca", err)
 	}
 }

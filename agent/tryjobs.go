@@ -34,5 +34,5 @@ func (a *Agent) tryJob(name, path string) error {
 		return err
 	}
 	job.ID = name + "@"
-	return a.able(job, "")
+	return a.intake.Able(job, "")
 }

@@ -10,10 +10,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/ratchetd/ratchet/agent/config"
+	"github.com/ratchetd/ratchet/agent/local"
+	"github.com/ratchetd/ratchet/agent/watchdog"
 	"github.com/ratchetd/ratchet/executor"
 )
 
@@ -49,7 +50,7 @@ func newHung(t *testing.T, wrap func(Journal) Journal) *hung {
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
 	go func() { h.ended <- h.Run(ctx, nil) }()
-	for end := time.Now().Add(10 * time.Second); Call(ctx, SocketPath(c.State), Request{Do: "jobs"}, func(json.RawMessage) error { return nil }) != nil; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(10 * time.Second); local.Call(ctx, local.Path(c.State), local.Request{Do: "jobs"}, func(json.RawMessage) error { return nil }) != nil; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("the agent does not run")
 		}
@@ -66,16 +67,16 @@ func (h *hung) ends(t *testing.T) string {
 	case <-time.After(time.Minute):
 		t.Fatal("it hangs, and does not end")
 	}
-	if !errors.Is(err, errHangs) {
+	if !errors.Is(err, watchdog.ErrHangs) {
 		t.Fatalf("got %v", err)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	said := h.log.String()
-	if !strings.Contains(said, err.Error()) || !strings.Contains(said, "goroutine ") || !strings.Contains(said, "agent/watch.go:") || len(said) > 20<<10 {
+	if !strings.Contains(said, err.Error()) || !strings.Contains(said, "goroutine ") || !strings.Contains(said, "watchdog/watchdog.go:") || len(said) > 20<<10 {
 		t.Errorf("got a log of %d bytes: %s", len(said), said)
 	}
-	return strings.TrimPrefix(err.Error(), errHangs.Error()+": ")
+	return strings.TrimPrefix(err.Error(), watchdog.ErrHangs.Error()+": ")
 }
 
 func unwrapped(j Journal) Journal { return j }
@@ -85,41 +86,9 @@ func unwrapped(j Journal) Journal { return j }
 func TestAnAgentOfWhichAPartHangsEndsItself(t *testing.T) {
 	t.Setenv("WATCHDOG_USEC", "400000")
 	t.Setenv("WATCHDOG_PID", "")
-	old := time.Now().Add(-time.Hour)
-	for want, hang := range map[string]func(*hung){
-		"the journal, the link, the schedules or the alerts do not answer":  func(h *hung) { h.link.mu.Lock() },
-		"the journal, the link, the schedules or the alerts do not answer ": func(h *hung) { h.schedules.mu.Lock() },
-		"a commit to the journal does not end within 100ms":                 func(h *hung) { h.db.Freeze() },
-		"a connection to the broker has been made or ended for 1h0m":        func(h *hung) { h.pulse.linking.Store(&old) },
-		"the loop that reports hangs":                                       func(h *hung) { h.told.mu.Lock(); h.told.signal <- struct{}{} },
-	} {
-		t.Run(want, func(t *testing.T) {
-			h := newHung(t, unwrapped)
-			hang(h)
-			if got := h.ends(t); !strings.HasPrefix(got, strings.TrimSpace(want)) {
-				t.Errorf("got %s", got)
-			}
-		})
-	}
-}
-
-// TestALoopThatWaitsForAnswersDoesNotHang: on a slow link many statuses take long.
-func TestALoopThatWaitsForAnswersDoesNotHang(t *testing.T) {
-	t.Setenv("WATCHDOG_USEC", "400000")
-	t.Setenv("WATCHDOG_PID", "")
 	h := newHung(t, unwrapped)
-	h.told.mu.Lock()
-	h.told.signal <- struct{}{}
-	for range 8 { // one answer after another
-		h.pulse.asked.Add(1)
-		time.Sleep(100 * time.Millisecond)
-	}
-	select {
-	case err := <-h.ended:
-		t.Fatalf("got %v", err)
-	default:
-	}
-	if got := h.ends(t); got != "the loop that reports hangs" {
+	h.db.Freeze()
+	if got := h.ends(t); got != "a commit to the journal does not end within 100ms" {
 		t.Errorf("got %s", got)
 	}
 }
@@ -145,7 +114,7 @@ func hangInStep(t *testing.T, timeout string) *hung {
 	in := make(chan struct{})
 	h := newHung(t, func(j Journal) Journal { return stuck{j, in} })
 	job := `{"id":"j","steps":[{"name":"a","reboot":{}` + timeout + `}]}`
-	if err := Call(t.Context(), SocketPath(h.config.Load().State), Request{Do: "submit", Text: job}, func(json.RawMessage) error { return nil }); err != nil {
+	if err := local.Call(t.Context(), local.Path(h.config.Load().State), local.Request{Do: "submit", Text: job}, func(json.RawMessage) error { return nil }); err != nil {
 		t.Fatal(err)
 	}
 	<-in
@@ -177,31 +146,4 @@ func TestAStepThatRunsWithinItsLimitIsLeftAlone(t *testing.T) {
 	if got := h.ends(t); !strings.HasPrefix(got, "a step should be over, and goes on for ") {
 		t.Errorf("it was cancelled, and: got %s", got)
 	}
-}
-
-// TestOnlyTheInmostCallIsLate: a write of an image that a cancel does not end,
-// and what comes behind it gets its time too.
-func TestOnlyTheInmostCallIsLate(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a := &Agent{pulse: newPulse()}
-		late := func() bool { synctest.Wait(); return a.stepEnds(time.Second) != nil }
-		step, cancel := context.WithCancel(t.Context())
-		stepOver := a.pulse.watch(step)
-		writeOver := a.pulse.watch(context.WithoutCancel(step))
-		cancel()
-		time.Sleep(time.Hour)
-		if late() {
-			t.Error("the write is late, which nothing ends")
-		}
-		writeOver()
-		if time.Sleep(lateSteps * time.Second); late() {
-			t.Error("the step is late, which could not end before")
-		}
-		if time.Sleep(time.Second); !late() {
-			t.Error("the step goes on, and is not late")
-		}
-		if stepOver(); late() {
-			t.Error("the step is over, and late")
-		}
-	})
 }

@@ -17,7 +17,7 @@ func TestDownloadsHoldCertificatesAgainstTheAgentsClock(t *testing.T) {
 	defer server.Close()
 	b := newBroker(t)
 	a := newDevice(t, b, "").start().online(b)
-	kinds := a.kinds()
+	kinds := a.Kinds()
 	client := kinds["download"].(step.Download).Client
 	for name, got := range map[string]*http.Client{
 		"upload": kinds["upload"].(step.Upload).Client, "update": kinds["update"].(step.Update).Client, "firmware": kinds["firmware"].(step.Firmware).Client,

@@ -4,72 +4,15 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"sync"
 	"time"
 
+	"github.com/ratchetd/ratchet/agent/intake"
+	"github.com/ratchetd/ratchet/agent/link"
 	"github.com/ratchetd/ratchet/executor"
 )
 
-// settling is what a cancel gets to arrive before a step that was cut more
-// than once is tried again.
-const settling = 2 * time.Minute
-
 // gateEvery is how often a waiting job is looked at again.
 const gateEvery = 5 * time.Second
-
-// running is the job that runs, so that a cancel finds it.
-type running struct {
-	mu    sync.Mutex
-	key   string
-	end   context.CancelCauseFunc
-	early map[string]time.Time // cancelled, and not in the journal yet; when that was signed
-}
-
-// remember keeps a cancel that the journal could not take.
-func (r *running) remember(key string, signed time.Time) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.early == nil {
-		r.early = map[string]time.Time{}
-	}
-	if len(r.early) < maxWords {
-		r.early[key] = signed
-	}
-}
-
-func (r *running) remembers(job executor.Record) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	signed, there := r.early[job.Key]
-	return there && !executor.Outlives(job.Signed.Time, signed)
-}
-
-// forget hands what was remembered to the journal, which works again.
-func (r *running) forget(keep func(key string, signed time.Time) error) {
-	r.mu.Lock()
-	early := r.early
-	r.early = nil
-	r.mu.Unlock()
-	for key, signed := range early {
-		if keep(key, signed) != nil {
-			r.remember(key, signed)
-		}
-	}
-}
-
-func (r *running) set(key string, cancel context.CancelCauseFunc) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.key, r.end = key, cancel
-}
-
-func (r *running) cancel(key string, cause error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.key == key && r.end != nil {
-		r.end(cause)
-	}
-}
 
 // work runs one job after another until ctx ends. Whether a job may go on now
 // only the executor asks; one that has to wait is passed by the others.
@@ -95,7 +38,7 @@ func (a *Agent) work(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 		case <-a.queue.wake:
-		case <-a.pulse.work:
+		case <-a.watchdog.Work.Beat():
 		case <-a.recheck(time.Since(began)):
 		}
 	}
@@ -113,7 +56,7 @@ func (a *Agent) recheck(took time.Duration) <-chan time.Time {
 
 // run takes one job as far as it goes, and reports whether it only waits.
 func (a *Agent) run(ctx context.Context, x *executor.Executor, key string) (waits bool, err error) {
-	a.pulse.went.Add(1)
+	a.watchdog.Work.Went()
 	r, ok, err := a.db.Record(key)
 	if err != nil {
 		return false, err
@@ -126,16 +69,16 @@ func (a *Agent) run(ctx context.Context, x *executor.Executor, key string) (wait
 	defer cancel(nil)
 	a.running.set(key, cancel)
 	defer a.running.set("", nil)
-	if a.db.Cancelled(key) || a.running.remembers(r) {
-		cancel(executor.Cancel{Reason: a.told.closing(key)})
+	if a.intake.Cancelled(r) {
+		cancel(executor.Cancel{Reason: a.report.Closing(key)})
 	}
-	r = a.renewed(r)
-	if reason := a.awaitsURL(r); reason != "" && job.Err() == nil {
+	r = a.intake.Renewed(r)
+	if reason := a.intake.AwaitsURL(r); reason != "" && job.Err() == nil {
 		a.queue.begun(key)
-		a.told.waiting(key, reason)
+		a.report.Waiting(key, reason)
 		return true, nil
 	}
-	x.Kinds = a.kinds()
+	x.Kinds = a.Kinds()
 	if most := a.config.Load().Policy.MaxTime; r.Job.Timeout == 0 && most > 0 {
 		r.Job.Timeout = executor.Duration(most)
 	}
@@ -147,14 +90,14 @@ func (a *Agent) run(ctx context.Context, x *executor.Executor, key string) (wait
 	var wait executor.Wait
 	switch {
 	case errors.As(err, &wait):
-		a.told.waiting(key, wait.Reason)
+		a.report.Waiting(key, wait.Reason)
 		return r.Rev == before, nil
 	case err != nil:
 		return false, err
 	}
 	a.queue.remove(key)
-	a.told.done(key)
-	a.renewals.forget(key)
+	a.report.Done(key)
+	a.intake.Forget(key)
 	a.over(r)
 	return false, nil
 }
@@ -189,11 +132,11 @@ const pruneAfter = 16
 // alertOf raises what a job's end has to say to the operator besides its status.
 func (a *Agent) alertOf(r executor.Record) {
 	if r.UndoFailed() {
-		a.alerts.raise("undo-failed", "critical", "job "+r.ID+": "+r.Reason)
+		a.alerts.Raise("undo-failed", "critical", "job "+r.ID+": "+r.Reason)
 	}
 	for _, s := range r.Steps {
 		if s.State == executor.Failed && strings.HasPrefix(s.Reason, "interrupted ") {
-			a.alerts.raise("gave-up", "warning", "job "+r.ID+": a step was "+s.Reason)
+			a.alerts.Raise("gave-up", "warning", "job "+r.ID+": a step was "+s.Reason)
 		}
 	}
 }
@@ -201,55 +144,34 @@ func (a *Agent) alertOf(r executor.Record) {
 // executor is the loop of all jobs, wired to this agent.
 func (a *Agent) executor(ctx context.Context) *executor.Executor {
 	return &executor.Executor{
-		Journal: a.journal, Device: board{a}, Gate: gate{a, ctx.Done()},
+		Journal: a.journal, Device: board{a}, Gate: gate{a.intake, a.link, ctx.Done()},
 		Boot: a.boot, Dir: a.taskDir(), Stopping: ctx.Done(), Log: a.log,
-		Now: a.clock.Stamp, OnLive: a.told.live, OnCommit: a.committed, Watch: a.pulse.watch,
+		Now: a.clock.Stamp, OnLive: a.report.Live, OnCommit: a.committed, Watch: a.watchdog.Work.Watch,
 	}
 }
 
-// A gate is the executor's Gate: whether a job may go on, by what the owner, the
-// clock and the board say now.
+// A gate is the executor's Gate: the intake decides whether a job may begin and go
+// on, and the link knows when a cancel had its chance to arrive.
 type gate struct {
-	agent    *Agent
+	*intake.Intake
+	link     *link.Link
 	stopping <-chan struct{}
 }
 
 // AwaitCancel gives the link time to bring a cancel.
-func (g gate) AwaitCancel(ctx context.Context) {
-	for began := time.Now(); !g.agent.link.quiet() && time.Since(began) < settling; {
-		select {
-		case <-time.After(time.Second):
-		case <-g.stopping:
-			return
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// Admit asks again, when the first step is about to begin, what may have
-// changed since the job was accepted.
-func (g gate) Admit(r executor.Record) error {
-	if err := g.agent.expired(r.Job); err != nil {
-		return err
-	}
-	if err := g.agent.trusted(r); err != nil {
-		return err
-	}
-	return g.agent.able(r.Job, r.By)
-}
+func (g gate) AwaitCancel(ctx context.Context) { g.link.AwaitSettled(ctx, g.stopping) }
 
 // committed watches how the journal does.
 func (a *Agent) committed(err error) {
 	if err == nil {
 		if a.failing {
 			a.failing = false
-			a.alerts.clear("no-room")
+			a.alerts.Clear("no-room")
 		}
-		a.running.forget(a.journal.Cancel)
+		a.intake.Retry()
 		return
 	}
 	a.failing = true
 	a.log.Error("the journal cannot be written; it is tried again", "err", err)
-	a.alerts.raise("no-room", "critical", "the journal cannot be written: "+err.Error())
+	a.alerts.Raise("no-room", "critical", "the journal cannot be written: "+err.Error())
 }

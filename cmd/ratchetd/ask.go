@@ -12,15 +12,16 @@ import (
 
 	"github.com/ratchetd/ratchet/agent"
 	"github.com/ratchetd/ratchet/agent/config"
+	"github.com/ratchetd/ratchet/agent/local"
 )
 
 // ask puts one request to the daemon that runs.
-func (c *command) ask(ctx context.Context, r agent.Request, each func(json.RawMessage) error) error {
+func (c *command) ask(ctx context.Context, r local.Request, each func(json.RawMessage) error) error {
 	config, err := config.Load(c.config)
 	if config == nil {
 		return err
 	}
-	return agent.Call(ctx, agent.SocketPath(config.State), r, each)
+	return local.Call(ctx, local.Path(config.State), r, each)
 }
 
 func (c *command) status(ctx context.Context, args []string) error {
@@ -31,14 +32,14 @@ func (c *command) status(ctx context.Context, args []string) error {
 		return err
 	}
 	for {
-		err := c.ask(ctx, agent.Request{Do: "status"}, func(v json.RawMessage) error {
+		err := c.ask(ctx, local.Request{Do: "status"}, func(v json.RawMessage) error {
 			if *asJSON {
 				return c.line(v)
 			}
 			if *watch {
 				fmt.Fprint(c.out, "\x1b[H\x1b[2J")
 			}
-			return agent.ShowStatus(c.out, v)
+			return showStatus(c.out, v)
 		})
 		if err != nil || !*watch {
 			return err
@@ -59,15 +60,15 @@ func (c *command) jobs(ctx context.Context, args []string) error {
 		return err
 	}
 	if len(args) == 1 {
-		return c.ask(ctx, agent.Request{Do: "job", ID: args[0]}, func(v json.RawMessage) error {
+		return c.ask(ctx, local.Request{Do: "job", ID: args[0]}, func(v json.RawMessage) error {
 			if *asJSON {
 				return c.line(v)
 			}
-			return agent.ShowJob(c.out, v)
+			return showJob(c.out, v)
 		})
 	}
 	list := []json.RawMessage{}
-	err = c.ask(ctx, agent.Request{Do: "jobs"}, func(v json.RawMessage) error {
+	err = c.ask(ctx, local.Request{Do: "jobs"}, func(v json.RawMessage) error {
 		list = append(list, v)
 		return nil
 	})
@@ -75,7 +76,7 @@ func (c *command) jobs(ctx context.Context, args []string) error {
 		return err
 	}
 	if !*asJSON {
-		return agent.ShowJobs(c.out, list)
+		return showJobs(c.out, list)
 	}
 	text, err := json.Marshal(list)
 	if err != nil {
@@ -96,8 +97,8 @@ func (c *command) submit(ctx context.Context, args []string) error {
 		return err
 	}
 	id := ""
-	err = c.ask(ctx, agent.Request{Do: "submit", Text: string(text)}, func(v json.RawMessage) error {
-		id = agent.JobID(v)
+	err = c.ask(ctx, local.Request{Do: "submit", Text: string(text)}, func(v json.RawMessage) error {
+		id = jobID(v)
 		_, err := fmt.Fprintln(c.out, "accepted", id)
 		return err
 	})
@@ -105,11 +106,11 @@ func (c *command) submit(ctx context.Context, args []string) error {
 		return err
 	}
 	var last json.RawMessage
-	err = c.ask(ctx, agent.Request{Do: "watch", ID: id}, func(v json.RawMessage) error {
+	err = c.ask(ctx, local.Request{Do: "watch", ID: id}, func(v json.RawMessage) error {
 		last = v
-		return agent.ShowProgress(c.out, v)
+		return showProgress(c.out, v)
 	})
-	if err == nil && !agent.JobSucceeded(last) {
+	if err == nil && !jobSucceeded(last) {
 		err = errJobFailed
 	}
 	return err
@@ -120,7 +121,7 @@ func (c *command) cancel(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	r := agent.Request{Do: "cancel", ID: args[0]}
+	r := local.Request{Do: "cancel", ID: args[0]}
 	if len(args) == 2 {
 		text, err := c.read(args[1])
 		if err != nil {
@@ -129,7 +130,7 @@ func (c *command) cancel(ctx context.Context, args []string) error {
 		r.Text = string(bytes.TrimSpace(text))
 	}
 	return c.ask(ctx, r, func(v json.RawMessage) error {
-		var done agent.Cancelled
+		var done local.Cancelled
 		if err := json.Unmarshal(v, &done); err != nil || done.Known {
 			return err
 		}

@@ -14,8 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ratchetd/ratchet/agent"
 	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/agent/local"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/scripts/fakeaws/jobs"
 )
@@ -70,7 +70,7 @@ func (v *awsSite) here(id string) dialect.JobStatus {
 	v.t.Helper()
 	var s dialect.JobStatus
 	err := patiently(func() error {
-		return agent.Call(context.Background(), agent.SocketPath(v.state("gw-1")), agent.Request{Do: "job", ID: id},
+		return local.Call(context.Background(), local.Path(v.state("gw-1")), local.Request{Do: "job", ID: id},
 			func(raw json.RawMessage) error { return json.Unmarshal(raw, &s) })
 	})
 	if err != nil {

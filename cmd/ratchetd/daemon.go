@@ -11,6 +11,8 @@ import (
 
 	"github.com/ratchetd/ratchet/agent"
 	"github.com/ratchetd/ratchet/agent/config"
+	"github.com/ratchetd/ratchet/agent/enroll"
+	"github.com/ratchetd/ratchet/executor/step/process"
 )
 
 // daemon is the command run: it works until it is asked to end.
@@ -40,8 +42,8 @@ func (c *command) daemon(ctx context.Context, args []string) error {
 	if c.wrap != nil {
 		a.Wrap(c.wrap)
 	}
-	agent.Tune()
-	agent.Seal()
+	tune()
+	process.Seal()
 	asked := make(chan os.Signal, 2)
 	signal.Notify(asked, syscall.SIGHUP, syscall.SIGUSR1)
 	defer signal.Stop(asked)
@@ -82,7 +84,7 @@ func (c *command) check(ctx context.Context, args []string) error {
 		return err
 	}
 	if *connect {
-		report, err := agent.TryBroker(ctx, config)
+		report, err := enroll.Try(ctx, config)
 		for _, line := range report {
 			fmt.Fprintln(c.out, "#", line)
 		}

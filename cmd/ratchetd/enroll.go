@@ -10,13 +10,14 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/ratchetd/ratchet/agent"
 	"github.com/ratchetd/ratchet/agent/config"
+	"github.com/ratchetd/ratchet/agent/enroll"
+	"github.com/ratchetd/ratchet/agent/local"
 )
 
 // enrolment is the command line of enroll.
 type enrolment struct {
-	agent.Enrolment
+	enroll.Enrolment
 	tokenFile, groups string
 	csr, offline      bool
 }
@@ -84,7 +85,7 @@ func (e *enrolment) read(stdin io.Reader) error {
 
 // request is enroll --csr.
 func (c *command) request(e enrolment, say func(string)) error {
-	csr, err := agent.RequestCertificate(c.config, e.Device, say)
+	csr, err := enroll.RequestCertificate(c.config, e.Device, say)
 	if err != nil {
 		return err
 	}
@@ -104,7 +105,7 @@ func (c *command) next(ctx context.Context, config *config.Config) {
 	if len(config.Policy.Keys) == 0 {
 		fmt.Fprintln(c.out, "mind: this device runs every job that its broker lets through: policy.keys in", c.config, "lets only signed ones run")
 	}
-	fmt.Fprintf(c.out, "this device is %s\nnext: %s\n", config.Device, startWords(agent.Runs(ctx, config), c.config))
+	fmt.Fprintf(c.out, "this device is %s\nnext: %s\n", config.Device, startWords(local.Runs(ctx, config.State), c.config))
 	if l.Dialect == "plain" {
 		fmt.Fprintf(c.out, "then, where ratchet is: ratchet --broker %s submit JOB.yaml --to device/%s --watch\n", l.Broker, config.Device)
 	}

@@ -15,15 +15,25 @@ const module = "github.com/ratchetd/ratchet/"
 
 // mayImport is who of us may import whom of us; what is not here imports none.
 var mayImport = map[string][]string{
-	"cmd/ratchetd":        {"agent", "agent/build", "agent/config"},
-	"agent":               {"agent/build", "agent/clock", "agent/config", "agent/dialect", "agent/dialect/azure", "agent/link/packet", "agent/rule", "executor", "executor/jq", "executor/redact", "executor/step", "executor/step/check", "executor/step/fetch", "executor/step/policy", "executor/step/process", "executor/step/safefile", "store", "telemetry", "updater"},
-	"agent/clock":         {"agent/build", "executor", "telemetry"},
-	"agent/config":        {"agent/clock", "agent/dialect", "agent/dialect/aws", "agent/dialect/azure", "agent/dialect/plain", "agent/rule", "executor", "executor/redact", "executor/step", "executor/step/policy", "executor/step/process", "executor/step/safefile", "store", "telemetry"},
+	"cmd/ratchetd":   {"agent", "agent/build", "agent/config", "agent/dialect", "agent/enroll", "agent/local", "executor", "executor/step/process", "telemetry"},
+	"agent":          {"agent/alert", "agent/build", "agent/clock", "agent/config", "agent/dialect", "agent/dialect/azure", "agent/facts", "agent/health", "agent/intake", "agent/link", "agent/local", "agent/report", "agent/rule", "agent/schedule", "agent/watchdog", "executor", "executor/step", "executor/step/check", "executor/step/fetch", "executor/step/policy", "executor/step/process", "store", "telemetry", "updater"},
+	"agent/alert":    {"agent/clock", "agent/config", "agent/dialect", "agent/intake", "agent/report", "agent/rule", "executor", "executor/jq", "telemetry"},
+	"agent/clock":    {"agent/build", "executor", "telemetry"},
+	"agent/config":   {"agent/clock", "agent/dialect", "agent/dialect/aws", "agent/dialect/azure", "agent/dialect/plain", "agent/rule", "executor", "executor/redact", "executor/step", "executor/step/policy", "executor/step/process", "executor/step/safefile", "store", "telemetry"},
+	"agent/enroll":   {"agent/config", "agent/link", "agent/local", "executor/step", "executor/step/safefile", "telemetry"},
+	"agent/facts":    {"agent/build", "agent/config", "executor", "executor/jq", "telemetry"},
+	"agent/health":   {"agent/clock", "agent/config", "agent/dialect", "agent/link", "store", "telemetry"},
+	"agent/intake":   {"agent/clock", "agent/config", "agent/dialect", "agent/link", "executor", "executor/jq", "executor/step/check", "executor/step/fetch", "store"},
+	"agent/link":     {"agent/build", "agent/clock", "agent/config", "agent/dialect", "agent/link/packet", "executor"},
+	"agent/local":    {"agent/clock", "agent/dialect", "executor", "telemetry"},
+	"agent/report":   {"agent/config", "agent/dialect", "agent/link", "agent/watchdog", "executor"},
+	"agent/rule":     {"executor/jq", "telemetry"},
+	"agent/schedule": {"agent/clock", "agent/config", "agent/dialect", "agent/intake", "agent/report", "executor", "store"},
+
 	"agent/dialect":       {"executor", "telemetry"},
 	"agent/dialect/plain": {"agent/dialect"},
 	"agent/dialect/aws":   {"agent/dialect", "executor", "telemetry"},
 	"agent/dialect/azure": {"agent/dialect", "executor"},
-	"agent/rule":          {"executor/jq", "telemetry"},
 
 	"store": {"executor", "executor/step/safefile"},
 
@@ -42,7 +52,7 @@ var mayImport = map[string][]string{
 // may start programs.
 var keptBy = map[string][]string{
 	"go.etcd.io/bbolt":                    {"store"},
-	"github.com/eclipse/paho.mqtt.golang": {"agent"},
+	"github.com/eclipse/paho.mqtt.golang": {"agent/link"},
 	"github.com/robfig/cron":              {"agent/clock"},
 	"github.com/shirou/gopsutil":          {"telemetry"},
 	"github.com/minio/selfupdate":         {"updater"},

@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ratchetd/ratchet/agent"
 	"github.com/ratchetd/ratchet/agent/config"
+	"github.com/ratchetd/ratchet/agent/enroll"
 )
 
 const password = "only-for-this-test"
@@ -199,7 +199,7 @@ func TestE2ECheckFindsWhatMosquittoDropsInSilence(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		lines, err := agent.TryBroker(t.Context(), loaded)
+		lines, err := enroll.Try(t.Context(), loaded)
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %q and %v, want %q", name, lines, err, c.want)
 		}

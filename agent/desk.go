@@ -1,0 +1,71 @@
+package agent
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ratchetd/ratchet/agent/intake"
+	"github.com/ratchetd/ratchet/executor"
+)
+
+// A desk takes on what the intake has decided: it is its Desk.
+type desk struct {
+	*Agent
+	fetched *atomic.Pointer[time.Time] // when all offers were fetched for room
+}
+
+// Take queues a job, or has the schedules look at one that recurs.
+func (d desk) Take(r executor.Record, offered bool) {
+	if intake.Recurs(r) {
+		d.schedules.Poke()
+	} else {
+		d.queue.add(r, offered)
+	}
+	d.report.Wake()
+}
+
+// Has reports whether the job is unfinished.
+func (d desk) Has(key string) bool { return d.queue.has(key) }
+
+// Poke has waiting jobs looked at again.
+func (d desk) Poke() { d.queue.poke() }
+
+// End ends the job, if it runs.
+func (d desk) End(key, reason string) {
+	d.running.cancel(key, executor.Cancel{Reason: reason})
+	d.queue.poke()
+	d.schedules.Poke()
+}
+
+// MakeRoom fetches all offers again, at most once an hour: an id can only be
+// forgotten when a full subscribe did not bring its offer any more.
+func (d desk) MakeRoom() {
+	if last := d.fetched.Load(); last == nil || time.Since(*last) > time.Hour {
+		now := time.Now()
+		d.fetched.Store(&now)
+		d.link.Restart()
+	}
+}
+
+// running is the job that runs, so that a cancel finds it.
+type running struct {
+	mu  sync.Mutex
+	key string
+	end context.CancelCauseFunc
+}
+
+func (r *running) set(key string, cancel context.CancelCauseFunc) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.key, r.end = key, cancel
+}
+
+func (r *running) cancel(key string, cause error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.key == key && r.end != nil {
+		r.end(cause)
+	}
+}

@@ -1,0 +1,145 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/agent/link"
+	"github.com/ratchetd/ratchet/store"
+)
+
+// events is the link's Handler: it gives what came to whoever it is for.
+type events struct{ *Agent }
+
+// Handle decides one event.
+func (a events) Handle(ctx context.Context, s *link.Session, e dialect.Event) {
+	switch e := e.(type) {
+	case dialect.Offer:
+		if e.Remote != nil {
+			a.intake.Fetch(ctx, s, e)
+		} else {
+			_ = a.intake.Offer(ctx, e, true) // the refusal is told by its status
+		}
+	case dialect.Cancel:
+		if e.Service {
+			a.takenBack(e.ID)
+		} else if err := a.intake.Cancel(e); err != nil {
+			a.log.Warn("a cancel was refused", "job", e.ID, "err", err)
+		}
+	case dialect.Cleared:
+		a.intake.Cleared(e.ID)
+	case dialect.Receipt:
+		a.report.Receipt(e)
+	case dialect.Closed:
+		a.closed(e)
+	case dialect.Open:
+		a.open(s, e)
+	case dialect.Call:
+		s.Go(func() { a.call(ctx, s, e) })
+	case dialect.Defended:
+		a.health.Defended(e)
+	default:
+		panic(fmt.Sprintf("an event that nobody handles: %T", e))
+	}
+}
+
+// takenBack ends a job that its own service takes back. What never became a job
+// is forgotten: the same id may come again.
+func (a events) takenBack(id string) {
+	a.intake.GiveUp(func(fetched string) bool { return fetched == id })
+	key := a.intake.KeyOf(id)
+	if _, known, err := a.db.Known(key); known || err != nil {
+		a.intake.End(key, "", time.Time{})
+		return
+	}
+	a.report.Withdraw(key)
+	a.intake.Cleared(id)
+}
+
+// closed ends a job that the service holds for over.
+func (a events) closed(e dialect.Closed) {
+	if why := a.report.Closed(e); why != "" {
+		a.intake.End(e.Key, why, time.Time{})
+	}
+}
+
+// open compares what the service holds open with what this device has begun.
+func (a events) open(s *link.Session, e dialect.Open) {
+	held := map[string]bool{}
+	for _, key := range e.Keys {
+		held[key] = true
+	}
+	records, err := a.db.Unfinished()
+	if err != nil {
+		a.log.Error("the journal cannot be read", "err", err)
+		return
+	}
+	for _, r := range records {
+		switch {
+		case held[r.Key] || dialect.From(r) != e.From:
+		case e.Cancels:
+			a.intake.End(r.Key, "", time.Time{})
+		case e.Sure:
+			a.closed(dialect.Closed{Key: r.Key, Reason: "it is not offered any more"})
+		default:
+			s.Send(a.config.Load().Dialect().Tell(dialect.Ask{Record: r}))
+		}
+	}
+	if e.Cancels {
+		a.intake.GiveUp(func(id string) bool { return !held[id] })
+	}
+}
+
+// Remember gives a new journal what this device told earlier.
+func (a events) Remember(told []dialect.JobStatus) error {
+	var past []store.Past
+	for _, p := range told {
+		past = append(past, store.Past{ID: p.Job, State: p.State, Rev: p.Rev, Digest: p.Digest})
+	}
+	if err := a.journal.ReadBack(past); err != nil {
+		return err
+	}
+	a.report.Wake()
+	return nil
+}
+
+// Facts is what this device says of itself.
+func (a events) Facts() []byte { return a.facts.JSON() }
+
+// Hold keeps what is newly offered from beginning.
+func (a events) Hold() { a.queue.hold() }
+
+// Connected has everything told that waits for a connection.
+func (a events) Connected(lost bool) {
+	a.health.Retry()
+	if a.config.Load().Dialect().Connection().Receipts {
+		a.report.Renew()
+	} else {
+		a.report.Resend(lost, a.clock.Now())
+	}
+	a.alerts.Resend()
+	a.judgeCertificate() // it may have been renewed
+}
+
+// Settled lets what was offered begin, and forgets what a full subscribe did not
+// bring any more.
+func (a events) Settled(seen map[string]bool) {
+	a.queue.release()
+	if seen != nil {
+		if err := a.prune(seen); err != nil {
+			a.log.Warn("the history was not pruned", "err", err)
+		}
+	}
+	trim()
+}
+
+// factsChanged tells facts that are not as they were told last, and has offers
+// judged again where that matters.
+func (a events) factsChanged() {
+	now := a.facts.JSON()
+	if before := a.link.UpdateFacts(now); before != nil && a.facts.Matter(before, now) {
+		a.link.Restart()
+	}
+}

@@ -1,0 +1,161 @@
+package intake
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/fetch"
+)
+
+const (
+	fetchFirst = 5 * time.Second // between two tries, at first
+	fetchMost  = 10 * time.Minute
+	fetchTries = 3 // then it is told that the document cannot be had; it is tried on
+)
+
+// An arriving is the text of an offer that is on its way.
+type arriving struct {
+	offered string // where it lies, what it is and who signed it
+	cancel  context.CancelFunc
+}
+
+var errOtherText = errors.New("sha256: the document is another one")
+
+// A Session is the connection that brought an offer: when it ends, so does what it
+// has begun.
+type Session interface {
+	Go(f func())
+	// Decide runs f, which decides something about this id that came earlier: the
+	// job topics are not quiet before it is done.
+	Decide(id string, f func())
+}
+
+// documents are the texts that are on their way.
+type documents struct {
+	limiter *limiter
+
+	mu       sync.Mutex
+	arriving map[string]*arriving // by the offer's id
+}
+
+// Fetch takes an offer whose text lies elsewhere: it is got in the background, and
+// judged when it is there.
+func (i *Intake) Fetch(ctx context.Context, s Session, o dialect.Offer) {
+	known, used, err := i.DB.Known(o.ID)
+	switch {
+	case err != nil:
+		i.Log.Error("the journal cannot be read", "job", o.ID, "err", err)
+		return
+	case used && (known == o.Remote.SHA256 || known == ""):
+		return
+	case used:
+		_ = i.reused(o.ID, nil) // it is told by an alert
+		return
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	doc := &arriving{offered: strings.Join([]string{o.Remote.URL, o.Remote.SHA256, o.Signature}, " "), cancel: cancel}
+	if !i.documents.begin(o.ID, doc) {
+		cancel()
+		return
+	}
+	s.Go(func() {
+		defer cancel()
+		defer i.documents.end(o.ID, doc)
+		i.fetchText(ctx, s, o)
+	})
+}
+
+// begin reports whether that text is to be fetched; one that was offered before
+// under this id and is another one is given up.
+func (d *documents) begin(id string, doc *arriving) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if was, there := d.arriving[id]; there {
+		if was.offered == doc.offered {
+			return false
+		}
+		was.cancel()
+	}
+	d.arriving[id] = doc
+	return true
+}
+
+func (d *documents) end(id string, doc *arriving) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.arriving[id] == doc {
+		delete(d.arriving, id)
+	}
+}
+
+// GiveUp ends the fetching of texts whose offers are gone.
+func (i *Intake) GiveUp(gone func(id string) bool) {
+	d := &i.documents
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for id, doc := range d.arriving {
+		if gone(id) {
+			doc.cancel()
+			delete(d.arriving, id)
+		}
+	}
+}
+
+// fetchText tries until the text is there, or cannot be the right one.
+func (i *Intake) fetchText(ctx context.Context, s Session, o dialect.Offer) {
+	refused := executor.Record{Key: o.ID, ID: o.ID, Digest: o.Remote.SHA256, Origin: o.Origin, State: executor.Rejected}
+	wait := fetchFirst
+	for try := 1; ; try++ {
+		text, err := i.text(ctx, *o.Remote)
+		if ctx.Err() != nil {
+			return
+		}
+		if err == nil {
+			s.Decide(o.ID, func() { i.fetched(ctx, o, text) })
+			return
+		}
+		final := errors.Is(err, fetch.ErrNotAllowed) || errors.Is(err, errOtherText)
+		if final || try == fetchTries {
+			i.refuse(refused, fmt.Errorf("fetching the document: %w", err))
+		}
+		if final {
+			return
+		}
+		select {
+		case <-time.After(wait):
+			wait = min(2*wait, fetchMost)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// text is what lies at a URL that the owner allows, if it is the right one.
+func (i *Intake) text(ctx context.Context, r dialect.Remote) ([]byte, error) {
+	done, err := i.documents.limiter.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	text, err := fetch.Document(ctx, i.Web, r.URL, i.Config.Load().StepPolicy(), executor.MaxDocument)
+	if err == nil && executor.Digest(text) != r.SHA256 {
+		err = errOtherText
+	}
+	return text, err
+}
+
+// fetched offers the job as if its text had come with it.
+func (i *Intake) fetched(ctx context.Context, o dialect.Offer, text []byte) {
+	read, ok := dialect.ReadOffer(o.ID, o.Scope, text).(dialect.Offer)
+	if !ok {
+		read = dialect.Offer{Err: errors.New("the document is no job")}
+	}
+	o.Text, o.Err, o.Remote = text, read.Err, nil
+	_ = i.Offer(ctx, o, true) // the refusal is told by its status
+}

@@ -1,0 +1,232 @@
+package link
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+
+	"github.com/ratchetd/ratchet/agent/config"
+	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/agent/link/packet"
+)
+
+const (
+	connectTimeout = 30 * time.Second
+	replyTimeout   = 30 * time.Second // for the broker's answer to a subscribe or publish
+	keepAlive      = 60 * time.Second
+)
+
+// A conn is one connection to the broker. It is never reused: only the reply to
+// Connect reports whether the broker had kept the session, and paho hands that
+// out once for each client.
+type conn struct {
+	client  mqtt.Client
+	wire    *packet.Conn
+	lost    chan error    // gets one error when the connection breaks
+	gone    chan struct{} // closed when it is of no more use: no answer comes any more
+	ending  sync.Once
+	resumed bool          // the broker had the session
+	renew   time.Duration // after so long it is made anew, with a new password; 0: never
+}
+
+// An inbound is a message that waits to be decided and then acknowledged.
+type inbound struct {
+	dialect.Message
+	ack func()
+}
+
+// dial connects. Messages go to inbox, in order and unacknowledged, also those
+// that a resumed session brings before dial returns.
+func dial(ctx context.Context, c *config.Config, how dialect.Connection, now func() time.Time, inbox chan<- inbound) (*conn, error) {
+	o, renew, err := clientOptions(c, how, now)
+	if err != nil {
+		return nil, err
+	}
+	n := &conn{lost: make(chan error, 1), gone: make(chan struct{}), renew: renew}
+	o.SetDefaultPublishHandler(func(_ mqtt.Client, m mqtt.Message) {
+		in := inbound{dialect.Message{Topic: m.Topic(), Payload: m.Payload(), Retain: m.Retained()}, m.Ack}
+		select {
+		case inbox <- in:
+		case <-ctx.Done():
+		}
+	})
+	o.SetConnectionLostHandler(func(_ mqtt.Client, err error) { n.fail(err) })
+	var keep func() bool
+	o.SetCustomOpenConnectionFn(func(to *url.URL, o mqtt.ClientOptions) (net.Conn, error) {
+		raw, err := open(to, o)
+		if err != nil {
+			return nil, err
+		}
+		n.wire = raw // one that is given up must not come to life later, and take over its successor
+		keep = context.AfterFunc(ctx, func() { raw.Close() })
+		return raw, nil
+	})
+	n.client = mqtt.NewClient(o)
+	token := n.client.Connect().(*mqtt.ConnectToken)
+	select {
+	case <-token.Done():
+	case <-ctx.Done():
+		n.client.Disconnect(0)
+		return nil, context.Cause(ctx)
+	}
+	if err := token.Error(); err != nil {
+		return nil, explainConnect(c, n.because(err), now())
+	}
+	if !keep() {
+		return nil, context.Cause(ctx)
+	}
+	n.resumed = token.SessionPresent()
+	return n, nil
+}
+
+func clientOptions(c *config.Config, how dialect.Connection, now func() time.Time) (o *mqtt.ClientOptions, renew time.Duration, err error) {
+	if err := c.Link.Usable(); err != nil {
+		return nil, 0, err
+	}
+	o = mqtt.NewClientOptions().AddBroker(c.Link.Address()).SetClientID(c.Device).
+		SetProtocolVersion(4).SetCleanSession(how.Clean).SetKeepAlive(keepAlive).
+		SetConnectTimeout(connectTimeout).SetWriteTimeout(replyTimeout).
+		SetAutoReconnect(false).SetConnectRetry(false).SetAutoAckDisabled(true).SetOrderMatters(true)
+	if will := how.Will; will != nil {
+		o.SetBinaryWill(will.Topic, will.Payload, 1, will.Retain)
+	}
+	conf, err := c.TLS(now)
+	if err != nil {
+		return nil, 0, err
+	}
+	o.SetTLSConfig(conf)
+	l, err := c.Login(now())
+	if err != nil {
+		return nil, 0, err
+	}
+	return o.SetUsername(l.Username).SetPassword(l.Password), l.Renew, nil
+}
+
+// explainConnect says what to do about the refusals that a configuration can mend.
+func explainConnect(c *config.Config, err error, now time.Time) error {
+	text := err.Error()
+	refused := strings.Contains(text, "not Authorized") || strings.Contains(text, "bad user name")
+	switch {
+	case refused && c.Link.Dialect == "azure":
+		return config.ExplainAzure(err, now)
+	case refused:
+		return fmt.Errorf("the broker refuses these credentials: check link.username, link.passwordFile and link.cert: %w", err)
+	case strings.Contains(text, "certificate signed by unknown authority"):
+		return fmt.Errorf("link.ca does not vouch for this broker: %w", err)
+	}
+	return err
+}
+
+// publish sends m and returns at once; wait for the token, which is nil where
+// the connection ended. Of one that ends just then paho would wait for room to
+// send as long as for a slow one, and hold up what is to be told on the next.
+func (n *conn) publish(m dialect.Message) mqtt.Token {
+	qos := byte(1)
+	if m.Lossy {
+		qos = 0
+	}
+	sent := make(chan mqtt.Token, 1)
+	go func() { sent <- n.client.Publish(m.Topic, qos, m.Retain, m.Payload) }()
+	select {
+	case t := <-sent:
+		return t
+	case <-n.gone:
+		return nil
+	}
+}
+
+// subscribe asks for all filters and returns when the broker has answered:
+// which of them it denies. What it denies is asked for once more, since some
+// brokers deny a subscription whose packet id a message of theirs has just now.
+func (n *conn) subscribe(ctx context.Context, filters []string, qos byte) (denied []string, err error) {
+	denied, err = n.subscribeOnce(ctx, filters, qos)
+	if err != nil || len(denied) == 0 {
+		return nil, err
+	}
+	select {
+	case <-time.After(time.Second):
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	return n.subscribeOnce(ctx, denied, qos)
+}
+
+func (n *conn) subscribeOnce(ctx context.Context, filters []string, qos byte) (denied []string, err error) {
+	for chunk := range slices.Chunk(filters, 8) {
+		ask := map[string]byte{}
+		for _, f := range chunk {
+			ask[f] = qos
+		}
+		token := n.client.SubscribeMultiple(ask, nil)
+		if err := n.answered(ctx, token); err != nil {
+			return nil, fmt.Errorf("subscribing: %w", err)
+		}
+		granted := token.(*mqtt.SubscribeToken).Result()
+		for _, f := range chunk {
+			if granted[f] > 2 {
+				denied = append(denied, f)
+			}
+		}
+	}
+	return denied, nil
+}
+
+func (n *conn) unsubscribe(ctx context.Context, filters []string) error {
+	if len(filters) == 0 {
+		return nil
+	}
+	return n.answered(ctx, n.client.Unsubscribe(filters...))
+}
+
+// fail says that the connection is of no more use; the first reason counts.
+func (n *conn) fail(err error) {
+	select {
+	case n.lost <- err:
+	default:
+	}
+	n.ending.Do(func() { close(n.gone) })
+}
+
+// close ends the connection cleanly; the broker does not send the will.
+func (n *conn) close() {
+	n.client.Disconnect(250)
+	n.ending.Do(func() { close(n.gone) })
+}
+
+// because returns what the broker did where that ended the connection, which
+// the library only says was lost, and err otherwise.
+func (n *conn) because(err error) error {
+	if err == nil || n.wire == nil {
+		return err
+	}
+	return cmp.Or(n.wire.Err(), err)
+}
+
+var errBroke = errors.New("the connection broke before the broker had answered")
+
+// answered waits for the broker's answer. Of a connection that broke paho waits
+// for one forever: the session is kept.
+func (n *conn) answered(ctx context.Context, t mqtt.Token) error {
+	if t == nil {
+		return n.because(errBroke)
+	}
+	select {
+	case <-t.Done():
+		return n.because(t.Error())
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-n.gone:
+		return n.because(errBroke)
+	case <-time.After(replyTimeout):
+		return errors.New("the broker does not answer")
+	}
+}

@@ -1,0 +1,28 @@
+package link
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+)
+
+// Pipe makes a session over a connection that stands, without a word to the
+// Handler, and returns what ends it. It is for tests of who speaks on a session.
+func (l *Link) Pipe(to net.Conn) (end func(), err error) {
+	n := &conn{lost: make(chan error, 1), gone: make(chan struct{})}
+	o := mqtt.NewClientOptions().AddBroker("tcp://192.0.2.1:1").SetProtocolVersion(4).SetAutoReconnect(false).SetCleanSession(false).
+		SetCustomOpenConnectionFn(func(*url.URL, mqtt.ClientOptions) (net.Conn, error) { return to, nil }).
+		SetConnectionLostHandler(func(_ mqtt.Client, err error) { n.fail(err) })
+	n.client = mqtt.NewClient(o)
+	if token := n.client.Connect(); token.Wait() && token.Error() != nil {
+		return nil, fmt.Errorf("connecting over a pipe: %w", token.Error())
+	}
+	l.up(&Session{link: l, conn: n})
+	return func() {
+		l.down(io.EOF)
+		n.close()
+	}, nil
+}

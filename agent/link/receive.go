@@ -1,0 +1,149 @@
+package link
+
+import (
+	"cmp"
+	"context"
+	"time"
+
+	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/executor"
+)
+
+// drain decides what comes, in order, and acknowledges it then.
+func (s *Session) drain(ctx context.Context) {
+	for {
+		select {
+		case m := <-s.inbox:
+			s.inHand(1)
+			s.receive(ctx, m.Message)
+			s.inHand(-1)
+			m.ack()
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (s *Session) inHand(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.busy += n
+}
+
+// Decide runs f, which decides something about this id that came earlier: the
+// job topics are not quiet before it is done.
+func (s *Session) Decide(id string, f func()) {
+	s.inHand(1)
+	f()
+	s.inHand(-1)
+	s.touch(id)
+}
+
+// receive decides what a message asks for; when it returns, what was decided
+// is durable or is decided again when the retained message comes again. So the
+// message can be acknowledged, whatever it was.
+func (s *Session) receive(ctx context.Context, m dialect.Message) {
+	for _, e := range s.link.dialect().Receive(m) {
+		if v, ok := e.(dialect.Edition); ok && !s.twin.takes(v) {
+			return
+		}
+		s.act(ctx, e)
+	}
+}
+
+// act does what concerns the connection alone; the rest is the Handler's.
+func (s *Session) act(ctx context.Context, e dialect.Event) {
+	switch e := e.(type) {
+	case dialect.Edition: // it was looked at before
+	case dialect.Presence:
+		s.heard(e)
+		if !e.Online { // an old session's will may come late
+			s.Send(s.link.presence())
+		}
+	case dialect.Told:
+		s.readBack(e.Status)
+	case dialect.Past:
+		s.recall(e)
+	case dialect.Stale:
+		signal(s.twin.stale)
+	case dialect.Say:
+		s.Send(e)
+	case dialect.Missed:
+		s.missed(ctx)
+	case dialect.Busy:
+		s.link.Log.Debug("the service is busy; it is asked again", "err", e.Err)
+		signal(s.later)
+	default:
+		s.handle(ctx, e)
+	}
+}
+
+// handle gives an event to the Handler, and notes what the job topics brought.
+func (s *Session) handle(ctx context.Context, e dialect.Event) {
+	if _, offer := e.(dialect.Offer); offer && s.link.Journal.New() {
+		return // a kept session is early: what it brings comes again behind the read-back
+	}
+	s.link.Handler.Handle(ctx, s, e)
+	switch e := e.(type) {
+	case dialect.Offer:
+		s.touch(cmp.Or(e.Key, e.ID))
+	case dialect.Cancel:
+		s.touch(e.ID)
+	case dialect.Cleared:
+		s.touch("")
+	case dialect.Open:
+		s.open()
+	}
+}
+
+// open notes that the service has said which jobs it holds open.
+func (s *Session) open() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-s.opened:
+	default:
+		close(s.opened)
+	}
+}
+
+// touch notes that a job topic brought something about this id.
+func (s *Session) touch(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last = time.Now()
+	if s.seen != nil && id != "" {
+		s.seen[id] = true
+	}
+}
+
+// readBack keeps what this device once told, for Remember.
+func (s *Session) readBack(status dialect.JobStatus) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last = time.Now()
+	if status.State != executor.Rejected {
+		s.past = append(s.past, status)
+	}
+}
+
+// watch begins to note what the job topics bring.
+func (s *Session) watch() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seen, s.past = map[string]bool{}, nil
+}
+
+func (s *Session) recalled() []dialect.JobStatus {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.past
+}
+
+// signal says that there is something; once is enough.
+func signal(to chan<- struct{}) {
+	select {
+	case to <- struct{}{}:
+	default:
+	}
+}

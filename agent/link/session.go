@@ -1,0 +1,155 @@
+package link
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ratchetd/ratchet/agent/clock"
+	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/executor"
+)
+
+// A Session is one connection to the broker and what it has brought so far.
+type Session struct {
+	link   *Link
+	conn   *conn
+	inbox  chan inbound
+	wanted uint64        // the state of topics, facts and credentials that it was made for
+	began  executor.Time // as its first words have it
+	loops  sync.WaitGroup
+
+	settled chan struct{} // closed once the job topics are quiet
+	opened  chan struct{} // closed once the service said what it holds open
+	later   chan struct{} // the service could not answer
+	twin    twinVersion
+	missing atomic.Bool // facts that are told again
+	echoed  atomic.Bool // what it said of itself came back
+
+	mu   sync.Mutex
+	last time.Time       // when a job topic last brought something
+	busy int             // messages that are being decided
+	seen map[string]bool // ids that a full subscribe brought; nil when there is none under way
+	past []dialect.JobStatus
+}
+
+// serve makes one connection and serves it until it ends. asked gets to know
+// when the device can be reached by it.
+func (l *Link) serve(ctx context.Context, asked asking) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	s := &Session{link: l, inbox: make(chan inbound, 64), wanted: l.wants(), settled: make(chan struct{}), opened: make(chan struct{}), later: make(chan struct{}, 1),
+		began: clock.TimeOf(l.Clock.Stamp()), twin: newTwinVersion()}
+	making, made := s.making(ctx, asked)
+	var err error
+	how := l.dialect().Connection()
+	how.Clean = how.Clean || l.unreadable()
+	if s.conn, err = dial(making, l.Config.Load(), how, l.Clock.Now, s.inbox); err != nil {
+		return asked.answer(dialError{cmp.Or(made(), err)})
+	}
+	defer s.conn.close()
+	defer s.loops.Wait()
+	defer cancel()
+	s.loops.Go(func() { s.drain(ctx) })
+	whole, err := s.handshake(making)
+	if overtaken := made(); overtaken != nil {
+		s.depart()
+		return asked.answer(overtaken)
+	}
+	if asked.answer(err) != nil {
+		return err
+	}
+	s.loops.Go(func() { s.settle(ctx, whole) })
+	s.loops.Go(func() { s.listen(ctx) })
+	s.loops.Go(func() { s.ask(ctx) })
+	s.loops.Go(func() { s.refresh(ctx) })
+	l.making.Store(nil)
+	defer func() { now := time.Now(); l.making.Store(&now) }()
+	return s.await(ctx)
+}
+
+// await returns when the connection ends, or is to be made again.
+func (s *Session) await(ctx context.Context) error {
+	select {
+	case err := <-s.conn.lost:
+		return err
+	case <-clock.After(s.conn.renew):
+		s.depart()
+		return redial{}
+	case next := <-s.link.redial:
+		s.depart()
+		return redial{next}
+	case <-s.link.changed(s.wanted):
+		s.depart()
+		return redial{}
+	case <-ctx.Done():
+		s.depart()
+		return nil
+	}
+}
+
+// A dialError is of a connection that never stood.
+type dialError struct{ error }
+
+func (e dialError) Unwrap() error { return e.error }
+
+// overtakenAfter is what a broker gets to answer a connection that is wanted no
+// more. To break it off at once would let the broker read its CONNECT after that
+// of its successor, and take that one's place with a connection that is dead.
+const overtakenAfter = 2 * time.Second
+
+// making is ctx that also ends when the connection that is being made is
+// overtaken: nobody waits for it any more, or another one is wanted. A broker
+// that takes a connection and says nothing would hold that up for half a minute.
+// made ends that and returns what the connection was overtaken by, or nil.
+func (s *Session) making(ctx context.Context, asked asking) (_ context.Context, made func() error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stood, watch := make(chan struct{}), sync.WaitGroup{}
+	var by error
+	watch.Go(func() {
+		select {
+		case next := <-s.link.redial:
+			by = redial{next}
+		case <-s.link.changed(s.wanted):
+			by = redial{}
+		case <-asked.over:
+			by = fmt.Errorf("%s does not answer", s.link.Config.Load().Link.Broker)
+			cancel(by)
+		case <-stood:
+			return
+		}
+		select {
+		case <-time.After(overtakenAfter):
+			cancel(by)
+		case <-stood:
+		}
+	})
+	return ctx, func() error {
+		close(stood)
+		watch.Wait()
+		return cmp.Or(by, context.Cause(ctx))
+	}
+}
+
+// depart says offline before a clean end; the broker then sends no will.
+func (s *Session) depart() {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	for _, m := range s.link.dialect().Tell(dialect.Presence{}) {
+		if err := s.conn.answered(ctx, s.conn.publish(m)); err != nil {
+			return
+		}
+	}
+}
+
+// Fail ends the session: what is left to tell is told on the next one.
+func (s *Session) Fail(err error) { s.conn.fail(fmt.Errorf("speaking with the broker: %w", err)) }
+
+// Go runs f until it returns or the session ends, which waits for it.
+func (s *Session) Go(f func()) { s.loops.Go(f) }
+
+// Opened is closed once the service said which jobs it holds open.
+func (s *Session) Opened() <-chan struct{} { return s.opened }

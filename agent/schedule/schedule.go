@@ -1,0 +1,297 @@
+// Package schedule begins jobs by itself: those of the configuration's schedules,
+// what recurring jobs are due to begin, and what lies in the spool. Each is one more
+// offer, under an id made of the time that it was due at, so it begins once.
+package schedule
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/ratchetd/ratchet/agent/clock"
+	"github.com/ratchetd/ratchet/agent/config"
+	"github.com/ratchetd/ratchet/agent/intake"
+	"github.com/ratchetd/ratchet/agent/report"
+	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/store"
+)
+
+const (
+	onTime     = 5 * time.Minute // what is due for longer was missed
+	setBack    = 3 * time.Hour   // a clock that is set back by more was wrong before
+	fireAgain  = time.Minute     // after a job could not begin
+	marksName  = "schedules"     // in the journal
+	notSetYet  = "the clock is not set yet"
+	stillGoing = "skipped: the one before still runs"
+)
+
+// A Clock says what time it is, and whether that can be believed.
+type Clock interface {
+	Now() time.Time
+	Sane() bool
+	Stamp() time.Time
+}
+
+// A Journal is where the end of a recurring job becomes durable.
+type Journal interface {
+	Put(executor.Record) error
+}
+
+// Schedules are what the device begins by itself at certain times: those of its
+// configuration, and recurring jobs. A job that is due is one more offer, under
+// an id made of the time that it was due at; so it begins once, whatever is cut.
+type Schedules struct {
+	Config  *config.Current
+	Clock   Clock
+	DB      *store.DB
+	Journal Journal
+	Intake  *intake.Intake
+	Report  *report.Reporter
+	Boot    string // the id of this boot
+	Started time.Time
+	Log     *slog.Logger
+
+	wake chan struct{}
+
+	ahead time.Duration // how far the wall clock was moved since the start; Heed's own, as is:
+	sane  bool
+
+	mu    sync.Mutex
+	marks map[string]mark // by name; nil: not read yet
+	known map[string]coming
+}
+
+// A mark is how far a schedule is: up to Due all is settled.
+type mark struct {
+	Due  int64  `json:"due"`            // unix seconds
+	Boot string `json:"boot,omitempty"` // of @reboot
+}
+
+// coming is what RAM knows of a schedule.
+type coming struct {
+	next time.Time
+	why  string // it does not begin, or did not last time
+	over bool   // a recurring job that has ended
+}
+
+// planned is one schedule as it stands.
+type planned struct {
+	config.Schedule
+	clock.Timetable
+	name          string
+	intake.Firing // of the job that it begins, but for the time
+	text          func() ([]byte, error)
+	from, until   time.Time // zero: always
+	parent        *executor.Record
+}
+
+// New are schedules of which none has begun.
+func New() *Schedules {
+	return &Schedules{wake: make(chan struct{}, 1), known: map[string]coming{}}
+}
+
+// Poke has everything looked at again: a schedule came or went, or the clock
+// was set.
+func (s *Schedules) Poke() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run begins what is due until ctx ends. Between two due times it sleeps.
+func (s *Schedules) Run(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-s.wake:
+		case <-clock.After(s.look()):
+		}
+	}
+}
+
+// Heed has everything looked at again when the wall clock was set, or can be
+// believed from now on. It is called now and then, by whoever is awake anyway.
+func (s *Schedules) Heed() {
+	now := time.Now()
+	sane := s.Clock.Sane()
+	ahead := now.Round(0).Sub(s.Started.Round(0)) - now.Sub(s.Started)
+	if (ahead-s.ahead).Abs() > time.Second || sane != s.sane {
+		s.ahead, s.sane = ahead, sane
+		s.Poke()
+	}
+}
+
+// look begins what is due, and tells how long nothing else is; 0: nothing ever
+// is, as things stand.
+func (s *Schedules) look() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	plan, err := s.plan()
+	if err != nil {
+		s.Log.Error("schedules cannot be read from the journal", "err", err)
+		return fireAgain
+	}
+	var soonest time.Time
+	now, sane := s.Clock.Now(), s.Clock.Sane()
+	known := map[string]coming{}
+	for _, p := range plan {
+		c := s.step(p, now, sane)
+		if c.over {
+			continue
+		}
+		known[p.name] = c
+		if !c.next.IsZero() && (soonest.IsZero() || c.next.Before(soonest)) {
+			soonest = c.next
+		}
+		s.tell(p, c)
+	}
+	s.known = known
+	if soonest.IsZero() {
+		return 0
+	}
+	return max(soonest.Sub(now), time.Millisecond)
+}
+
+// step brings one schedule up to now.
+func (s *Schedules) step(p planned, now time.Time, sane bool) coming {
+	if p.parent != nil {
+		if state, why := s.ended(p, now); state != "" {
+			return s.end(p, now, state, why)
+		}
+	}
+	m, seen := s.marks[p.name]
+	switch {
+	case p.Reboot && m.Boot == s.Boot:
+		return coming{}
+	case p.Reboot:
+		return s.atBoot(p, now)
+	case !sane:
+		return coming{why: notSetYet}
+	case !seen || time.Unix(m.Due, 0).Sub(now) > setBack:
+		m = mark{Due: now.Unix()}
+		s.mark(p.name, m, s.DB.Set)
+	}
+	last, why := time.Unix(m.Due, 0), s.known[p.name].why
+	if last.Before(p.from) {
+		last = p.from.Add(-time.Second)
+	}
+	delay := p.delay(s.Config.Load().Device)
+	if due := p.Latest(last, now.Add(-delay)); !due.IsZero() {
+		var err error
+		if why, err = s.due(p, due, now.Sub(due.Add(delay))); err != nil {
+			return s.later(p, now, err)
+		}
+		last = due
+	}
+	next := p.Next(last)
+	if next.IsZero() {
+		return coming{next: p.until, why: why}
+	}
+	next = next.Add(delay)
+	if !p.until.IsZero() && p.until.Before(next) {
+		next = p.until
+	}
+	return coming{next: next, why: why}
+}
+
+// delay is this device's part of the jitter.
+func (p planned) delay(device string) time.Duration {
+	return clock.Share(p.name+"\n"+device, time.Duration(p.Jitter)).Truncate(time.Second)
+}
+
+// due settles what was due so long ago, and tells why it does not begin. An
+// error says that it is not settled.
+func (s *Schedules) due(p planned, at time.Time, late time.Duration) (why string, err error) {
+	m := mark{Due: at.Unix()}
+	if late > onTime && !p.CatchUp {
+		s.mark(p.name, m, s.soon)
+		return "missed at " + at.Format(time.RFC3339), nil
+	}
+	before, err := s.Intake.Unfinished(p.name)
+	if err != nil {
+		return "", err
+	}
+	for _, r := range before {
+		if r.ID != clock.FiringID(p.name, at) && (p.Overlap != config.OverlapQueue || r.State == executor.Queued) {
+			s.mark(p.name, m, s.soon)
+			return stillGoing, nil
+		}
+	}
+	return "", s.fire(p, at, m)
+}
+
+// fire begins the job. The mark is in the commit that accepts it.
+func (s *Schedules) fire(p planned, at time.Time, m mark) error {
+	text, err := p.text()
+	if err != nil {
+		return err
+	}
+	was, had := s.marks[p.name]
+	s.mark(p.name, m, s.soon)
+	f := p.Firing
+	f.ID, f.Text = clock.FiringID(p.name, at), text
+	if err := s.Intake.Fire(f); err != nil {
+		if delete(s.marks, p.name); had {
+			s.marks[p.name] = was
+		}
+		s.save(s.soon)
+		return fmt.Errorf("%s: %w", cmp.Or(p.Job, "the job"), err)
+	}
+	return nil
+}
+
+// atBoot begins what is due once in every boot; a clock that is not set is no
+// reason to wait, and one that stands still none to leave it out.
+func (s *Schedules) atBoot(p planned, now time.Time) coming {
+	now = now.Truncate(time.Second)
+	for {
+		_, used, err := s.DB.Known(clock.FiringID(p.name, now))
+		if err == nil && used {
+			now = now.Add(time.Second)
+			continue
+		}
+		if err == nil {
+			err = s.fire(p, now, mark{now.Unix(), s.Boot})
+		}
+		if err != nil {
+			return s.later(p, now, err)
+		}
+		return coming{}
+	}
+}
+
+// later is for what could not begin; of each reason the log hears once.
+func (s *Schedules) later(p planned, now time.Time, err error) coming {
+	why := err.Error()
+	if s.known[p.name].why != why {
+		s.Log.Warn("a scheduled job cannot begin; it is tried again", "job", p.name, "err", err)
+	}
+	return coming{next: now.Add(fireAgain), why: why}
+}
+
+func (s *Schedules) mark(name string, m mark, keep func(string, []byte) error) {
+	s.marks[name] = m
+	s.save(keep)
+}
+
+func (s *Schedules) save(keep func(string, []byte) error) {
+	text, err := json.Marshal(s.marks)
+	if err == nil {
+		err = keep(marksName, text)
+	}
+	if err != nil {
+		s.Log.Warn("how far the schedules are is not in the journal", "err", err)
+	}
+}
+
+// soon keeps a value with the next commit.
+func (s *Schedules) soon(name string, value []byte) error {
+	s.DB.SetSoon(name, value)
+	return nil
+}
