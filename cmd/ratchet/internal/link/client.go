@@ -40,9 +40,11 @@ type Message struct {
 type Client struct {
 	mqtt paho.Client
 	wire atomic.Pointer[packet.Conn] // of the newest connection
-	root string
-	lag  time.Duration // the longest time the broker took to answer
-	lost chan error
+	// broke is the last one that a violation ended.
+	broke atomic.Pointer[packet.Conn]
+	root  string
+	lag   time.Duration // the longest time the broker took to answer
+	lost  chan error
 
 	mu      sync.Mutex
 	filters map[string]byte
@@ -154,6 +156,7 @@ func (c *Client) Subscribe(ctx context.Context, filters ...string) error {
 		asked[f], c.filters[f] = readQoS, readQoS
 	}
 	c.mu.Unlock()
+	c.broke.Store(nil)
 	begun := time.Now()
 	token := c.mqtt.SubscribeMultiple(asked, nil)
 	if err := c.wait(ctx, token, answerTimeout); err != nil {
@@ -194,7 +197,7 @@ func (c *Client) Settle(ctx context.Context, take func(Message), filters ...stri
 				quiet.Reset(span)
 			}
 		case <-quiet.C:
-			return nil
+			return c.violation()
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
