@@ -54,7 +54,7 @@ var keptBy = map[string][]string{
 // and what costs more flash than it earns.
 var unwanted = []string{
 	"testing", "net/http/httptest", "github.com/mochi-mqtt", "github.com/rogpeppe/go-internal",
-	"gopkg.in/yaml", "github.com/spf13", "time/tzdata", "github.com/godbus", "github.com/fxamacker/cbor",
+	"gopkg.in/yaml", "go.yaml.in/yaml", "github.com/spf13", "time/tzdata", "github.com/godbus", "github.com/fxamacker/cbor",
 }
 
 type linked struct {
