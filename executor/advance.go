@@ -3,7 +3,6 @@ package executor
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,8 +17,8 @@ const (
 	maxUndoFailures  = 3
 )
 
-// own returns r with step records that can be changed.
-func (r Record) own() (Record, *StepRecord) {
+// clone returns r with step records that can be changed.
+func (r Record) clone() (Record, *StepRecord) {
 	r.Steps = slices.Clone(r.Steps)
 	s := &r.Steps[r.At.Step]
 	if s.Undo != nil {
@@ -31,7 +30,7 @@ func (r Record) own() (Record, *StepRecord) {
 
 // begin starts the step under the cursor, once more or for the first time.
 func (r Record) begin(boot string, now Time) Record {
-	r, s := r.own()
+	r, s := r.clone()
 	if r.State == Queued {
 		r.Started = now
 	}
@@ -46,7 +45,7 @@ func (r Record) begin(boot string, now Time) Record {
 
 // interrupt counts that the step under the cursor was cut.
 func (r Record) interrupt() Record {
-	r, s := r.own()
+	r, s := r.clone()
 	s.State = Running
 	if s.Trial {
 		s.Trials++
@@ -66,36 +65,16 @@ func (s StepRecord) cuts(step Step) (n, most int) {
 	return s.Interrupted, step.interruptions()
 }
 
-// stuck tells whether the i-th step's Undo was given up, or, of an onFailure
-// step, the step itself: what it was to mend may be as it was.
-func (r Record) stuck(i int) bool {
-	s := r.Steps[i]
-	if i >= len(r.Job.Steps) && s.State == Failed && s.Interrupted >= r.Job.StepAt(i).interruptions() {
-		return true
-	}
-	return s.Undo != nil && s.Undo.GivenUp
-}
-
-// UndoFailed tells whether something that was to be undone was given up.
-func (r Record) UndoFailed() bool {
-	for i := range r.Steps {
-		if i < r.Job.Total() && r.stuck(i) {
-			return true
-		}
-	}
-	return false
-}
-
 // resume notes how an interruption was settled.
 func (r Record) resume(choice string) Record {
-	r, s := r.own()
+	r, s := r.clone()
 	s.Resumed = choice
 	return r
 }
 
 // stop notes that the agent was stopped in the step or undo under the cursor.
 func (r Record) stop() Record {
-	r, s := r.own()
+	r, s := r.clone()
 	if r.At.Undo {
 		s.Undo.Running = false
 	} else {
@@ -116,8 +95,8 @@ type ending struct {
 // end closes the attempt at the step under the cursor and moves the cursor to
 // what comes next. can tells whether the i-th step's kind is an Undoer.
 func (r Record) end(e ending, can func(i int) bool) Record {
-	r, s := r.own()
-	s.State, s.Reason, s.Trial, s.Confirmed = e.state, bounded(e.reason), false, false
+	r, s := r.clone()
+	s.State, s.Reason, s.Trial, s.Confirmed = e.state, boundReason(e.reason), false, false
 	if e.state != Failed {
 		return r.onward()
 	}
@@ -191,7 +170,7 @@ func (r Record) back(can func(i int) bool) Record {
 func (r Record) close(state State, reason string) Record {
 	r.State, r.Reason, r.Verdict, r.At = state, reason, "", Cursor{}
 	for i, s := range r.Steps {
-		if i < r.Job.Total() && r.stuck(i) {
+		if i < r.Job.Total() && r.gaveUp(i) {
 			r.State = Failed
 			r.Reason = fmt.Sprintf("undo failed: step %s: %s", r.Job.StepAt(i).Name, s.Reason)
 		}
@@ -199,62 +178,8 @@ func (r Record) close(state State, reason string) Record {
 	return r
 }
 
-// beginUndo starts the Undo under the cursor.
-func (r Record) beginUndo(boot string) Record {
-	r, s := r.own()
-	if s.Undo == nil {
-		s.Undo = &UndoRecord{}
-	}
-	s.Undo.Running = true
-	s.Undo.Attempts++
-	s.Boot, s.CutExpected = boot, false
-	r.State = Undoing
-	return r
-}
-
-// interruptUndo counts that the Undo under the cursor was cut.
-func (r Record) interruptUndo() Record {
-	r, s := r.own()
-	s.Undo.Running = false
-	s.Undo.Interrupted++
-	return r
-}
-
-// endUndo closes the Undo under the cursor and moves on; an Undo that failed
-// stays under the cursor until it has failed or was cut too often.
-func (r Record) endUndo(err error, can func(i int) bool) Record {
-	r, s := r.own()
-	s.Undo.Running = false
-	switch {
-	case err == nil && r.At.Phase == Back:
-		s.State = Undone
-	case err == nil && s.Reason != Cancel{}.Error():
-		s.Reason += "; undone"
-	case errors.Is(err, ErrNoUndo) && r.At.Phase == Back:
-		s.Reason = bounded(err.Error())
-	case errors.Is(err, ErrNoUndo):
-		s.Reason = bounded(s.Reason + "; " + err.Error())
-	case err != nil:
-		s.Undo.Failures++
-		if s.Undo.Failures < maxUndoFailures && s.Undo.Interrupted < maxInterruptions {
-			return r
-		}
-		s.Undo.GivenUp = true
-		why := err.Error()
-		if r.At.Phase != Back { // else it had succeeded
-			why = shortened(s.Reason, 200) + "; its undo: " + why
-		}
-		s.Reason = bounded(why)
-	}
-	r.At.Undo = false
-	if r.At.Phase == Back {
-		return r.back(can)
-	}
-	return r.afterFailure(can)
-}
-
-// bounded keeps a reason to a few lines.
-func bounded(reason string) string { return shortened(reason, 512) }
+// boundReason keeps a reason to a few lines.
+func boundReason(reason string) string { return shortened(reason, 512) }
 
 func shortened(text string, most int) string {
 	if len(text) <= most {
@@ -275,4 +200,29 @@ func stamp(t time.Time) Time {
 		return Time{}
 	}
 	return Time{t.UTC().Truncate(time.Second)}
+}
+
+// cancel ends the step under the cursor for a Cancel.
+func (r Record) cancel(c Cancel, can func(int) bool) Record {
+	if r.At.Phase == Forward {
+		r.Reason = c.Reason
+	}
+	return r.end(ending{state: Failed, reason: c.Error(), last: true, verdict: Cancelled}, can)
+}
+
+func (s Step) interruptions() int {
+	if s.MaxInterruptions > 0 {
+		return s.MaxInterruptions
+	}
+	return maxInterruptions
+}
+
+// maxWarnings bounds a job's warnings; each is given once.
+const maxWarnings = 8
+
+func (r Record) warn(text string) Record {
+	if len(r.Warnings) < maxWarnings && !slices.Contains(r.Warnings, text) {
+		r.Warnings = append(slices.Clone(r.Warnings), text)
+	}
+	return r
 }

@@ -62,14 +62,14 @@ type Record struct {
 	Steps    []StepRecord `json:"steps"`             // steps, then those of onFailure
 }
 
-// apart is how far the clocks of two computers that sign may be apart.
-const apart = time.Hour
+// clockSkew is how far the clocks of two computers that sign may be apart.
+const clockSkew = time.Hour
 
 // Outlives tells whether a job is certainly none that a cancel is for, by when
 // both were signed: the cancel was meant for an earlier job of that id. A time
 // that is zero is not known, and proves nothing.
 func Outlives(job, cancel time.Time) bool {
-	return !cancel.IsZero() && job.After(cancel.Add(apart))
+	return !cancel.IsZero() && job.After(cancel.Add(clockSkew))
 }
 
 // Phase is which of a job's three walks it is on.

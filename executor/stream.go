@@ -9,9 +9,8 @@ import (
 // stream passes on what a step says while it runs: whole lines, since a secret
 // is only known for one where it is whole.
 type stream struct {
-	*walk
-	t    *Task
-	name string // stdout or stderr
+	hide func(text string) string
+	emit func(text string)
 
 	mu   sync.Mutex
 	held []byte
@@ -23,11 +22,11 @@ func (s *stream) Write(p []byte) (int, error) {
 	defer s.mu.Unlock()
 	s.held = append(s.held, p...)
 	if whole := bytes.LastIndexAny(s.held, "\r\n") + 1; whole > 0 {
-		s.pass(s.hide(s.t, string(s.held[:whole])))
+		s.pass(s.hide(string(s.held[:whole])))
 		s.held = append(s.held[:0], s.held[whole:]...)
 	}
 	if len(s.held) > 2*MaxOutput { // of a line without end all is passed on but what may be the beginning of a secret
-		text := s.hide(s.t, string(s.held))
+		text := s.hide(string(s.held))
 		keep := max(0, len(text)-MaxOutput)
 		s.pass(text[:keep])
 		s.held = append(s.held[:0], text[keep:]...)
@@ -40,13 +39,13 @@ func (s *stream) flush() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.held) > 0 {
-		s.pass(s.hide(s.t, string(s.held)))
+		s.pass(s.hide(string(s.held)))
 	}
 	s.held = nil
 }
 
 func (s *stream) pass(text string) {
 	if text != "" {
-		s.tell(s.t, Live{Stream: s.name, Text: strings.ToValidUTF8(text, "\uFFFD")})
+		s.emit(strings.ToValidUTF8(text, "\uFFFD"))
 	}
 }

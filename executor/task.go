@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"path/filepath"
+	"strconv"
 
 	"github.com/ratchetd/ratchet/executor/redact"
 )
@@ -98,3 +100,55 @@ func (t *Task) Watch(ctx context.Context) (over func()) {
 
 // Progress tells how far the attempt is, 0 to 1. It is cheap and not journaled.
 func (t *Task) Progress(fraction float64) { t.progress(fraction) }
+
+// task is the attempt under the cursor as its kind sees it.
+func (w *walk) task(out *tail) *Task {
+	step, rec := w.step(), w.rec()
+	t := &Task{
+		Job: w.r.ID, Step: step.Name, With: step.With, Attempt: rec.Attempts,
+		Boot: w.Boot, Timeout: step.Timeout, Stream: step.Stream, Stopping: w.Stopping,
+		Output: out, Err: out, Log: w.Log, saved: rec.Saved, save: w.save, watch: w.watch,
+	}
+	if w.Dir != "" {
+		t.Dir = filepath.Join(w.dir(), strconv.Itoa(w.r.At.Step))
+	}
+	t.warn = func(text string) { w.change(w.r.warn("step " + step.Name + ": " + w.hide(t, text))) }
+	t.progress = func(fraction float64) {
+		w.emit(t, Live{Progress: min(max(fraction, 0), 1)})
+	}
+	t.flush = func() {}
+	if step.Stream {
+		stdout, stderr := w.stream(t, "stdout"), w.stream(t, "stderr")
+		t.Output, t.Err = io.MultiWriter(out, stdout), io.MultiWriter(out, stderr)
+		t.flush = func() { stdout.flush(); stderr.flush() }
+	}
+	return t
+}
+
+// stream passes on what t says on stdout or stderr while it runs.
+func (w *walk) stream(t *Task, name string) *stream {
+	return &stream{
+		hide: func(text string) string { return w.hide(t, text) },
+		emit: func(text string) { w.emit(t, Live{Stream: name, Text: text}) },
+	}
+}
+
+// fill fills in what the step's parameters leave to the device.
+func (w *walk) fill(ctx context.Context, t *Task) error {
+	f := filler{ctx: ctx, env: w.env(), secret: w.Device.Secret}
+	with, err := f.fill(t.With)
+	if err == nil {
+		t.With = with
+	}
+	t.secrets = redact.New(f.secrets)
+	return err
+}
+
+// emit is called from any goroutine of a kind, so it reads nothing of the walk
+// that changes.
+func (w *walk) emit(t *Task, l Live) {
+	if w.OnLive != nil {
+		l.Key, l.Job, l.Step, l.Attempt = w.key, t.Job, t.Step, t.Attempt
+		w.OnLive(l)
+	}
+}

@@ -15,14 +15,14 @@ func (w *walk) confirm() *Confirm {
 	if c := w.step().Confirm; c != nil {
 		return c
 	}
-	if w.asked() != nil {
+	if w.kindsTrial() != nil {
 		return &Confirm{Within: Duration(ownTrial)}
 	}
 	return nil
 }
 
-// asked is the trial that the kind asks for, or nil.
-func (w *walk) asked() *Trial {
+// kindsTrial is the trial that the kind asks for, or nil.
+func (w *walk) kindsTrial() *Trial {
 	if k, ok := w.Kinds[w.step().Kind].(Trialist); ok {
 		return k.Trial(w.step().With)
 	}
@@ -34,11 +34,11 @@ func (w *walk) asked() *Trial {
 // its proof. That it is on trial is on disk first, so a power cut begins the
 // trial again, not the change.
 func (w *walk) trial(ctx context.Context, t *Task, c *Confirm) error {
-	r, rec := w.r.own()
+	r, rec := w.r.clone()
 	if !rec.Trial {
 		rec.Trial = true
 		w.change(r)
-		if err := w.put(); err != nil {
+		if err := w.commit(); err != nil {
 			return err
 		}
 	}
@@ -48,30 +48,30 @@ func (w *walk) trial(ctx context.Context, t *Task, c *Confirm) error {
 	ctx, unstop := w.untilStopped(ctx, 0) // a trial only waits, and is held again
 	defer unstop()
 	defer w.watch(ctx)()
-	if err := w.reach(ctx); err != nil {
-		return unconfirmed(within, err)
+	if err := w.connect(ctx); err != nil {
+		return notConfirmed(within, err)
 	}
 	for {
-		err := w.withstood(ctx, t, c)
+		err := w.checkTrial(ctx, t, c)
 		if err == nil {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return unconfirmed(within, err)
+			return notConfirmed(within, err)
 		case <-time.After(time.Second):
 		}
 	}
 }
 
-// withstood tells why the change has not stood its trial yet, or nil.
-func (w *walk) withstood(ctx context.Context, t *Task, c *Confirm) error {
+// checkTrial tells why the change has not stood its trial yet, or nil.
+func (w *walk) checkTrial(ctx context.Context, t *Task, c *Confirm) error {
 	if c.Check != nil {
 		if err := w.Device.Check(ctx, c.Check); err != nil {
 			return err
 		}
 	}
-	if k := w.asked(); k != nil && k.Proof != nil {
+	if k := w.kindsTrial(); k != nil && k.Proof != nil {
 		return w.guard(ctx, func() error { return k.Proof(ctx, t) })
 	}
 	return nil
@@ -84,23 +84,23 @@ func (w *walk) makeFinal(ctx context.Context, t *Task) error {
 	if !ok {
 		return nil
 	}
-	r, rec := w.r.own()
+	r, rec := w.r.clone()
 	if !rec.Confirmed {
 		rec.Confirmed = true
 		w.change(r)
-		if err := w.put(); err != nil {
+		if err := w.commit(); err != nil {
 			return err
 		}
 	}
 	return w.guard(ctx, func() error { return k.Confirm(ctx, t) })
 }
 
-// unconfirmed is why a trial ended; the change is then undone, not made again.
-func unconfirmed(within time.Duration, err error) error {
+// notConfirmed is why a trial ended; the change is then undone, not made again.
+func notConfirmed(within time.Duration, err error) error {
 	return fmt.Errorf("not confirmed within %s: %w", within, err)
 }
 
-func (w *walk) reach(ctx context.Context) error {
+func (w *walk) connect(ctx context.Context) error {
 	if err := w.Device.Connect(ctx); err != nil {
 		return fmt.Errorf("no connection to the broker: %w", err)
 	}
