@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// The methods below are the whole state machine. Each returns the next Record
-// and touches nothing else; which of them apply is the walk's business.
+// The methods below, with those of undo.go, are the whole state machine. Each
+// returns the next Record and touches nothing else; the walk decides which of
+// them apply.
 
 const (
 	maxInterruptions = 3 // of a step, unless it says otherwise, and of an Undo
@@ -28,7 +29,7 @@ func (r Record) clone() (Record, *StepRecord) {
 	return r, s
 }
 
-// begin starts the step under the cursor, once more or for the first time.
+// begin starts the step under the cursor, for the first time or again.
 func (r Record) begin(boot string, now Time) Record {
 	r, s := r.clone()
 	if r.State == Queued {
@@ -55,9 +56,9 @@ func (r Record) interrupt() Record {
 	return r
 }
 
-// cuts is how often the step was cut on its present part of the way, and how
-// often is too often: a step says that of its run, three lost trials are
-// enough of any.
+// cuts is how often the step was cut so far, in its run or in its trial, and
+// how often is too often. A step sets that limit for its run; three lost trials
+// are too many for any.
 func (s StepRecord) cuts(step Step) (n, most int) {
 	if s.Trial {
 		return s.Trials, maxInterruptions
@@ -65,14 +66,14 @@ func (s StepRecord) cuts(step Step) (n, most int) {
 	return s.Interrupted, step.interruptions()
 }
 
-// resume notes how an interruption was settled.
+// resume records what was decided about an interruption: Rerun, Verify or Fail.
 func (r Record) resume(choice string) Record {
 	r, s := r.clone()
 	s.Resumed = choice
 	return r
 }
 
-// stop notes that the agent was stopped in the step or undo under the cursor.
+// stop records that the agent was stopped in the step or undo under the cursor.
 func (r Record) stop() Record {
 	r, s := r.clone()
 	if r.At.Undo {
@@ -93,8 +94,8 @@ type ending struct {
 }
 
 // end closes the attempt at the step under the cursor and moves the cursor to
-// what comes next. can tells whether the i-th step's kind is an Undoer.
-func (r Record) end(e ending, can func(i int) bool) Record {
+// what comes next. canUndo reports whether the i-th step's kind is an Undoer.
+func (r Record) end(e ending, canUndo func(i int) bool) Record {
 	r, s := r.clone()
 	s.State, s.Reason, s.Trial, s.Confirmed = e.state, boundReason(e.reason), false, false
 	if e.state != Failed {
@@ -111,15 +112,15 @@ func (r Record) end(e ending, can func(i int) bool) Record {
 	if e.verdict != "" && r.At.Phase == Forward {
 		r.Verdict = e.verdict
 	}
-	if s.Attempts > s.Idle && can(r.At.Step) {
+	if s.Attempts > s.Idle && canUndo(r.At.Step) {
 		r.At.Undo = true
 		r.State = Undoing
 		return r
 	}
-	return r.afterFailure(can)
+	return r.afterFailure(canUndo)
 }
 
-// onward moves to the next step, or ends the job behind the last one.
+// onward moves to the next step, or ends the job after the last one.
 func (r Record) onward() Record {
 	r.At.Step++
 	switch {
@@ -132,7 +133,7 @@ func (r Record) onward() Record {
 }
 
 // afterFailure decides what a failed step means for its job.
-func (r Record) afterFailure(can func(i int) bool) Record {
+func (r Record) afterFailure(canUndo func(i int) bool) Record {
 	step, s := r.Job.StepAt(r.At.Step), r.Steps[r.At.Step]
 	gaveUp := s.Undo != nil && s.Undo.GivenUp
 	switch {
@@ -146,15 +147,15 @@ func (r Record) afterFailure(can func(i int) bool) Record {
 	if r.Verdict == Failed {
 		r.Reason = fmt.Sprintf("step %s: %s", step.Name, s.Reason)
 	}
-	return r.back(can)
+	return r.back(canUndo)
 }
 
 // back moves to the newest done step before the cursor that is to be undone.
-// Behind the oldest come the onFailure steps, which a cancel does not run.
-func (r Record) back(can func(i int) bool) Record {
+// After the oldest come the onFailure steps, which a cancel does not run.
+func (r Record) back(canUndo func(i int) bool) Record {
 	r.State = Undoing
 	for i := r.At.Step - 1; r.Job.UndoOnFailure && i >= 0; i-- {
-		if r.Steps[i].State == Succeeded && can(i) {
+		if r.Steps[i].State == Succeeded && canUndo(i) {
 			r.At = Cursor{Phase: Back, Step: i, Undo: true}
 			return r
 		}
@@ -178,7 +179,7 @@ func (r Record) close(state State, reason string) Record {
 	return r
 }
 
-// boundReason keeps a reason to a few lines.
+// boundReason keeps a reason short: it is in every commit and every status.
 func boundReason(reason string) string { return shortened(reason, 512) }
 
 func shortened(text string, most int) string {
@@ -194,7 +195,7 @@ func Digest(text []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// stamp cuts a moment to what documents and reports hold; a zero one stays so.
+// stamp truncates t to what documents and reports hold. Zero stays zero.
 func stamp(t time.Time) Time {
 	if t.IsZero() {
 		return Time{}
@@ -203,11 +204,11 @@ func stamp(t time.Time) Time {
 }
 
 // cancel ends the step under the cursor for a Cancel.
-func (r Record) cancel(c Cancel, can func(int) bool) Record {
+func (r Record) cancel(c Cancel, canUndo func(int) bool) Record {
 	if r.At.Phase == Forward {
 		r.Reason = c.Reason
 	}
-	return r.end(ending{state: Failed, reason: c.Error(), last: true, verdict: Cancelled}, can)
+	return r.end(ending{state: Failed, reason: c.Error(), last: true, verdict: Cancelled}, canUndo)
 }
 
 func (s Step) interruptions() int {
@@ -217,7 +218,7 @@ func (s Step) interruptions() int {
 	return maxInterruptions
 }
 
-// maxWarnings bounds a job's warnings; each is given once.
+// maxWarnings bounds a job's warnings. The same text is kept once.
 const maxWarnings = 8
 
 func (r Record) warn(text string) Record {

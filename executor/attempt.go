@@ -11,7 +11,7 @@ import (
 )
 
 // attempt runs the step under the cursor once and closes the attempt. begun is
-// the boot in which it was begun before.
+// the id of the boot in which it was begun before, or empty.
 func (w *walk) attempt(ctx context.Context, begun string) error {
 	ctx, cancel := w.limits(ctx)
 	defer cancel()
@@ -19,7 +19,7 @@ func (w *walk) attempt(ctx context.Context, begun string) error {
 	t := w.task(out)
 	t.Begun = begun
 	var err error
-	if rec := w.rec(); !rec.Trial && !rec.Confirmed { // else the change is made, and what it had to say is kept
+	if rec := w.rec(); !rec.Trial && !rec.Confirmed { // otherwise the change is made, and its output is kept
 		if err = Refuse(w.fill(ctx, t)); err == nil {
 			err = w.guard(ctx, func() error { return w.run(ctx, t) })
 		}
@@ -35,8 +35,8 @@ func (w *walk) attempt(ctx context.Context, begun string) error {
 	return w.judge(context.Cause(ctx), w.hideError(t, err))
 }
 
-// judge closes an attempt that ended with err. A success counts whatever the
-// cause; an error counts as the cause's if there is one.
+// judge closes an attempt that ended with err. Success counts even when the
+// context has ended; otherwise the cause of its end, if there is one, explains err.
 func (w *walk) judge(cause, err error) error {
 	var c Cancel
 	var late timeout
@@ -60,7 +60,7 @@ func (w *walk) judge(cause, err error) error {
 
 // fail ends the attempt under the cursor; with a retry left, after a pause.
 func (w *walk) fail(err error) {
-	last := w.rec().Trial || w.rec().Confirmed // a change that was not confirmed is undone, not made again
+	last := w.rec().Trial || w.rec().Confirmed // a change that was not confirmed is undone, never made again
 	idle := errors.As(err, new(NotBegun))
 	w.end(ending{state: Failed, reason: err.Error(), last: last, idle: idle})
 	if !w.r.State.Final() && w.rec().State == Pending {
@@ -68,8 +68,8 @@ func (w *walk) fail(err error) {
 	}
 }
 
-// run calls the kind. One that this agent lacks can only come from a Record of
-// another version.
+// run calls the kind. It can be missing only where another version of the agent
+// has accepted the job.
 func (w *walk) run(ctx context.Context, t *Task) error {
 	k := w.Kinds[w.step().Kind]
 	if k == nil {
@@ -78,8 +78,8 @@ func (w *walk) run(ctx context.Context, t *Task) error {
 	return k.Run(ctx, t)
 }
 
-// guard turns a panic into an error, and has a hang noticed: a bug in one kind
-// must not stop the agent. f is to return soon after ctx ends.
+// guard calls f, turns a panic into an error and lets a hang be noticed: a bug in
+// one kind must not stop the agent. f must return soon after ctx ends.
 func (w *walk) guard(ctx context.Context, f func() error) (err error) {
 	defer w.watch(ctx)()
 	defer func() {
@@ -93,7 +93,7 @@ func (w *walk) guard(ctx context.Context, f func() error) (err error) {
 	return f()
 }
 
-// keepOutput notes what the attempt left behind.
+// keepOutput records the output and the result of the attempt.
 func (w *walk) keepOutput(t *Task, out *tail) {
 	t.flush()
 	r, rec := w.r.clone()
@@ -109,15 +109,15 @@ func (w *walk) keepOutput(t *Task, out *tail) {
 	w.change(r)
 }
 
-// addTime notes how long the attempt was, its trial included.
+// addTime records how long the attempt took, its trial included.
 func (w *walk) addTime(d time.Duration) {
 	r, rec := w.r.clone()
 	rec.Millis += d.Milliseconds()
 	w.change(r)
 }
 
-// pauseBeforeRetry waits before a retry. What is to be retried is on disk before, for the
-// pause may be long; a cut ends it.
+// pauseBeforeRetry waits for what the last failure asked for. The failure is
+// committed before, since the pause may be long. A power cut skips the rest of it.
 func (w *walk) pauseBeforeRetry(ctx context.Context) error {
 	pause := w.pause
 	if w.pause = 0; pause <= 0 {

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// commit commits the Record in hand. A journal that fails is tried again until it
-// works or the agent ends: nothing goes on without it.
+// commit makes the Record in hand durable. A journal that fails is tried again
+// until it works or the agent ends: nothing goes on without it.
 func (w *walk) commit() error {
 	now := time.Now()
 	w.r.Ran += Duration(now.Sub(w.mark))
@@ -31,7 +31,7 @@ func (w *walk) commit() error {
 	}
 }
 
-// finish commits the final Record; only then what undo needed may go.
+// finish commits the final Record and then removes the undo data, in that order.
 func (w *walk) finish() error {
 	w.r.Ended = stamp(w.now())
 	if err := w.commit(); err != nil {
@@ -61,10 +61,10 @@ func (w *walk) pauseFor(d time.Duration) bool {
 func (w *walk) dir() string { return filepath.Join(w.Dir, TaskDir(w.r)) }
 
 // TaskDir is the name, below Executor.Dir, of the directory that holds the undo
-// data of a job. One without an unfinished Record may be removed.
+// data of a job. A directory whose job is final may be removed.
 func TaskDir(r Record) string { return Digest([]byte(r.Key))[:16] }
 
-// save commits a kind's checkpoint.
+// save commits a kind's checkpoint: it is Task.save.
 func (w *walk) save(state json.RawMessage, cutExpected bool) error {
 	r, rec := w.r.clone()
 	rec.Saved, rec.CutExpected = state, cutExpected

@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// resolveInterrupted decides what becomes of a step that had begun and did not end, and
-// tells whether it is to be begun again.
+// resolveInterrupted decides what becomes of a step that had begun and did not
+// end, and reports whether it is to be begun again.
 func (w *walk) resolveInterrupted(ctx context.Context) (bool, error) {
 	step, rec := w.step(), w.rec()
 	if rec.CutExpected && (rec.Boot != w.Boot || rec.State == Stopped) {
@@ -18,7 +18,7 @@ func (w *walk) resolveInterrupted(ctx context.Context) (bool, error) {
 		}
 	}
 	switch {
-	case rec.Trial || rec.Confirmed: // it was done: only its trial is to be held again, or its end
+	case rec.Trial || rec.Confirmed: // the change is made: what is repeated is its trial, or its Confirm
 	case step.IfInterrupted == Fail:
 		why := map[State]string{Running: "interrupted", Stopped: "the agent was stopped in it"}[rec.State]
 		w.change(w.r.resume(Fail))
@@ -31,10 +31,10 @@ func (w *walk) resolveInterrupted(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// countInterruption counts a cut and tells whether the step is not given up for it.
-// From the second cut on, a cancel gets its chance to arrive first; not before
-// a trial, which acts on nothing, ends at a cancel, and has cut the link itself
-// if it goes badly.
+// countInterruption counts a cut and reports whether the step may go on; after
+// too many it is given up. From the second cut on, a cancel gets its chance to
+// arrive first. A trial does not wait for that: it changes nothing, a cancel ends
+// it, and if it goes badly it is the trial that has cut the link.
 func (w *walk) countInterruption(ctx context.Context) (bool, error) {
 	if n, _ := w.rec().cuts(w.step()); n > 0 && !w.rec().Trial {
 		w.awaitCancel(ctx)
@@ -60,9 +60,9 @@ func (w *walk) awaitCancel(ctx context.Context) {
 	w.Gate.AwaitCancel(ctx)
 }
 
-// verify runs the step's check to learn whether a cut step was done. The check
-// acts, so the interruption is on disk before it: a check that takes the device
-// down is counted too.
+// verify runs the step's check to learn whether a cut step was done. A check may
+// act, so the interruption is committed first: one that takes the device down is
+// counted too.
 func (w *walk) verify(ctx context.Context) (again bool, err error) {
 	r, rec := w.r.clone()
 	rec.State = Running
@@ -81,7 +81,7 @@ func (w *walk) verify(ctx context.Context) (again bool, err error) {
 		w.change(w.r.resume(Verify))
 		w.end(ending{state: Succeeded})
 		return false, nil
-	case context.Cause(ctx) != nil: // the check was cut, it says nothing
+	case context.Cause(ctx) != nil: // the check was cut, and proves nothing
 		return false, w.cancelled(context.Cause(ctx))
 	case w.stopping():
 		w.change(w.r.stop())

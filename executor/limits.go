@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	grace       = 20 * time.Second // what a step gets when the agent is stopped
+	grace       = 20 * time.Second // what a step has to end when the agent is stopped
 	undoTimeout = 10 * time.Minute // of one attempt at an Undo
 )
 
@@ -19,7 +19,8 @@ type timeout struct {
 
 func (t timeout) Error() string { return fmt.Sprintf("%stimed out after %s", t.whose, t.after) }
 
-// limits gives the attempt its deadlines and the grace of a stopping agent.
+// limits is ctx with the deadlines of the step and of the job, and with the grace
+// of an agent that is being stopped.
 func (w *walk) limits(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, unstop := w.untilStopped(ctx, grace)
 	undo := []context.CancelFunc{unstop}
@@ -40,7 +41,8 @@ func (w *walk) limits(ctx context.Context) (context.Context, context.CancelFunc)
 	}
 }
 
-// untilStopped is ctx that also ends a grace after the agent was asked to end.
+// untilStopped is ctx that also ends when grace has passed since the agent was
+// asked to end.
 func (w *walk) untilStopped(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	go func() {

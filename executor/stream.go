@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// stream passes on what a step says while it runs: whole lines, since a secret
-// is only known for one where it is whole.
+// A stream passes on what a step says while it runs. It passes whole lines, since
+// a secret can be hidden only where it is whole.
 type stream struct {
 	hide func(text string) string
 	emit func(text string)
@@ -25,7 +25,7 @@ func (s *stream) Write(p []byte) (int, error) {
 		s.pass(s.hide(string(s.held[:whole])))
 		s.held = append(s.held[:0], s.held[whole:]...)
 	}
-	if len(s.held) > 2*MaxOutput { // of a line without end all is passed on but what may be the beginning of a secret
+	if len(s.held) > 2*MaxOutput { // a line without an end: pass all but what may be the beginning of a secret
 		text := s.hide(string(s.held))
 		keep := max(0, len(text)-MaxOutput)
 		s.pass(text[:keep])
@@ -34,7 +34,7 @@ func (s *stream) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// flush passes on what is held, at the step's end.
+// flush passes on what is held. It is called at the step's end.
 func (s *stream) flush() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -19,7 +19,7 @@ type Task struct {
 	Attempt int             // from 1; counts every start of Run, or of Undo
 	Boot    string          // id of this boot
 	Begun   string          // id of the boot in which the step was begun before this attempt; empty at the first
-	Timeout Duration        // of the step; 0 leaves the kind's default to the kind
+	Timeout Duration        // of the step; 0 leaves it to the kind
 	Stream  bool            // live output is wanted
 
 	// Dir is the task's own directory below the state directory, for undo
@@ -51,8 +51,7 @@ func NewTask(t Task, saved json.RawMessage, save func(json.RawMessage, bool) err
 	return &t
 }
 
-// Load reads what was saved last for this step into v and tells whether there
-// was anything.
+// Load reads the step's last checkpoint into v and reports whether there is one.
 func (t *Task) Load(v any) (bool, error) {
 	if len(t.saved) == 0 {
 		return false, nil
@@ -63,9 +62,9 @@ func (t *Task) Load(v any) (bool, error) {
 // Save makes v the step's checkpoint. It is durable when Save returns.
 func (t *Task) Save(v any) error { return t.checkpoint(v, false) }
 
-// SaveBeforeReboot is Save for a step that is about to reboot the device, or to
-// start the agent anew: if the next start is in another boot, or the agent was
-// stopped in an orderly way, that was no interruption.
+// SaveBeforeReboot is Save for a step that is about to reboot the device or to
+// restart the agent. If the next start is in another boot, or the agent was
+// stopped in an orderly way, that counts as no interruption.
 func (t *Task) SaveBeforeReboot(v any) error { return t.checkpoint(v, true) }
 
 func (t *Task) checkpoint(v any, cutExpected bool) error {
@@ -81,16 +80,16 @@ func (t *Task) checkpoint(v any, cutExpected bool) error {
 }
 
 // Warn gives the job a warning for the operator, which the next Save makes
-// durable and tells. It is called by the goroutine that Run is called in.
+// durable and sends. Only the goroutine of Run may call it.
 func (t *Task) Warn(text string) {
 	if t.warn != nil {
 		t.warn(text)
 	}
 }
 
-// Watch tells that what is done now, until over is called, ends soon after ctx,
-// not after the context of Run: a step that outlives that by far is taken for one
-// that hangs. It is called by the goroutine that Run is called in.
+// Watch says that until over is called the step ends soon after ctx, and not after
+// the context of Run. A step that goes on long after that is taken to hang. Only
+// the goroutine of Run may call it.
 func (t *Task) Watch(ctx context.Context) (over func()) {
 	if t.watch == nil {
 		return func() {}
@@ -98,10 +97,10 @@ func (t *Task) Watch(ctx context.Context) (over func()) {
 	return t.watch(ctx)
 }
 
-// Progress tells how far the attempt is, 0 to 1. It is cheap and not journaled.
+// Progress says how far the attempt is, from 0 to 1. It is cheap and not journaled.
 func (t *Task) Progress(fraction float64) { t.progress(fraction) }
 
-// task is the attempt under the cursor as its kind sees it.
+// task is the attempt under the cursor, for its kind.
 func (w *walk) task(out *tail) *Task {
 	step, rec := w.step(), w.rec()
 	t := &Task{
@@ -144,8 +143,8 @@ func (w *walk) fill(ctx context.Context, t *Task) error {
 	return err
 }
 
-// emit is called from any goroutine of a kind, so it reads nothing of the walk
-// that changes.
+// emit is called from any goroutine of a kind, so it reads only what never changes
+// in a walk.
 func (w *walk) emit(t *Task, l Live) {
 	if w.OnLive != nil {
 		l.Key, l.Job, l.Step, l.Attempt = w.key, t.Job, t.Step, t.Attempt

@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// ownTrial is the time of a trial that a kind asks for.
+// ownTrial is how long a trial lasts that the kind asks for and the step does not.
 const ownTrial = 3 * time.Minute
 
-// confirm is what the change of the step under the cursor must withstand, or
-// nil: what the step says, or else its kind.
+// confirm is the trial of the step under the cursor, or nil: what the step says,
+// otherwise what its kind asks for.
 func (w *walk) confirm() *Confirm {
 	if c := w.step().Confirm; c != nil {
 		return c
@@ -29,10 +29,10 @@ func (w *walk) kindsTrial() *Trial {
 	return nil
 }
 
-// trial holds the change of the step under the cursor on trial: within its time
-// the agent must be connected anew, the check must pass and the kind must see
-// its proof. That it is on trial is on disk first, so a power cut begins the
-// trial again, not the change.
+// trial puts the change of the step under the cursor on trial: in time the agent
+// must connect again, the check must pass and the kind must see its proof. That
+// the trial has begun is committed first, so that a power cut repeats the trial
+// and not the change.
 func (w *walk) trial(ctx context.Context, t *Task, c *Confirm) error {
 	r, rec := w.r.clone()
 	if !rec.Trial {
@@ -45,7 +45,7 @@ func (w *walk) trial(ctx context.Context, t *Task, c *Confirm) error {
 	within := time.Duration(c.Within)
 	ctx, cancel := context.WithTimeoutCause(ctx, within, timeout{after: within})
 	defer cancel()
-	ctx, unstop := w.untilStopped(ctx, 0) // a trial only waits, and is held again
+	ctx, unstop := w.untilStopped(ctx, 0) // a trial only waits, and is repeated at the next start
 	defer unstop()
 	defer w.watch(ctx)()
 	if err := w.connect(ctx); err != nil {
@@ -64,7 +64,7 @@ func (w *walk) trial(ctx context.Context, t *Task, c *Confirm) error {
 	}
 }
 
-// checkTrial tells why the change has not stood its trial yet, or nil.
+// checkTrial is why the change has not passed its trial yet, or nil.
 func (w *walk) checkTrial(ctx context.Context, t *Task, c *Confirm) error {
 	if c.Check != nil {
 		if err := w.Device.Check(ctx, c.Check); err != nil {
@@ -77,8 +77,8 @@ func (w *walk) checkTrial(ctx context.Context, t *Task, c *Confirm) error {
 	return nil
 }
 
-// makeFinal lets a Confirmer make its change final. That the trial was withstood
-// is on disk first: a cut in it begins no trial again.
+// makeFinal lets a Confirmer make its change final. That the trial was passed is
+// committed first: a cut from here on does not repeat the trial.
 func (w *walk) makeFinal(ctx context.Context, t *Task) error {
 	k, ok := w.Kinds[w.step().Kind].(Confirmer)
 	if !ok {
@@ -95,7 +95,7 @@ func (w *walk) makeFinal(ctx context.Context, t *Task) error {
 	return w.guard(ctx, func() error { return k.Confirm(ctx, t) })
 }
 
-// notConfirmed is why a trial ended; the change is then undone, not made again.
+// notConfirmed is the error of a trial that ended without success.
 func notConfirmed(within time.Duration, err error) error {
 	return fmt.Errorf("not confirmed within %s: %w", within, err)
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// undo runs the Undo under the cursor once. It is not ended by a cancel.
+// undo runs the Undo under the cursor once. A cancel does not end it.
 func (w *walk) undo(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx)
 	rebooted := w.rec().CutExpected && w.rec().Boot != w.Boot
@@ -32,7 +32,7 @@ func (w *walk) undo(ctx context.Context) error {
 	defer unstop()
 	t := w.task(&tail{})
 	t.Attempt, t.Begun = w.rec().Undo.Attempts, begun
-	_ = w.fill(ctx, t) // what cannot be filled in any more stays open: most undos need none of it
+	_ = w.fill(ctx, t) // what can no longer be filled in stays open: most undos need none of it
 	err := w.guard(ctx, func() error { return w.Kinds[w.step().Kind].(Undoer).Undo(ctx, t) })
 	if err != nil && w.stopping() {
 		w.change(w.r.stop())
@@ -70,7 +70,7 @@ func (r Record) interruptUndo() Record {
 
 // endUndo closes the Undo under the cursor and moves on; an Undo that failed
 // stays under the cursor until it has failed or was cut too often.
-func (r Record) endUndo(err error, can func(i int) bool) Record {
+func (r Record) endUndo(err error, canUndo func(i int) bool) Record {
 	r, s := r.clone()
 	s.Undo.Running = false
 	switch {
@@ -89,20 +89,20 @@ func (r Record) endUndo(err error, can func(i int) bool) Record {
 		}
 		s.Undo.GivenUp = true
 		why := err.Error()
-		if r.At.Phase != Back { // else it had succeeded
+		if r.At.Phase != Back { // otherwise it had succeeded, and has no reason of its own
 			why = shortened(s.Reason, 200) + "; its undo: " + why
 		}
 		s.Reason = boundReason(why)
 	}
 	r.At.Undo = false
 	if r.At.Phase == Back {
-		return r.back(can)
+		return r.back(canUndo)
 	}
-	return r.afterFailure(can)
+	return r.afterFailure(canUndo)
 }
 
-// gaveUp tells whether the i-th step's Undo was given up, or, of an onFailure
-// step, the step itself: what it was to mend may be as it was.
+// gaveUp reports whether the i-th step's Undo was given up. An onFailure step
+// that was cut too often counts as well: what it should mend may be as it was.
 func (r Record) gaveUp(i int) bool {
 	s := r.Steps[i]
 	if i >= len(r.Job.Steps) && s.State == Failed && s.Interrupted >= r.Job.StepAt(i).interruptions() {
@@ -111,7 +111,7 @@ func (r Record) gaveUp(i int) bool {
 	return s.Undo != nil && s.Undo.GivenUp
 }
 
-// UndoFailed tells whether something that was to be undone was given up.
+// UndoFailed reports whether something that was to be undone was given up.
 func (r Record) UndoFailed() bool {
 	for i := range r.Steps {
 		if i < r.Job.Total() && r.gaveUp(i) {

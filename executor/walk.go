@@ -46,13 +46,13 @@ func (w *walk) next(ctx context.Context) error {
 	return w.attempt(ctx, begun)
 }
 
-// cancelled ends the job for a Cancel; any other cause only ends the walk.
+// cancelled ends the job where cause is a Cancel. Any other cause only ends the walk.
 func (w *walk) cancelled(cause error) error {
 	var c Cancel
 	switch {
 	case !errors.As(cause, &c):
 		return w.leave(cause)
-	case w.r.At.Phase == OnFailure && w.rec().Attempts == 0: // the job has failed already: only the rest is dropped
+	case w.r.At.Phase == OnFailure && w.rec().Attempts == 0: // the job has failed already, and the steps that are left are dropped
 		w.change(w.r.close(w.r.Verdict, w.r.Reason))
 	case w.rec().Attempts == 0:
 		w.r.Verdict, w.r.Reason = Cancelled, c.Reason
@@ -63,7 +63,7 @@ func (w *walk) cancelled(cause error) error {
 	return nil
 }
 
-// prepare tells whether the step under the cursor is to be begun now; if not,
+// prepare reports whether the step under the cursor is to be begun now. If not,
 // the Record has moved on.
 func (w *walk) prepare(ctx context.Context) (bool, error) {
 	switch rec := w.rec(); {
@@ -80,7 +80,7 @@ func (w *walk) prepare(ctx context.Context) (bool, error) {
 	return w.wanted(ctx), nil
 }
 
-// mayBegin asks whether the job may begin at all, and whether a step may now.
+// mayBegin asks the Gate whether the job may begin at all, and the step now.
 func (w *walk) mayBegin() (bool, error) {
 	if w.r.State == Queued {
 		if err := w.Gate.Admit(w.r); err != nil {
@@ -94,7 +94,7 @@ func (w *walk) mayBegin() (bool, error) {
 	return true, nil
 }
 
-// leave ends the walk with what it knows on disk.
+// leave commits what is not on disk yet and returns cause, which ends the walk.
 func (w *walk) leave(cause error) error {
 	if w.dirty {
 		if err := w.commit(); err != nil {
@@ -104,7 +104,7 @@ func (w *walk) leave(cause error) error {
 	return cause
 }
 
-// wanted judges the step's when.
+// wanted evaluates the step's when, and ends the step where it is not to run.
 func (w *walk) wanted(ctx context.Context) bool {
 	yes, err := w.when(ctx)
 	switch {
@@ -134,7 +134,7 @@ func (w *walk) end(e ending) { w.change(w.r.end(e, w.canUndo)) }
 func (w *walk) step() Step       { return w.r.Job.StepAt(w.r.At.Step) }
 func (w *walk) rec() *StepRecord { return &w.r.Steps[w.r.At.Step] }
 
-// canUndo tells whether the i-th step's kind can take its change back.
+// canUndo reports whether the i-th step's kind can take its change back.
 func (w *walk) canUndo(i int) bool {
 	_, ok := w.Kinds[w.r.Job.StepAt(i).Kind].(Undoer)
 	return ok

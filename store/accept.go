@@ -86,7 +86,7 @@ func putText(tx *bolt.Tx, r executor.Record) error {
 	return nil
 }
 
-// Known tells whether the key was used, and by the document with which digest. It
+// Known reports whether the key was used, and by the document with which digest. It
 // is empty where a read-back status did not tell it.
 func (db *DB) Known(key string) (digest string, known bool, err error) {
 	err = db.bolt.View(func(tx *bolt.Tx) error {

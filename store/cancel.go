@@ -22,7 +22,7 @@ const (
 // that nobody had to sign ends whatever has its id.
 type asked struct{ came, signed int64 }
 
-// covers tells whether this cancel ends all that another one does.
+// covers reports whether this cancel ends all that another one does.
 func (c asked) covers(other asked) bool {
 	return c.signed == 0 || other.signed != 0 && c.signed >= other.signed
 }
@@ -86,7 +86,7 @@ func (db *DB) forgetCancel(id string) {
 	delete(db.cancels, id)
 }
 
-// Cancelled tells whether a cancel of the job came that is not done yet.
+// Cancelled reports whether a cancel of the job came that is not done yet.
 func (db *DB) Cancelled(id string) bool {
 	_, marked := db.marked(id)
 	return marked
@@ -100,7 +100,7 @@ func (db *DB) marked(id string) (asked, bool) {
 	return c, ok && (open || !db.outdated(c))
 }
 
-// cancelledBefore tells whether a cancel of this job came before it did.
+// cancelledBefore reports whether a cancel of this job came before it did.
 func (db *DB) cancelledBefore(r executor.Record) bool {
 	c, marked := db.marked(r.Key)
 	return marked && !executor.Outlives(r.Signed.Time, moment(c.signed))

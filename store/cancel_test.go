@@ -112,7 +112,7 @@ func TestACancelEndsNoJobThatWasSignedAfterIt(t *testing.T) {
 		{"signed behind its job", time.Hour, 0, 2 * time.Hour, executor.Cancelled},
 		{"signed ahead of its job, as clocks differ", 2 * time.Hour, 0, 90 * time.Minute, executor.Cancelled},
 		{"signed long before its job", 3 * time.Hour, 0, time.Hour, executor.Queued},
-		{"then signed anew", 3 * time.Hour, time.Hour, time.Hour, executor.Cancelled},
+		{"then signed again", 3 * time.Hour, time.Hour, time.Hour, executor.Cancelled},
 		{"brought again", time.Hour, 3 * time.Hour, time.Hour, executor.Cancelled},
 		{"of a job whose time nobody knows", 3 * time.Hour, 0, 0, executor.Cancelled},
 	} {

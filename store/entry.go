@@ -206,7 +206,7 @@ func moment(sec int64) time.Time {
 
 func clip(s string, n int) string { return strings.ToValidUTF8(s[:min(n, len(s))], "") }
 
-// firing tells whether the id was made by the device for a schedule or an
+// firing reports whether the id was made by the device for a schedule or an
 // alert, and by which.
 func firing(id string) (name string, ok bool) {
 	name, _, ok = strings.Cut(id, "@")

@@ -80,7 +80,7 @@ func seed(path string, g geometry) error {
 	})
 }
 
-// compact writes the file anew without its free pages.
+// compact rewrites the file without its free pages.
 func compact(path string, g geometry) error {
 	// Reading only, bbolt opens its file on JFFS2 without help.
 	old, err := bolt.Open(path, 0, &bolt.Options{ReadOnly: true, Timeout: time.Second})

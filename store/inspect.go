@@ -40,7 +40,7 @@ type space struct {
 	size, used int64 // bytes of the file, and those in use
 }
 
-// mostlyFree tells whether the file is worth being written anew.
+// mostlyFree reports whether the file is worth rewriting.
 func (s space) mostlyFree() bool { return s.size > 4*growth && s.used < s.size/4 }
 
 // An inspection is one walk over the pages that can be reached.
@@ -52,7 +52,7 @@ type inspection struct {
 	used     uint64 // pages
 }
 
-// inspect reads the whole file at path and tells whether it is a database of
+// inspect reads the whole file at path and reports whether it is a database of
 // bbolt's that can be used.
 func inspect(path string) (space, error) {
 	info, err := os.Stat(path)
@@ -158,7 +158,7 @@ func (in *inspection) page(id uint64) ([]byte, error) {
 // no bound.
 type bounds struct{ first, end []byte }
 
-// hold tells whether the key may follow last, or be the first if that is nil.
+// hold reports whether the key may follow last, or be the first if that is nil.
 func (b bounds) hold(last, key []byte) bool {
 	if b.end != nil && bytes.Compare(key, b.end) >= 0 {
 		return false

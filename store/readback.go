@@ -18,7 +18,7 @@ type Past struct {
 	Expires executor.Time
 }
 
-// New tells whether this journal knows nothing of the device's past yet: no job
+// New reports whether this journal knows nothing of the device's past yet: no job
 // may be taken from the link before ReadBack. It stays so over restarts.
 func (db *DB) New() bool {
 	db.mu.Lock()
@@ -28,7 +28,7 @@ func (db *DB) New() bool {
 
 // ReadBack gives a new journal its past, in one commit: final jobs are known
 // with their state, unfinished ones have failed and are untold. Rejected ones
-// are left out: those may be judged anew. A journal that is not New knows better
+// are left out: those may be judged again. A journal that is not New knows better
 // and changes nothing.
 func (db *DB) ReadBack(past []Past) error {
 	db.write.Lock()

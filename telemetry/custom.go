@@ -47,7 +47,7 @@ func (c *Custom) Facts(ctx context.Context) map[string]json.RawMessage {
 	return *c.known.Load()
 }
 
-// Refresh reads the facts anew and runs the executables, for half a minute at
+// Refresh reads the facts again and runs the executables, for half a minute at
 // most; how often is the caller's business.
 func (c *Custom) Refresh(ctx context.Context) {
 	c.mu.Lock()
@@ -114,7 +114,7 @@ func (c *Custom) read(ctx context.Context, file string) (name string, text []byt
 	return name, text, err
 }
 
-// ours tells whether a file belongs to root or to the agent's own user.
+// ours reports whether a file belongs to root or to the agent's own user.
 func ours(info fs.FileInfo) bool {
 	uid := info.Sys().(*syscall.Stat_t).Uid
 	return uid == 0 || uid == uint32(os.Geteuid())

@@ -12,7 +12,7 @@ import (
 )
 
 // Packages tells the versions of installed packages. It reads the databases of
-// opkg, apk and dpkg by itself, which costs no process, and reads them anew
+// opkg, apk and dpkg by itself, which costs no process, and reads them again
 // only when one has changed. The zero value is of use, by several goroutines.
 type Packages struct {
 	mu    sync.Mutex

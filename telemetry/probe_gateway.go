@@ -130,7 +130,7 @@ func usable(flags string) bool {
 	return err == nil && n&routeUp != 0 && n&routeReject == 0
 }
 
-// inARP tells whether the gateway is in "192.168.7.1 0x1 0x2 c4:04:15:00:00:01 * eth0"
+// inARP reports whether the gateway is in "192.168.7.1 0x1 0x2 c4:04:15:00:00:01 * eth0"
 // with a hardware address that was answered.
 func inARP(t tree, r route) bool {
 	const complete = 0x2

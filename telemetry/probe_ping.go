@@ -48,7 +48,7 @@ func ping(ctx context.Context, to netip.Addr) (Reading, error) {
 	return inMillis(e.best, fmt.Sprintf("%s, %d of %d lost", to, len(e.sent)-e.answered, len(e.sent))), nil
 }
 
-// isDenied tells whether the kernel lets this program send no echoes.
+// isDenied reports whether the kernel lets this program send no echoes.
 func isDenied(err error) bool {
 	return errors.Is(err, syscall.EACCES) || errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EPROTONOSUPPORT)
 }

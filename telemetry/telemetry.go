@@ -1,6 +1,6 @@
 // Package telemetry tells what the board is and how it feels: Host gives the
 // facts that hardly change, a Sampler gives one Sample after another, and
-// ClockSane tells whether the wall clock can be believed.
+// ClockSane reports whether the wall clock can be believed.
 //
 // It reads the kernel's and the system's own files and nothing else. It knows
 // no jobs, sends nothing, keeps nothing across a restart and starts no

@@ -103,7 +103,7 @@ type Candidate struct {
 	Keys      []string
 }
 
-// Vouch holds the candidate against its digest and its signature as it lies,
+// Vouch checks the candidate against its digest and its signature as it lies,
 // and keeps nothing of it in memory.
 func (c Candidate) Vouch() error {
 	sum, err := Digest(c.Part)

@@ -53,7 +53,7 @@ func (s System) Version() string {
 	return s.Versions[0]
 }
 
-// Is tells whether the firmware goes by this version.
+// Is reports whether the firmware goes by this version.
 func (s System) Is(version string) bool { return slices.Contains(s.Versions, version) }
 
 // An Image is the firmware to be written.

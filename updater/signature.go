@@ -11,7 +11,7 @@ import (
 	"aead.dev/minisign"
 )
 
-// Verify holds the file at path against a minisign signature by one of keys,
+// Verify checks the file at path against a minisign signature by one of keys,
 // and tells which of them made it. Nothing of the file is kept in memory: one
 // that was hashed before it was signed (ED) is read as a stream, the older form
 // (Ed), which signs the whole, through a mapping that the kernel can drop.
@@ -73,5 +73,5 @@ func made(key minisign.PublicKey, s minisign.Signature, file *os.File, signature
 	return ok, syscall.Munmap(data)
 }
 
-// IsSignature tells whether text is a signature itself, not where it is to be had.
+// IsSignature reports whether text is a signature itself, not where it is to be had.
 func IsSignature(text string) bool { return strings.HasPrefix(text, "untrusted comment:") }

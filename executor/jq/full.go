@@ -60,7 +60,7 @@ func (p *Program) Run(emit func(value []byte) error) (err error) {
 	}
 }
 
-// ended tells whether a program failed or only halted.
+// ended reports whether a program failed or only halted.
 func ended(err error) error {
 	var halt *gojq.HaltError
 	switch {

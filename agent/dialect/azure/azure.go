@@ -98,7 +98,7 @@ func (a Dialect) answer(rest string, body []byte) []dialect.Event {
 
 // receiptOf is the hub's word on a job's state. It refuses what it may not
 // hold, and anything where the reported properties are full: then room is made
-// by reading the twin anew.
+// by reading the twin again.
 func receiptOf(rid string, status int) []dialect.Event {
 	bare := strings.HasPrefix(rid, ridBare)
 	_, rest, _ := strings.Cut(rid, ".")
