@@ -145,11 +145,16 @@ func (c *Conn) send(p []byte) (int, error) {
 		return 0, err
 	}
 	n, err := c.Conn.Write(p)
-	if late := net.Error(nil); errors.As(err, &late) && late.Timeout() {
+	if err != nil && late(err) {
 		err = fmt.Errorf("the broker does not take in what it is sent: check its load, and the network to it: %w", err)
 		c.Conn.Close()
 	}
 	return n, err
+}
+
+func late(err error) bool {
+	var of net.Error
+	return errors.As(err, &of) && of.Timeout()
 }
 
 // SetWriteDeadline does nothing: each write has a time limit of its own, and
