@@ -41,7 +41,7 @@ check: budget vulnerabilities
 	@if command -v shellcheck >/dev/null; then shellcheck $(SHELL_SCRIPTS); \
 		else echo "shellcheck is not installed: make deps"; fi
 
-SHELL_SCRIPTS = .ci/run scripts/firmware/uboot executor/step/testdata/firmware/board updater/testdata/bin/* \
+SHELL_SCRIPTS = .ci/run scripts/firmware/uboot executor/step/steptest/testdata/firmware/board updater/testdata/bin/* \
 	$(shell git ls-files '*.sh' scripts/packages/linux scripts/packages/openwrt \
 	scripts/openwrt/ratchetd-start scripts/openwrt/ratchetd-uci 'scripts/openwrt/ratchet.[idh]*')
 
@@ -112,7 +112,7 @@ bench: build
 # Sessions with mosquitto, and the same code on other processors: big-endian
 # 32 bit, little-endian 32 bit, and the one that most boards have.
 e2e: e2e-mips e2e-mipsle e2e-armv7
-	RATCHET_E2E=1 $(GO) test ./agent ./cmd/... ./executor/step ./scripts/mosquitto ./scripts/packages -run E2E -count=1 -timeout 20m
+	RATCHET_E2E=1 $(GO) test ./agent ./cmd/... ./executor/step/... ./scripts/mosquitto ./scripts/packages -run E2E -count=1 -timeout 20m
 
 QEMU_mips   = qemu-mips-static
 QEMU_mipsle = qemu-mipsel-static

@@ -37,7 +37,7 @@ type Certificate struct {
 	// Renew makes the link use what lies there now. Nil does nothing.
 	Renew func()
 
-	draw func() (*ecdsa.PrivateKey, error) // a new key; nil draws one by chance
+	Draw func() (*ecdsa.PrivateKey, error) // a new key; nil draws one by chance
 }
 
 type certificateWith struct {

@@ -90,7 +90,7 @@ func (k Certificate) make(t *executor.Task, s *certificateState) (crypto.Signer,
 }
 
 func (k Certificate) newKey() (crypto.Signer, []byte, error) {
-	draw := k.draw
+	draw := k.Draw
 	if draw == nil {
 		draw = func() (*ecdsa.PrivateKey, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) }
 	}

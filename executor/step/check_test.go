@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/executor/step/check"
+	"github.com/ratchetd/ratchet/executor/step/steptest"
 )
 
 func TestCheckRefuses(t *testing.T) {
@@ -120,10 +121,10 @@ func TestCheckSaysWhatIsWrong(t *testing.T) {
 			t.Errorf("%s: got %v, want nil", c.check, err)
 		}
 		if c.err != "" {
-			wantError(t, err, c.err)
+			steptest.WantError(t, err, c.err)
 		}
 	}
-	wantError(t, check.Checker{}.Check(t.Context(), json.RawMessage(`{"broker":true}`)), "is unknown")
+	steptest.WantError(t, check.Checker{}.Check(t.Context(), json.RawMessage(`{"broker":true}`)), "is unknown")
 }
 
 func TestACheckTakesNoLongerThanWithin(t *testing.T) {
@@ -134,7 +135,7 @@ func TestACheckTakesNoLongerThanWithin(t *testing.T) {
 	defer silent.Close()
 	start := time.Now()
 	err = checkOne(t.Context(), `{"http":"http://%s/","within":"100ms"}`, silent.Addr())
-	wantError(t, err, "failed: took longer than 100ms")
+	steptest.WantError(t, err, "failed: took longer than 100ms")
 	if took := time.Since(start); took > 5*time.Second {
 		t.Errorf("took %s, want about 100ms", took)
 	}
@@ -143,7 +144,7 @@ func TestACheckTakesNoLongerThanWithin(t *testing.T) {
 func TestACancelledCheckSaysSo(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	time.AfterFunc(20*time.Millisecond, func() { cancel(errors.New("cancelled")) })
-	wantError(t, checkOne(ctx, `{"command":["sleep","60"]}`), "failed: cancelled")
+	steptest.WantError(t, checkOne(ctx, `{"command":["sleep","60"]}`), "failed: cancelled")
 }
 
 // system is a root directory with the programs that a service check asks.
@@ -184,7 +185,7 @@ func TestServiceIsAskedOfSystemdOrProcd(t *testing.T) {
 			t.Errorf("%s: got %v, want nil", c.service, err)
 		}
 		if c.err != "" {
-			wantError(t, err, c.err)
+			steptest.WantError(t, err, c.err)
 		}
 	}
 }

@@ -14,10 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
 	"github.com/ratchetd/ratchet/executor/step/policy"
-	"github.com/ratchetd/ratchet/executor/step/safefile"
 	"github.com/ratchetd/ratchet/executor/step/steptest"
 )
 
@@ -185,7 +183,7 @@ func TestWhatIsTheAgentsOwnIsNotCollected(t *testing.T) {
 	wantText(t, got, "files"+dir+"/open", "fine")
 	wantText(t, got, "index.txt", "own/key is protected")
 	err := k.Check(fmt.Appendf(nil, `{"collect":{"to":"%s/own/bundle"}}`, dir))
-	wantError(t, err, "is protected: it cannot be written by a job")
+	steptest.WantError(t, err, "is protected: it cannot be written by a job")
 }
 
 func TestNamesInABundleAreHarmless(t *testing.T) {
@@ -207,33 +205,8 @@ func TestACommandThatHangsCostsTheBundleNothingElse(t *testing.T) {
 func TestAFailedCheckStillGetsItsBundle(t *testing.T) {
 	to := filepath.Join(t.TempDir(), "bundle")
 	_, _, err := diagnose(t, step.Diagnostic{}, `{"checks":[{"file":"/no/such"}],"collect":{"to":%q}}`, to)
-	wantError(t, err, "1 of 1 checks failed")
+	steptest.WantError(t, err, "1 of 1 checks failed")
 	wantText(t, unpack(t, to), "checks.json", `"state":"failed"`)
 	_, _, err = diagnose(t, step.Diagnostic{}, `{"collect":{"to":%q}}`, filepath.Dir(to))
-	wantError(t, err, "is a directory")
-}
-
-// diagnosticCases are the uses of the kind that leave something behind.
-func diagnosticCases(t *testing.T) []steptest.Case {
-	from := t.TempDir()
-	put(t, from, map[string]string{"a": strings.Repeat("line\n", 1000), "b": "short"})
-	long := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	for _, name := range []string{"a", "b"} {
-		if err := os.Chtimes(filepath.Join(from, name), long, long); err != nil {
-			t.Fatal(err)
-		}
-	}
-	kind := func(f safefile.Files) executor.Kind { return step.Diagnostic{Files: f} }
-	collect := func(name string) func(string) string {
-		return func(dir string) string {
-			return fmt.Sprintf(`{"checks":[{"file":"/"}],"collect":{"to":%q,"files":["%s/*"]}}`, filepath.Join(dir, name), from)
-		}
-	}
-	return []steptest.Case{
-		{Name: "diagnostic, bundle", Kind: kind, With: collect("bundle")},
-		{Name: "diagnostic, in a new folder", Kind: kind, With: collect("new/bundle")},
-		{Name: "diagnostic, repair", Kind: kind, With: func(dir string) string {
-			return fmt.Sprintf(`{"checks":[{"file":"%[1]s/flag","repair":["touch","%[1]s/flag"]}]}`, dir)
-		}},
-	}
+	steptest.WantError(t, err, "is a directory")
 }

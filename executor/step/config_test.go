@@ -11,6 +11,7 @@ import (
 
 	"github.com/ratchetd/ratchet/executor/step"
 	"github.com/ratchetd/ratchet/executor/step/policy"
+	"github.com/ratchetd/ratchet/executor/step/steptest"
 )
 
 func TestConfigRefuses(t *testing.T) {
@@ -44,7 +45,7 @@ func TestConfigRefuses(t *testing.T) {
 		`{"files":{"path":"/a"}}`:                                                        "files: ",
 		`{"files":[{"path":"/a","content":"","mode":"0999"}],"uci":{"a.b.c":["d","e"]}}`: "files[0]: mode: ",
 	} {
-		wantError(t, step.Config{}.Check([]byte(with)), want)
+		steptest.WantError(t, step.Config{}.Check([]byte(with)), want)
 	}
 	for _, with := range []string{
 		`{"uci":{"a.b.c":{"jq":".vars.x"},"a.b.d":{"secret":"psk"},"a.b.e":[{"jq":".vars.y"},"z"],"a.b.f":null,"a.@b[0].g":""}}`,
@@ -60,10 +61,10 @@ func TestConfigRefuses(t *testing.T) {
 // newUCI is a folder with a UCI package, and the kind that works on it.
 func newUCI(t *testing.T) (dir string, kind step.Config) {
 	dir = t.TempDir()
-	if err := wireless(dir); err != nil {
+	if err := steptest.Wireless(dir); err != nil {
 		t.Fatal(err)
 	}
-	return dir, step.Config{UCI: standIn(t, "uci/uci"), UCIDir: dir}
+	return dir, step.Config{UCI: steptest.StandIn(t, "uci/uci"), UCIDir: dir}
 }
 
 func TestUCIIsChangedAsTheJobSays(t *testing.T) {
@@ -86,43 +87,43 @@ func TestUCIIsChangedAsTheJobSays(t *testing.T) {
 		`"wireless.home.ssid":"h","wireless.home":"wifi-iface"`:                        radio(channel, list, "") + iface0 + iface1 + "\nconfig wifi-iface 'home'\n\toption ssid 'h'\n",
 	} {
 		dir, kind := newUCI(t)
-		a := newAttempt(t, `{"uci":{%s}}`, uci)
+		a := steptest.NewAttempt(t, `{"uci":{%s}}`, uci)
 		for range 2 {
-			if err := a.run(t.Context(), kind); err != nil {
+			if err := a.Run(t.Context(), kind); err != nil {
 				t.Errorf("%s: %v", uci, err)
 			}
-			wantFile(t, filepath.Join(dir, "wireless"), []byte(want+"\n"))
+			steptest.WantFile(t, filepath.Join(dir, "wireless"), []byte(want+"\n"))
 		}
-		if err := a.undo(kind); err != nil {
+		if err := a.Undo(kind); err != nil {
 			t.Errorf("%s: undo: %v", uci, err)
 		}
-		wantFile(t, filepath.Join(dir, "wireless"), []byte(wirelessConfig))
+		steptest.WantFile(t, filepath.Join(dir, "wireless"), []byte(steptest.WirelessConfig))
 	}
 }
 
 func TestAPackageThatIsSoIsNotTouched(t *testing.T) {
 	dir, kind := newUCI(t)
-	a := newAttempt(t, `{"uci":{"wireless.radio0.channel":"auto","wireless.radio0.scan_list":["1","6"],"wireless.radio0.nope":null,"none.a.b":null}}`)
-	if err := a.run(t.Context(), kind); err != nil {
+	a := steptest.NewAttempt(t, `{"uci":{"wireless.radio0.channel":"auto","wireless.radio0.scan_list":["1","6"],"wireless.radio0.nope":null,"none.a.b":null}}`)
+	if err := a.Run(t.Context(), kind); err != nil {
 		t.Fatal(err)
 	}
-	wantFile(t, filepath.Join(dir, "wireless"), []byte(wirelessConfig))
-	if _, err := os.Stat(filepath.Join(dir, "none")); err == nil || a.saves > 0 {
-		t.Errorf("got %d saves and a package none (%v), want nothing done", a.saves, err)
+	steptest.WantFile(t, filepath.Join(dir, "wireless"), []byte(steptest.WirelessConfig))
+	if _, err := os.Stat(filepath.Join(dir, "none")); err == nil || a.Saves > 0 {
+		t.Errorf("got %d saves and a package none (%v), want nothing done", a.Saves, err)
 	}
 }
 
 func TestAPackageIsMadeWhenItIsAbsent(t *testing.T) {
 	dir, kind := newUCI(t)
-	a := newAttempt(t, `{"uci":{"vpn.main":"tunnel","vpn.main.peer":["a","b"]}}`)
-	if err := a.run(t.Context(), kind); err != nil {
+	a := steptest.NewAttempt(t, `{"uci":{"vpn.main":"tunnel","vpn.main.peer":["a","b"]}}`)
+	if err := a.Run(t.Context(), kind); err != nil {
 		t.Fatal(err)
 	}
-	wantFile(t, filepath.Join(dir, "vpn"), []byte("\nconfig tunnel 'main'\n\tlist peer 'a'\n\tlist peer 'b'\n\n"))
+	steptest.WantFile(t, filepath.Join(dir, "vpn"), []byte("\nconfig tunnel 'main'\n\tlist peer 'a'\n\tlist peer 'b'\n\n"))
 	if info, err := os.Stat(filepath.Join(dir, "vpn")); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("got %v, %v, want mode 0600", info.Mode(), err)
 	}
-	if err := a.undo(kind); err != nil {
+	if err := a.Undo(kind); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "vpn")); err == nil {
@@ -137,16 +138,16 @@ func TestUCIFailsClearly(t *testing.T) {
 		`"wireles.radio0.channel":"36"`:                           "uci: package wireles: wireles.radio0.channel: ",
 		`"wireless.radio0.a":"1","wireless.@wifi-iface[9].b":"2"`: "wireless.@wifi-iface[9].b: ",
 	} {
-		a := newAttempt(t, `{"uci":{%s}}`, uci)
-		wantError(t, a.run(t.Context(), kind), want)
-		if err := a.undo(kind); err != nil {
+		a := steptest.NewAttempt(t, `{"uci":{%s}}`, uci)
+		steptest.WantError(t, a.Run(t.Context(), kind), want)
+		if err := a.Undo(kind); err != nil {
 			t.Error(err)
 		}
 	}
-	wantFile(t, filepath.Join(dir, "wireless"), []byte(wirelessConfig))
+	steptest.WantFile(t, filepath.Join(dir, "wireless"), []byte(steptest.WirelessConfig))
 	for program, want := range map[string]string{"no-such-uci": "not found", "/bin/true": "is it OpenWrt's?"} {
 		kind.UCI = program
-		wantError(t, newAttempt(t, `{"uci":{"wireless.a.b":"c"}}`).run(t.Context(), kind), want)
+		steptest.WantError(t, steptest.NewAttempt(t, `{"uci":{"wireless.a.b":"c"}}`).Run(t.Context(), kind), want)
 	}
 }
 
@@ -160,8 +161,8 @@ func TestASecretIsOnNoCommandLine(t *testing.T) {
 	if err := os.WriteFile(kind.UCI, []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	a := newAttempt(t, `{"uci":{"wireless.radio0.key":"hunter2hunter2","wireless.radio0.keys":["hunter2hunter2"]}}`)
-	if err := a.run(t.Context(), kind); err != nil {
+	a := steptest.NewAttempt(t, `{"uci":{"wireless.radio0.key":"hunter2hunter2","wireless.radio0.keys":["hunter2hunter2"]}}`)
+	if err := a.Run(t.Context(), kind); err != nil {
 		t.Fatal(err)
 	}
 	started, err := os.ReadFile(log)
@@ -179,16 +180,16 @@ func TestValidateComesBeforeAnyChange(t *testing.T) {
 		t.Fatal(err)
 	}
 	script := fmt.Sprintf(`cat .%s $RATCHET_PREPARED%s && %s -c .%s -P ./changes get wireless.radio0.channel; cat %s; exit 3`, file, file, kind.UCI, dir, file)
-	a := newAttempt(t, `{"files":[{"path":%q,"content":"new "}],"uci":{"wireless.radio0.channel":"44"},"validate":["sh","-c",%q],"apply":["touch",%q]}`, file, script, mark)
-	wantError(t, a.run(t.Context(), kind), "validate: nothing was changed: sh: exit status 3")
-	if got := a.out.String(); got != "new new 44\nold" {
+	a := steptest.NewAttempt(t, `{"files":[{"path":%q,"content":"new "}],"uci":{"wireless.radio0.channel":"44"},"validate":["sh","-c",%q],"apply":["touch",%q]}`, file, script, mark)
+	steptest.WantError(t, a.Run(t.Context(), kind), "validate: nothing was changed: sh: exit status 3")
+	if got := a.Out.String(); got != "new new 44\nold" {
 		t.Errorf("validate saw %q, want the new file twice, the new channel and the old file", got)
 	}
-	if err := a.undo(kind); err != nil {
+	if err := a.Undo(kind); err != nil {
 		t.Fatal(err)
 	}
-	wantFile(t, file, []byte("old"))
-	wantFile(t, filepath.Join(dir, "wireless"), []byte(wirelessConfig))
+	steptest.WantFile(t, file, []byte("old"))
+	steptest.WantFile(t, filepath.Join(dir, "wireless"), []byte(steptest.WirelessConfig))
 	left, _ := filepath.Glob(filepath.Join(dir, ".*ratchet*"))
 	if _, err := os.Stat(mark); err == nil || len(left) > 0 {
 		t.Errorf("got apply run (%v) and %v left, want neither", err, left)
@@ -214,16 +215,16 @@ func TestAnApplyThatFailsIsUndone(t *testing.T) {
 		t.Fatal(err)
 	}
 	script := fmt.Sprintf("cat %s; ! grep -q new %[1]s", file)
-	a := newAttempt(t, `{"files":[{"path":%q,"content":"new","mode":"0644"},{"path":%q,"absent":true},{"path":%q,"content":"x"}],"apply":["sh","-c",%q]}`, file, link, fresh, script)
+	a := steptest.NewAttempt(t, `{"files":[{"path":%q,"content":"new","mode":"0644"},{"path":%q,"absent":true},{"path":%q,"content":"x"}],"apply":["sh","-c",%q]}`, file, link, fresh, script)
 	for range 3 {
-		wantError(t, a.run(t.Context(), kind), "apply: sh: exit status 1")
+		steptest.WantError(t, a.Run(t.Context(), kind), "apply: sh: exit status 1")
 	}
-	wantFile(t, file, []byte("new"))
+	steptest.WantFile(t, file, []byte("new"))
 	for range 2 {
-		if err := a.undo(kind); err != nil {
+		if err := a.Undo(kind); err != nil {
 			t.Fatal(err)
 		}
-		wantFile(t, file, []byte("old"))
+		steptest.WantFile(t, file, []byte("old"))
 	}
 	after, err := os.Stat(file)
 	to, linkErr := os.Readlink(link)
@@ -233,16 +234,16 @@ func TestAnApplyThatFailsIsUndone(t *testing.T) {
 	if _, err := os.Stat(filepath.Dir(fresh)); err == nil {
 		t.Error("the new folder is still there")
 	}
-	if got := a.out.String(); got != "newnewnewoldold" {
+	if got := a.Out.String(); got != "newnewnewoldold" {
 		t.Errorf("apply saw %q, want newnewnewoldold", got)
 	}
 }
 
 func TestAnUndoThatCannotApplySaysSo(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "f")
-	a := newAttempt(t, `{"files":[{"path":%q,"content":"new"}],"apply":["false"]}`, file)
-	wantError(t, a.run(t.Context(), step.Config{}), "apply: false: exit status 1")
-	wantError(t, a.undo(step.Config{}), "the old files are back, but not in use: apply: ")
+	a := steptest.NewAttempt(t, `{"files":[{"path":%q,"content":"new"}],"apply":["false"]}`, file)
+	steptest.WantError(t, a.Run(t.Context(), step.Config{}), "apply: false: exit status 1")
+	steptest.WantError(t, a.Undo(step.Config{}), "the old files are back, but not in use: apply: ")
 	if _, err := os.Stat(file); err == nil {
 		t.Error("the new file is still there")
 	}
@@ -262,11 +263,11 @@ func TestConfigKeepsToThePolicy(t *testing.T) {
 		{policy.Policy{Commands: []string{"/usr/bin/wifi"}}, `{"uci":{"wireless.radio0.channel":"36"},"validate":["/bin/true"]}`, "validate: /bin/true: policy.commands"},
 	} {
 		kind.Policy = tt.policy
-		a := newAttempt(t, "%s", strings.ReplaceAll(tt.with, "DIR", dir))
-		wantError(t, kind.Check(a.With), tt.want)
-		wantError(t, a.run(t.Context(), kind), tt.want)
+		a := steptest.NewAttempt(t, "%s", strings.ReplaceAll(tt.with, "DIR", dir))
+		steptest.WantError(t, kind.Check(a.With), tt.want)
+		steptest.WantError(t, a.Run(t.Context(), kind), tt.want)
 	}
-	wantFile(t, filepath.Join(dir, "wireless"), []byte(wirelessConfig))
+	steptest.WantFile(t, filepath.Join(dir, "wireless"), []byte(steptest.WirelessConfig))
 }
 
 // TestConfigIsUndoneWithoutItsParameters: what the device filled in may be gone
@@ -274,19 +275,19 @@ func TestConfigKeepsToThePolicy(t *testing.T) {
 func TestConfigIsUndoneWithoutItsParameters(t *testing.T) {
 	dir, kind := newUCI(t)
 	mark := filepath.Join(dir, "applied")
-	a := newAttempt(t, `{"files":[{"path":"%s/f","content":"x"}],"uci":{"wireless.radio0.channel":"36"},"apply":["touch",%q]}`, dir, mark)
-	if err := a.run(t.Context(), kind); err != nil {
+	a := steptest.NewAttempt(t, `{"files":[{"path":"%s/f","content":"x"}],"uci":{"wireless.radio0.channel":"36"},"apply":["touch",%q]}`, dir, mark)
+	if err := a.Run(t.Context(), kind); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Remove(mark); err != nil {
 		t.Fatal(err)
 	}
 	a.With = []byte(`{"uci":{"wireless.radio0.channel":{"secret":"gone"}}}`)
-	if err := a.undo(kind); err != nil {
+	if err := a.Undo(kind); err != nil {
 		t.Fatal(err)
 	}
-	wantFile(t, filepath.Join(dir, "wireless"), []byte(wirelessConfig))
-	wantFile(t, mark, nil)
+	steptest.WantFile(t, filepath.Join(dir, "wireless"), []byte(steptest.WirelessConfig))
+	steptest.WantFile(t, mark, nil)
 	if _, err := os.Stat(filepath.Join(dir, "f")); err == nil {
 		t.Error("the new file is still there")
 	}
@@ -297,11 +298,11 @@ func TestAConfigOfManyFilesCostsOneSave(t *testing.T) {
 	dir, kind := newUCI(t)
 	const files = `"files":[{"path":"DIR/a/b/f","content":"x"},{"path":"DIR/a/g","content":"x"}],"uci":{"wireless.radio0.channel":"36"},"apply":["true"]`
 	for more, want := range map[string]int{"": 1, `,"validate":["true"]`: 2} {
-		a := newAttempt(t, "%s", strings.ReplaceAll("{"+files+more+"}", "DIR", dir))
-		if err := errors.Join(a.run(t.Context(), kind), a.run(t.Context(), kind)); err != nil || a.saves != want {
-			t.Errorf("got %d saves, %v, want %d", a.saves, err, want)
+		a := steptest.NewAttempt(t, "%s", strings.ReplaceAll("{"+files+more+"}", "DIR", dir))
+		if err := errors.Join(a.Run(t.Context(), kind), a.Run(t.Context(), kind)); err != nil || a.Saves != want {
+			t.Errorf("got %d saves, %v, want %d", a.Saves, err, want)
 		}
-		if err := a.undo(kind); err != nil {
+		if err := a.Undo(kind); err != nil {
 			t.Error(err)
 		}
 	}
@@ -309,13 +310,13 @@ func TestAConfigOfManyFilesCostsOneSave(t *testing.T) {
 
 func TestTwoNamesOfOneFileAreRefused(t *testing.T) {
 	dir := t.TempDir()
-	if err := old("f")(dir); err != nil {
+	if err := steptest.Old("f")(dir); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Symlink("f", filepath.Join(dir, "g")); err != nil {
 		t.Fatal(err)
 	}
-	a := newAttempt(t, `{"files":[{"path":"%[1]s/f","content":"1"},{"path":"%[1]s/g","content":"2"}]}`, dir)
-	wantError(t, a.run(t.Context(), step.Config{}), "files[1]: ", "leads to the same file as another one")
-	wantFile(t, filepath.Join(dir, "f"), []byte("old\n"))
+	a := steptest.NewAttempt(t, `{"files":[{"path":"%[1]s/f","content":"1"},{"path":"%[1]s/g","content":"2"}]}`, dir)
+	steptest.WantError(t, a.Run(t.Context(), step.Config{}), "files[1]: ", "leads to the same file as another one")
+	steptest.WantFile(t, filepath.Join(dir, "f"), []byte("old\n"))
 }

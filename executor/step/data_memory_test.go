@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"github.com/ratchetd/ratchet/executor/step/steptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,7 +24,7 @@ func TestAReduceStaysWithin32MB(t *testing.T) {
 	if os.Getenv("RATCHET_MEASURE") != "" {
 		size, programs = 200_000_000, dataPrograms
 	}
-	worker, err := dataWorker()
+	worker, err := steptest.DataWorker()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,12 +10,13 @@ import (
 	"testing"
 
 	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/steptest"
 )
 
 func TestDataPublishesWholeLinesInParts(t *testing.T) {
 	for _, output := range []bool{false, true} {
 		t.Run(fmt.Sprintf("output %v", output), func(t *testing.T) {
-			k := data(t)
+			k := steptest.Data(t)
 			var got []string
 			k.Publish = func(_ context.Context, job string, seq int, lines []byte) error {
 				if job != "job-1" || seq != len(got) || len(lines) > step.MaxPublish || lines[len(lines)-1] != '\n' {
@@ -30,11 +31,11 @@ func TestDataPublishesWholeLinesInParts(t *testing.T) {
 			} else {
 				a.With = fmt.Appendf(nil, `%s,"publish":true}`, strings.TrimSuffix(string(a.With), "}"))
 			}
-			if err := a.run(t.Context(), k); err != nil {
+			if err := a.Run(t.Context(), k); err != nil {
 				t.Fatal(err)
 			}
 			all := strings.Join(got, "")
-			if n := strings.Count(all, "\n"); len(got) < 3 || output && (n != 30001 || all != readText(t, out)) || !output && n != 30000 {
+			if n := strings.Count(all, "\n"); len(got) < 3 || output && (n != 30001 || all != steptest.ReadFile(t, out)) || !output && n != 30000 {
 				t.Errorf("got %d lines in %d parts, want 30000 in several, and the same in the output", n, len(got))
 			}
 			if left, _ := os.ReadDir(a.Dir); len(left) > 0 {
@@ -55,11 +56,11 @@ func TestWhatCannotBePublishedFailsTheStep(t *testing.T) {
 		{"no publisher", `1`, "this agent publishes nothing", nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			k := data(t)
+			k := steptest.Data(t)
 			k.Publish = tt.publish
 			a, _, out := dataStep(t, "jsonl", tt.jq, "")
 			a.With = fmt.Appendf(nil, `%s,"publish":true}`, strings.TrimSuffix(string(a.With), "}"))
-			wantError(t, a.run(t.Context(), k), tt.want)
+			steptest.WantError(t, a.Run(t.Context(), k), tt.want)
 			if _, err := os.Stat(out); err == nil {
 				t.Error("got an output, want none")
 			}
@@ -72,21 +73,21 @@ func TestDataUndoBringsBackWhatWas(t *testing.T) {
 	if err := os.WriteFile(out, []byte("old\n"), 0o640); err != nil {
 		t.Fatal(err)
 	}
-	k := data(t)
-	if err := a.run(t.Context(), k); err != nil {
+	k := steptest.Data(t)
+	if err := a.Run(t.Context(), k); err != nil {
 		t.Fatal(err)
 	}
-	if got := readText(t, out); got != "\"new\"\n" {
+	if got := steptest.ReadFile(t, out); got != "\"new\"\n" {
 		t.Errorf("got %q, want the new output", got)
 	}
 	if info, err := os.Stat(out); err != nil || info.Mode() != 0o640 {
 		t.Errorf("got mode %v, %v, want that of the old output", info.Mode(), err)
 	}
 	for range 2 {
-		if err := a.undo(k); err != nil {
+		if err := a.Undo(k); err != nil {
 			t.Fatal(err)
 		}
-		if got := readText(t, out); got != "old\n" {
+		if got := steptest.ReadFile(t, out); got != "old\n" {
 			t.Errorf("got %q after undo, want the old output", got)
 		}
 	}

@@ -6,10 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -17,66 +15,22 @@ import (
 	"github.com/ratchetd/ratchet/executor/step"
 	"github.com/ratchetd/ratchet/executor/step/policy"
 	"github.com/ratchetd/ratchet/executor/step/process"
+	"github.com/ratchetd/ratchet/executor/step/steptest"
 )
-
-// dataWorker builds testdata/dataworker once and returns its path.
-var dataWorker = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "dataworker-")
-	if err != nil {
-		return "", err
-	}
-	builtIn = dir
-	path := filepath.Join(dir, "dataworker")
-	build := exec.Command("go", "build", "-o", path, "./testdata/dataworker")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w: %s", err, out)
-	}
-	return path, nil
-})
-
-var builtIn string
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if builtIn != "" {
-		_ = os.RemoveAll(builtIn)
-	}
+	steptest.RemoveWorker()
 	os.Exit(code)
 }
 
-func data(t *testing.T) step.Data {
-	t.Helper()
-	worker, err := dataWorker()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return step.Data{Worker: []string{worker, step.WorkerArg}}
-}
-
 // dataStep is a data step that reads content from a file, and that file.
-func dataStep(t *testing.T, format, jq, content string) (a *attempt, in, out string) {
+func dataStep(t *testing.T, format, jq, content string) (a *steptest.Attempt, in, out string) {
 	t.Helper()
 	dir := t.TempDir()
 	in, out = filepath.Join(dir, "in"), filepath.Join(dir, "out")
-	writeText(t, in, content)
-	return newAttempt(t, `{"inputs":[%q],"format":%q,"jq":%q,"output":%q}`, in, format, jq, out), in, out
-}
-
-func writeText(t *testing.T, path, content string) {
-	t.Helper()
-	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func readText(t *testing.T, path string) string {
-	t.Helper()
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
+	steptest.WriteFile(t, in, content)
+	return steptest.NewAttempt(t, `{"inputs":[%q],"format":%q,"jq":%q,"output":%q}`, in, format, jq, out), in, out
 }
 
 func TestDataPutsFilesThroughJQ(t *testing.T) {
@@ -105,11 +59,11 @@ func TestDataPutsFilesThroughJQ(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			a, _, out := dataStep(t, tt.format, tt.jq, tt.content)
-			task := a.task()
-			if err := data(t).Run(t.Context(), task); err != nil {
+			task := a.Next()
+			if err := steptest.Data(t).Run(t.Context(), task); err != nil {
 				t.Fatal(err)
 			}
-			if got := readText(t, out); got != tt.out {
+			if got := steptest.ReadFile(t, out); got != tt.out {
 				t.Errorf("got %q, want %q", got, tt.out)
 			}
 			if got := string(task.Result); got != tt.result {
@@ -143,9 +97,9 @@ func TestDataNamesTheLineThatIsWrong(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			a, _, out := dataStep(t, tt.format, tt.jq, tt.content)
-			writeText(t, out, "old")
-			wantError(t, a.run(t.Context(), data(t)), tt.err)
-			if got := readText(t, out); got != "old" {
+			steptest.WriteFile(t, out, "old")
+			steptest.WantError(t, a.Run(t.Context(), steptest.Data(t)), tt.err)
+			if got := steptest.ReadFile(t, out); got != "old" {
 				t.Errorf("got output %.40q, want the old one", got)
 			}
 			if left, _ := filepath.Glob(filepath.Join(filepath.Dir(out), ".*")); len(left) > 0 {
@@ -171,10 +125,10 @@ func TestDataRefuses(t *testing.T) {
 		`{"inputs":["/d/*"],"format":"csv","jq":".","output":"/d/o"}`:                "inputs[0]: /d/* matches the output",
 		`{"inputs":["/a"],"format":"csv","jq":".","output":"/o","out":1}`:            "out: unknown field",
 	} {
-		wantError(t, step.Data{}.Check([]byte(with)), want)
+		steptest.WantError(t, step.Data{}.Check([]byte(with)), want)
 	}
 	long := fmt.Sprintf(`{"inputs":["/a"],"format":"csv","jq":%q,"output":"/o"}`, strings.Repeat(" ", 5000))
-	wantError(t, step.Data{}.Check([]byte(long)), "jq: the program has 5000 bytes")
+	steptest.WantError(t, step.Data{}.Check([]byte(long)), "jq: the program has 5000 bytes")
 }
 
 // TestAProgramThatWantsMoreMemoryIsEnded, however it comes by it.
@@ -185,7 +139,7 @@ func TestAProgramThatWantsMoreMemoryIsEnded(t *testing.T) {
 	} {
 		t.Run(jq, func(t *testing.T) {
 			a, _, out := dataStep(t, "jsonl", jq, strings.Repeat(`{"a":[1,2,3]}`+"\n", 1<<19))
-			wantError(t, a.run(t.Context(), data(t)), "the program wants more memory than the 20 MiB that it may have")
+			steptest.WantError(t, a.Run(t.Context(), steptest.Data(t)), "the program wants more memory than the 20 MiB that it may have")
 			if _, err := os.Stat(out); err == nil {
 				t.Error("got an output, want none")
 			}
@@ -201,14 +155,14 @@ func TestDataEndsWithItsStep(t *testing.T) {
 		want    string
 	}{{"timeout", 300 * time.Millisecond, "timed out after 300ms"}, {"cancel", time.Hour, why.Error()}} {
 		t.Run(tt.name, func(t *testing.T) {
-			k := data(t)
+			k := steptest.Data(t)
 			k.Groups = process.Groups{Dir: filepath.Join(t.TempDir(), "groups"), Boot: "b"}
 			a, _, _ := dataStep(t, "jsonl", `def f: f; f`, "")
 			a.Timeout = executor.Duration(tt.timeout)
 			ctx, cancel := context.WithCancelCause(t.Context())
 			time.AfterFunc(500*time.Millisecond, func() { cancel(why) })
 			began := time.Now()
-			wantError(t, a.run(ctx, k), tt.want)
+			steptest.WantError(t, a.Run(ctx, k), tt.want)
 			if took := time.Since(began); took > 4*time.Second {
 				t.Errorf("got an end after %s, want one at once: the worker must heed SIGTERM", took)
 			}
@@ -224,14 +178,14 @@ func TestDataSaysThatItsWorkerWasKilled(t *testing.T) {
 		{"echo fatal error: runtime: cannot allocate memory >&2; exit 2", "wants more memory"},
 	} {
 		a, _, _ := dataStep(t, "jsonl", `.`, "")
-		wantError(t, a.run(t.Context(), step.Data{Worker: []string{"/bin/sh", "-c", tt.script}}), tt.want)
+		steptest.WantError(t, a.Run(t.Context(), step.Data{Worker: []string{"/bin/sh", "-c", tt.script}}), tt.want)
 	}
 }
 
 func TestDataGetsAllThatItNamesOrNothing(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"a.log", "b.log", "other"} {
-		writeText(t, filepath.Join(dir, name), `"`+name+`"`+"\n")
+		steptest.WriteFile(t, filepath.Join(dir, name), `"`+name+`"`+"\n")
 	}
 	for _, err := range []error{
 		os.Mkdir(filepath.Join(dir, "d.dir"), 0o755), os.Symlink("/dev/null", filepath.Join(dir, "n.dev")),
@@ -257,11 +211,11 @@ func TestDataGetsAllThatItNamesOrNothing(t *testing.T) {
 		t.Run(tt.inputs, func(t *testing.T) {
 			inputs, _ := json.Marshal(strings.Split(strings.ReplaceAll(tt.inputs, "DIR", dir), "|"))
 			out := filepath.Join(t.TempDir(), "out")
-			a := newAttempt(t, `{"inputs":%s,"format":"jsonl","jq":"[inputs]","output":%q}`, inputs, out)
-			err := a.run(t.Context(), data(t))
+			a := steptest.NewAttempt(t, `{"inputs":%s,"format":"jsonl","jq":"[inputs]","output":%q}`, inputs, out)
+			err := a.Run(t.Context(), steptest.Data(t))
 			if tt.err != "" {
-				wantError(t, err, strings.ReplaceAll(tt.err, "DIR", dir))
-			} else if got := strings.TrimSpace(readText(t, out)); err != nil || got != tt.out {
+				steptest.WantError(t, err, strings.ReplaceAll(tt.err, "DIR", dir))
+			} else if got := strings.TrimSpace(steptest.ReadFile(t, out)); err != nil || got != tt.out {
 				t.Errorf("got %s, %v, want %s", got, err, tt.out)
 			}
 		})
@@ -270,26 +224,26 @@ func TestDataGetsAllThatItNamesOrNothing(t *testing.T) {
 
 func TestProtectedFilesAreNoInputs(t *testing.T) {
 	dir := t.TempDir()
-	writeText(t, filepath.Join(dir, "keys"), "secret\n")
+	steptest.WriteFile(t, filepath.Join(dir, "keys"), "secret\n")
 	if err := os.Symlink("keys", filepath.Join(dir, "link.log")); err != nil {
 		t.Fatal(err)
 	}
-	k := data(t)
+	k := steptest.Data(t)
 	k.Policy.Protected = []string{filepath.Join(dir, "keys")}
-	a := newAttempt(t, `{"inputs":["%s/*.log"],"format":"text","jq":"inputs","output":"%s/o/o"}`, dir, dir)
-	wantError(t, a.run(t.Context(), k), "link.log is protected: it cannot be read by a job")
-	a = newAttempt(t, `{"inputs":["/etc/passwd"],"format":"text","jq":"inputs","output":"%s/keys"}`, dir)
-	wantError(t, a.run(t.Context(), k), "keys is protected: it cannot be written by a job")
+	a := steptest.NewAttempt(t, `{"inputs":["%s/*.log"],"format":"text","jq":"inputs","output":"%s/o/o"}`, dir, dir)
+	steptest.WantError(t, a.Run(t.Context(), k), "link.log is protected: it cannot be read by a job")
+	a = steptest.NewAttempt(t, `{"inputs":["/etc/passwd"],"format":"text","jq":"inputs","output":"%s/keys"}`, dir)
+	steptest.WantError(t, a.Run(t.Context(), k), "keys is protected: it cannot be written by a job")
 }
 
 func TestDataKeepsToThePolicy(t *testing.T) {
-	k := data(t)
+	k := steptest.Data(t)
 	k.Policy.Paths = []string{"/opt"}
 	a, _, out := dataStep(t, "jsonl", `range(100)`, "")
-	wantError(t, k.Check(a.With), "policy.paths does not allow it to be written")
-	wantError(t, a.run(t.Context(), k), "policy.paths does not allow it to be written")
+	steptest.WantError(t, k.Check(a.With), "policy.paths does not allow it to be written")
+	steptest.WantError(t, a.Run(t.Context(), k), "policy.paths does not allow it to be written")
 	k.Policy = policy.Policy{MaxSize: 100}
-	wantError(t, a.run(t.Context(), k), "policy.maxSize allows 100")
+	steptest.WantError(t, a.Run(t.Context(), k), "policy.maxSize allows 100")
 	if _, err := os.Stat(out); err == nil {
 		t.Error("got an output, want none")
 	}
@@ -297,12 +251,12 @@ func TestDataKeepsToThePolicy(t *testing.T) {
 
 func TestTheOutputIsNoInput(t *testing.T) {
 	dir := t.TempDir()
-	writeText(t, filepath.Join(dir, "f"), "1\n")
+	steptest.WriteFile(t, filepath.Join(dir, "f"), "1\n")
 	if err := os.Link(filepath.Join(dir, "f"), filepath.Join(dir, "g")); err != nil {
 		t.Fatal(err)
 	}
-	a := newAttempt(t, `{"inputs":["%s/g"],"format":"jsonl","jq":"inputs","output":"%s/f"}`, dir, dir)
-	wantError(t, a.run(t.Context(), data(t)), "g is the output, which a second run would read")
+	a := steptest.NewAttempt(t, `{"inputs":["%s/g"],"format":"jsonl","jq":"inputs","output":"%s/f"}`, dir, dir)
+	steptest.WantError(t, a.Run(t.Context(), steptest.Data(t)), "g is the output, which a second run would read")
 }
 
 // TestTooManyFilesAreAnError and cost neither time nor memory.
@@ -310,21 +264,21 @@ func TestTooManyFilesAreAnError(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for i := range 10_001 {
-		writeText(t, filepath.Join(dir, fmt.Sprint(i)), "")
+		steptest.WriteFile(t, filepath.Join(dir, fmt.Sprint(i)), "")
 	}
-	a := newAttempt(t, `{"inputs":["%s/*"],"format":"jsonl","jq":"inputs","output":"/tmp/never/o"}`, dir)
-	wantError(t, a.run(t.Context(), data(t)), "matches too much: at most 10000 files")
-	a = newAttempt(t, `{"inputs":["%s/1*","%[1]s/[02-9]*","%[1]s/0"],"format":"jsonl","jq":"inputs","output":"/tmp/never/o"}`, dir)
-	wantError(t, a.run(t.Context(), data(t)), "matches too much: at most 10000 files")
+	a := steptest.NewAttempt(t, `{"inputs":["%s/*"],"format":"jsonl","jq":"inputs","output":"/tmp/never/o"}`, dir)
+	steptest.WantError(t, a.Run(t.Context(), steptest.Data(t)), "matches too much: at most 10000 files")
+	a = steptest.NewAttempt(t, `{"inputs":["%s/1*","%[1]s/[02-9]*","%[1]s/0"],"format":"jsonl","jq":"inputs","output":"/tmp/never/o"}`, dir)
+	steptest.WantError(t, a.Run(t.Context(), steptest.Data(t)), "matches too much: at most 10000 files")
 }
 
 func TestDataTellsHowFarItIs(t *testing.T) {
 	t.Parallel()
 	a, _, _ := dataStep(t, "jsonl", `inputs | empty`, strings.Repeat("1\n", 1<<20))
-	if err := a.run(t.Context(), data(t)); err != nil {
+	if err := a.Run(t.Context(), steptest.Data(t)); err != nil {
 		t.Fatal(err)
 	}
-	if a.progress < 0.99 || a.progress > 1 {
-		t.Errorf("got progress %v at the end, want about 1", a.progress)
+	if a.Fraction < 0.99 || a.Fraction > 1 {
+		t.Errorf("got progress %v at the end, want about 1", a.Fraction)
 	}
 }

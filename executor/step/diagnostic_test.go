@@ -17,16 +17,17 @@ import (
 	"github.com/ratchetd/ratchet/executor/step"
 	"github.com/ratchetd/ratchet/executor/step/check"
 	"github.com/ratchetd/ratchet/executor/step/process"
+	"github.com/ratchetd/ratchet/executor/step/steptest"
 )
 
 // diagnose runs the kind once and returns its result by name, and its output.
 func diagnose(t *testing.T, k step.Diagnostic, format string, args ...any) (map[string]check.Result, string, error) {
 	t.Helper()
-	a := newAttempt(t, format, args...)
+	a := steptest.NewAttempt(t, format, args...)
 	if err := k.Check(a.With); err != nil {
 		t.Fatal(err)
 	}
-	task := a.task()
+	task := a.Next()
 	err := k.Run(t.Context(), task)
 	var result struct{ Checks []check.Result }
 	if len(task.Result) > executor.MaxOutput || json.Unmarshal(task.Result, &result) != nil {
@@ -36,7 +37,7 @@ func diagnose(t *testing.T, k step.Diagnostic, format string, args ...any) (map[
 	for _, r := range result.Checks {
 		byName[r.Name] = r
 	}
-	return byName, a.out.String(), err
+	return byName, a.Out.String(), err
 }
 
 func wantState(t *testing.T, got check.Result, state, reason string) {
@@ -53,7 +54,7 @@ func TestABrokenDNSIsBlamedOnce(t *testing.T) {
 	got, table, err := diagnose(t, step.Diagnostic{Checker: asking(conf)},
 		`{"checks":[{"http":"http://device.example.com/","name":"web"},{"tcp":"device.example.com:80","name":"tcp"},
 		{"dns":"device.example.com","name":"names"},{"http":%q,"name":"by address"}]}`, server.URL)
-	wantError(t, err, "1 of 4 checks failed: names: lookup device.example.com", "connection refused")
+	steptest.WantError(t, err, "1 of 4 checks failed: names: lookup device.example.com", "connection refused")
 	wantState(t, got["names"], "failed", "connection refused")
 	wantState(t, got["web"], "skipped", "depends on names, which failed")
 	wantState(t, got["tcp"], "skipped", "depends on names, which failed")
@@ -95,7 +96,7 @@ func TestARepairRunsOnceAndOnlyWhenTheCheckFailed(t *testing.T) {
 		`{"checks":[{"name":"a","file":"/no/such",%s"a"]},{"name":"b","file":"/",%s"b"]},{"name":"c","command":["no-such"],%s"c"]},
 		{"name":"l","link":"none0"},{"name":"d","dns":"device.example.com",%s"d"]},{"name":"e","file":"/no/such","within":"100ms","repair":["false"]}]}`,
 		repair, repair, repair, repair)
-	wantError(t, err, "3 of 6 checks failed: a: /no/such does not exist; its repair changed nothing; ")
+	steptest.WantError(t, err, "3 of 6 checks failed: a: /no/such does not exist; its repair changed nothing; ")
 	wantState(t, got["c"], "unknown", "no-such")
 	wantState(t, got["d"], "skipped", "depends on l")
 	wantState(t, got["e"], "failed", "its repair: exit status 1")
@@ -137,7 +138,7 @@ func TestWhatDependsOnAFailedCheckIsSkipped(t *testing.T) {
 	reached = errors.New("not connected yet")
 	got, _, err := diagnose(t, k, "%s", network)
 	wantState(t, got["broker"], "skipped", "depends on link, which failed")
-	wantError(t, err, "4 of 10 checks failed")
+	steptest.WantError(t, err, "4 of 10 checks failed")
 }
 
 func TestOneOfTwoLinksIsEnough(t *testing.T) {
@@ -188,9 +189,9 @@ func TestTheResultFitsIntoAReport(t *testing.T) {
 
 func TestAStopEndsADiagnosticBetweenItsChecks(t *testing.T) {
 	flag := filepath.Join(t.TempDir(), "flag")
-	a := newAttempt(t, `{"checks":[{"link":"lo"},{"command":["touch",%q]}]}`, flag)
-	close(a.stop)
-	if err := a.run(t.Context(), step.Diagnostic{}); err == nil {
+	a := steptest.NewAttempt(t, `{"checks":[{"link":"lo"},{"command":["touch",%q]}]}`, flag)
+	close(a.Stop)
+	if err := a.Run(t.Context(), step.Diagnostic{}); err == nil {
 		t.Error("got nil, want an error")
 	}
 	if _, err := os.Stat(flag); err == nil {
@@ -201,11 +202,11 @@ func TestAStopEndsADiagnosticBetweenItsChecks(t *testing.T) {
 func TestACancelledDiagnosticTellsWhatItHasFound(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)
-	a := newAttempt(t, `{"checks":[{"command":["sh","-c","sleep 60"],"name":"slow"},{"command":["true"],"name":"never"},{"link":"lo"}]}`)
-	task := a.task()
+	a := steptest.NewAttempt(t, `{"checks":[{"command":["sh","-c","sleep 60"],"name":"slow"},{"command":["true"],"name":"never"},{"link":"lo"}]}`)
+	task := a.Next()
 	k := step.Diagnostic{Checker: check.Checker{Groups: process.Groups{Dir: filepath.Join(t.TempDir(), "groups"), Boot: "boot-1"}}}
 	go func() {
-		eventually(t, "the command runs", func() bool {
+		steptest.Eventually(t, "the command runs", func() bool {
 			entries, _ := os.ReadDir(k.Checker.Groups.Dir)
 			return len(entries) > 0
 		})
@@ -237,6 +238,6 @@ func TestDiagnosticRefuses(t *testing.T) {
 		`{"collect":{"to":"/tmp/x","commands":["dmesg"]}}`:   "collect.commands",
 		`{"collect":{"to":"/tmp/x","mode":"0644"}}`:          "collect.mode: unknown field",
 	} {
-		wantError(t, step.Diagnostic{}.Check(json.RawMessage(with)), want)
+		steptest.WantError(t, step.Diagnostic{}.Check(json.RawMessage(with)), want)
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/steptest"
 	"github.com/ratchetd/ratchet/updater"
 )
 
@@ -35,17 +36,17 @@ func newRouter(t *testing.T, more string) *flight {
 		t.Fatal(err)
 	}
 	text := []byte("image for acme,r1\n")
-	url, sum := serveBytes(t, text)
+	url, sum := steptest.Serve(t, text)
 	f := &flight{t: t, dir: dir, kind: step.Firmware{Board: updater.Board{Root: dir}, Dir: filepath.Join(dir, "etc/ratchet/state"),
 		Keep: []string{"/etc/ratchet"}, Binary: "/usr/sbin/ratchetd", Patience: 200 * time.Millisecond}}
-	f.attempt = newAttempt(t, `{"url":%q,"sha256":%q,"version":"24.10.1"%s}`, url, sum, more)
+	f.Attempt = steptest.NewAttempt(t, `{"url":%q,"sha256":%q,"version":"24.10.1"%s}`, url, sum, more)
 	return f
 }
 
 // flash runs the step until the device reboots into that version.
 func (f *flight) flash(version string) (err error, rebooted bool) {
 	f.t.Helper()
-	err, rebooted = f.through(func() error { return f.attempt.run(f.t.Context(), f.kind) })
+	err, rebooted = f.through(func() error { return f.Attempt.Run(f.t.Context(), f.kind) })
 	text := "DISTRIB_RELEASE='" + version + "'\n"
 	if e := os.WriteFile(filepath.Join(f.dir, "etc/openwrt_release"), []byte(text), 0o644); e != nil {
 		f.t.Fatal(e)
@@ -82,13 +83,13 @@ func TestAFlashKeepsTheAgentAndItsJournal(t *testing.T) {
 		f := newRouter(t, more)
 		frozen, savesThen := 0, 0
 		f.kind.Freeze = func() func() {
-			savesThen = f.saves
+			savesThen = f.Saves
 			frozen++
 			return func() { frozen-- }
 		}
 		err, rebooted := f.flash("24.10.1")
-		if !rebooted || !f.expected || frozen != 1 || f.saves != savesThen {
-			t.Fatalf("%s: got %v, rebooted %v, expected %v, frozen %d, %d saves behind that", more, err, rebooted, f.expected, frozen, f.saves-savesThen)
+		if !rebooted || !f.CutExpected || frozen != 1 || f.Saves != savesThen {
+			t.Fatalf("%s: got %v, rebooted %v, expected %v, frozen %d, %d saves behind that", more, err, rebooted, f.CutExpected, frozen, f.Saves-savesThen)
 		}
 		got := f.flashed()
 		for file := range strings.FieldsSeq(want) {
@@ -102,10 +103,10 @@ func TestAFlashKeepsTheAgentAndItsJournal(t *testing.T) {
 		if err := f.run(); err != nil {
 			t.Errorf("%s: after the boot: %v", more, err)
 		}
-		if err := f.kind.Confirm(t.Context(), f.task()); err != nil {
+		if err := f.kind.Confirm(t.Context(), f.Next()); err != nil {
 			t.Error(err)
 		}
-		if err := f.attempt.undo(f.kind); !errors.Is(err, executor.ErrNoUndo) || !strings.Contains(err.Error(), "24.10.1 stays") {
+		if err := f.Attempt.Undo(f.kind); !errors.Is(err, executor.ErrNoUndo) || !strings.Contains(err.Error(), "24.10.1 stays") {
 			t.Errorf("got %v, want that there is no way back", err)
 		}
 	}
@@ -117,12 +118,12 @@ func TestTheVersionTellsWhetherAFlashWorked(t *testing.T) {
 	if err, rebooted := f.flash("23.05.0"); !rebooted {
 		t.Fatal(err)
 	}
-	wantError(t, f.run(), "after the boot 23.05.0 runs")
-	if err := f.attempt.undo(f.kind); err != nil {
+	steptest.WantError(t, f.run(), "after the boot 23.05.0 runs")
+	if err := f.Attempt.Undo(f.kind); err != nil {
 		t.Errorf("got %v, want nothing to take back", err)
 	}
-	again := newAttempt(t, "%s", f.With)
-	wantError(t, again.run(t.Context(), f.kind), "did not last on this device")
+	again := steptest.NewAttempt(t, "%s", f.With)
+	steptest.WantError(t, again.Run(t.Context(), f.kind), "did not last on this device")
 }
 
 func TestAFlashThatCannotWorkIsNotBegun(t *testing.T) {
@@ -140,11 +141,11 @@ func TestAFlashThatCannotWorkIsNotBegun(t *testing.T) {
 		}
 		thawed := 0
 		f.kind.Freeze = func() func() { return func() { thawed++ } }
-		wantError(t, f.run(), tt.want)
-		if thawed == 0 && f.expected {
+		steptest.WantError(t, f.run(), tt.want)
+		if thawed == 0 && f.CutExpected {
 			t.Errorf("%s: got a journal that stays frozen on a device that goes on", name)
 		}
-		if err := f.attempt.undo(f.kind); err != nil {
+		if err := f.Attempt.Undo(f.kind); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		if _, err := os.Stat(filepath.Join(f.dir, "lib/upgrade/keep.d/ratchet")); err == nil {
@@ -191,7 +192,7 @@ func TestWhatSpeaksAgainstAFlashIsToldBeforeIt(t *testing.T) {
 		cancel(executor.Cancel{})
 		<-ctx.Done()
 	}
-	err, rebooted := f.through(func() error { return f.attempt.run(ctx, f.kind) })
+	err, rebooted := f.through(func() error { return f.Attempt.Run(ctx, f.kind) })
 	if _, flashed := os.Stat(filepath.Join(f.dir, "flash")); !errors.Is(err, executor.Cancel{}) || rebooted || flashed == nil {
 		t.Errorf("got %v, rebooted %v, flashed %v, want it cancelled", err, rebooted, flashed == nil)
 	}

@@ -13,18 +13,19 @@ import (
 	"time"
 
 	"aead.dev/minisign"
+	"github.com/ratchetd/ratchet/executor/step/steptest"
 )
 
 // bigImage is larger than what a pipe and the end that is held back can take.
 func bigImage(version string) []byte {
-	return append(image(version), bytes.Repeat([]byte("more\n"), 200<<10)...)
+	return append(steptest.Image(version), bytes.Repeat([]byte("more\n"), 200<<10)...)
 }
 
 // newTight is a step on the board with two slots, whose disk has no room for the image.
-func newTight(t *testing.T, s *server, sum, more string) *flight {
+func newTight(t *testing.T, s *steptest.Server, sum, more string) *flight {
 	f := newFlight(t, "2.0", "")
-	f.kind.Files = noRoom(f.kind.Files)
-	f.attempt = newAttempt(t, `{"url":%q,"sha256":%q,"version":"2.0"%s}`, s.URL, sum, more)
+	f.kind.Files = steptest.NoRoom(f.kind.Files)
+	f.Attempt = steptest.NewAttempt(t, `{"url":%q,"sha256":%q,"version":"2.0"%s}`, s.URL, sum, more)
 	return f
 }
 
@@ -44,8 +45,8 @@ func (f *flight) in(d time.Duration) error {
 
 func (f *flight) holdsNothing(why string) {
 	f.t.Helper()
-	if got := slots(f.dir).get("slots/B"); strings.HasPrefix(got, "2") || slots(f.dir).get("next") != "A" {
-		f.t.Errorf("%s: got %s in B and %s next, want nothing activated", why, got, slots(f.dir).get("next"))
+	if got := steptest.Slots(f.dir).Get("slots/B"); strings.HasPrefix(got, "2") || steptest.Slots(f.dir).Get("next") != "A" {
+		f.t.Errorf("%s: got %s in B and %s next, want nothing activated", why, got, steptest.Slots(f.dir).Get("next"))
 	}
 	if err := f.undoAll(); err != nil || f.runs() != "1.0 in A" {
 		f.t.Errorf("%s: undone got %v and %s", why, err, f.runs())
@@ -54,8 +55,8 @@ func (f *flight) holdsNothing(why string) {
 
 func TestAnImageWithoutRoomIsWrittenAsItComes(t *testing.T) {
 	t.Parallel()
-	for name, big := range map[string][]byte{"small": image("2.0"), "big": bigImage("2.0")} {
-		f := newTight(t, newServer(t, big), digest(big), `,"board":"stand-in"`)
+	for name, big := range map[string][]byte{"small": steptest.Image("2.0"), "big": bigImage("2.0")} {
+		f := newTight(t, steptest.NewServer(t, big), steptest.Digest(big), `,"board":"stand-in"`)
 		if err := f.in(20 * time.Second); err != nil || f.runs() != "2.0 in B" {
 			t.Errorf("%s: got %v and %s, want 2.0 in B", name, err, f.runs())
 		}
@@ -70,8 +71,8 @@ func TestAnImageWithoutRoomIsWrittenAsItComes(t *testing.T) {
 func TestAStreamThatIsNotWhatItShouldBeIsNotActivated(t *testing.T) {
 	t.Parallel()
 	big := bigImage("2.0")
-	f := newTight(t, newServer(t, append(bigImage("2.0"), 'x')), digest(big), "")
-	wantError(t, f.in(20*time.Second), "sha256 is ")
+	f := newTight(t, steptest.NewServer(t, append(bigImage("2.0"), 'x')), steptest.Digest(big), "")
+	steptest.WantError(t, f.in(20*time.Second), "sha256 is ")
 	f.holdsNothing("wrong digest")
 
 	public, private, err := minisign.GenerateKey(nil)
@@ -85,9 +86,9 @@ func TestAStreamThatIsNotWhatItShouldBeIsNotActivated(t *testing.T) {
 		}
 		return string(r.Sign(private))
 	}
-	for text, want := range map[string]string{signature(big): "", signature(image("2.0")): "not that of this file",
+	for text, want := range map[string]string{signature(big): "", signature(steptest.Image("2.0")): "not that of this file",
 		string(minisign.Sign(private, big)): "minisign -H"} {
-		f := newTight(t, newServer(t, big), digest(big), fmt.Sprintf(`,"signature":%q`, text))
+		f := newTight(t, steptest.NewServer(t, big), steptest.Digest(big), fmt.Sprintf(`,"signature":%q`, text))
 		f.kind.Keys = []string{public.String()}
 		err := f.in(20 * time.Second)
 		if want == "" {
@@ -96,7 +97,7 @@ func TestAStreamThatIsNotWhatItShouldBeIsNotActivated(t *testing.T) {
 			}
 			continue
 		}
-		wantError(t, err, want)
+		steptest.WantError(t, err, want)
 		f.holdsNothing(want)
 	}
 }
@@ -104,8 +105,8 @@ func TestAStreamThatIsNotWhatItShouldBeIsNotActivated(t *testing.T) {
 func TestAStreamThatBreaksOffIsBegunAnew(t *testing.T) {
 	t.Parallel()
 	big := bigImage("2.0")
-	s := newServer(t, big)
-	s.fault = func(w http.ResponseWriter, r *http.Request, n int) bool {
+	s := steptest.NewServer(t, big)
+	s.Fault = func(w http.ResponseWriter, r *http.Request, n int) bool {
 		switch {
 		case n == 2:
 			w.WriteHeader(http.StatusBadGateway)
@@ -116,11 +117,11 @@ func TestAStreamThatBreaksOffIsBegunAnew(t *testing.T) {
 		}
 		return n == 2
 	}
-	f := newTight(t, s, digest(big), "")
+	f := newTight(t, s, steptest.Digest(big), "")
 	if err := f.in(30 * time.Second); err != nil || f.runs() != "2.0 in B" {
 		t.Errorf("got %v and %s, want 2.0 in B", err, f.runs())
 	}
-	if got := len(s.requests()); got != 4 {
+	if got := len(s.Requests()); got != 4 {
 		t.Errorf("got %d requests, want one that found no room, two that broke off and the last", got)
 	}
 }
@@ -134,7 +135,7 @@ func TestABackendThatEndsEarlyHangsNobody(t *testing.T) {
 		"exec <&-; sleep 1; exit 0": "script ended before the image did",
 	} {
 		big := bigImage("2.0")
-		f := newTight(t, newServer(t, big), digest(big), "")
+		f := newTight(t, steptest.NewServer(t, big), steptest.Digest(big), "")
 		script, err := os.ReadFile("testdata/firmware/board")
 		if err != nil {
 			t.Fatal(err)
@@ -146,7 +147,7 @@ func TestABackendThatEndsEarlyHangsNobody(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(f.dir, "board"), []byte(text), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		wantError(t, f.in(20*time.Second), want)
+		steptest.WantError(t, f.in(20*time.Second), want)
 		f.holdsNothing(line)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
 	"github.com/ratchetd/ratchet/executor/step/policy"
+	"github.com/ratchetd/ratchet/executor/step/steptest"
 	"github.com/ratchetd/ratchet/updater"
 )
 
@@ -33,15 +34,15 @@ func TestFirmwareRefuses(t *testing.T) {
 		`{"image":"/tmp/i","sha256":"` + sum + `","version":"2","slot":"A"}`:                    "slot: unknown field",
 		`{"url":"http://good/i","sha256":"` + sum + `","version":"2","signature":"http://e/s"}`: "policy.keys is empty",
 	} {
-		wantError(t, step.Firmware{Policy: policy.Policy{URLs: []string{"good"}}}.Check([]byte(with)), want)
+		steptest.WantError(t, step.Firmware{Policy: policy.Policy{URLs: []string{"good"}}}.Check([]byte(with)), want)
 	}
 	signed := step.Firmware{Keys: []string{"RWQ"}}
-	wantError(t, signed.Check([]byte(`{"image":"/tmp/i","sha256":"`+sum+`","version":"2"}`)), "must be signed")
+	steptest.WantError(t, signed.Check([]byte(`{"image":"/tmp/i","sha256":"`+sum+`","version":"2"}`)), "must be signed")
 }
 
 // A flight is a firmware step on a board, through its reboots.
 type flight struct {
-	*attempt
+	*steptest.Attempt
 	t    *testing.T
 	dir  string // of the board
 	kind step.Firmware
@@ -51,12 +52,12 @@ type flight struct {
 // newFlight is a step on the board with two slots, whose script is a real one.
 func newFlight(t *testing.T, version, more string) *flight {
 	dir := filepath.Join(t.TempDir(), "board")
-	if err := errors.Join(os.Mkdir(dir, 0o755), newBoard(dir), os.WriteFile(filepath.Join(dir, "new.img"), image(version), 0o644)); err != nil {
+	if err := errors.Join(os.Mkdir(dir, 0o755), steptest.NewBoard(dir), os.WriteFile(filepath.Join(dir, "new.img"), steptest.Image(version), 0o644)); err != nil {
 		t.Fatal(err)
 	}
-	f := &flight{t: t, dir: dir, kind: onBoard(dir)}
+	f := &flight{t: t, dir: dir, kind: steptest.OnBoard(dir)}
 	f.kind.Reboot = []string{"/bin/touch", filepath.Join(dir, "rebooting")}
-	f.attempt = newAttempt(t, `{"image":%q,"sha256":%q,"version":%q%s}`, filepath.Join(dir, "new.img"), digest(image(version)), version, more)
+	f.Attempt = steptest.NewAttempt(t, `{"image":%q,"sha256":%q,"version":%q%s}`, filepath.Join(dir, "new.img"), steptest.Digest(steptest.Image(version)), version, more)
 	return f
 }
 
@@ -64,8 +65,8 @@ func newFlight(t *testing.T, version, more string) *flight {
 // powered on again, in whatever slot its boot loader takes.
 func (f *flight) through(act func() error) (err error, rebooted bool) {
 	f.t.Helper()
-	f.stop = make(chan struct{})
-	f.Stopping = f.stop
+	f.Stop = make(chan struct{})
+	f.Stopping = f.Stop
 	done := make(chan bool)
 	go func() {
 		for ; ; time.Sleep(time.Millisecond) {
@@ -75,7 +76,7 @@ func (f *flight) through(act func() error) (err error, rebooted bool) {
 			default:
 			}
 			if _, err := os.Stat(filepath.Join(f.dir, "rebooting")); err == nil {
-				close(f.stop)
+				close(f.Stop)
 				return
 			}
 		}
@@ -93,7 +94,7 @@ func (f *flight) through(act func() error) (err error, rebooted bool) {
 func (f *flight) run() error {
 	f.t.Helper()
 	for range 5 {
-		err, rebooted := f.through(func() error { return f.attempt.run(f.t.Context(), f.kind) })
+		err, rebooted := f.through(func() error { return f.Attempt.Run(f.t.Context(), f.kind) })
 		if !rebooted {
 			return err
 		}
@@ -105,7 +106,7 @@ func (f *flight) run() error {
 func (f *flight) undoAll() error {
 	f.t.Helper()
 	for range 5 {
-		err, rebooted := f.through(func() error { return f.attempt.undo(f.kind) })
+		err, rebooted := f.through(func() error { return f.Attempt.Undo(f.kind) })
 		if !rebooted {
 			return err
 		}
@@ -117,14 +118,14 @@ func (f *flight) undoAll() error {
 // reset is the board's boot.
 func (f *flight) reset() {
 	f.t.Helper()
-	if err := slots(f.dir).script("boot"); err != nil {
+	if err := steptest.Slots(f.dir).Script("boot"); err != nil {
 		f.t.Fatal(err)
 	}
 }
 
 func (f *flight) runs() string {
-	b := slots(f.dir)
-	return b.get("slots/"+b.get("running")) + " in " + b.get("running")
+	b := steptest.Slots(f.dir)
+	return b.Get("slots/"+b.Get("running")) + " in " + b.Get("running")
 }
 
 func TestFirmwareIsWrittenAndBootedAndMadeFinal(t *testing.T) {
@@ -135,7 +136,7 @@ func TestFirmwareIsWrittenAndBootedAndMadeFinal(t *testing.T) {
 	if got, want := f.runs(), "2.0 in B"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	if err := f.kind.Confirm(t.Context(), f.task()); err != nil {
+	if err := f.kind.Confirm(t.Context(), f.Next()); err != nil {
 		t.Error(err)
 	}
 	for range 5 { // the board goes back at the fourth boot of one that nobody confirms
@@ -144,12 +145,12 @@ func TestFirmwareIsWrittenAndBootedAndMadeFinal(t *testing.T) {
 	if got, want := f.runs(), "2.0 in B"; got != want {
 		t.Errorf("after five boots got %s, want %s", got, want)
 	}
-	if got, want := f.progress, 0.75; got != want {
+	if got, want := f.Fraction, 0.75; got != want {
 		t.Errorf("got progress %v, want the script's: %v", got, want)
 	}
-	again := newAttempt(t, "%s", f.With)
-	if err := again.run(t.Context(), f.kind); err != nil || again.out.String() != "2.0 runs already\n" {
-		t.Errorf("got %v, %q, want nothing to do", err, again.out.String())
+	again := steptest.NewAttempt(t, "%s", f.With)
+	if err := again.Run(t.Context(), f.kind); err != nil || again.Out.String() != "2.0 runs already\n" {
+		t.Errorf("got %v, %q, want nothing to do", err, again.Out.String())
 	}
 }
 
@@ -163,7 +164,7 @@ func TestFirmwareThatDidNotLastIsNotTakenAgain(t *testing.T) {
 		f := newFlight(t, end.version, "")
 		err := f.run()
 		if end.want != "" {
-			wantError(t, err, end.want)
+			steptest.WantError(t, err, end.want)
 		} else if err != nil {
 			t.Error(err)
 		}
@@ -175,10 +176,10 @@ func TestFirmwareThatDidNotLastIsNotTakenAgain(t *testing.T) {
 		if got, want := f.runs(), "1.0 in A"; got != want {
 			t.Errorf("%s: got %s, want %s", name, got, want)
 		}
-		later := newAttempt(t, "%s", f.With)
-		wantError(t, later.run(t.Context(), f.kind), "did not last on this device in job job-1", "force: true")
+		later := steptest.NewAttempt(t, "%s", f.With)
+		steptest.WantError(t, later.Run(t.Context(), f.kind), "did not last on this device in job job-1", "force: true")
 		with := strings.TrimSuffix(string(f.With), "}") + `,"force":true}`
-		f.attempt = newAttempt(t, "%s", with)
+		f.Attempt = steptest.NewAttempt(t, "%s", with)
 		if err := f.run(); end.want == "" && err != nil {
 			t.Errorf("%s: forced: got %v, want it written", name, err)
 		}
@@ -188,12 +189,12 @@ func TestFirmwareThatDidNotLastIsNotTakenAgain(t *testing.T) {
 func TestTheListOfWhatDidNotLastIsBounded(t *testing.T) {
 	f := newFlight(t, "2.0", "")
 	for i := range 20 {
-		f.With = fmt.Appendf(nil, `{"image":%q,"sha256":%q,"version":"2.0"}`, filepath.Join(f.dir, "new.img"), digest(fmt.Append(nil, i)))
+		f.With = fmt.Appendf(nil, `{"image":%q,"sha256":%q,"version":"2.0"}`, filepath.Join(f.dir, "new.img"), steptest.Digest(fmt.Append(nil, i)))
 		if err := os.WriteFile(filepath.Join(f.dir, "new.img"), fmt.Append(nil, i), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		f.kind.Board.Run = slots(f.dir).run // which boots what is no image
-		f.attempt.saved = nil
+		f.kind.Board.Run = steptest.Slots(f.dir).Run // which boots what is no image
+		f.Attempt.Saved = nil
 		_ = f.run() // its version is not 2.0
 		if err := f.undoAll(); err != nil {
 			t.Fatal(err)
@@ -207,28 +208,28 @@ func TestTheListOfWhatDidNotLastIsBounded(t *testing.T) {
 
 func TestFirmwareIsHeldAgainstItsBoardItsSumAndItsSignature(t *testing.T) {
 	f := newFlight(t, "2.0", `,"board":"other"`)
-	wantError(t, f.run(), "the image is for other, and this board calls itself stand-in")
+	steptest.WantError(t, f.run(), "the image is for other, and this board calls itself stand-in")
 	f = newFlight(t, "2.0", "")
-	if err := os.WriteFile(filepath.Join(f.dir, "new.img"), image("3.0"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(f.dir, "new.img"), steptest.Image("3.0"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	wantError(t, f.run(), "image: sha256 of ")
+	steptest.WantError(t, f.run(), "image: sha256 of ")
 	for _, open := range []string{"new.img", ""} {
 		f = newFlight(t, "2.0", "")
 		if err := os.Chmod(filepath.Join(f.dir, open), 0o777); err != nil {
 			t.Fatal(err)
 		}
-		wantError(t, f.run(), "could be changed by others")
+		steptest.WantError(t, f.run(), "could be changed by others")
 	}
 	f = newFlight(t, "2.0", `,"signature":"untrusted comment: x\nRUQ"`)
 	f.kind.Keys = []string{"RWQ"}
-	wantError(t, f.run(), "signature: ")
+	steptest.WantError(t, f.run(), "signature: ")
 	for _, f := range []*flight{newFlight(t, "2.0", `,"backend":"rauc"`)} {
 		f.kind.Board.Root = t.TempDir()
-		wantError(t, f.run(), "this board has no rauc")
+		steptest.WantError(t, f.run(), "this board has no rauc")
 	}
-	if got, want := f.runs(), "1.0 in A"; got != want || slots(f.dir).get("slots/B") != "empty" {
-		t.Errorf("got %s and %s in B, want nothing written", got, slots(f.dir).get("slots/B"))
+	if got, want := f.runs(), "1.0 in A"; got != want || steptest.Slots(f.dir).Get("slots/B") != "empty" {
+		t.Errorf("got %s and %s in B, want nothing written", got, steptest.Slots(f.dir).Get("slots/B"))
 	}
 }
 
@@ -242,14 +243,14 @@ func TestAnImageWriteThatHasBegunIsNotCancelled(t *testing.T) {
 			cancel(executor.Cancel{})
 			time.Sleep(20 * time.Millisecond)
 		}
-		return slots(f.dir).run(t.Context(), c)
+		return steptest.Slots(f.dir).Run(t.Context(), c)
 	}
-	err, rebooted := f.through(func() error { return f.attempt.run(ctx, f.kind) })
-	if !errors.Is(err, executor.Cancel{}) || rebooted || slots(f.dir).get("slots/B") != "2.0" {
-		t.Errorf("got %v, rebooted %v, %s in B, want it written, cancelled and not booted", err, rebooted, slots(f.dir).get("slots/B"))
+	err, rebooted := f.through(func() error { return f.Attempt.Run(ctx, f.kind) })
+	if !errors.Is(err, executor.Cancel{}) || rebooted || steptest.Slots(f.dir).Get("slots/B") != "2.0" {
+		t.Errorf("got %v, rebooted %v, %s in B, want it written, cancelled and not booted", err, rebooted, steptest.Slots(f.dir).Get("slots/B"))
 	}
-	if err := f.undoAll(); err != nil || slots(f.dir).get("next") != "A" {
-		t.Errorf("got %v and %s next, want A", err, slots(f.dir).get("next"))
+	if err := f.undoAll(); err != nil || steptest.Slots(f.dir).Get("next") != "A" {
+		t.Errorf("got %v and %s next, want A", err, steptest.Slots(f.dir).Get("next"))
 	}
 	if _, err := os.Stat(filepath.Join(filepath.Dir(f.dir), "firmware.json")); err == nil {
 		t.Error("got the image remembered as one that did not last, want that only of one that was booted")
@@ -259,17 +260,17 @@ func TestAnImageWriteThatHasBegunIsNotCancelled(t *testing.T) {
 // TestABoardThatDoesNotGoBackIsGivenUp: three reboots, no more.
 func TestABoardThatDoesNotGoBackIsGivenUp(t *testing.T) {
 	f := newFlight(t, "2.0", "")
-	if err := errors.Join(f.run(), f.kind.Confirm(t.Context(), f.task())); err != nil {
+	if err := errors.Join(f.run(), f.kind.Confirm(t.Context(), f.Next())); err != nil {
 		t.Fatal(err)
 	}
 	f.kind.Board.Run = func(_ context.Context, c updater.Call) (updater.Answer, error) {
 		if c.Argv[1] == "rollback" {
 			return updater.Answer{}, nil // it says so, and does nothing
 		}
-		return slots(f.dir).run(t.Context(), c)
+		return steptest.Slots(f.dir).Run(t.Context(), c)
 	}
 	before := f.boot
-	wantError(t, f.undoAll(), "the board came back with the new system 3 times")
+	steptest.WantError(t, f.undoAll(), "the board came back with the new system 3 times")
 	if got := f.boot - before; got != 3 {
 		t.Errorf("got %d reboots, want 3", got)
 	}

@@ -11,62 +11,15 @@ import (
 
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
-	"github.com/ratchetd/ratchet/executor/step/safefile"
 	"github.com/ratchetd/ratchet/executor/step/steptest"
 )
 
-// packageCases are what the suite cuts of the kind package.
-func packageCases(t *testing.T) []steptest.Case {
-	var dir string
-	kind := func(f safefile.Files) executor.Kind {
-		return late{func() undoable {
-			k := packages(t, dir)
-			k.Files = f
-			return k
-		}}
-	}
-	with := func(text string) func(string) string {
-		return func(d string) string { dir = d; return text }
-	}
-	return []steptest.Case{
-		{Name: "package", Kind: kind, Setup: feed, With: with(`{"manager":"apk","install":["vim=9-r1"],"remove":["curl"]}`)},
-		{Name: "package, nothing to do", Kind: kind, Setup: feed, With: with(`{"manager":"opkg","install":["curl"],"remove":["vim"]}`)},
-	}
-}
-
-// packages is the kind on a device whose packages lie in dir.
-func packages(t *testing.T, dir string) step.Package {
-	return step.Package{
-		Opkg:  []string{standIn(t, "packages/opkg"), "-o", dir},
-		Apk:   []string{standIn(t, "packages/apk"), "--root", dir},
-		World: filepath.Join(dir, "world"),
-	}
-}
-
-const (
-	installedBefore = "curl 8-r2\ndropbear 2-r1\n"
-	worldBefore     = "curl\ndropbear\n"
-)
-
-// feed fills dir with packages that can be had and some that are installed.
-func feed(dir string) error {
-	var errs []error
-	for name, text := range map[string]string{
-		"feed":      "lib 1-r1\nvim 8-r1 lib\nvim 9-r1 lib\ncurl 8-r2\ncurl 8-r3\ndropbear 1-r1\ndropbear 2-r1\n",
-		"installed": installedBefore,
-		"world":     worldBefore,
-	} {
-		errs = append(errs, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644))
-	}
-	return errors.Join(errs...)
-}
-
 func newPackages(t *testing.T) (dir string, kind step.Package) {
 	dir = t.TempDir()
-	if err := feed(dir); err != nil {
+	if err := steptest.Feed(dir); err != nil {
 		t.Fatal(err)
 	}
-	return dir, packages(t, dir)
+	return dir, steptest.OnPackages(t, dir)
 }
 
 func TestPackageRefuses(t *testing.T) {
@@ -89,7 +42,7 @@ func TestPackageRefuses(t *testing.T) {
 		`{"install":["vim"],"manager":"pacman"}`: `manager: "pacman": want opkg, apk or apt`,
 		`{"install":["vim"],"force":true}`:       "force: unknown field",
 	} {
-		wantError(t, step.Package{}.Check([]byte(with)), want)
+		steptest.WantError(t, step.Package{}.Check([]byte(with)), want)
 	}
 	for _, with := range []string{`{"install":["g++","libstdc++6=1:12.2.0-14~deb12+u1"]}`, `{"upgrade":true}`, `{"upgrade":["a"],"refresh":true}`, `{"refresh":true}`} {
 		if err := (step.Package{}).Check([]byte(with)); err != nil {
@@ -100,33 +53,33 @@ func TestPackageRefuses(t *testing.T) {
 
 func TestPackagesAreAsTheJobSaysAndGoBack(t *testing.T) {
 	for _, tt := range []struct{ manager, with, installed, world string }{
-		{"opkg", `"install":["vim"]`, "curl 8-r2\ndropbear 2-r1\nlib 1-r1\nvim 9-r1\n", worldBefore},
+		{"opkg", `"install":["vim"]`, "curl 8-r2\ndropbear 2-r1\nlib 1-r1\nvim 9-r1\n", steptest.WorldBefore},
 		{"opkg", `"install":["curl","curl2"]`, "", ""},
-		{"opkg", `"remove":["dropbear","lib"],"refresh":true`, "curl 8-r2\n", worldBefore},
-		{"apk", `"install":["vim=8-r1"]`, "curl 8-r2\ndropbear 2-r1\nlib 1-r1\nvim 8-r1\n", worldBefore + "vim=8-r1\n"},
+		{"opkg", `"remove":["dropbear","lib"],"refresh":true`, "curl 8-r2\n", steptest.WorldBefore},
+		{"apk", `"install":["vim=8-r1"]`, "curl 8-r2\ndropbear 2-r1\nlib 1-r1\nvim 8-r1\n", steptest.WorldBefore + "vim=8-r1\n"},
 		{"apk", `"install":["dropbear=1-r1"],"remove":["curl"]`, "dropbear 1-r1\n", "dropbear=1-r1\n"},
-		{"apk", `"install":["curl"]`, installedBefore, worldBefore},
+		{"apk", `"install":["curl"]`, steptest.InstalledBefore, steptest.WorldBefore},
 	} {
 		dir, kind := newPackages(t)
-		a := newAttempt(t, `{"manager":%q,%s}`, tt.manager, tt.with)
+		a := steptest.NewAttempt(t, `{"manager":%q,%s}`, tt.manager, tt.with)
 		if tt.installed == "" {
-			wantError(t, a.run(t.Context(), kind), "installing curl2: ", "Cannot install package curl2", "refresh: true")
+			steptest.WantError(t, a.Run(t.Context(), kind), "installing curl2: ", "Cannot install package curl2", "refresh: true")
 		} else {
 			for range 2 {
-				if err := a.run(t.Context(), kind); err != nil {
+				if err := a.Run(t.Context(), kind); err != nil {
 					t.Errorf("%s %s: %v", tt.manager, tt.with, err)
 				}
 			}
-			wantFile(t, filepath.Join(dir, "installed"), []byte(tt.installed))
-			wantFile(t, filepath.Join(dir, "world"), []byte(tt.world))
+			steptest.WantFile(t, filepath.Join(dir, "installed"), []byte(tt.installed))
+			steptest.WantFile(t, filepath.Join(dir, "world"), []byte(tt.world))
 		}
 		for range 2 {
-			if err := a.undo(kind); err != nil {
+			if err := a.Undo(kind); err != nil {
 				t.Errorf("%s %s: undo: %v", tt.manager, tt.with, err)
 			}
 		}
-		wantFile(t, filepath.Join(dir, "installed"), []byte(installedBefore))
-		wantFile(t, filepath.Join(dir, "world"), []byte(worldBefore))
+		steptest.WantFile(t, filepath.Join(dir, "installed"), []byte(steptest.InstalledBefore))
+		steptest.WantFile(t, filepath.Join(dir, "world"), []byte(steptest.WorldBefore))
 	}
 }
 
@@ -136,22 +89,22 @@ func TestPackagesAreUpgraded(t *testing.T) {
 		`{"manager":"apk","upgrade":true}`, `{"manager":"apk","upgrade":["curl"]}`,
 	} {
 		dir, kind := newPackages(t)
-		a := newAttempt(t, "%s", with)
+		a := steptest.NewAttempt(t, "%s", with)
 		for range 2 {
-			if err := a.run(t.Context(), kind); err != nil {
+			if err := a.Run(t.Context(), kind); err != nil {
 				t.Errorf("%s: %v", with, err)
 			}
-			wantFile(t, filepath.Join(dir, "installed"), []byte("curl 8-r3\ndropbear 2-r1\n"))
+			steptest.WantFile(t, filepath.Join(dir, "installed"), []byte("curl 8-r3\ndropbear 2-r1\n"))
 		}
 		if strings.Contains(with, "opkg") { // whose feeds have the newest only
-			wantError(t, a.undo(kind), "curl is 8-r3, and was 8-r2 before")
+			steptest.WantError(t, a.Undo(kind), "curl is 8-r3, and was 8-r2 before")
 			continue
 		}
-		if err := a.undo(kind); err != nil {
+		if err := a.Undo(kind); err != nil {
 			t.Errorf("%s: undo: %v", with, err)
 		}
-		wantFile(t, filepath.Join(dir, "installed"), []byte(installedBefore))
-		wantFile(t, filepath.Join(dir, "world"), []byte(worldBefore))
+		steptest.WantFile(t, filepath.Join(dir, "installed"), []byte(steptest.InstalledBefore))
+		steptest.WantFile(t, filepath.Join(dir, "world"), []byte(steptest.WorldBefore))
 	}
 }
 
@@ -159,17 +112,17 @@ func TestPackagesAreUpgraded(t *testing.T) {
 // is not the step's.
 func TestUndoLeavesAloneWhatOthersInstalled(t *testing.T) {
 	dir, kind := newPackages(t)
-	a := newAttempt(t, `{"manager":"opkg","remove":["dropbear"]}`)
-	if err := a.run(t.Context(), kind); err != nil {
+	a := steptest.NewAttempt(t, `{"manager":"opkg","remove":["dropbear"]}`)
+	if err := a.Run(t.Context(), kind); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "installed"), []byte("curl 8-r2\nlib 1-r1\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.undo(kind); err != nil {
+	if err := a.Undo(kind); err != nil {
 		t.Fatal(err)
 	}
-	wantFile(t, filepath.Join(dir, "installed"), []byte("curl 8-r2\ndropbear 2-r1\nlib 1-r1\n"))
+	steptest.WantFile(t, filepath.Join(dir, "installed"), []byte("curl 8-r2\ndropbear 2-r1\nlib 1-r1\n"))
 }
 
 func TestWhatWasCutIsFinishedFirst(t *testing.T) {
@@ -177,12 +130,12 @@ func TestWhatWasCutIsFinishedFirst(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "installed"), []byte("curl 8-r2 unpacked\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	a := newAttempt(t, `{"manager":"opkg","install":["curl"]}`)
+	a := steptest.NewAttempt(t, `{"manager":"opkg","install":["curl"]}`)
 	a.Attempt = 2
-	if err := a.run(t.Context(), kind); err != nil {
+	if err := a.Run(t.Context(), kind); err != nil {
 		t.Fatal(err)
 	}
-	wantFile(t, filepath.Join(dir, "installed"), []byte("curl 8-r2\n"))
+	steptest.WantFile(t, filepath.Join(dir, "installed"), []byte("curl 8-r2\n"))
 }
 
 func TestPackageFailsClearly(t *testing.T) {
@@ -193,14 +146,14 @@ func TestPackageFailsClearly(t *testing.T) {
 		`{"manager":"apk","install":["vim","nope=1"]}`:     "installing vim nope=1: apk: exit status 255: required by: world[nope=1]",
 		`{"manager":"opkg","upgrade":["vim"]}`:             "upgrade: vim is not installed",
 	} {
-		a := newAttempt(t, "%s", with)
-		wantError(t, a.run(t.Context(), kind), want)
-		if err := a.undo(kind); err != nil {
+		a := steptest.NewAttempt(t, "%s", with)
+		steptest.WantError(t, a.Run(t.Context(), kind), want)
+		if err := a.Undo(kind); err != nil {
 			t.Errorf("%s: undo: %v", with, err)
 		}
 	}
 	kind = step.Package{Apt: []string{"/bin/false"}, DpkgQuery: []string{"/no/such/dpkg-query"}}
-	wantError(t, newAttempt(t, `{"manager":"apt","install":["vim"]}`).run(t.Context(), kind), "asking what is installed: ")
+	steptest.WantError(t, steptest.NewAttempt(t, `{"manager":"apt","install":["vim"]}`).Run(t.Context(), kind), "asking what is installed: ")
 }
 
 func TestADependencyKeepsWhatItNeeds(t *testing.T) {
@@ -208,12 +161,12 @@ func TestADependencyKeepsWhatItNeeds(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "installed"), []byte("lib 1-r1\nvim 9-r1\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	wantError(t, newAttempt(t, `{"manager":"opkg","remove":["lib"]}`).run(t.Context(), kind), "removing lib: ", "lib is depended upon by vim")
+	steptest.WantError(t, steptest.NewAttempt(t, `{"manager":"opkg","remove":["lib"]}`).Run(t.Context(), kind), "removing lib: ", "lib is depended upon by vim")
 	if err := os.WriteFile(filepath.Join(dir, "world"), []byte("vim\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	a := newAttempt(t, `{"manager":"apk","remove":["lib"]}`)
-	wantError(t, a.run(t.Context(), kind), "lib is still installed, although apk ended well")
+	a := steptest.NewAttempt(t, `{"manager":"apk","remove":["lib"]}`)
+	steptest.WantError(t, a.Run(t.Context(), kind), "lib is still installed, although apk ended well")
 }
 
 // TestALockIsWaitedFor: the manager is somebody else's for a while.
@@ -225,16 +178,16 @@ func TestALockIsWaitedFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	time.AfterFunc(500*time.Millisecond, func() { _ = os.Remove(lock) })
-	a := newAttempt(t, `{"manager":"opkg","install":["vim"]}`)
-	if err := a.run(t.Context(), kind); err != nil {
+	a := steptest.NewAttempt(t, `{"manager":"opkg","install":["vim"]}`)
+	if err := a.Run(t.Context(), kind); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(lock, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	b := newAttempt(t, `{"manager":"opkg","remove":["vim"]}`)
+	b := steptest.NewAttempt(t, `{"manager":"opkg","remove":["vim"]}`)
 	b.Timeout = executor.Duration(300 * time.Millisecond)
-	wantError(t, b.run(t.Context(), kind), "waiting for another run of opkg to end: timed out after 300ms")
+	steptest.WantError(t, b.Run(t.Context(), kind), "waiting for another run of opkg to end: timed out after 300ms")
 }
 
 // TestTheAgentsOwnPackageOutlivesIt: the manager that replaces the agent goes
@@ -253,25 +206,25 @@ func TestTheAgentsOwnPackageOutlivesIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	kind.Opkg = []string{script}
-	a := newAttempt(t, `{"manager":"opkg","install":["ratchet"]}`)
+	a := steptest.NewAttempt(t, `{"manager":"opkg","install":["ratchet"]}`)
 	ended := make(chan error)
-	go func() { ended <- a.run(context.Background(), kind) }()
-	eventually(t, "the manager is at work", func() bool { _, err := os.Stat(filepath.Join(dir, "told")); return err == nil })
-	close(a.stop)
-	wantError(t, <-ended, "the agent is stopping")
-	eventually(t, "the manager is done", func() bool {
+	go func() { ended <- a.Run(context.Background(), kind) }()
+	steptest.Eventually(t, "the manager is at work", func() bool { _, err := os.Stat(filepath.Join(dir, "told")); return err == nil })
+	close(a.Stop)
+	steptest.WantError(t, <-ended, "the agent is stopping")
+	steptest.Eventually(t, "the manager is done", func() bool {
 		text, _ := os.ReadFile(filepath.Join(dir, "installed"))
 		return strings.Contains(string(text), "ratchet 1-r1")
 	})
-	if err := a.run(t.Context(), kind); err != nil {
+	if err := a.Run(t.Context(), kind); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestThePackageManagerIsFoundByItself(t *testing.T) {
 	dir, kind := newPackages(t)
-	if err := newAttempt(t, `{"install":["vim"]}`).run(t.Context(), kind); err != nil {
+	if err := steptest.NewAttempt(t, `{"install":["vim"]}`).Run(t.Context(), kind); err != nil {
 		t.Fatal(err)
 	}
-	wantFile(t, filepath.Join(dir, "world"), []byte(worldBefore))
+	steptest.WantFile(t, filepath.Join(dir, "world"), []byte(steptest.WorldBefore))
 }

@@ -14,6 +14,7 @@ import (
 	"aead.dev/minisign"
 
 	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/steptest"
 )
 
 // memoryTaken is what the Go runtime has of the system now, in bytes.
@@ -30,8 +31,8 @@ func TestABinaryIsFetchedAndVouchedForInLittleMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	content := pattern(10 << 20)
-	signature, sum := string(minisign.Sign(private, content)), digest(content)
+	content := steptest.Pattern(10 << 20)
+	signature, sum := string(minisign.Sign(private, content)), steptest.Digest(content)
 	file := filepath.Join(t.TempDir(), "release")
 	if err := os.WriteFile(file, content, 0o600); err != nil {
 		t.Fatal(err)
@@ -48,7 +49,7 @@ func TestABinaryIsFetchedAndVouchedForInLittleMemory(t *testing.T) {
 	before, most := memoryTaken(), uint64(0)
 	ended := make(chan error)
 	go func() {
-		ended <- newAttempt(t, `{"url":%q,"sha256":%q,"signature":%q,"version":"2","force":true}`, srv.URL, sum, signature).run(t.Context(), kind)
+		ended <- steptest.NewAttempt(t, `{"url":%q,"sha256":%q,"signature":%q,"version":"2","force":true}`, srv.URL, sum, signature).Run(t.Context(), kind)
 	}()
 	for err == nil {
 		select {
@@ -57,7 +58,7 @@ func TestABinaryIsFetchedAndVouchedForInLittleMemory(t *testing.T) {
 		}
 		most = max(most, memoryTaken())
 	}
-	wantError(t, err, "not an ELF file")
+	steptest.WantError(t, err, "not an ELF file")
 	t.Logf("an update of 10 MiB took %d KiB more, with %d before", (most-before)>>10, before>>10)
 	if grown := most - before; most > before && grown > 4<<20 {
 		t.Errorf("got %d KiB more than before, want less than 4 MiB", grown>>10)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/ratchetd/ratchet/executor/step"
 	"github.com/ratchetd/ratchet/executor/step/policy"
+	"github.com/ratchetd/ratchet/executor/step/steptest"
 	"github.com/ratchetd/ratchet/updater"
 )
 
@@ -47,7 +48,7 @@ func TestUpdateRefuses(t *testing.T) {
 		if c.want == "" && err != nil {
 			t.Errorf("%s: %v", c.with, err)
 		} else if c.want != "" {
-			wantError(t, err, c.want)
+			steptest.WantError(t, err, c.want)
 		}
 	}
 }
@@ -61,11 +62,11 @@ type updatable struct {
 }
 
 func newUpdatable(t *testing.T) updatable {
-	old := echo(t)
+	old := steptest.AgentBinary(t)
 	u := updatable{T: t, dir: t.TempDir(), old: old, next: append(slices.Clone(old), "new"...)}
 	running := filepath.Join(t.TempDir(), "running")
 	u.kind = step.Update{Path: filepath.Join(u.dir, "ratchetd"), Running: running, Version: "1",
-		Config: "/etc/ratchet/ratchet.toml", Restart: func() error { return errAnew }, Memory: func() (uint64, error) { return 0, nil }}
+		Config: "/etc/ratchet/ratchet.toml", Restart: func() error { return steptest.ErrRestart }, Memory: func() (uint64, error) { return 0, nil }}
 	if err := errors.Join(os.WriteFile(u.kind.Path, old, 0o755), os.WriteFile(running, old, 0o755)); err != nil {
 		t.Fatal(err)
 	}
@@ -80,15 +81,15 @@ func (u updatable) runs(binary []byte) {
 	}
 }
 
-func (u updatable) job(release []byte, more string) *attempt {
-	url, sum := serveBytes(u.T, release)
-	return newAttempt(u.T, `{"url":%q,"sha256":%q,"version":"version","force":true%s}`, url, sum, more)
+func (u updatable) job(release []byte, more string) *steptest.Attempt {
+	url, sum := steptest.Serve(u.T, release)
+	return steptest.NewAttempt(u.T, `{"url":%q,"sha256":%q,"version":"version","force":true%s}`, url, sum, more)
 }
 
 // anew runs the step as far as to the start of the new agent.
-func (u updatable) anew(a *attempt) {
+func (u updatable) anew(a *steptest.Attempt) {
 	u.Helper()
-	if err := a.run(u.Context(), u.kind); err != errAnew {
+	if err := a.Run(u.Context(), u.kind); err != steptest.ErrRestart {
 		u.Fatalf("got %v, want a start of the new agent", err)
 	}
 }
@@ -134,9 +135,9 @@ func TestWhatIsNotTheNewAgentNeverTakesItsPlace(t *testing.T) {
 		{"it cannot run with the configuration", program("basename"), "cannot run with the present configuration: "},
 	} {
 		a := u.job(c.release, "")
-		wantError(t, a.run(t.Context(), u.kind), c.want)
+		steptest.WantError(t, a.Run(t.Context(), u.kind), c.want)
 		u.holds(u.old, ".ratchetd.ratchet-part")
-		if err := a.undo(u.kind); err != nil {
+		if err := a.Undo(u.kind); err != nil {
 			t.Errorf("%s: undo: %v", c.name, err)
 		}
 		u.holds(u.old)
@@ -158,8 +159,8 @@ func TestOnlyASignedAgentIsInstalledWhereThereAreKeys(t *testing.T) {
 			return `,"signature":` + string(text)
 		}
 		a := u.job(u.next, quoted(u.old))
-		wantError(t, a.run(t.Context(), u.kind), "the new binary: ", "signature")
-		if err := a.undo(u.kind); err != nil {
+		steptest.WantError(t, a.Run(t.Context(), u.kind), "the new binary: ", "signature")
+		if err := a.Undo(u.kind); err != nil {
 			t.Error(err)
 		}
 		u.holds(u.old)
@@ -175,22 +176,22 @@ func TestASignatureIsFetchedFromItsAddress(t *testing.T) {
 	}
 	u := newUpdatable(t)
 	u.kind.Keys = []string{public.String()}
-	signature := newServer(t, minisign.Sign(private, u.next))
-	signature.fault = func(w http.ResponseWriter, _ *http.Request, n int) bool {
+	signature := steptest.NewServer(t, minisign.Sign(private, u.next))
+	signature.Fault = func(w http.ResponseWriter, _ *http.Request, n int) bool {
 		if n == 1 {
 			w.WriteHeader(http.StatusBadGateway)
 		}
 		return n == 1
 	}
 	u.anew(u.job(u.next, fmt.Sprintf(`,"signature":%q`, signature.URL)))
-	gone := newServer(t, nil)
-	gone.fault = func(w http.ResponseWriter, _ *http.Request, _ int) bool {
+	gone := steptest.NewServer(t, nil)
+	gone.Fault = func(w http.ResponseWriter, _ *http.Request, _ int) bool {
 		w.WriteHeader(http.StatusNotFound)
 		return true
 	}
 	again := newUpdatable(t)
 	again.kind.Keys = u.kind.Keys
-	wantError(t, again.job(again.next, fmt.Sprintf(`,"signature":%q`, gone.URL)).run(t.Context(), again.kind), "404")
+	steptest.WantError(t, again.job(again.next, fmt.Sprintf(`,"signature":%q`, gone.URL)).Run(t.Context(), again.kind), "404")
 	again.holds(again.old)
 }
 
@@ -202,9 +203,9 @@ func TestAnAgentThatDoesNotStartIsToldByTheOldOne(t *testing.T) {
 	if err := errors.Join(os.Rename(updater.Old(u.kind.Path), u.kind.Path), os.Remove(updater.Trial(u.kind.Path))); err != nil {
 		t.Fatal(err)
 	}
-	wantError(t, a.run(t.Context(), u.kind), "version version did not start three times, so the service manager has put 1 back")
-	wantError(t, u.kind.Confirm(t.Context(), a.task()), "did not start three times")
-	if err := a.undo(u.kind); err != nil {
+	steptest.WantError(t, a.Run(t.Context(), u.kind), "version version did not start three times, so the service manager has put 1 back")
+	steptest.WantError(t, u.kind.Confirm(t.Context(), a.Next()), "did not start three times")
+	if err := a.Undo(u.kind); err != nil {
 		t.Error(err)
 	}
 	u.holds(u.old)
@@ -215,14 +216,14 @@ func TestTheOldAgentStaysBesideTheNewOneUntilItIsForgotten(t *testing.T) {
 	a := u.job(u.next, "")
 	u.anew(a)
 	u.holds(u.next, ".ratchetd.old", ".ratchetd.trial")
-	wantError(t, u.kind.Confirm(t.Context(), a.task()), "the agent that runs is not version")
+	steptest.WantError(t, u.kind.Confirm(t.Context(), a.Next()), "the agent that runs is not version")
 	u.runs(u.next)
-	if err := a.run(t.Context(), u.kind); err != nil {
+	if err := a.Run(t.Context(), u.kind); err != nil {
 		t.Fatal(err)
 	}
 	u.holds(u.next, ".ratchetd.old", ".ratchetd.trial")
 	for range 2 {
-		if err := u.kind.Confirm(t.Context(), a.task()); err != nil {
+		if err := u.kind.Confirm(t.Context(), a.Next()); err != nil {
 			t.Fatal(err)
 		}
 		u.holds(u.next, ".ratchetd.old")
@@ -233,7 +234,7 @@ func TestTheOldAgentStaysBesideTheNewOneUntilItIsForgotten(t *testing.T) {
 		}
 		u.holds(u.next)
 	}
-	wantError(t, a.undo(u.kind), "putting back the old binary: it is gone")
+	steptest.WantError(t, a.Undo(u.kind), "putting back the old binary: it is gone")
 }
 
 func TestAStartThatBringsAnotherBinaryIsGivenUp(t *testing.T) {
@@ -242,10 +243,10 @@ func TestAStartThatBringsAnotherBinaryIsGivenUp(t *testing.T) {
 	for range 4 {
 		u.anew(a) // and it is the old one again that runs
 	}
-	wantError(t, a.run(t.Context(), u.kind), "the agent was started anew 4 times")
+	steptest.WantError(t, a.Run(t.Context(), u.kind), "the agent was started anew 4 times")
 	u.runs([]byte("a third one"))
-	wantError(t, a.run(t.Context(), u.kind), "somebody else has replaced it")
-	if err := a.undo(u.kind); err != nil {
+	steptest.WantError(t, a.Run(t.Context(), u.kind), "somebody else has replaced it")
+	if err := a.Undo(u.kind); err != nil {
 		t.Fatal(err)
 	}
 	u.holds(u.old)
@@ -268,46 +269,46 @@ func TestABinaryInAPlaceThatCannotBeWrittenIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	big := append(slices.Clone(u.next), make([]byte, 512<<10)...)
-	wantError(t, u.job(big, "").run(t.Context(), u.kind), "no room: ", u.dir)
+	steptest.WantError(t, u.job(big, "").Run(t.Context(), u.kind), "no room: ", u.dir)
 	u.holds(u.old)
 	if err := unix.Mount("", u.dir, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
 		t.Fatal(err)
 	}
-	wantError(t, u.job(u.next, "").run(t.Context(), u.kind), u.dir+", where the agent's binary lies, cannot be written: read-only file system")
+	steptest.WantError(t, u.job(u.next, "").Run(t.Context(), u.kind), u.dir+", where the agent's binary lies, cannot be written: read-only file system")
 }
 
 // TestAnAgentFromAPackageComesFromItsManager is with the real apt and dpkg.
 func TestAnAgentFromAPackageComesFromItsManager(t *testing.T) {
 	t.Parallel()
-	r, u := newAptRoot(t), newUpdatable(t)
+	r, u := steptest.NewAptRoot(t), newUpdatable(t)
 	const inside = "/usr/bin/ratchetd"
-	r.put("build/ratchetd-1"+inside, string(u.old))
-	r.build("ratchetd", "1", "")
-	r.step(`{"manager":"apt","refresh":true,"install":["ratchetd"]}`)
-	r.put("dpkg-query", fmt.Sprintf("#!/bin/sh\n# The packages know the agent by its path inside %[1]s.\n"+
-		"[ \"$1\" = --search ] && set -- --search \"${2#%[1]s}\"\nexec dpkg-query --root=%[1]s \"$@\"\n", r.dir))
-	if err := errors.Join(os.Chmod(r.dir+inside, 0o755), os.Chmod(r.dir+"/dpkg-query", 0o755)); err != nil {
+	r.Put("build/ratchetd-1"+inside, string(u.old))
+	r.Build("ratchetd", "1", "")
+	r.Step(`{"manager":"apt","refresh":true,"install":["ratchetd"]}`)
+	r.Put("dpkg-query", fmt.Sprintf("#!/bin/sh\n# The packages know the agent by its path inside %[1]s.\n"+
+		"[ \"$1\" = --search ] && set -- --search \"${2#%[1]s}\"\nexec dpkg-query --root=%[1]s \"$@\"\n", r.Dir))
+	if err := errors.Join(os.Chmod(r.Dir+inside, 0o755), os.Chmod(r.Dir+"/dpkg-query", 0o755)); err != nil {
 		t.Fatal(err)
 	}
-	u.kind.Package, u.kind.Path = r.kind, r.dir+inside
-	u.kind.Package.DpkgQuery = []string{r.dir + "/dpkg-query"}
-	a := newAttempt(t, `{"url":"http://nowhere.invalid/","sha256":%q,"version":"2"}`, digest(u.next))
-	wantError(t, a.run(t.Context(), u.kind), "package ratchetd has no version 2 to upgrade to: publish it, or use force: true")
-	r.put("build/ratchetd-2"+inside, string(u.next))
-	r.build("ratchetd", "2", "")
+	u.kind.Package, u.kind.Path = r.Kind, r.Dir+inside
+	u.kind.Package.DpkgQuery = []string{r.Dir + "/dpkg-query"}
+	a := steptest.NewAttempt(t, `{"url":"http://nowhere.invalid/","sha256":%q,"version":"2"}`, steptest.Digest(u.next))
+	steptest.WantError(t, a.Run(t.Context(), u.kind), "package ratchetd has no version 2 to upgrade to: publish it, or use force: true")
+	r.Put("build/ratchetd-2"+inside, string(u.next))
+	r.Build("ratchetd", "2", "")
 	u.anew(a)
-	r.want("ratchetd 2")
+	r.Want("ratchetd 2")
 	u.runs(u.next)
 	u.kind.Version = "2"
-	if err := errors.Join(a.run(t.Context(), u.kind), u.kind.Confirm(t.Context(), a.task())); err != nil {
+	if err := errors.Join(a.Run(t.Context(), u.kind), u.kind.Confirm(t.Context(), a.Next())); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.undo(u.kind); err != errAnew {
+	if err := a.Undo(u.kind); err != steptest.ErrRestart {
 		t.Errorf("got %v, want the old agent to be started", err)
 	}
-	r.want("ratchetd 1")
+	r.Want("ratchetd 1")
 	u.runs(u.old)
-	if err := a.undo(u.kind); err != nil {
+	if err := a.Undo(u.kind); err != nil {
 		t.Error(err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/steptest"
 )
 
 // A backup of three files to a server that tears the first try in two: it has
@@ -19,7 +20,7 @@ import (
 func TestABackupSurvivesATornUpload(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	files := map[string][]byte{"config": pattern(300 << 10), "journal.db": pattern(500 << 10), "notes": []byte("notes\n")}
+	files := map[string][]byte{"config": steptest.Pattern(300 << 10), "journal.db": steptest.Pattern(500 << 10), "notes": []byte("notes\n")}
 	for name, content := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o640); err != nil {
 			t.Fatal(err)
@@ -33,8 +34,8 @@ func TestABackupSurvivesATornUpload(t *testing.T) {
 		t.Logf("try 1: %s %s, %d bytes announced, cut after %d", r.Method, r.URL.Path, r.ContentLength, torn)
 		panic(http.ErrAbortHandler)
 	})
-	a := newAttempt(t, `{"paths":["%s/*"],"url":"%s/backups/"}`, dir, s.URL)
-	task := a.task()
+	a := steptest.NewAttempt(t, `{"paths":["%s/*"],"url":"%s/backups/"}`, dir, s.URL)
+	task := a.Next()
 	if err := (step.Upload{}).Run(t.Context(), task); err != nil {
 		t.Fatal(err)
 	}
@@ -43,18 +44,18 @@ func TestABackupSurvivesATornUpload(t *testing.T) {
 	t.Logf("result: %s", task.Result)
 	got := unpackFaithful(t, body)
 	for _, name := range slices.Sorted(maps.Keys(got)) {
-		t.Logf("in it:  %s, %d bytes, sha256 %s", filepath.Base(name), len(got[name]), digest([]byte(got[name]))[:16])
+		t.Logf("in it:  %s, %d bytes, sha256 %s", filepath.Base(name), len(got[name]), steptest.Digest([]byte(got[name]))[:16])
 	}
 	for name, want := range files {
 		if got[filepath.Join(dir, name)[1:]] != string(want) {
 			t.Errorf("%s is not in the archive as it is on the disk", name)
 		}
 	}
-	if len(got) != 3 || requests != 2 || string(task.Result) != fmt.Sprintf(`{"bytes":%d,"files":3,"sha256":%q}`, len(body), digest(body)) {
+	if len(got) != 3 || requests != 2 || string(task.Result) != fmt.Sprintf(`{"bytes":%d,"files":3,"sha256":%q}`, len(body), steptest.Digest(body)) {
 		t.Errorf("got %d files in %d requests, %s; want 3 in 2, and the checksum of what came", len(got), requests, task.Result)
 	}
 	sum, err := base64.StdEncoding.DecodeString(r.Header.Get("Digest")[len("sha-256="):])
-	if err != nil || fmt.Sprintf("%x", sum) != digest(body) {
-		t.Errorf("got the Digest %x, %v, want %s", sum, err, digest(body))
+	if err != nil || fmt.Sprintf("%x", sum) != steptest.Digest(body) {
+		t.Errorf("got the Digest %x, %v, want %s", sum, err, steptest.Digest(body))
 	}
 }

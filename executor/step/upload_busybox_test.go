@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/steptest"
 )
 
 // A backup is of use where it is restored: on a router that is by BusyBox.
@@ -25,8 +26,8 @@ func TestBusyBoxUnpacksWhatWasSentUnderItsOwnName(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := newReceiver(t, nil)
-		a := newAttempt(t, `{"paths":[%q,%q],"url":"%s/"}`, path, filepath.Join(dir, "plain"), s.URL)
-		if err := a.run(t.Context(), step.Upload{}); err != nil {
+		a := steptest.NewAttempt(t, `{"paths":[%q,%q],"url":"%s/"}`, path, filepath.Join(dir, "plain"), s.URL)
+		if err := a.Run(t.Context(), step.Upload{}); err != nil {
 			t.Fatal(err)
 		}
 		_, _, _, body := s.got()

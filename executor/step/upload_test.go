@@ -24,6 +24,7 @@ import (
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
 	"github.com/ratchetd/ratchet/executor/step/policy"
+	"github.com/ratchetd/ratchet/executor/step/steptest"
 )
 
 // receiver is a web server that takes uploads, and keeps the last whole one.
@@ -97,13 +98,13 @@ func tearAfter(bytes int64, requests int) func(http.ResponseWriter, *http.Reques
 }
 
 // uploadStep is an upload step of a file with the given content.
-func uploadStep(t *testing.T, url string, content []byte) *attempt {
+func uploadStep(t *testing.T, url string, content []byte) *steptest.Attempt {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "f.bin")
 	if err := os.WriteFile(path, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return newAttempt(t, `{"paths":[%q],"url":%q}`, path, url)
+	return steptest.NewAttempt(t, `{"paths":[%q],"url":%q}`, path, url)
 }
 
 func TestUploadSendsAFileAsItIs(t *testing.T) {
@@ -120,10 +121,10 @@ func TestUploadSendsAFileAsItIs(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newReceiver(t, nil)
-			content := pattern(tt.size)
+			content := steptest.Pattern(tt.size)
 			a := uploadStep(t, s.URL+tt.url, content)
 			a.With = []byte(strings.TrimSuffix(string(a.With), "}") + tt.rest + `,"headers":{"x-ms-blob-type":"BlockBlob"}}`)
-			task := a.task()
+			task := a.Next()
 			if err := (step.Upload{}).Run(t.Context(), task); err != nil {
 				t.Fatal(err)
 			}
@@ -135,7 +136,7 @@ func TestUploadSendsAFileAsItIs(t *testing.T) {
 			if got := r.Header; got.Get("x-ms-blob-type") != "BlockBlob" || got["Content-Type"] != nil {
 				t.Errorf("got headers %v, want the job's, and none that a presigned URL may not know", got)
 			}
-			want := fmt.Sprintf(`{"bytes":%d,"files":1,"sha256":%q}`, tt.size, digest(content))
+			want := fmt.Sprintf(`{"bytes":%d,"files":1,"sha256":%q}`, tt.size, steptest.Digest(content))
 			if got := string(task.Result); got != want {
 				t.Errorf("got result %s, want %s", got, want)
 			}
@@ -157,8 +158,8 @@ func TestUploadPacksSeveralIntoOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := newReceiver(t, nil)
-	a := newAttempt(t, `{"paths":["%s/[aü]*","%[1]s/sub/*"],"url":"%s/backups/"}`, dir, s.URL)
-	task := a.task()
+	a := steptest.NewAttempt(t, `{"paths":["%s/[aü]*","%[1]s/sub/*"],"url":"%s/backups/"}`, dir, s.URL)
+	task := a.Next()
 	if err := (step.Upload{}).Run(t.Context(), task); err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +179,7 @@ func TestUploadPacksSeveralIntoOne(t *testing.T) {
 	if len(got) > 0 {
 		t.Errorf("got also %v, want only the files", got)
 	}
-	if want := fmt.Sprintf(`{"bytes":%d,"files":4,"sha256":%q}`, len(body), digest(body)); string(task.Result) != want {
+	if want := fmt.Sprintf(`{"bytes":%d,"files":4,"sha256":%q}`, len(body), steptest.Digest(body)); string(task.Result) != want {
 		t.Errorf("got result %s, want %s", task.Result, want)
 	}
 	if left, _ := os.ReadDir(a.Dir); len(left) > 0 {
@@ -215,7 +216,7 @@ func TestAGlobIsPackedWhateverItMatches(t *testing.T) {
 	s := newReceiver(t, nil)
 	a := uploadStep(t, s.URL+"/x", []byte("hello"))
 	a.With = bytes.Replace(a.With, []byte("f.bin"), []byte("*.bin"), 1)
-	if err := a.run(t.Context(), step.Upload{}); err != nil {
+	if err := a.Run(t.Context(), step.Upload{}); err != nil {
 		t.Fatal(err)
 	}
 	_, _, _, body := s.got()
@@ -227,15 +228,15 @@ func TestAGlobIsPackedWhateverItMatches(t *testing.T) {
 func TestUploadBeginsAgainWhenItIsCut(t *testing.T) {
 	t.Parallel()
 	s := newReceiver(t, tearAfter(200<<10, 2))
-	content := pattern(8 << 20)
+	content := steptest.Pattern(8 << 20)
 	a := uploadStep(t, s.URL, content)
-	if err := a.run(t.Context(), step.Upload{}); err != nil {
+	if err := a.Run(t.Context(), step.Upload{}); err != nil {
 		t.Fatal(err)
 	}
 	if requests, _, _, body := s.got(); requests != 3 || !bytes.Equal(body, content) {
 		t.Errorf("got %d requests and %d bytes, want 3, the last of them whole", requests, len(body))
 	}
-	if got := a.progress; got != 1 {
+	if got := a.Fraction; got != 1 {
 		t.Errorf("got progress %v, want 1", got)
 	}
 }
@@ -265,16 +266,16 @@ func TestUploadWaitsAsTheServerAsks(t *testing.T) {
 
 // uploadInNoTime uploads 1 MiB to s in a bubble, and returns the step and how
 // long it would have taken.
-func uploadInNoTime(t *testing.T, s *receiver) (a *attempt, took time.Duration, err error) {
+func uploadInNoTime(t *testing.T, s *receiver) (a *steptest.Attempt, took time.Duration, err error) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		lines := make(memory)
 		web := &http.Server{Handler: s}
 		go func() { _ = web.Serve(lines) }()
 		client := &http.Client{Transport: &http.Transport{DialContext: lines.dial, ExpectContinueTimeout: time.Second}}
-		a = uploadStep(t, "http://user:secret@host/p?X-Amz-Signature=secret", pattern(1<<20))
+		a = uploadStep(t, "http://user:secret@host/p?X-Amz-Signature=secret", steptest.Pattern(1<<20))
 		began := time.Now()
-		err = a.run(t.Context(), step.Upload{Client: client})
+		err = a.Run(t.Context(), step.Upload{Client: client})
 		took = time.Since(began)
 		web.Close()
 		time.Sleep(time.Minute) // the server lingers
@@ -326,14 +327,14 @@ func TestUploadGivesUp(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := &receiver{fault: tt.fault}
 			a, took, err := uploadInNoTime(t, s)
-			wantError(t, err, tt.want)
+			steptest.WantError(t, err, tt.want)
 			if took > tt.after {
 				t.Errorf("got an end after %s, want one by %s", took, tt.after)
 			}
 			if requests, _, _, _ := s.got(); requests > tt.requests {
 				t.Errorf("got %d requests, want at most %d", requests, tt.requests)
 			}
-			if text := err.Error() + a.out.String(); strings.Contains(text, "secret") {
+			if text := err.Error() + a.Out.String(); strings.Contains(text, "secret") {
 				t.Errorf("got %q, want no secret of the URL", text)
 			}
 		})
@@ -356,22 +357,22 @@ func TestUploadSendsNothingHalf(t *testing.T) {
 		}
 		return false
 	})
-	content := pattern(32 << 20)
+	content := steptest.Pattern(32 << 20)
 	a := uploadStep(t, s.URL, content)
 	var with struct{ Paths []string }
 	if err := json.Unmarshal(a.With, &with); err != nil {
 		t.Fatal(err)
 	}
 	path = with.Paths[0]
-	if err := a.run(t.Context(), step.Upload{}); err != nil {
+	if err := a.Run(t.Context(), step.Upload{}); err != nil {
 		t.Fatal(err)
 	}
 	copy(content[31<<20:], "changed")
 	if requests, _, _, body := s.got(); requests != 2 || !bytes.Equal(body, content) {
 		t.Errorf("got %d bytes in %d requests, want those of the changed file in 2", len(body), requests)
 	}
-	if !strings.Contains(a.out.String(), "the file changes while it is sent") {
-		t.Errorf("got output %q, want why it was sent twice", a.out.String())
+	if !strings.Contains(a.Out.String(), "the file changes while it is sent") {
+		t.Errorf("got output %q, want why it was sent twice", a.Out.String())
 	}
 }
 
@@ -381,20 +382,20 @@ func TestUploadEndsWithItsStep(t *testing.T) {
 	why := errors.New("cancelled by the operator")
 	for _, tt := range []struct {
 		name string
-		end  func(a *attempt, cancel context.CancelCauseFunc)
+		end  func(a *steptest.Attempt, cancel context.CancelCauseFunc)
 		want string
 	}{
-		{"cancel", func(_ *attempt, cancel context.CancelCauseFunc) { cancel(why) }, why.Error()},
-		{"stop", func(a *attempt, _ context.CancelCauseFunc) { close(a.stop) }, "the agent is stopping"},
-		{"timeout", func(*attempt, context.CancelCauseFunc) {}, "timed out after 1s"},
+		{"cancel", func(_ *steptest.Attempt, cancel context.CancelCauseFunc) { cancel(why) }, why.Error()},
+		{"stop", func(a *steptest.Attempt, _ context.CancelCauseFunc) { close(a.Stop) }, "the agent is stopping"},
+		{"timeout", func(*steptest.Attempt, context.CancelCauseFunc) {}, "timed out after 1s"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			ctx, cancel := context.WithCancelCause(t.Context())
 			defer cancel(nil)
-			a := uploadStep(t, s.URL, pattern(1<<20))
+			a := uploadStep(t, s.URL, steptest.Pattern(1<<20))
 			a.Timeout = executor.Duration(time.Second)
 			time.AfterFunc(200*time.Millisecond, func() { tt.end(a, cancel) })
-			wantError(t, a.run(ctx, step.Upload{}), tt.want)
+			steptest.WantError(t, a.Run(ctx, step.Upload{}), tt.want)
 		})
 	}
 }
@@ -413,7 +414,7 @@ func TestUploadRefuses(t *testing.T) {
 		`{"paths":["/a"],"url":"http://x/","headers":{"Content-Length":"1"}}`:    "the agent sets this one itself",
 		`{"paths":["/a"],"url":"http://x/","headers":{"A":"b\r\nContent-L: 1"}}`: "no HTTP header",
 	} {
-		wantError(t, step.Upload{}.Check([]byte(with)), want)
+		steptest.WantError(t, step.Upload{}.Check([]byte(with)), want)
 	}
 	if err := (step.Upload{}).Check([]byte(`{"paths":["/a"],"url":{"jq":".vars.url"},"name":"x"}`)); err != nil {
 		t.Errorf("got %v, want a URL that the device fills in to be taken", err)
@@ -422,15 +423,15 @@ func TestUploadRefuses(t *testing.T) {
 
 func TestProtectedFilesAreNotSent(t *testing.T) {
 	dir := t.TempDir()
-	writeText(t, filepath.Join(dir, "key"), "secret")
+	steptest.WriteFile(t, filepath.Join(dir, "key"), "secret")
 	if err := os.Symlink("key", filepath.Join(dir, "a.log")); err != nil {
 		t.Fatal(err)
 	}
 	s := newReceiver(t, nil)
 	k := step.Upload{Policy: policy.Policy{Protected: []string{filepath.Join(dir, "key")}}}
 	for _, path := range []string{"key", "a.log", "*"} {
-		a := newAttempt(t, `{"paths":[%q],"url":%q}`, filepath.Join(dir, path), s.URL)
-		wantError(t, a.run(t.Context(), k), "is protected: it cannot be read by a job")
+		a := steptest.NewAttempt(t, `{"paths":[%q],"url":%q}`, filepath.Join(dir, path), s.URL)
+		steptest.WantError(t, a.Run(t.Context(), k), "is protected: it cannot be read by a job")
 	}
 	if requests, _, _, _ := s.got(); requests != 0 {
 		t.Errorf("got %d requests, want none", requests)
@@ -441,12 +442,12 @@ func TestUploadKeepsToThePolicy(t *testing.T) {
 	s := newReceiver(t, nil)
 	k := step.Upload{Policy: policy.Policy{URLs: []string{"*.example.com"}}}
 	a := uploadStep(t, s.URL, []byte("12345"))
-	wantError(t, k.Check(a.With), "policy.urls does not allow this host")
-	wantError(t, a.run(t.Context(), k), "policy.urls does not allow this host")
+	steptest.WantError(t, k.Check(a.With), "policy.urls does not allow this host")
+	steptest.WantError(t, a.Run(t.Context(), k), "policy.urls does not allow this host")
 	k.Policy = policy.Policy{MaxSize: 4}
-	wantError(t, a.run(t.Context(), k), "5 bytes: policy.maxSize allows 4")
+	steptest.WantError(t, a.Run(t.Context(), k), "5 bytes: policy.maxSize allows 4")
 	a.With = bytes.Replace(a.With, []byte("f.bin"), []byte("*"), 1)
-	wantError(t, a.run(t.Context(), k), "policy.maxSize allows 4")
+	steptest.WantError(t, a.Run(t.Context(), k), "policy.maxSize allows 4")
 	if requests, _, _, _ := s.got(); requests != 0 {
 		t.Errorf("got %d requests, want none", requests)
 	}

@@ -1,4 +1,4 @@
-package step_test
+package conformance_test
 
 import (
 	"fmt"
@@ -13,6 +13,7 @@ import (
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
 	"github.com/ratchetd/ratchet/executor/step/safefile"
+	"github.com/ratchetd/ratchet/executor/step/steptest"
 )
 
 // Whoever may write a directory above a job's file can put a link in that
@@ -38,7 +39,7 @@ func TestADirectoryThatBecomesALinkIsNotFollowedAtAnyOperation(t *testing.T) {
 		"download": {`{"url":"` + server.URL + `/x","to":"%[1]s/conf","unverified":true}`,
 			func(f safefile.Files) executor.Kind { return step.Download{Files: f} }},
 		"data": {`{"inputs":["%[2]s"],"format":"jsonl","jq":".","output":"%[1]s/conf"}`,
-			func(f safefile.Files) executor.Kind { k := data(t); k.Files = f; return k }},
+			func(f safefile.Files) executor.Kind { k := steptest.Data(t); k.Files = f; return k }},
 		"bundle": {`{"checks":[],"collect":{"to":"%[1]s/conf","files":["%[2]s"]}}`,
 			func(f safefile.Files) executor.Kind { return step.Diagnostic{Files: f} }},
 	} {
@@ -84,8 +85,8 @@ func swapAt(t *testing.T, at int, with string, kind func(safefile.Files) executo
 		}
 		return os.Symlink(victim, app)
 	}})
-	a := newAttempt(t, with, app, input)
-	runErr := a.run(t.Context(), k)
+	a := steptest.NewAttempt(t, with, app, input)
+	runErr := a.Run(t.Context(), k)
 	if n == 0 {
 		t.Fatalf("it did nothing: %v", runErr)
 	}
@@ -94,7 +95,7 @@ func swapAt(t *testing.T, at int, with string, kind func(safefile.Files) executo
 	}
 	var undoErr error
 	if u, ok := k.(executor.Undoer); ok {
-		undoErr = a.undo(u)
+		undoErr = a.Undo(u)
 	}
 	if after := listing(t, victim); after != before {
 		t.Errorf("swapped before %q (run: %v, undo: %v) the victim was\n%sand is\n%s", last, runErr, undoErr, before, after)

@@ -1,4 +1,4 @@
-package step_test
+package conformance_test
 
 import (
 	"errors"
@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/steptest"
 )
 
 // An agent that is not root may write in a directory whose names it cannot
@@ -23,12 +24,12 @@ func TestAFileIsWrittenInADirectoryThatCannotBeListed(t *testing.T) {
 	if err := os.Chmod(box, 0o300); err != nil {
 		t.Fatal(err)
 	}
-	a := newAttempt(t, `{"path":"%s/conf","content":"new","mode":"0600"}`, box)
+	a := steptest.NewAttempt(t, `{"path":"%s/conf","content":"new","mode":"0600"}`, box)
 	err = withoutRoot(t, box, func() error {
 		if _, err := os.ReadDir(box); err == nil {
 			return errors.New("the test can list the directory")
 		}
-		return errors.Join(a.run(t.Context(), step.File{}), a.run(t.Context(), step.File{}))
+		return errors.Join(a.Run(t.Context(), step.File{}), a.Run(t.Context(), step.File{}))
 	})
 	text, readErr := os.ReadFile(filepath.Join(box, "conf"))
 	if err != nil || os.Geteuid() == 0 && string(text) != "new" {

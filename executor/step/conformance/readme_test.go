@@ -1,4 +1,4 @@
-package step_test
+package conformance_test
 
 import (
 	"flag"
@@ -13,7 +13,7 @@ import (
 // TestReadmeHoldsTheMatrix keeps the README's summary of the matrix that the
 // conformance suite writes; -update writes it anew.
 func TestReadmeHoldsTheMatrix(t *testing.T) {
-	const readme, begin, end = "../../README.md", "<!-- matrix -->\n", "<!-- /matrix -->"
+	const readme, begin, end = "../../../README.md", "<!-- matrix -->\n", "<!-- /matrix -->"
 	rows, err := os.ReadFile("testdata/matrix.txt")
 	if err != nil {
 		t.Fatal(err)
@@ -32,7 +32,7 @@ func TestReadmeHoldsTheMatrix(t *testing.T) {
 		return
 	}
 	if update := flag.Lookup("update"); update == nil || update.Value.String() != "true" {
-		t.Fatalf("the README's matrix is not that of the suite: run go test ./executor/step -run Readme -update\ngot:\n%swant:\n%s", had, want)
+		t.Fatalf("the README's matrix is not that of the suite: run go test ./executor/step/conformance -run Readme -update\ngot:\n%swant:\n%s", had, want)
 	}
 	if err := os.WriteFile(readme, []byte(before+begin+want+end+after), 0o644); err != nil {
 		t.Fatal(err)

@@ -1,4 +1,4 @@
-package step_test
+package conformance_test
 
 import (
 	"bytes"
@@ -15,6 +15,7 @@ import (
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
 	"github.com/ratchetd/ratchet/executor/step/safefile"
+	"github.com/ratchetd/ratchet/executor/step/steptest"
 )
 
 const nobody = 65534
@@ -82,12 +83,12 @@ func exchangeAt(t *testing.T, at int, with string, kind func(safefile.Files) exe
 		}
 		return nil
 	}})
-	a := newAttempt(t, with, app)
-	runErr := a.run(t.Context(), k)
+	a := steptest.NewAttempt(t, with, app)
+	runErr := a.Run(t.Context(), k)
 	if n < at && runErr != nil {
 		t.Fatalf("undisturbed it failed: %v", runErr)
 	}
-	undoErr := a.undo(k.(executor.Undoer))
+	undoErr := a.Undo(k.(executor.Undoer))
 	if info, err := os.Stat(victim); err != nil || info.Mode() != 0o600 {
 		t.Errorf("exchanged before %q: root's file has the mode %v (%v); run: %v, undo: %v", last, info.Mode(), err, runErr, undoErr)
 	}
@@ -134,11 +135,11 @@ func TestADownloadDoesNotGoOnWithASecondNameOfAFile(t *testing.T) {
 		}
 		return nil
 	}}}
-	a := newAttempt(t, `{"url":"%s/x","to":%q,"sha256":"11507a0e2f5e69d5dfa40a62a1bd7b6ee57e6bcd85c67c9b8431b36fff21c437"}`, server.URL, to)
-	if err := a.run(t.Context(), k); err == nil || !swapped {
+	a := steptest.NewAttempt(t, `{"url":"%s/x","to":%q,"sha256":"11507a0e2f5e69d5dfa40a62a1bd7b6ee57e6bcd85c67c9b8431b36fff21c437"}`, server.URL, to)
+	if err := a.Run(t.Context(), k); err == nil || !swapped {
 		t.Fatalf("got %v, want it cut before the rename", err)
 	}
-	err := a.run(t.Context(), k)
+	err := a.Run(t.Context(), k)
 	text, readErr := os.ReadFile(to)
 	if kept, _ := os.ReadFile(victim); string(kept) != "root's file" || string(text) != "new" {
 		t.Errorf("root's file holds %q, and what was downloaded %q (%v, %v)", kept, text, err, readErr)
@@ -163,8 +164,8 @@ func TestAStepThatFailsKeepsNoDescriptor(t *testing.T) {
 					return nil
 				}}}
 				for _, with := range []string{`{"path":%q,"content":"y"}`, `{"path":%q,"absent":true}`, `{"path":"` + dir + `/new","from":%q}`} {
-					a := newAttempt(t, with, filepath.Join(dir, path))
-					_, _ = a.run(t.Context(), k), a.undo(k)
+					a := steptest.NewAttempt(t, with, filepath.Join(dir, path))
+					_, _ = a.Run(t.Context(), k), a.Undo(k)
 				}
 			}
 		}
@@ -193,21 +194,21 @@ func TestUndoBehindADirectoryThatIsALinkNowSaysWhatToDo(t *testing.T) {
 	if err := os.MkdirAll(app+"/sub", 0o755); err != nil {
 		t.Fatal(err)
 	}
-	a := newAttempt(t, `{"path":"%s/sub/conf","content":"new"}`, app)
-	if err := a.run(t.Context(), step.File{}); err != nil {
+	a := steptest.NewAttempt(t, `{"path":"%s/sub/conf","content":"new"}`, app)
+	if err := a.Run(t.Context(), step.File{}); err != nil {
 		t.Fatal(err)
 	}
 	if err := errors.Join(os.Rename(app, app+".moved"), os.Symlink(app+".moved", app)); err != nil {
 		t.Fatal(err)
 	}
-	err := a.undo(step.File{})
+	err := a.Undo(step.File{})
 	if want := app + " is a link or a file now"; err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "make it a directory again") {
 		t.Fatalf("got %v, want %q and what to do", err, want)
 	}
 	if err := errors.Join(os.Remove(app), os.Rename(app+".moved", app)); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.undo(step.File{}); err != nil {
+	if err := a.Undo(step.File{}); err != nil {
 		t.Errorf("once it is a directory again undo fails: %v", err)
 	}
 	if _, err := os.Lstat(app + "/sub/conf"); !errors.Is(err, os.ErrNotExist) {

@@ -1,4 +1,4 @@
-package step
+package conformance_test
 
 import (
 	"encoding/json"
@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step"
 	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
@@ -23,7 +24,7 @@ func TestALinkThatTakesAFilesPlaceIsNotFollowed(t *testing.T) {
 			t.Fatal(err)
 		}
 		swapped := false
-		k := File{Files: safefile.Files{Before: func(what string, paths ...string) error {
+		k := step.File{Files: safefile.Files{Before: func(what string, paths ...string) error {
 			if what != op || swapped {
 				return nil
 			}
@@ -55,7 +56,7 @@ func TestUndoDataIsNoCopyOfWhatALinkLeadsTo(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	k := File{Files: safefile.Files{Before: func(what string, paths ...string) error {
+	k := step.File{Files: safefile.Files{Before: func(what string, paths ...string) error {
 		if what != "link" {
 			return nil
 		}

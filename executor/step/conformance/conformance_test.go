@@ -1,19 +1,17 @@
-package step_test
+// Package conformance_test checks every kind of step against what all of them
+// promise: the table of cuts, the owner's walls, links that are swapped. A new
+// kind gets its file of cases here, and its line in the table.
+package conformance_test
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"flag"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
@@ -52,7 +50,7 @@ func TestEveryCutEndsInTheSamePlace(t *testing.T) {
 }
 
 func cases(t *testing.T) []steptest.Case {
-	url, sum := serveBytes(t, pattern(200<<10))
+	url, sum := steptest.Serve(t, steptest.Pattern(200<<10))
 	file := func(f safefile.Files) executor.Kind { return step.File{Files: f} }
 	download := func(f safefile.Files) executor.Kind { return step.Download{Files: f} }
 	fetch := func(dir, name string) string {
@@ -64,21 +62,21 @@ func cases(t *testing.T) []steptest.Case {
 	return []steptest.Case{
 		{Name: "file, new", Kind: file, With: with(`{"path":%q,"content":"new\n"}`, "f")},
 		{Name: "file, new in a new folder", Kind: file, With: with(`{"path":%q,"content":"new\n"}`, "a/b/f")},
-		{Name: "file, replaced", Kind: file, Setup: old("f"), With: with(`{"path":%q,"base64":"bmV3","mode":"0640"}`, "f")},
+		{Name: "file, replaced", Kind: file, Setup: steptest.Old("f"), With: with(`{"path":%q,"base64":"bmV3","mode":"0640"}`, "f")},
 		{Name: "file, on another disk", Kind: func(f safefile.Files) executor.Kind { return step.File{Files: noLinks(f)} },
-			Setup: old("f"), With: with(`{"path":%q,"content":"new\n"}`, "f")},
-		{Name: "file, mode only", Kind: file, Setup: old("f"), With: with(`{"path":%q,"content":"old\n","mode":"0755"}`, "f")},
+			Setup: steptest.Old("f"), With: with(`{"path":%q,"content":"new\n"}`, "f")},
+		{Name: "file, mode only", Kind: file, Setup: steptest.Old("f"), With: with(`{"path":%q,"content":"old\n","mode":"0755"}`, "f")},
 		{Name: "file, through a link", Kind: file, Setup: linked, With: with(`{"path":%q,"content":"new\n"}`, "link")},
-		{Name: "file, from another", Kind: file, Setup: old("g"), With: func(dir string) string {
+		{Name: "file, from another", Kind: file, Setup: steptest.Old("g"), With: func(dir string) string {
 			return fmt.Sprintf(`{"path":%q,"from":%q}`, filepath.Join(dir, "f"), filepath.Join(dir, "g"))
 		}},
-		{Name: "file, absent", Kind: file, Setup: old("f"), With: with(`{"path":%q,"absent":true}`, "f")},
+		{Name: "file, absent", Kind: file, Setup: steptest.Old("f"), With: with(`{"path":%q,"absent":true}`, "f")},
 		{Name: "file, absent link", Kind: file, Setup: linked, With: with(`{"path":%q,"absent":true}`, "link")},
-		{Name: "file, nothing to do", Kind: file, Setup: old("f"), With: with(`{"path":%q,"content":"old\n"}`, "f")},
+		{Name: "file, nothing to do", Kind: file, Setup: steptest.Old("f"), With: with(`{"path":%q,"content":"old\n"}`, "f")},
 		{Name: "download, new", Kind: download, With: func(dir string) string { return fetch(dir, "f") }},
 		{Name: "download, checkpoints", Kind: func(f safefile.Files) executor.Kind { return step.Download{Files: f, Every: 100 << 10} },
 			With: func(dir string) string { return fetch(dir, "f") }},
-		{Name: "download, replaces", Kind: download, Setup: old("f"), With: func(dir string) string { return fetch(dir, "f") }},
+		{Name: "download, replaces", Kind: download, Setup: steptest.Old("f"), With: func(dir string) string { return fetch(dir, "f") }},
 		{Name: "command", Kind: func(safefile.Files) executor.Kind { return step.Command{} },
 			With: with(`{"argv":["/bin/sh","-c","echo done > $0",%q]}`, "f")},
 		{Name: "reboot", Kind: func(safefile.Files) executor.Kind { return step.Reboot{Command: []string{"true"}} },
@@ -99,41 +97,9 @@ func noLinks(f safefile.Files) safefile.Files {
 	}}
 }
 
-func old(name string) func(string) error {
-	return func(dir string) error { return os.WriteFile(filepath.Join(dir, name), []byte("old\n"), 0o600) }
-}
-
 func linked(dir string) error {
-	if err := old("f")(dir); err != nil {
+	if err := steptest.Old("f")(dir); err != nil {
 		return err
 	}
 	return os.Symlink("f", filepath.Join(dir, "link"))
-}
-
-// pattern is n bytes that do not repeat within a chunk.
-func pattern(n int) []byte {
-	b := make([]byte, n)
-	x := uint32(1)
-	for i := range b {
-		x = x*1664525 + 1013904223
-		b[i] = byte(x >> 24)
-	}
-	return b
-}
-
-func digest(b []byte) string {
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:])
-}
-
-// serveBytes serves content as a good server does, and returns its URL and sha256.
-func serveBytes(t *testing.T, content []byte) (url, sum string) {
-	t.Helper()
-	sum = digest(content)
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("ETag", `"`+sum[:8]+`"`)
-		http.ServeContent(w, r, "", time.Time{}, strings.NewReader(string(content)))
-	}))
-	t.Cleanup(srv.Close)
-	return srv.URL, sum
 }

@@ -1,4 +1,4 @@
-package step_test
+package conformance_test
 
 import (
 	"errors"
@@ -10,6 +10,7 @@ import (
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
 	"github.com/ratchetd/ratchet/executor/step/policy"
+	"github.com/ratchetd/ratchet/executor/step/steptest"
 )
 
 // tree makes a directory with protected files and many a name for them.
@@ -60,7 +61,7 @@ func TestNoNameLeadsToWhatIsProtected(t *testing.T) {
 		for verb, open := range map[string]func(string) error{"written": p.Writable, "read": p.Readable} {
 			err := open(path)
 			if want != "" {
-				wantError(t, err, want, verb)
+				steptest.WantError(t, err, want, verb)
 			} else if err != nil {
 				t.Errorf("%s: got %v, want it %s", path, err, verb)
 			}
@@ -71,26 +72,26 @@ func TestNoNameLeadsToWhatIsProtected(t *testing.T) {
 func TestProcIsProtected(t *testing.T) {
 	dir, p := tree(t)
 	for _, path := range []string{"/proc/self/environ", "/proc/self/root" + filepath.Join(dir, "key")} {
-		wantError(t, p.Readable(path), "is protected")
+		steptest.WantError(t, p.Readable(path), "is protected")
 	}
-	wantError(t, policy.Policy{}.Readable("/proc/1/environ"), "is protected")
+	steptest.WantError(t, policy.Policy{}.Readable("/proc/1/environ"), "is protected")
 }
 
 // TestEveryKindAsksThePolicy: a job can neither read nor write what is not its.
 func TestEveryKindAsksThePolicy(t *testing.T) {
 	dir, p := tree(t)
-	s := newServer(t, pattern(10))
+	s := steptest.NewServer(t, steptest.Pattern(10))
 	key := filepath.Join(dir, "key")
-	write := newAttempt(t, `{"path":%q,"content":"x"}`, key)
-	wantError(t, write.run(t.Context(), step.File{Policy: p}), "cannot be written by a job")
-	remove := newAttempt(t, `{"path":%q,"absent":true}`, key)
-	wantError(t, remove.run(t.Context(), step.File{Policy: p}), "cannot be written by a job")
-	read := newAttempt(t, `{"path":%q,"from":%q}`, filepath.Join(dir, "open/copy"), key)
-	wantError(t, read.run(t.Context(), step.File{Policy: p}), "cannot be read by a job")
-	get := newAttempt(t, `{"url":%q,"sha256":%q,"to":%q}`, s.URL, digest(s.content), key)
-	wantError(t, get.run(t.Context(), step.Download{Policy: p}), "cannot be written by a job")
-	wantFile(t, key, []byte("secret"))
-	if got := s.requests(); len(got) > 0 {
+	write := steptest.NewAttempt(t, `{"path":%q,"content":"x"}`, key)
+	steptest.WantError(t, write.Run(t.Context(), step.File{Policy: p}), "cannot be written by a job")
+	remove := steptest.NewAttempt(t, `{"path":%q,"absent":true}`, key)
+	steptest.WantError(t, remove.Run(t.Context(), step.File{Policy: p}), "cannot be written by a job")
+	read := steptest.NewAttempt(t, `{"path":%q,"from":%q}`, filepath.Join(dir, "open/copy"), key)
+	steptest.WantError(t, read.Run(t.Context(), step.File{Policy: p}), "cannot be read by a job")
+	get := steptest.NewAttempt(t, `{"url":%q,"sha256":%q,"to":%q}`, s.URL, steptest.Digest(s.Content), key)
+	steptest.WantError(t, get.Run(t.Context(), step.Download{Policy: p}), "cannot be written by a job")
+	steptest.WantFile(t, key, []byte("secret"))
+	if got := s.Requests(); len(got) > 0 {
 		t.Errorf("got requests %q, want none", got)
 	}
 }
@@ -115,11 +116,11 @@ func TestNoLinkLeavesTheTreesThatMayBeWritten(t *testing.T) {
 	} {
 		for name, kind := range map[string]executor.Kind{
 			`{"path":%q,"content":"x"}`: step.File{Policy: p}, `{"files":[{"path":%q,"content":"x"}]}`: step.Config{Policy: p},
-			`{"url":"http://127.0.0.1:9/","sha256":"` + digest(nil) + `","to":%q}`: step.Download{Policy: p},
+			`{"url":"http://127.0.0.1:9/","sha256":"` + steptest.Digest(nil) + `","to":%q}`: step.Download{Policy: p},
 		} {
 			err := kind.Check(fmt.Appendf(nil, name, filepath.Join(dir, path)))
 			if want != "" {
-				wantError(t, err, want)
+				steptest.WantError(t, err, want)
 			} else if err != nil {
 				t.Errorf("%T %s: got %v, want it written", kind, path, err)
 			}
@@ -132,6 +133,6 @@ func TestAPathBelowAFileIsNamed(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	a := newAttempt(t, `{"path":"%s/below","content":"x"}`, file)
-	wantError(t, a.run(t.Context(), step.File{}), file+" is a file: want a directory there")
+	a := steptest.NewAttempt(t, `{"path":"%s/below","content":"x"}`, file)
+	steptest.WantError(t, a.Run(t.Context(), step.File{}), file+" is a file: want a directory there")
 }

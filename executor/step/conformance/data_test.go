@@ -1,8 +1,9 @@
-package step_test
+package conformance_test
 
 import (
-	"os"
-	"path/filepath"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -14,9 +15,9 @@ import (
 
 // dataCases are the cases of the kinds data, upload and plugin for the suite.
 func dataCases(t *testing.T) []steptest.Case {
-	url := newReceiver(t, nil).URL
+	url := takesAll(t)
 	process := func(f safefile.Files) executor.Kind {
-		k := data(t)
+		k := steptest.Data(t)
 		k.Files = f
 		return k
 	}
@@ -25,14 +26,14 @@ func dataCases(t *testing.T) []steptest.Case {
 		return func(dir string) string { return strings.NewReplacer("DIR", dir, "URL", url).Replace(text) }
 	}
 	return []steptest.Case{
-		{Name: "data, new", Kind: process, Setup: old("in"), With: with(
+		{Name: "data, new", Kind: process, Setup: steptest.Old("in"), With: with(
 			`{"inputs":["DIR/in"],"format":"text","jq":"inputs","output":"DIR/out"}`)},
-		{Name: "data, replaces", Kind: process, Setup: olds("in", "out"), With: with(
+		{Name: "data, replaces", Kind: process, Setup: steptest.Olds("in", "out"), With: with(
 			`{"inputs":["DIR/i*"],"format":"text","jq":"[inputs]","output":"DIR/out"}`)},
-		{Name: "upload, one file", Kind: send, Setup: old("f"), With: with(`{"paths":["DIR/f"],"url":"URL/f"}`)},
-		{Name: "upload, several", Kind: send, Setup: olds("f", "g"), With: with(`{"paths":["DIR/*"],"url":"URL/"}`)},
+		{Name: "upload, one file", Kind: send, Setup: steptest.Old("f"), With: with(`{"paths":["DIR/f"],"url":"URL/f"}`)},
+		{Name: "upload, several", Kind: send, Setup: steptest.Olds("f", "g"), With: with(`{"paths":["DIR/*"],"url":"URL/"}`)},
 		{Name: "plugin", Kind: func(safefile.Files) executor.Kind { return step.Plugin{Dir: pluginFolder(t)} },
-			Setup: old("f"), With: with(`{"name":"keep","with":{"path":"DIR/f"}}`)},
+			Setup: steptest.Old("f"), With: with(`{"name":"keep","with":{"path":"DIR/f"}}`)},
 	}
 }
 
@@ -40,7 +41,7 @@ func dataCases(t *testing.T) []steptest.Case {
 func pluginFolder(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	installPlugin(t, dir, "keep", `#!/bin/sh
+	steptest.InstallPlugin(t, dir, "keep", `#!/bin/sh
 set -eu
 input=$(cat)
 path=$(expr "$input" : '.*"path":"\([^"]*\)"')
@@ -56,14 +57,13 @@ esac
 	return dir
 }
 
-func installPlugin(t *testing.T, dir, name, text string) {
-	t.Helper()
-	if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for path, mode := range map[string]os.FileMode{dir: 0o755, filepath.Join(dir, name): 0o755} {
-		if err := os.Chmod(path, mode); err != nil {
-			t.Fatal(err)
+// takesAll is the URL of a server that takes what it is sent.
+func takesAll(t *testing.T) string {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, err := io.Copy(io.Discard, r.Body); err != nil {
+			w.WriteHeader(http.StatusBadRequest)
 		}
-	}
+	}))
+	t.Cleanup(srv.Close)
+	return srv.URL
 }

@@ -1,4 +1,4 @@
-package step_test
+package conformance_test
 
 import (
 	"context"
@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"testing"
 
@@ -16,8 +15,6 @@ import (
 	"github.com/ratchetd/ratchet/executor/step/safefile"
 	"github.com/ratchetd/ratchet/executor/step/steptest"
 )
-
-var errAnew = errors.New("the agent starts anew")
 
 // startsAnew is an Update on a device whose agent is the binary at path: what
 // runs is what lay there when the step, or its undo, was begun last.
@@ -32,7 +29,7 @@ func (k startsAnew) act(t *executor.Task, do func(step.Update, *executor.Task) e
 	_, err := t.Load(&saved)
 	// The suite takes a Save before a reboot for a reboot; here nothing is cut.
 	sub := executor.NewTask(*t, saved, func(s json.RawMessage, _ bool) error { return t.Save(s) }, func(float64) {})
-	for err == nil || errors.Is(err, errAnew) {
+	for err == nil || errors.Is(err, steptest.ErrRestart) {
 		var binary []byte
 		if binary, err = os.ReadFile(k.Path); err != nil {
 			return err
@@ -59,27 +56,15 @@ func (k *startsAnew) Undo(ctx context.Context, t *executor.Task) error {
 	return k.act(t, func(u step.Update, t *executor.Task) error { return u.Undo(ctx, t) })
 }
 
-// echo is a real program for this processor that can be an agent: called with
-// "version" it prints that, which is its version then, and it finds every
-// configuration good.
-func echo(t *testing.T) []byte {
-	t.Helper()
-	binary, err := os.ReadFile("/bin/echo")
-	if err != nil || len(binary) > 1<<20 || runtime.GOOS != "linux" {
-		t.Skip("there is no /bin/echo of its own here")
-	}
-	return binary
-}
-
 func updateCases(t *testing.T) []steptest.Case {
-	old := echo(t)
+	old := steptest.AgentBinary(t)
 	next := append(slices.Clone(old), "new"...)
-	url, sum := serveBytes(t, next)
+	url, sum := steptest.Serve(t, next)
 	var home string
 	kind := func(free uint64) func(safefile.Files) executor.Kind {
 		return func(f safefile.Files) executor.Kind {
 			return &startsAnew{Update: step.Update{Files: f, Version: "1", Config: "/etc/ratchet/ratchet.toml",
-				Restart: func() error { return errAnew }, Memory: func() (uint64, error) { return free, nil }}, home: &home}
+				Restart: func() error { return steptest.ErrRestart }, Memory: func() (uint64, error) { return free, nil }}, home: &home}
 		}
 	}
 	setup := func(dir string) error { return os.WriteFile(filepath.Join(dir, "ratchetd"), old, 0o755) }

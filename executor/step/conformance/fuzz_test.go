@@ -1,4 +1,4 @@
-package step_test
+package conformance_test
 
 import (
 	"encoding/json"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/steptest"
 )
 
 // FuzzCheck: whatever a job says, Check returns, and the paths that it lets
@@ -14,7 +15,7 @@ import (
 func FuzzCheck(f *testing.F) {
 	for _, with := range []string{
 		`{}`, `{"argv":["true"],"env":{"A":"b"},"okCodes":[0,3]}`, `{"path":"/a/b","content":""}`, `{"delay":"1s"}`,
-		`{"url":"https://u:p@h/f?x","sha256":"` + digest(nil) + `","to":"/f","rate":"1MB","headers":{"A":"b"}}`,
+		`{"url":"https://u:p@h/f?x","sha256":"` + steptest.Digest(nil) + `","to":"/f","rate":"1MB","headers":{"A":"b"}}`,
 		`{"path":"/a/..","base64":"YQ==","owner":"a:b","mode":"7777"}`,
 		`{"files":[{"path":"/a/../b","content":"x"}],"uci":{"a.@b[0].c":["d"]},"validate":["true"],"apply":["ifup",{"jq":".vars.x"}]}`,
 		`{"install":["a=1","-y"],"remove":["b"],"upgrade":true,"manager":"opkg"}`, `{"name":"../../bin/sh","action":"start"}`,
