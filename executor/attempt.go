@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"time"
 
+	"github.com/ratchetd/ratchet/executor/fence"
 	"github.com/ratchetd/ratchet/executor/redact"
 )
 
@@ -80,17 +80,11 @@ func (w *walk) run(ctx context.Context, t *Task) error {
 
 // guard calls f, turns a panic into an error and lets a hang be noticed: a bug in
 // one kind must not stop the agent. f must return soon after ctx ends.
-func (w *walk) guard(ctx context.Context, f func() error) (err error) {
+func (w *walk) guard(ctx context.Context, f func() error) error {
 	defer w.watch(ctx)()
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v (a bug in the agent)", p)
-			if w.Log != nil {
-				w.Log.Error("a step panicked", "job", w.r.ID, "kind", w.step().Kind, "err", p, "stack", string(debug.Stack()))
-			}
-		}
-	}()
-	return f()
+	err := fence.Call(f)
+	fence.Log(w.Log, err, "a step panicked", "job", w.r.ID, "kind", w.step().Kind)
+	return err
 }
 
 // keepOutput records the output and the result of the attempt.

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/link"
+	"github.com/ratchetd/ratchet/executor/fence"
 	"github.com/spf13/cobra"
 )
 
@@ -56,14 +57,18 @@ func run(args []string, in io.Reader, out, errs io.Writer) int {
 	s := &session{in: in, out: out, err: errs}
 	root := s.rootCommand()
 	root.SetArgs(args)
-	return s.exitCode(root.ExecuteContext(ctx))
+	return s.exitCode(fence.Call(func() error { return root.ExecuteContext(ctx) }))
 }
 
 func (s *session) exitCode(err error) int {
 	var usage usageError
+	var bug *fence.Panic
 	switch {
 	case err == nil:
 		return exitDone
+	case errors.As(err, &bug):
+		fmt.Fprintf(s.err, "ratchet: %v\n%s", err, bug.Stack)
+		return exitError
 	case errors.Is(err, errJobFailed):
 		return exitJobFailed
 	case errors.As(err, &usage) || !s.begun:

@@ -16,7 +16,7 @@ const module = "github.com/ratchetd/ratchet/"
 // mayImport is who of us may import whom of us; what is not here imports none.
 var mayImport = map[string][]string{
 	"cmd/ratchetd":        {"agent", "agent/build", "agent/config"},
-	"agent":               {"agent/build", "agent/clock", "agent/config", "agent/dialect", "agent/dialect/azure", "agent/link/packet", "agent/rule", "executor", "executor/jq", "executor/redact", "executor/step", "executor/step/check", "executor/step/fetch", "executor/step/policy", "executor/step/process", "executor/step/safefile", "store", "telemetry", "updater"},
+	"agent":               {"agent/build", "agent/clock", "agent/config", "agent/dialect", "agent/dialect/azure", "agent/link/packet", "agent/rule", "executor", "executor/fence", "executor/jq", "executor/redact", "executor/step", "executor/step/check", "executor/step/fetch", "executor/step/policy", "executor/step/process", "executor/step/safefile", "store", "telemetry", "updater"},
 	"agent/clock":         {"agent/build", "executor", "telemetry"},
 	"agent/config":        {"agent/clock", "agent/dialect", "agent/dialect/aws", "agent/dialect/azure", "agent/dialect/plain", "agent/rule", "executor", "executor/redact", "executor/step", "executor/step/policy", "executor/step/process", "executor/step/safefile", "store", "telemetry"},
 	"agent/dialect":       {"executor", "telemetry"},
@@ -27,8 +27,8 @@ var mayImport = map[string][]string{
 
 	"store": {"executor", "executor/step/safefile"},
 
-	"executor":      {"executor/jq", "executor/redact"},
-	"executor/step": {"executor", "executor/jq", "executor/redact", "executor/step/check", "executor/step/fetch", "executor/step/filespec", "executor/step/inputs", "executor/step/policy", "executor/step/process", "executor/step/safefile", "telemetry", "updater"},
+	"executor":      {"executor/fence", "executor/jq", "executor/redact"},
+	"executor/step": {"executor", "executor/fence", "executor/jq", "executor/redact", "executor/step/check", "executor/step/fetch", "executor/step/filespec", "executor/step/inputs", "executor/step/policy", "executor/step/process", "executor/step/safefile", "telemetry", "updater"},
 
 	"executor/step/process":  {"executor", "executor/redact", "executor/step/safefile"},
 	"executor/step/policy":   {"executor/step/process", "executor/step/safefile"},

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/fence"
 	"github.com/ratchetd/ratchet/executor/step/fetch"
 	"github.com/ratchetd/ratchet/updater"
 )
@@ -74,7 +75,7 @@ func (s *flashing) pour(ctx context.Context, image updater.Image, vouch updater.
 	defer w.Close()
 	poured := make(chan error, 1)
 	go func() {
-		err := vouch.Pour(w, body)
+		err := fence.Call(func() error { return vouch.Pour(w, body) })
 		if err != nil {
 			kill(err)
 		} else {

@@ -14,6 +14,7 @@ import (
 	paho "github.com/eclipse/paho.mqtt.golang"
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/agent/link/packet"
+	"github.com/ratchetd/ratchet/executor/fence"
 )
 
 const (
@@ -108,13 +109,22 @@ func (c *Client) Close() {
 	c.mqtt.Disconnect(250)
 }
 
+// take is called by a goroutine of the library, whose panic would end the tool.
 func (c *Client) take(_ paho.Client, m paho.Message) {
-	topic, ok := dialect.ParseTopic(c.root, m.Topic())
-	if !ok {
-		return
+	err := fence.Call(func() error {
+		if topic, ok := dialect.ParseTopic(c.root, m.Topic()); ok {
+			c.hand(Message{topic, m.Payload(), m.Retained()})
+		}
+		return nil
+	})
+	if err != nil {
+		c.noteLoss(nil, fmt.Errorf("reading a message on %s: %w", m.Topic(), err))
 	}
+}
+
+func (c *Client) hand(m Message) {
 	select {
-	case c.feed <- Message{topic, m.Payload(), m.Retained()}:
+	case c.feed <- m:
 	case <-c.done:
 	}
 }
