@@ -30,7 +30,7 @@ const defenderSlack = 10 * time.Second
 func (a *Agent) watchSockets(ctx context.Context) error {
 	for {
 		every := time.Duration(a.config.Load().AWS.Defender)
-		if every == 0 || a.config.Load().Link.Dialect != "aws" {
+		if every == 0 || !a.config.Load().Service().Metrics {
 			every = time.Hour // a reload may turn it on
 		} else if err := a.defend(); err != nil {
 			a.log.Warn("Device Defender gets no report", "err", err)

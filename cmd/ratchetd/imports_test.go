@@ -20,7 +20,7 @@ var mayImport = map[string][]string{
 	"agent/clock":         {"agent/build", "executor", "telemetry"},
 	"agent/config":        {"agent/clock", "agent/dialect", "agent/dialect/aws", "agent/dialect/azure", "agent/dialect/plain", "agent/rule", "executor", "executor/redact", "executor/step", "executor/step/policy", "executor/step/process", "executor/step/safefile", "store", "telemetry"},
 	"agent/dialect":       {"executor", "telemetry"},
-	"agent/dialect/plain": {"agent/dialect"},
+	"agent/dialect/plain": {"agent/dialect", "executor"},
 	"agent/dialect/aws":   {"agent/dialect", "executor", "telemetry"},
 	"agent/dialect/azure": {"agent/dialect", "executor"},
 	"agent/rule":          {"executor/jq", "telemetry"},
