@@ -5,8 +5,9 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
+
+	"github.com/ratchetd/ratchet/executor/redact"
 )
 
 // The methods below, with those of undo.go, are the whole state machine. Each
@@ -180,14 +181,7 @@ func (r Record) close(state State, reason string) Record {
 }
 
 // boundReason keeps a reason short: it is in every commit and every status.
-func boundReason(reason string) string { return shortened(reason, 512) }
-
-func shortened(text string, most int) string {
-	if len(text) <= most {
-		return text
-	}
-	return strings.ToValidUTF8(text[:most], "") + "..."
-}
+func boundReason(reason string) string { return redact.Clip(reason, 512) }
 
 // Digest is the sha256 of a document's exact text, in lower-case hex.
 func Digest(text []byte) string {

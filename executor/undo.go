@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/ratchetd/ratchet/executor/redact"
 )
 
 // undo runs the Undo under the cursor once. A cancel does not end it.
@@ -90,7 +92,7 @@ func (r Record) endUndo(err error, canUndo func(i int) bool) Record {
 		s.Undo.GivenUp = true
 		why := err.Error()
 		if r.At.Phase != Back { // otherwise it had succeeded, and has no reason of its own
-			why = shortened(s.Reason, 200) + "; its undo: " + why
+			why = redact.Clip(s.Reason, 200) + "; its undo: " + why
 		}
 		s.Reason = boundReason(why)
 	}

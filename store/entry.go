@@ -13,6 +13,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/redact"
 )
 
 // level is the schema level this version knows.
@@ -82,7 +83,7 @@ type line struct {
 }
 
 func (e entry) line() line {
-	return line{ID: e.ID, Seq: e.Seq, Digest: e.Digest, State: e.State, Reason: clip(e.Reason, 120), Rev: e.Rev,
+	return line{ID: e.ID, Seq: e.Seq, Digest: e.Digest, State: e.State, Reason: redact.Clip(e.Reason, 120), Rev: e.Rev,
 		Ended: seconds(e.Ended.Time), Expires: seconds(e.Expires.Time)}
 }
 
@@ -203,8 +204,6 @@ func moment(sec int64) time.Time {
 	}
 	return time.Unix(sec, 0).UTC()
 }
-
-func clip(s string, n int) string { return strings.ToValidUTF8(s[:min(n, len(s))], "") }
 
 // firing reports whether the id was made by the device for a schedule or an
 // alert, and by which.

@@ -25,8 +25,9 @@ var mayImport = map[string][]string{
 	"agent/dialect/azure": {"agent/dialect", "executor"},
 	"agent/rule":          {"executor/jq", "telemetry"},
 
-	"store": {"executor", "executor/step/safefile"},
+	"store": {"executor", "executor/redact", "executor/step/safefile"},
 
+	"executor/jq":   {"executor/redact"},
 	"executor":      {"executor/fence", "executor/jq", "executor/redact"},
 	"executor/step": {"executor", "executor/fence", "executor/jq", "executor/redact", "executor/step/check", "executor/step/fetch", "executor/step/filespec", "executor/step/inputs", "executor/step/policy", "executor/step/process", "executor/step/safefile", "telemetry", "updater"},
 
