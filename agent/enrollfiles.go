@@ -13,7 +13,7 @@ import (
 
 	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/agent/dialect/azure"
-	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/certificate"
 	"github.com/ratchetd/ratchet/executor/step/safefile"
 	"github.com/ratchetd/ratchet/telemetry"
 )
@@ -137,7 +137,7 @@ func RequestCertificate(path, device string, say func(string)) (string, error) {
 		return "", err
 	}
 	key, csr := filepath.Join(c.Dir(), config.LinkKey), filepath.Join(c.Dir(), config.LinkCSR)
-	text, err := step.Certificate{Pending: key, Device: c.Device}.Request()
+	text, err := certificate.Kind{Pending: key, Device: c.Device}.Request()
 	if err != nil {
 		return "", err
 	}

@@ -7,7 +7,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/certificate"
 )
 
 // TLS is how the broker is verified, and how this device proves who it
@@ -47,5 +47,5 @@ func (c *Config) Pair() (tls.Certificate, error) {
 	if err != nil {
 		return tls.Certificate{}, err
 	}
-	return step.KeyPair(cert, key)
+	return certificate.KeyPair(cert, key)
 }

@@ -16,9 +16,9 @@ const module = "github.com/ratchetd/ratchet/"
 // mayImport is who of us may import whom of us; what is not here imports none.
 var mayImport = map[string][]string{
 	"cmd/ratchetd":        {"agent", "agent/build", "agent/config"},
-	"agent":               {"agent/build", "agent/clock", "agent/config", "agent/dialect", "agent/dialect/azure", "agent/link/packet", "agent/rule", "executor", "executor/fence", "executor/jq", "executor/redact", "executor/step", "executor/step/check", "executor/step/fetch", "executor/step/policy", "executor/step/process", "executor/step/safefile", "store", "telemetry", "updater"},
+	"agent":               {"agent/build", "agent/clock", "agent/config", "agent/dialect", "agent/dialect/azure", "agent/link/packet", "agent/rule", "executor", "executor/fence", "executor/jq", "executor/redact", "executor/step", "executor/step/certificate", "executor/step/check", "executor/step/config", "executor/step/data", "executor/step/diagnostic", "executor/step/fetch", "executor/step/firmware", "executor/step/packages", "executor/step/policy", "executor/step/process", "executor/step/safefile", "executor/step/update", "executor/step/upload", "store", "telemetry", "updater"},
 	"agent/clock":         {"agent/build", "executor", "telemetry"},
-	"agent/config":        {"agent/clock", "agent/dialect", "agent/dialect/aws", "agent/dialect/azure", "agent/dialect/plain", "agent/rule", "executor", "executor/redact", "executor/step", "executor/step/policy", "executor/step/process", "executor/step/safefile", "store", "telemetry"},
+	"agent/config":        {"agent/clock", "agent/dialect", "agent/dialect/aws", "agent/dialect/azure", "agent/dialect/plain", "agent/rule", "executor", "executor/redact", "executor/step", "executor/step/certificate", "executor/step/policy", "executor/step/process", "executor/step/safefile", "executor/step/update", "store", "telemetry"},
 	"agent/dialect":       {"executor", "telemetry"},
 	"agent/dialect/plain": {"agent/dialect", "executor"},
 	"agent/dialect/aws":   {"agent/dialect", "executor", "telemetry"},
@@ -27,16 +27,27 @@ var mayImport = map[string][]string{
 
 	"store": {"executor", "executor/redact", "executor/step/safefile"},
 
-	"executor/jq":   {"executor/redact"},
-	"executor":      {"executor/fence", "executor/jq", "executor/redact"},
-	"executor/step": {"executor", "executor/fence", "executor/jq", "executor/redact", "executor/step/check", "executor/step/fetch", "executor/step/filespec", "executor/step/inputs", "executor/step/policy", "executor/step/process", "executor/step/safefile", "telemetry", "updater"},
+	"executor/jq": {"executor/redact"},
+	"executor":    {"executor/fence", "executor/jq", "executor/redact"},
 
+	// what kinds share
 	"executor/step/process":  {"executor", "executor/redact", "executor/step/safefile"},
 	"executor/step/policy":   {"executor/step/process", "executor/step/safefile"},
 	"executor/step/fetch":    {"executor", "executor/step/policy", "executor/step/safefile", "updater"},
 	"executor/step/inputs":   {"executor/step/policy", "executor/step/safefile"},
 	"executor/step/filespec": {"executor", "executor/step/policy", "executor/step/safefile"},
 	"executor/step/check":    {"executor", "executor/redact", "executor/step/policy", "executor/step/process", "executor/step/safefile", "telemetry"},
+
+	// the kinds; the small ones are one package
+	"executor/step":             {"executor", "executor/step/fetch", "executor/step/filespec", "executor/step/policy", "executor/step/process", "executor/step/safefile", "updater"},
+	"executor/step/certificate": {"executor", "executor/step/safefile"},
+	"executor/step/config":      {"executor", "executor/step/filespec", "executor/step/policy", "executor/step/process", "executor/step/safefile"},
+	"executor/step/data":        {"executor", "executor/jq", "executor/redact", "executor/step/inputs", "executor/step/policy", "executor/step/process", "executor/step/safefile"},
+	"executor/step/diagnostic":  {"executor", "executor/redact", "executor/step/check", "executor/step/inputs", "executor/step/policy", "executor/step/process", "executor/step/safefile"},
+	"executor/step/firmware":    {"executor", "executor/fence", "executor/step/fetch", "executor/step/policy", "executor/step/process", "executor/step/safefile", "updater"},
+	"executor/step/packages":    {"executor", "executor/step/process", "executor/step/safefile"},
+	"executor/step/update":      {"executor", "executor/step/fetch", "executor/step/packages", "executor/step/policy", "executor/step/process", "executor/step/safefile", "updater"},
+	"executor/step/upload":      {"executor", "executor/step/fetch", "executor/step/inputs", "executor/step/policy", "executor/step/safefile"},
 }
 
 // keptBy is which of us, and nobody else, may import what others made; and who

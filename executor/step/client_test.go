@@ -13,6 +13,7 @@ import (
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
 	"github.com/ratchetd/ratchet/executor/step/steptest"
+	"github.com/ratchetd/ratchet/executor/step/upload"
 )
 
 func TestASecretHeaderStaysWithItsHost(t *testing.T) {
@@ -54,7 +55,7 @@ func TestAHeaderMayBeASecret(t *testing.T) {
 	} {
 		for with, kind := range map[string]executor.Kind{
 			`"to":"/a","sha256":"` + steptest.Digest(nil) + `"`: step.Download{},
-			`"paths":["/a"]`: step.Upload{},
+			`"paths":["/a"]`: upload.Kind{},
 		} {
 			err := kind.Check([]byte(`{"url":"http://h/",` + with + `,"headers":` + c.headers + `}`))
 			if c.want == "" && err != nil {

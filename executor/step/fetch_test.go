@@ -1,9 +1,7 @@
 package step_test
 
 import (
-	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -15,39 +13,18 @@ import (
 	"github.com/ratchetd/ratchet/executor/step/steptest"
 )
 
-// memory is a listener whose connections never leave the process, so that time
-// in a test's bubble can pass while they are idle.
-type memory chan net.Conn
-
-func (m memory) Accept() (net.Conn, error) {
-	c, ok := <-m
-	if !ok {
-		return nil, net.ErrClosed
-	}
-	return c, nil
-}
-
-func (m memory) Close() error   { close(m); return nil }
-func (m memory) Addr() net.Addr { return &net.UnixAddr{Name: "memory"} }
-
-func (m memory) dial(context.Context, string, string) (net.Conn, error) {
-	here, there := net.Pipe()
-	m <- there
-	return here, nil
-}
-
 // inNoTime runs a download from s in a bubble, and returns how long it would
 // have taken.
 func inNoTime(t *testing.T, s *steptest.Server, check func(err error, took time.Duration)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		lines := make(memory)
+		lines := make(steptest.Memory)
 		web := &http.Server{Handler: s}
 		go func() { _ = web.Serve(lines) }()
 		defer web.Close()
 		a := steptest.NewAttempt(t, `{"url":"http://host/file","sha256":%q,"to":%q}`, steptest.Digest(s.Content), filepath.Join(t.TempDir(), "f"))
 		began := time.Now()
-		err := a.Run(t.Context(), step.Download{Client: &http.Client{Transport: &http.Transport{DialContext: lines.dial}}})
+		err := a.Run(t.Context(), step.Download{Client: &http.Client{Transport: &http.Transport{DialContext: lines.Dial}}})
 		check(err, time.Since(began))
 	})
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/executor"
-	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/certificate"
 	"github.com/ratchetd/ratchet/executor/step/safefile"
 	"github.com/ratchetd/ratchet/executor/step/steptest"
 )
@@ -16,7 +16,7 @@ import (
 // the suite asks for it.
 type unasked struct{ steptest.Late }
 
-func (unasked) Check(with json.RawMessage) error { return step.Certificate{}.Check(with) }
+func (unasked) Check(with json.RawMessage) error { return certificate.Kind{}.Check(with) }
 
 // certificateCases are what the suite cuts of the kind certificate.
 func certificateCases(t *testing.T) []steptest.Case {

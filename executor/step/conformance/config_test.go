@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/ratchetd/ratchet/executor"
-	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/config"
 	"github.com/ratchetd/ratchet/executor/step/safefile"
 	"github.com/ratchetd/ratchet/executor/step/steptest"
 )
@@ -13,10 +13,10 @@ import (
 // configCases are what the suite cuts of the kind config.
 func configCases(t *testing.T) []steptest.Case {
 	uci := steptest.StandIn(t, "uci/uci")
-	plain := func(f safefile.Files) executor.Kind { return step.Config{Files: f} }
+	plain := func(f safefile.Files) executor.Kind { return config.Kind{Files: f} }
 	var dir string
 	onUCI := func(f safefile.Files) executor.Kind {
-		return steptest.Late{Kind: func() steptest.Undoable { return step.Config{Files: f, UCI: uci, UCIDir: dir} }}
+		return steptest.Late{Kind: func() steptest.Undoable { return config.Kind{Files: f, UCI: uci, UCIDir: dir} }}
 	}
 	within := func(format string) func(string) string {
 		return func(d string) string {

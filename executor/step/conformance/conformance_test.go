@@ -19,7 +19,7 @@ import (
 	"github.com/ratchetd/ratchet/executor/step/steptest"
 )
 
-var update = flag.Bool("update", false, "write testdata/matrix.txt anew")
+var rewrite = flag.Bool("update", false, "write testdata/matrix.txt anew")
 
 // TestEveryCutEndsInTheSamePlace is tier 3: every kind, cut and failed at
 // every Save and every file operation.
@@ -35,7 +35,7 @@ func TestEveryCutEndsInTheSamePlace(t *testing.T) {
 	}
 	got := strings.Join(rows, "\n") + "\n"
 	const golden = "testdata/matrix.txt"
-	if *update {
+	if *rewrite {
 		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/ratchetd/ratchet/executor/step"
 	"github.com/ratchetd/ratchet/executor/step/safefile"
 	"github.com/ratchetd/ratchet/executor/step/steptest"
+	"github.com/ratchetd/ratchet/executor/step/upload"
 )
 
 // dataCases are the cases of the kinds data, upload and plugin for the suite.
@@ -21,7 +22,7 @@ func dataCases(t *testing.T) []steptest.Case {
 		k.Files = f
 		return k
 	}
-	send := func(f safefile.Files) executor.Kind { return step.Upload{Files: f} }
+	send := func(f safefile.Files) executor.Kind { return upload.Kind{Files: f} }
 	with := func(text string) func(string) string {
 		return func(dir string) string { return strings.NewReplacer("DIR", dir, "URL", url).Replace(text) }
 	}

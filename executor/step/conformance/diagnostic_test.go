@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/executor"
-	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/diagnostic"
 	"github.com/ratchetd/ratchet/executor/step/safefile"
 	"github.com/ratchetd/ratchet/executor/step/steptest"
 )
@@ -25,7 +25,7 @@ func diagnosticCases(t *testing.T) []steptest.Case {
 			t.Fatal(err)
 		}
 	}
-	kind := func(f safefile.Files) executor.Kind { return step.Diagnostic{Files: f} }
+	kind := func(f safefile.Files) executor.Kind { return diagnostic.Kind{Files: f} }
 	collect := func(name string) func(string) string {
 		return func(dir string) string {
 			return fmt.Sprintf(`{"checks":[{"file":"/"}],"collect":{"to":%q,"files":["%s/*"]}}`, filepath.Join(dir, name), from)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/config"
 	"github.com/ratchetd/ratchet/executor/step/safefile"
 	"github.com/ratchetd/ratchet/executor/step/steptest"
 )
@@ -47,7 +48,7 @@ func TestNoFileThatWasExchangedIsGivenARootsRights(t *testing.T) {
 		"file":      {`{"path":"%[1]s/tool","content":"new",` + rights + `}`, func(f safefile.Files) executor.Kind { return step.File{Files: f} }},
 		"same file": {`{"path":"%[1]s/tool","content":"was",` + rights + `}`, func(f safefile.Files) executor.Kind { return step.File{Files: f} }},
 		"config": {`{"files":[{"path":"%[1]s/tool","content":"new",` + rights + `}]}`,
-			func(f safefile.Files) executor.Kind { return step.Config{Files: f} }},
+			func(f safefile.Files) executor.Kind { return config.Kind{Files: f} }},
 		"download": {`{"url":"` + server.URL + `/x","to":"%[1]s/tool","sha256":"` + sum + `",` + rights + `}`,
 			func(f safefile.Files) executor.Kind { return step.Download{Files: f} }},
 	} {

@@ -10,13 +10,13 @@ import (
 	"strings"
 
 	"github.com/ratchetd/ratchet/executor"
-	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/firmware"
 	"github.com/ratchetd/ratchet/executor/step/safefile"
 	"github.com/ratchetd/ratchet/executor/step/steptest"
 )
 
 // lateFirmware is the kind on a board that lies in the folder of the case.
-type lateFirmware struct{ kind func() step.Firmware }
+type lateFirmware struct{ kind func() firmware.Kind }
 
 func (l lateFirmware) Check(with json.RawMessage) error { return l.kind().Check(with) }
 func (l lateFirmware) Run(ctx context.Context, t *executor.Task) error {
@@ -35,7 +35,7 @@ func firmwareCase(name, format string, more ...any) steptest.Case {
 	return steptest.Case{
 		Name: name, Boot: func(dir string) error { return steptest.Slots(dir).Boot() },
 		Kind: func(f safefile.Files) executor.Kind {
-			return lateFirmware{func() step.Firmware {
+			return lateFirmware{func() firmware.Kind {
 				k := steptest.OnBoard(dir)
 				if strings.HasSuffix(name, "no room") {
 					f = steptest.NoRoom(f)

@@ -7,7 +7,12 @@ import (
 
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/config"
+	"github.com/ratchetd/ratchet/executor/step/data"
+	"github.com/ratchetd/ratchet/executor/step/diagnostic"
+	"github.com/ratchetd/ratchet/executor/step/packages"
 	"github.com/ratchetd/ratchet/executor/step/steptest"
+	"github.com/ratchetd/ratchet/executor/step/upload"
 )
 
 // FuzzCheck: whatever a job says, Check returns, and the paths that it lets
@@ -26,7 +31,7 @@ func FuzzCheck(f *testing.F) {
 		f.Add([]byte(with))
 	}
 	kinds := []executor.Kind{step.Command{}, step.Download{}, step.File{}, step.Reboot{},
-		step.Config{}, step.Service{}, step.Package{}, step.Settings{}, step.Plugin{}, step.Upload{}, step.Data{}, step.Diagnostic{}}
+		config.Kind{}, step.Service{}, packages.Kind{}, step.Settings{}, step.Plugin{}, upload.Kind{}, data.Kind{}, diagnostic.Kind{}}
 	f.Fuzz(func(t *testing.T, with []byte) {
 		for _, kind := range kinds {
 			if kind.Check(with) != nil {

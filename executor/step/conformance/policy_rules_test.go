@@ -12,7 +12,11 @@ import (
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
 	"github.com/ratchetd/ratchet/executor/step/check"
+	"github.com/ratchetd/ratchet/executor/step/config"
+	"github.com/ratchetd/ratchet/executor/step/data"
+	"github.com/ratchetd/ratchet/executor/step/diagnostic"
 	"github.com/ratchetd/ratchet/executor/step/policy"
+	"github.com/ratchetd/ratchet/executor/step/upload"
 )
 
 // What the owner does not allow is refused before anything runs, by the name of
@@ -44,21 +48,21 @@ func TestPolicyIsTheOwnersWord(t *testing.T) {
 		{step.Download{Policy: p}, `{"url":"http://example.org/x","sha256":"` + sum + `","to":"` + dir + `/a"}`, "policy.urls"},
 		{step.Download{Policy: p}, `{"url":"http://a.example.com@evil.org/x","sha256":"` + sum + `","to":"` + dir + `/a"}`, "policy.urls"},
 		{step.Download{Policy: p}, `{"url":"http://a.example.com/x","sha256":"` + sum + `","to":"/etc/a"}`, "policy.paths"},
-		{step.Diagnostic{Policy: p}, `{"checks":[{"command":["/bin/sh","-c","true"]}]}`, "policy.commands"},
-		{step.Config{Policy: p}, `{"files":[{"path":"` + dir + `/a","content":"x"}],"apply":["/bin/echo",{"jq":".vars.x"}]}`, ""},
-		{step.Config{Policy: p}, `{"files":[{"path":"` + dir + `/a","content":"x"}],"apply":["/bin/sh"]}`, "apply: /bin/sh: policy.commands"},
-		{step.Config{Policy: p}, `{"files":[{"path":"/etc/a","content":"x"}]}`, "policy.paths"},
-		{step.Diagnostic{Policy: p}, `{"checks":[{"command":["/bin/echo"]}]}`, "policy.users"},
-		{step.Diagnostic{Policy: p}, `{"checks":[{"memory":true,"repair":["/bin/echo"]}]}`, "policy.users"},
-		{step.Diagnostic{Policy: p}, `{"collect":{"commands":[["/bin/echo"]],"to":"` + dir + `/b"}}`, "policy.users"},
-		{step.Config{Policy: p}, `{"files":[{"path":"` + dir + `/a","content":"x"}],"apply":["/bin/echo"]}`, "policy.users"},
-		{step.Config{Policy: p}, `{"files":[{"path":"` + dir + `/a","content":"x"}],"validate":["/bin/sh"]}`, "policy.commands"},
-		{step.Config{Policy: p}, `{"files":[{"path":"/etc/a","content":"x"}]}`, "policy.paths"},
-		{step.Upload{Policy: p}, `{"paths":["/etc/hostname"],"url":"http://example.org/x"}`, "policy.urls"},
-		{step.Data{Policy: p}, `{"inputs":["/etc/hostname"],"format":"text","jq":"inputs","output":"/etc/a"}`, "policy.paths"},
-		{step.Diagnostic{Policy: p}, `{"collect":{"files":["/etc/hostname"],"to":"/etc/b"}}`, "policy.paths"},
-		{step.Diagnostic{Policy: p}, `{"checks":[{"memory":true,"repair":["/sbin/reboot"]}]}`, "policy.commands"},
-		{step.Diagnostic{Policy: p}, `{"collect":{"commands":[["/bin/cat","/etc/shadow"]],"to":"` + dir + `/b"}}`, "policy.commands"},
+		{diagnostic.Kind{Policy: p}, `{"checks":[{"command":["/bin/sh","-c","true"]}]}`, "policy.commands"},
+		{config.Kind{Policy: p}, `{"files":[{"path":"` + dir + `/a","content":"x"}],"apply":["/bin/echo",{"jq":".vars.x"}]}`, ""},
+		{config.Kind{Policy: p}, `{"files":[{"path":"` + dir + `/a","content":"x"}],"apply":["/bin/sh"]}`, "apply: /bin/sh: policy.commands"},
+		{config.Kind{Policy: p}, `{"files":[{"path":"/etc/a","content":"x"}]}`, "policy.paths"},
+		{diagnostic.Kind{Policy: p}, `{"checks":[{"command":["/bin/echo"]}]}`, "policy.users"},
+		{diagnostic.Kind{Policy: p}, `{"checks":[{"memory":true,"repair":["/bin/echo"]}]}`, "policy.users"},
+		{diagnostic.Kind{Policy: p}, `{"collect":{"commands":[["/bin/echo"]],"to":"` + dir + `/b"}}`, "policy.users"},
+		{config.Kind{Policy: p}, `{"files":[{"path":"` + dir + `/a","content":"x"}],"apply":["/bin/echo"]}`, "policy.users"},
+		{config.Kind{Policy: p}, `{"files":[{"path":"` + dir + `/a","content":"x"}],"validate":["/bin/sh"]}`, "policy.commands"},
+		{config.Kind{Policy: p}, `{"files":[{"path":"/etc/a","content":"x"}]}`, "policy.paths"},
+		{upload.Kind{Policy: p}, `{"paths":["/etc/hostname"],"url":"http://example.org/x"}`, "policy.urls"},
+		{data.Kind{Policy: p}, `{"inputs":["/etc/hostname"],"format":"text","jq":"inputs","output":"/etc/a"}`, "policy.paths"},
+		{diagnostic.Kind{Policy: p}, `{"collect":{"files":["/etc/hostname"],"to":"/etc/b"}}`, "policy.paths"},
+		{diagnostic.Kind{Policy: p}, `{"checks":[{"memory":true,"repair":["/sbin/reboot"]}]}`, "policy.commands"},
+		{diagnostic.Kind{Policy: p}, `{"collect":{"commands":[["/bin/cat","/etc/shadow"]],"to":"` + dir + `/b"}}`, "policy.commands"},
 	} {
 		err := c.kind.Check(json.RawMessage(c.with))
 		switch {
@@ -80,8 +84,8 @@ func TestPolicyIsTheOwnersWord(t *testing.T) {
 		t.Errorf("the agent's own user, named: got %v", err)
 	}
 	for c, open := range map[string]executor.Kind{
-		`{"checks":[{"command":["/bin/echo"]}]}`:                                   step.Diagnostic{Policy: own},
-		`{"files":[{"path":"` + dir + `/a","content":"x"}],"apply":["/bin/echo"]}`: step.Config{Policy: own},
+		`{"checks":[{"command":["/bin/echo"]}]}`:                                   diagnostic.Kind{Policy: own},
+		`{"files":[{"path":"` + dir + `/a","content":"x"}],"apply":["/bin/echo"]}`: config.Kind{Policy: own},
 	} {
 		if err := open.Check(json.RawMessage(c)); err != nil {
 			t.Errorf("%s: got %v", c, err)
@@ -96,7 +100,7 @@ func TestPolicyIsTheOwnersWord(t *testing.T) {
 // written.
 func TestAProgramThatTheDeviceFillsInIsJudgedBeforeItRuns(t *testing.T) {
 	dir := t.TempDir()
-	k := step.Config{Policy: policy.Policy{Commands: []string{"/bin/echo"}}}
+	k := config.Kind{Policy: policy.Policy{Commands: []string{"/bin/echo"}}}
 	open := `{"files":[{"path":"` + dir + `/a","content":"x"}],"apply":[{"jq":".vars.program"}]}`
 	if err := k.Check(json.RawMessage(open)); err != nil {
 		t.Errorf("got %v while it is open, want nothing", err)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/config"
 	"github.com/ratchetd/ratchet/executor/step/policy"
 	"github.com/ratchetd/ratchet/executor/step/steptest"
 )
@@ -115,7 +116,7 @@ func TestNoLinkLeavesTheTreesThatMayBeWritten(t *testing.T) {
 		"outside/f": "policy.paths", "open/f": "", "open/here": "", "open/new/f": "", "open/up/open/f": "",
 	} {
 		for name, kind := range map[string]executor.Kind{
-			`{"path":%q,"content":"x"}`: step.File{Policy: p}, `{"files":[{"path":%q,"content":"x"}]}`: step.Config{Policy: p},
+			`{"path":%q,"content":"x"}`: step.File{Policy: p}, `{"files":[{"path":%q,"content":"x"}]}`: config.Kind{Policy: p},
 			`{"url":"http://127.0.0.1:9/","sha256":"` + steptest.Digest(nil) + `","to":%q}`: step.Download{Policy: p},
 		} {
 			err := kind.Check(fmt.Appendf(nil, name, filepath.Join(dir, path)))

@@ -12,6 +12,8 @@ import (
 
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/config"
+	"github.com/ratchetd/ratchet/executor/step/diagnostic"
 	"github.com/ratchetd/ratchet/executor/step/safefile"
 	"github.com/ratchetd/ratchet/executor/step/steptest"
 )
@@ -35,13 +37,13 @@ func TestADirectoryThatBecomesALinkIsNotFollowedAtAnyOperation(t *testing.T) {
 		"mode": {`{"path":"%[1]s/conf","content":"was","mode":"0666"}`,
 			func(f safefile.Files) executor.Kind { return step.File{Files: f} }},
 		"config": {`{"files":[{"path":"%[1]s/conf","content":"new"},{"path":"%[1]s/other","absent":true}]}`,
-			func(f safefile.Files) executor.Kind { return step.Config{Files: f} }},
+			func(f safefile.Files) executor.Kind { return config.Kind{Files: f} }},
 		"download": {`{"url":"` + server.URL + `/x","to":"%[1]s/conf","unverified":true}`,
 			func(f safefile.Files) executor.Kind { return step.Download{Files: f} }},
 		"data": {`{"inputs":["%[2]s"],"format":"jsonl","jq":".","output":"%[1]s/conf"}`,
 			func(f safefile.Files) executor.Kind { k := steptest.Data(t); k.Files = f; return k }},
 		"bundle": {`{"checks":[],"collect":{"to":"%[1]s/conf","files":["%[2]s"]}}`,
-			func(f safefile.Files) executor.Kind { return step.Diagnostic{Files: f} }},
+			func(f safefile.Files) executor.Kind { return diagnostic.Kind{Files: f} }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for at := 1; ; at++ {

@@ -11,19 +11,19 @@ import (
 	"testing"
 
 	"github.com/ratchetd/ratchet/executor"
-	"github.com/ratchetd/ratchet/executor/step"
 	"github.com/ratchetd/ratchet/executor/step/safefile"
 	"github.com/ratchetd/ratchet/executor/step/steptest"
+	"github.com/ratchetd/ratchet/executor/step/update"
 )
 
 // startsAnew is an Update on a device whose agent is the binary at path: what
 // runs is what lay there when the step, or its undo, was begun last.
 type startsAnew struct {
-	step.Update
+	update.Kind
 	home *string
 }
 
-func (k startsAnew) act(t *executor.Task, do func(step.Update, *executor.Task) error) error {
+func (k startsAnew) act(t *executor.Task, do func(update.Kind, *executor.Task) error) error {
 	k.Path, k.Running = filepath.Join(*k.home, "ratchetd"), filepath.Join(filepath.Dir(*k.home), "running")
 	var saved json.RawMessage
 	_, err := t.Load(&saved)
@@ -37,7 +37,7 @@ func (k startsAnew) act(t *executor.Task, do func(step.Update, *executor.Task) e
 		if err = os.WriteFile(k.Running, binary, 0o700); err != nil {
 			return err
 		}
-		if err = do(k.Update, sub); err == nil {
+		if err = do(k.Kind, sub); err == nil {
 			return nil
 		}
 	}
@@ -45,15 +45,15 @@ func (k startsAnew) act(t *executor.Task, do func(step.Update, *executor.Task) e
 }
 
 func (k *startsAnew) Run(ctx context.Context, t *executor.Task) error {
-	return k.act(t, func(u step.Update, t *executor.Task) error { return u.Run(ctx, t) })
+	return k.act(t, func(u update.Kind, t *executor.Task) error { return u.Run(ctx, t) })
 }
 
 func (k *startsAnew) Confirm(ctx context.Context, t *executor.Task) error {
-	return k.act(t, func(u step.Update, t *executor.Task) error { return u.Confirm(ctx, t) })
+	return k.act(t, func(u update.Kind, t *executor.Task) error { return u.Confirm(ctx, t) })
 }
 
 func (k *startsAnew) Undo(ctx context.Context, t *executor.Task) error {
-	return k.act(t, func(u step.Update, t *executor.Task) error { return u.Undo(ctx, t) })
+	return k.act(t, func(u update.Kind, t *executor.Task) error { return u.Undo(ctx, t) })
 }
 
 func updateCases(t *testing.T) []steptest.Case {
@@ -63,7 +63,7 @@ func updateCases(t *testing.T) []steptest.Case {
 	var home string
 	kind := func(free uint64) func(safefile.Files) executor.Kind {
 		return func(f safefile.Files) executor.Kind {
-			return &startsAnew{Update: step.Update{Files: f, Version: "1", Config: "/etc/ratchet/ratchet.toml",
+			return &startsAnew{Kind: update.Kind{Files: f, Version: "1", Config: "/etc/ratchet/ratchet.toml",
 				Restart: func() error { return steptest.ErrRestart }, Memory: func() (uint64, error) { return free, nil }}, home: &home}
 		}
 	}

@@ -10,14 +10,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/packages"
 )
 
 // AptRoot is a system of its own below a folder, for the real apt and dpkg.
 type AptRoot struct {
 	*testing.T
 	Dir  string
-	Kind step.Package
+	Kind packages.Kind
 }
 
 // NewAptRoot is a root with the packages lib and tool, which needs lib.
@@ -38,7 +38,7 @@ func NewAptRoot(t *testing.T) AptRoot {
 	}
 	r.Put("var/lib/dpkg/status", "")
 	r.Put("etc/apt/sources.list", "deb [trusted=yes] file:"+r.Dir+"/repo ./\n")
-	r.Kind = step.Package{
+	r.Kind = packages.Kind{
 		Apt: []string{"apt-get", "-o", "Dir=" + r.Dir, "-o", "Dir::State::status=" + r.Dir + "/var/lib/dpkg/status",
 			"-o", "Dpkg::Options::=--root=" + r.Dir, "-o", "APT::Sandbox::User=root", "-o", "Dir::Log=" + r.Dir + "/var/log/apt"},
 		Dpkg:      []string{"dpkg", "--root=" + r.Dir},

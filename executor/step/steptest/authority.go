@@ -17,7 +17,7 @@ import (
 
 	"aead.dev/minisign"
 
-	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/certificate"
 )
 
 // An authority issues certificates.
@@ -92,8 +92,8 @@ func NewSigningKey(t *testing.T) (key, id string) {
 }
 
 // OnDevice is the kind on a device whose files lie in dir.
-func OnDevice(dir string) step.Certificate {
-	return step.Certificate{Cert: filepath.Join(dir, "link.pem"), Key: filepath.Join(dir, "link.key"),
+func OnDevice(dir string) certificate.Kind {
+	return certificate.Kind{Cert: filepath.Join(dir, "link.pem"), Key: filepath.Join(dir, "link.key"),
 		Pending: filepath.Join(dir, "pending.key"), Device: "gw-1"}
 }
 

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/firmware"
 	"github.com/ratchetd/ratchet/executor/step/safefile"
 	"github.com/ratchetd/ratchet/updater"
 )
@@ -86,8 +86,8 @@ func Image(version string) []byte {
 }
 
 // OnBoard is the kind on the board in dir.
-func OnBoard(dir string) step.Firmware {
-	return step.Firmware{Board: updater.Board{Script: filepath.Join(dir, "board")}, Reboot: []string{"true"}, Dir: filepath.Dir(dir)}
+func OnBoard(dir string) firmware.Kind {
+	return firmware.Kind{Board: updater.Board{Script: filepath.Join(dir, "board")}, Reboot: []string{"true"}, Dir: filepath.Dir(dir)}
 }
 
 // NoRoom is a disk with no room for an image.

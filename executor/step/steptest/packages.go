@@ -6,12 +6,12 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/packages"
 )
 
 // OnPackages is the kind on a device whose packages lie in dir.
-func OnPackages(t *testing.T, dir string) step.Package {
-	return step.Package{
+func OnPackages(t *testing.T, dir string) packages.Kind {
+	return packages.Kind{
 		Opkg:  []string{StandIn(t, "packages/opkg"), "-o", dir},
 		Apk:   []string{StandIn(t, "packages/apk"), "--root", dir},
 		World: filepath.Join(dir, "world"),

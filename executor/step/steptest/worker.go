@@ -8,7 +8,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/data"
 )
 
 // DataWorker builds testdata/dataworker once and returns its path.
@@ -38,11 +38,11 @@ func RemoveWorker() {
 }
 
 // Data is the kind with a worker of its own, which is built once.
-func Data(t *testing.T) step.Data {
+func Data(t *testing.T) data.Kind {
 	t.Helper()
 	worker, err := DataWorker()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return step.Data{Worker: []string{worker, step.WorkerArg}}
+	return data.Kind{Worker: []string{worker, data.WorkerArg}}
 }

@@ -1,5 +1,5 @@
 // Command dataworker is as much of the agent as a data step needs: called with
-// step.WorkerArg it is the worker, else it does the step whose parameters are
+// data.WorkerArg it is the worker, else it does the step whose parameters are
 // its argument. The tests build it as the agent is built, without cgo.
 package main
 
@@ -11,18 +11,18 @@ import (
 	"os"
 
 	"github.com/ratchetd/ratchet/executor"
-	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/data"
 )
 
 func main() {
-	if os.Args[1] == step.WorkerArg {
-		os.Exit(step.DataWorker(os.Stdin, os.Stdout, os.Stderr))
+	if os.Args[1] == data.WorkerArg {
+		os.Exit(data.Worker(os.Stdin, os.Stdout, os.Stderr))
 	}
 	t := executor.NewTask(executor.Task{
 		Job: "job", Step: "step", With: json.RawMessage(os.Args[1]), Attempt: 1,
 		Output: os.Stdout, Err: os.Stderr, Log: slog.Default(),
 	}, nil, func(json.RawMessage, bool) error { return nil }, func(float64) {})
-	if err := (step.Data{}).Run(context.Background(), t); err != nil {
+	if err := (data.Kind{}).Run(context.Background(), t); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
