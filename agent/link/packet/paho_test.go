@@ -1,6 +1,7 @@
 package packet_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/ratchetd/ratchet/agent/link/packet"
 	"github.com/ratchetd/ratchet/agent/link/packet/packettest"
+	ratchetsocket "github.com/ratchetd/ratchet/agent/link/websocket"
 )
 
 const maxPayload = 256 << 10
@@ -27,9 +29,9 @@ func guarded(broker string, lost chan<- error) mqtt.Client {
 	o := mqtt.NewClientOptions().AddBroker(broker).SetClientID("t").SetProtocolVersion(4).SetCleanSession(false).
 		SetAutoReconnect(false).SetConnectRetry(false)
 	o.SetConnectionLostHandler(func(_ mqtt.Client, err error) { lost <- err })
-	o.SetCustomOpenConnectionFn(func(to *url.URL, o mqtt.ClientOptions) (conn net.Conn, err error) {
+	o.SetCustomOpenConnectionFn(func(to *url.URL, _ mqtt.ClientOptions) (conn net.Conn, err error) {
 		if to.Scheme == "ws" {
-			conn, err = mqtt.NewWebsocket(to.String(), nil, time.Minute, nil, o.WebsocketOptions)
+			conn, err = ratchetsocket.Dial(context.Background(), to.String(), nil)
 		} else {
 			conn, err = net.Dial("tcp", to.Host)
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/agent/link/packet"
+	"github.com/ratchetd/ratchet/agent/link/websocket"
 )
 
 // open connects to the broker, by the proxy that the environment names, so that
@@ -29,11 +30,11 @@ func (c *Client) open(to *url.URL, o paho.ClientOptions) (net.Conn, error) {
 }
 
 func openConn(to *url.URL, o paho.ClientOptions) (net.Conn, error) {
-	if to.Scheme == "ws" || to.Scheme == "wss" {
-		return paho.NewWebsocket(to.String(), o.TLSConfig, connectTimeout, o.HTTPHeaders, o.WebsocketOptions)
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
 	defer cancel()
+	if to.Scheme == "ws" || to.Scheme == "wss" {
+		return websocket.Dial(ctx, to.String(), o.TLSConfig)
+	}
 	conn, err := proxy.Dial(ctx, "tcp", to.Host)
 	if err != nil || to.Scheme != "tls" {
 		return conn, err
