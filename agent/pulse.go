@@ -70,7 +70,7 @@ func (a *Agent) alive(ctx context.Context, limit time.Duration) (summary string,
 	if err := a.stepEnds(limit); err != nil || a.pulse.frozen.Load() {
 		return "", err
 	}
-	if !returns(ctx, limit, a.db.Settled) {
+	if !returns(ctx, limit, a.db.AwaitCommit) {
 		return "", fmt.Errorf("a commit to the journal does not end within %s", limit)
 	}
 	said := make(chan string, 1)

@@ -69,8 +69,8 @@ func (db *DB) accept(r executor.Record) error {
 		return errors.Join(putText(tx, r), putEntry(tx, e, 0), dropCancel(tx, r.Key))
 	})
 	if err == nil {
-		db.forgetCancel(r.Key) // what is left was meant for an earlier job, or is too old
-		db.learn(e)
+		db.dropCancelMark(r.Key) // what is left was meant for an earlier job, or is too old
+		db.remember(e)
 	}
 	return err
 }
@@ -90,7 +90,7 @@ func putText(tx *bolt.Tx, r executor.Record) error {
 // is empty where a read-back status did not tell it.
 func (db *DB) Known(key string) (digest string, known bool, err error) {
 	err = db.bolt.View(func(tx *bolt.Tx) error {
-		if _, v := home(tx, key); v != nil {
+		if _, v := bucketOf(tx, key); v != nil {
 			e, err := decodeEntry(key, v)
 			digest, known = e.Digest, true
 			return err
@@ -110,7 +110,7 @@ func (db *DB) roomFor(id string) bool {
 	used, bound := db.Room()
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	return used < bound/4*3 && db.ids+held(id) <= maxIDs
+	return used < bound/4*3 && db.ids+countID(id) <= maxIDs
 }
 
 func isFull(err error) bool {

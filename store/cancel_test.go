@@ -75,14 +75,14 @@ func TestEarlyCancelsAreBounded(t *testing.T) {
 	if err := db.Cancel("known", time.Time{}); err != nil {
 		t.Fatal(err)
 	}
-	for i := range maxEarly + 10 {
+	for i := range maxCancels + 10 {
 		now = now.Add(time.Minute)
 		if err := db.Cancel(fmt.Sprintf("early-%d", i), time.Time{}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for range 2 {
-		if got, want := len(db.cancels), maxEarly+1; got != want {
+		if got, want := len(db.cancels), maxCancels+1; got != want {
 			t.Errorf("got %d marks, want %d", got, want)
 		}
 		for id, want := range map[string]bool{"known": true, "early-9": false, "early-10": true, "early-265": true} {

@@ -107,8 +107,8 @@ func (l line) record(key string) executor.Record {
 		Reason: l.Reason, Rev: l.Rev, Ended: executor.Time{Time: moment(l.Ended)}}
 }
 
-// home returns the bucket that holds the Record: jobs or past.
-func home(tx *bolt.Tx, key string) (b *bolt.Bucket, state []byte) {
+// bucketOf returns the bucket that holds the Record: jobs or past.
+func bucketOf(tx *bolt.Tx, key string) (b *bolt.Bucket, state []byte) {
 	for _, name := range [][]byte{bucketJobs, bucketPast} {
 		b := tx.Bucket(name)
 		if v := b.Get(stateKey(key)); v != nil {
@@ -121,7 +121,7 @@ func home(tx *bolt.Tx, key string) (b *bolt.Bucket, state []byte) {
 // read puts a Record together from all that is kept of it. The Job stays empty
 // if its text cannot be read, which matters to unfinished ones only.
 func read(tx *bolt.Tx, key string) (entry, error) {
-	b, value := home(tx, key)
+	b, value := bucketOf(tx, key)
 	if b == nil {
 		return entry{}, errGone
 	}
@@ -212,9 +212,9 @@ func firing(id string) (name string, ok bool) {
 	return name, ok
 }
 
-// held is how much an id counts in the set of those that are known: firings are
+// countID is how much an id counts in the set of those that are known: firings are
 // not part of it.
-func held(id string) int {
+func countID(id string) int {
 	if _, ok := firing(id); ok {
 		return 0
 	}

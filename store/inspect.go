@@ -158,8 +158,8 @@ func (in *inspection) page(id uint64) ([]byte, error) {
 // no bound.
 type bounds struct{ first, end []byte }
 
-// hold reports whether the key may follow last, or be the first if that is nil.
-func (b bounds) hold(last, key []byte) bool {
+// allows reports whether the key may follow last, or be the first if that is nil.
+func (b bounds) allows(last, key []byte) bool {
 	if b.end != nil && bytes.Compare(key, b.end) >= 0 {
 		return false
 	}
@@ -212,7 +212,7 @@ func (in *inspection) branch(p []byte, b bounds, each leafFunc) error {
 	}
 	var last []byte
 	for i, child := range children {
-		if !b.hold(last, keys[i]) {
+		if !b.allows(last, keys[i]) {
 			return errKeyOrder
 		}
 		last = keys[i]
@@ -242,7 +242,7 @@ func leaf(p []byte, b bounds, each leafFunc) error {
 		if !ok || !ok2 || length == 0 {
 			return errDamagedEntry
 		}
-		if !b.hold(last, key) {
+		if !b.allows(last, key) {
 			return errKeyOrder
 		}
 		last = key

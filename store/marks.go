@@ -46,10 +46,10 @@ func (db *DB) Set(name string, value []byte) error {
 func (db *DB) SetSoon(name string, value []byte) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	if db.soon == nil {
-		db.soon = map[string][]byte{}
+	if db.values == nil {
+		db.values = map[string][]byte{}
 	}
-	db.soon[name] = value
+	db.values[name] = value
 }
 
 // Told remembers that the other side has the Record up to this rev. It is quick,
@@ -62,7 +62,7 @@ func (db *DB) Told(key string, rev uint64) {
 		return
 	}
 	s.told = rev
-	db.jobs[key], db.marks[key] = s, rev
+	db.jobs[key], db.told[key] = s, rev
 }
 
 // Floor is the moment before which it cannot be; zero if none was ever set.

@@ -23,7 +23,7 @@ type Past struct {
 func (db *DB) New() bool {
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	return db.fresh
+	return db.isNew
 }
 
 // ReadBack gives a new journal its past, in one commit: final jobs are known
@@ -50,7 +50,7 @@ func (db *DB) ReadBack(past []Past) error {
 				lost = append(lost, e)
 				err = putEntry(tx, e, 0)
 			default:
-				ids += held(p.ID)
+				ids += countID(p.ID)
 				err = putLine(tx, e.Key, e.line())
 			}
 			if err != nil {
@@ -62,10 +62,10 @@ func (db *DB) ReadBack(past []Past) error {
 	if err != nil {
 		return fmt.Errorf("reading back the past: %w", err)
 	}
-	db.learn(lost...)
+	db.remember(lost...)
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	db.fresh = false
+	db.isNew = false
 	db.ids += ids
 	return nil
 }

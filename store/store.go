@@ -69,14 +69,14 @@ type DB struct {
 
 	write sync.Mutex // held by who judges and then commits, so that one sees the other's outcome
 
-	mu      sync.Mutex          // guards the rest; never held during I/O
-	jobs    map[string]standing // of the buckets jobs and past, by key
-	ids     int                 // ids that are known, those of firings aside
-	marks   map[string]uint64   // told marks that wait for a commit
-	soon    map[string][]byte   // small values that do
-	cancels map[string]asked    // of the bucket cancels
-	floor   int64               // the time floor, which waits for a commit too
-	fresh   bool                // New
+	mu      sync.Mutex            // guards the rest; never held during I/O
+	jobs    map[string]standing   // of the buckets jobs and past, by key
+	ids     int                   // ids that are known, those of firings aside
+	told    map[string]uint64     // told marks that wait for a commit
+	values  map[string][]byte     // small values that do
+	cancels map[string]cancelMark // of the bucket cancels
+	floor   int64                 // the time floor, which waits for a commit too
+	isNew   bool                  // New
 	commits uint64
 }
 
@@ -119,19 +119,19 @@ func (db *DB) open(dir string, o Options) error {
 	g.maxSize = powerOfTwo(cmp.Or(o.MaxSize, g.maxSize))
 	db.max = g.maxSize
 	path := filepath.Join(dir, fileName)
-	err := db.use(path, g, log)
+	err := db.openExisting(path, g, log)
 	if errors.Is(err, errUnusable) {
 		err = db.setAside(path, err)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return db.begin(path, g)
+		return db.create(path, g)
 	}
 	return err
 }
 
-// use opens the file that is there. An error that is errUnusable says that no
+// openExisting opens the file that is there. An error that is errUnusable says that no
 // agent of this version ever can; any other, such as no memory, may pass.
-func (db *DB) use(path string, g geometry, log *slog.Logger) error {
+func (db *DB) openExisting(path string, g geometry, log *slog.Logger) error {
 	found, err := inspect(path)
 	if err != nil {
 		return err
@@ -147,7 +147,7 @@ func (db *DB) use(path string, g geometry, log *slog.Logger) error {
 	if err := db.load(); err != nil {
 		return err
 	}
-	return db.endUnreadable()
+	return db.failUnreadable()
 }
 
 // setAside moves an unusable file out of the way; one is kept of each sort.
@@ -167,7 +167,7 @@ func (db *DB) setAside(path string, why error) error {
 	return fs.ErrNotExist
 }
 
-func (db *DB) begin(path string, g geometry) error {
+func (db *DB) create(path string, g geometry) error {
 	if err := seed(path, g); err != nil {
 		return fmt.Errorf("making a new journal: %w", err)
 	}
@@ -196,8 +196,8 @@ func (db *DB) Freeze() (thaw func()) {
 	return sync.OnceFunc(db.write.Unlock)
 }
 
-// Settled returns when the commit that is under way has ended.
-func (db *DB) Settled() {
+// AwaitCommit returns when the commit that is under way has ended.
+func (db *DB) AwaitCommit() {
 	db.write.Lock()
 	defer db.write.Unlock()
 }
