@@ -97,11 +97,11 @@ type candidate struct {
 
 func (b *Board) candidates() []candidate {
 	return []candidate{
-		{"script", "an executable " + b.Script, b.Script != "" && executable(b.Script), b.script},
-		{"rauc", "rauc and its system.conf", b.hasRAUC(), b.rauc},
-		{"swupdate", "swupdate-client and the running service of SWUpdate", b.hasSWUpdate(), b.swupdate},
-		{"mender", "mender-update or mender, and a device_type", b.hasMender(), b.mender},
-		{"sysupgrade", "OpenWrt's sysupgrade", b.program("sysupgrade") != "", b.sysupgrade},
+		{"script", "an executable " + b.Script, script{b}.found(), script{b}.backend},
+		{"rauc", "rauc and its system.conf", rauc{b}.found(), rauc{b}.backend},
+		{"swupdate", "swupdate-client and the running service of SWUpdate", swupdate{b}.found(), swupdate{b}.backend},
+		{"mender", "mender-update or mender, and a device_type", mender{b}.found(), mender{b}.backend},
+		{"sysupgrade", "OpenWrt's sysupgrade", sysupgrade{b}.found(), sysupgrade{b}.backend},
 	}
 }
 
