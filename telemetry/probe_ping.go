@@ -105,12 +105,12 @@ func (e *echoes) listen(end time.Time) {
 			continue
 		}
 		if seq, ok := e.conn.answer(buf[:n], e.token); ok {
-			e.note(seq)
+			e.received(seq)
 		}
 	}
 }
 
-func (e *echoes) note(seq byte) {
+func (e *echoes) received(seq byte) {
 	if int(seq) >= len(e.sent) || e.heard[seq] {
 		return
 	}

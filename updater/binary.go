@@ -103,9 +103,9 @@ type Candidate struct {
 	Keys      []string
 }
 
-// Vouch checks the candidate against its digest and its signature as it lies,
+// Verify checks the candidate against its digest and its signature as it lies,
 // and keeps nothing of it in memory.
-func (c Candidate) Vouch() error {
+func (c Candidate) Verify() error {
 	sum, err := Digest(c.Part)
 	switch {
 	case err != nil:

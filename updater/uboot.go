@@ -46,14 +46,14 @@ func (u uboot) set(ctx context.Context, values map[string]string) error {
 		if err != nil {
 			return err
 		}
-		if u.holds(now, values) {
+		if u.shows(now, values) {
 			return nil
 		}
 	}
 	return fmt.Errorf("fw_setenv reports success, and fw_printenv does not show %s: see /etc/fw_env.config", strings.Join(slices.Sorted(maps.Keys(values)), ", "))
 }
 
-func (u uboot) holds(now, values map[string]string) bool {
+func (u uboot) shows(now, values map[string]string) bool {
 	for name, value := range values {
 		if now[name] != value {
 			return false

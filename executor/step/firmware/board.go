@@ -112,7 +112,7 @@ func (k Kind) Overview(ctx context.Context) []string {
 	if !s.backend.Slots {
 		lines = append(lines, "firmware: there is no way back on this board: "+s.backend.Why)
 	}
-	for _, text := range append(k.Board.Marks(name), s.inSlot()...) {
+	for _, text := range append(k.Board.Deciders(name), s.inSlot()...) {
 		lines = append(lines, "firmware: "+text)
 	}
 	return lines

@@ -73,7 +73,7 @@ func (u *updating) vouch(c updater.Candidate) error {
 	free, err := u.Memory()
 	if need := updater.Need(size); err != nil || free < need || safefile.Headroom(filepath.Dir(u.path), size) != nil {
 		u.state.Verified = fmt.Sprintf("as it lies: selfupdate wants %d MB of memory (%d are free) and room for a second copy", need>>20, free>>20)
-		return errors.Join(c.Vouch(), u.tidy(updater.Staged(u.path)))
+		return errors.Join(c.Verify(), u.tidy(updater.Staged(u.path)))
 	}
 	staged := updater.Staged(u.path)
 	if err := u.Files.Remove(staged); err != nil {

@@ -5,10 +5,10 @@ import (
 	"path/filepath"
 )
 
-// marks are services that call a new system good as soon as it has booted, and
+// deciders are services that call a new system good as soon as it has booted, and
 // so take the decision from the trial: a file that shows that one is on, and
 // how to hand the decision over.
-var marks = []struct{ backend, sign, advice string }{
+var deciders = []struct{ backend, sign, advice string }{
 	{"", "/etc/rc.d/S*bootcount", "OpenWrt's service bootcount confirms a new system as soon as it booted: run /etc/init.d/bootcount disable, so that the trial decides"},
 	{"rauc", "/etc/systemd/system/*.wants/rauc-mark-good.service", raucMarks},
 	{"rauc", "/usr/lib/systemd/system/*.wants/rauc-mark-good.service", raucMarks},
@@ -20,12 +20,12 @@ var marks = []struct{ backend, sign, advice string }{
 
 const raucMarks = "rauc-mark-good.service confirms a new system as soon as it booted: run systemctl mask rauc-mark-good.service, so that the trial decides"
 
-// Marks says what on a board with this backend would decide about a new system
+// Deciders says what on a board with this backend would decide about a new system
 // before the trial does, and how to hand the decision to the trial.
-func (b *Board) Marks(backend string) []string {
+func (b *Board) Deciders(backend string) []string {
 	target, _ := os.Readlink(filepath.Join(b.Root, "/etc/systemd/system/rauc-mark-good.service")) // none: it is not masked
 	var found names
-	for _, m := range marks {
+	for _, m := range deciders {
 		masked := m.advice == raucMarks && target == "/dev/null"
 		if (m.backend == "" || m.backend == backend) && !masked && len(b.glob(m.sign)) > 0 {
 			found = found.add(m.advice)
