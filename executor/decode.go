@@ -29,7 +29,7 @@ func Decode(data []byte, v any) error {
 		return err
 	}
 	if _, err := s.dec.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("more text behind the JSON value")
+		return errors.New("more text after the JSON value")
 	}
 	return plainError(json.Unmarshal(data, v))
 }

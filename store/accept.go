@@ -27,9 +27,9 @@ const (
 	Reused                  // another document was accepted under this id before
 )
 
-// Accept writes a job's first Record and gives it its Seq; the same job offered
-// again is Known. A job whose cancel came before it is accepted as cancelled:
-// read its Record to see. Where the disk has no room the verdict is NoRoom,
+// Accept writes a job's first Record and gives it its Seq. It is idempotent: the
+// same job offered again is Known. A job whose cancel came before it is accepted as
+// cancelled: its Record says so. Where the disk has no room the verdict is NoRoom,
 // without an error.
 func (db *DB) Accept(r executor.Record) (Verdict, error) {
 	if r.Key == "" || strings.ContainsAny(r.Key, "\x00\x01") {
@@ -86,8 +86,8 @@ func putText(tx *bolt.Tx, r executor.Record) error {
 	return nil
 }
 
-// Known reports whether the key was used, and by the document with which digest. It
-// is empty where a read-back status did not tell it.
+// Known reports whether the key was used, and the digest of the document that used
+// it: empty where only a status was read back that does not say it.
 func (db *DB) Known(key string) (digest string, known bool, err error) {
 	err = db.bolt.View(func(tx *bolt.Tx) error {
 		if _, v := bucketOf(tx, key); v != nil {

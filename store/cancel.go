@@ -12,14 +12,14 @@ import (
 	"github.com/ratchetd/ratchet/executor"
 )
 
-// Bounds of what is remembered of cancels whose job never came.
+// How many cancels are kept whose job never came, and how long.
 const (
 	maxCancels = 256
 	cancelFor  = 30 * 24 * time.Hour
 )
 
-// cancelMark is a cancel: when it came and when it was signed, in unix seconds. One
-// that nobody had to sign ends whatever has its id.
+// A cancelMark is a cancel: when it came and when it was signed, in unix seconds.
+// One that nobody had to sign (0) ends whatever job has its id.
 type cancelMark struct{ came, signed int64 }
 
 // covers reports whether this cancel ends all that another one does.
@@ -27,10 +27,10 @@ func (c cancelMark) covers(other cancelMark) bool {
 	return c.signed == 0 || other.signed != 0 && c.signed >= other.signed
 }
 
-// Cancel marks the job durably, in one commit, until it is final; a job that is
-// final stays so, and costs none. The mark of an unknown job waits for it. No
-// cancel is for a job that outlives it: the id was used again then. signed is
-// zero for a cancel that nobody had to sign.
+// Cancel marks the job durably, in one commit, until it is final. For a job that is
+// final it does nothing. The mark of an unknown job waits for it. A cancel is not
+// for a job that was signed after it (see executor.Outlives): then the id was used
+// again. signed is zero for a cancel that nobody had to sign.
 func (db *DB) Cancel(id string, signed time.Time) error {
 	db.write.Lock()
 	defer db.write.Unlock()
@@ -86,7 +86,7 @@ func (db *DB) dropCancelMark(id string) {
 	delete(db.cancels, id)
 }
 
-// Cancelled reports whether a cancel of the job came that is not done yet.
+// Cancelled reports whether a cancel of the job came and is still to be carried out.
 func (db *DB) Cancelled(id string) bool {
 	_, marked := db.cancelOf(id)
 	return marked
@@ -108,7 +108,7 @@ func (db *DB) cancelledBefore(r executor.Record) bool {
 
 func (db *DB) expiredCancel(c cancelMark) bool { return db.now().Sub(time.Unix(c.came, 0)) > cancelFor }
 
-// cancelsToDrop lists the marks of unknown jobs that have to go to make room for one.
+// cancelsToDrop lists the marks of unknown jobs that make room for one more.
 func (db *DB) cancelsToDrop() []string {
 	db.mu.Lock()
 	defer db.mu.Unlock()

@@ -36,9 +36,9 @@ var (
 	keyFloor = []byte("floor")
 )
 
-// entry is a Record's small state as it is kept. Told stands in front of the JSON, so
-// that a mark is set without reading the rest, and without losing fields that a
-// newer agent wrote.
+// An entry is a Record's small state as it is kept. Told precedes the JSON, so that it
+// can be set without decoding the rest, and without losing fields that a newer agent
+// wrote.
 type entry struct {
 	executor.Record
 	Expires executor.Time `json:"expires,omitzero"` // known when the text no longer is
@@ -68,8 +68,8 @@ func decodeEntry(key string, value []byte) (entry, error) {
 	return e, nil
 }
 
-// line is what is left of a pruned Record: enough to know the id again and to
-// tell how it ended. Up to 4,096 are kept, so it is written short.
+// A line is what is left of a pruned Record: enough to recognise the id and to say
+// how the job ended. Up to 4,096 are kept, so its JSON names are short.
 type line struct {
 	ID      string         `json:"i,omitempty"` // empty: the key
 	Seq     uint64         `json:"s"`
@@ -118,8 +118,8 @@ func bucketOf(tx *bolt.Tx, key string) (b *bolt.Bucket, state []byte) {
 	return nil, nil
 }
 
-// read puts a Record together from all that is kept of it. The Job stays empty
-// if its text cannot be read, which matters to unfinished ones only.
+// read assembles a Record from all that is kept of it. The Job stays empty where its
+// text cannot be read, which matters for unfinished ones only.
 func read(tx *bolt.Tx, key string) (entry, error) {
 	b, value := bucketOf(tx, key)
 	if b == nil {
@@ -136,7 +136,7 @@ func read(tx *bolt.Tx, key string) (entry, error) {
 	return e, nil
 }
 
-// eachWith calls fn for what lies under the prefix.
+// eachWith calls fn for every key with the prefix.
 func eachWith(b *bolt.Bucket, prefix []byte, fn func(k, v []byte)) {
 	c := b.Cursor()
 	for k, v := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, v = c.Next() {
@@ -212,8 +212,7 @@ func firing(id string) (name string, ok bool) {
 	return name, ok
 }
 
-// countID is how much an id counts in the set of those that are known: firings are
-// not part of it.
+// countID is 1 for an id that counts among those that are known, and 0 for a firing.
 func countID(id string) int {
 	if _, ok := firing(id); ok {
 		return 0

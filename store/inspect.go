@@ -35,7 +35,7 @@ const (
 
 var order = binary.NativeEndian
 
-// space is what inspect found out on the way.
+// space is how much of the file is in use.
 type space struct {
 	size, used int64 // bytes of the file, and those in use
 }
@@ -153,9 +153,8 @@ func (in *inspection) page(id uint64) ([]byte, error) {
 	return p, nil
 }
 
-// bounds are the first key of a page, which must be the one in its parent, for
-// bbolt finds it there by that; and the key that comes behind all of them. Nil is
-// no bound.
+// bounds are the first key of a page, which must be the one by which its parent
+// names it, and the key that follows all of the page. Nil is no bound.
 type bounds struct{ first, end []byte }
 
 // allows reports whether the key may follow last, or be the first if that is nil.

@@ -12,15 +12,15 @@ import (
 	"github.com/ratchetd/ratchet/executor"
 )
 
-// levelError says that the file is of this level, which is not ours.
+// A levelError is the schema level of a file that a newer agent wrote.
 type levelError int
 
 func (l levelError) Error() string {
 	return fmt.Sprintf("it was written by a newer agent (schema level %d, this one knows %d)", int(l), level)
 }
 
-// load builds RAM's picture of the file, from nothing, and finds what does not
-// decode.
+// load builds the picture of the file in RAM from nothing. What does not decode is
+// an error.
 func (db *DB) load() error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
@@ -66,7 +66,7 @@ func checkLevel(tx *bolt.Tx) error {
 	return nil
 }
 
-// loadStates returns what reads the states among the values of jobs or past.
+// loadStates returns a func that reads the states among the values of jobs or past.
 func (db *DB) loadStates(final bool) func(k, v []byte) error {
 	return func(k, v []byte) error {
 		key, ok := keyOfState(k)
@@ -108,13 +108,13 @@ func (db *DB) loadCancel(k, v []byte) error {
 	return nil
 }
 
-// enter enters a Record that is on disk into RAM's picture; mu is held.
+// enter puts a Record that is on disk into the picture in RAM. The caller holds db.mu.
 func (db *DB) enter(e entry) {
 	was, known := db.jobs[e.Key]
 	if !known {
 		db.ids += countID(e.ID)
 	}
-	// What was told while this was on its way to the disk counts.
+	// A Told that came while this was being written counts.
 	db.jobs[e.Key] = standing{seq: e.Seq, rev: e.Rev, told: max(e.Told, was.told), signed: seconds(e.Signed.Time), final: e.State.Final()}
 }
 

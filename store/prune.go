@@ -17,20 +17,20 @@ const (
 	keptFirings = 3                   // of a schedule, or of an alert's repair
 )
 
-// History says how much of what is over is kept.
+// A History says how much is kept of jobs that are over.
 type History struct {
 	Count int             // Records kept whole; 0: 100
-	Bytes int64           // what those may weigh; 0: a quarter of the database
+	Bytes int64           // their size at most; 0: a quarter of the database
 	Seen  map[string]bool // ids that a full subscribe brought; nil: there was none
-	// Quiet says that nobody can be told now: of the ids with a status that
-	// somebody holds none is forgotten.
+	// Quiet says that no status can be cleared now: no id is forgotten whose status
+	// somebody may hold.
 	Quiet bool
-	// Past is a moment that has certainly passed, whatever the clock says: an id
-	// is kept until its expires is behind that. Zero is now.
+	// Past is a moment that has certainly passed, whatever the clock says: an id is
+	// kept until then is after its expires. Zero is now.
 	Past time.Time
 }
 
-// finished is a Record that is final, whole or already cut down to its line.
+// A finished is a Record that is final, whole or already cut down to its line.
 type finished struct {
 	line
 	key         string
@@ -65,7 +65,7 @@ func (db *DB) Prune(now time.Time, h History) ([]string, error) {
 	return ids, nil
 }
 
-// cutDown cuts down whatever may be.
+// cutDown cuts down every Record that may be.
 func (db *DB) cutDown() error {
 	all, err := db.finished()
 	if err != nil {
@@ -128,7 +128,7 @@ func (db *DB) wholeRecord(tx *bolt.Tx, key string) (finished, error) {
 	return o, err
 }
 
-// plan says what is cut down and what is forgotten of all, newest first.
+// plan chooses what is cut down and what is forgotten; all is newest first.
 func (h History) plan(all []finished, now time.Time) (cut, forget []finished) {
 	newer := map[string]int{}
 	count, bytes := 0, int64(0)

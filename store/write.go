@@ -15,8 +15,8 @@ import (
 	"github.com/ratchetd/ratchet/executor"
 )
 
-// update makes one commit of what fn writes and what waits in RAM for a commit.
-// The caller holds db.write.
+// update commits what fn writes together with what waits in RAM for a commit. The
+// caller holds db.write.
 func (db *DB) update(fn func(*bolt.Tx) error) error {
 	db.mu.Lock()
 	marks, soon, floor := maps.Clone(db.told), maps.Clone(db.values), db.floor
@@ -48,7 +48,7 @@ func (db *DB) update(fn func(*bolt.Tx) error) error {
 	return nil
 }
 
-// put writes a value unless it is there already: what is not written dirties no page.
+// put writes a value unless it is there already: a write would cost a page.
 func put(b *bolt.Bucket, key, value []byte) error {
 	if old := b.Get(key); old != nil && bytes.Equal(old, value) {
 		return nil
@@ -97,8 +97,8 @@ func (db *DB) putAll(entries []entry) error {
 	}
 	err := db.update(write)
 	if errors.Is(err, bolterrors.ErrMaxSizeReached) {
-		// What is free lies in pieces that are too small. Ending this job is worth
-		// more than the details of those that are over, and than its own outputs.
+		// The free pages are too scattered. That this job ends is worth more than the
+		// details of those that are over, and than its own outputs.
 		room = 0
 		if err = db.cutDown(); err == nil {
 			err = db.update(write)
@@ -110,7 +110,7 @@ func (db *DB) putAll(entries []entry) error {
 	return err
 }
 
-// remember enters what is on disk now into RAM's picture.
+// remember puts what was just committed into the picture in RAM.
 func (db *DB) remember(entries ...entry) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
@@ -122,9 +122,9 @@ func (db *DB) remember(entries ...entry) {
 	}
 }
 
-// putEntry writes what changed of a Record, and moves one that is final to past.
-// Outputs and results that do not fit into room are left out: they must not fill
-// the last eighth of the database, for every job must be able to reach its end.
+// putEntry writes what changed of a Record, and moves a final one to past. Outputs
+// and results that do not fit into room are left out: they must not fill the last
+// eighth of the database, so that every job can reach its end.
 func putEntry(tx *bolt.Tx, e entry, room int64) error {
 	b := tx.Bucket(bucketJobs)
 	if e.State.Final() {

@@ -46,7 +46,7 @@ type route struct {
 	metric uint64
 }
 
-// probe takes an answer to ARP for one: many gateways answer no ping.
+// probe accepts an answer to ARP as well: many gateways answer no ping.
 func (r route) probe(ctx context.Context, t tree) (Reading, error) {
 	if !r.via.IsValid() {
 		return Reading{Detail: "default route over " + r.iface}, nil

@@ -143,7 +143,7 @@ func readTraffic(t tree) (Traffic, error) {
 }
 
 // Since is what came to it since then; an interface that began again makes a
-// counter smaller, and then it counts from nothing.
+// counter smaller, and then it counts from zero.
 func (t Traffic) Since(then Traffic) Traffic {
 	return Traffic{risen(t.BytesIn, then.BytesIn), risen(t.BytesOut, then.BytesOut),
 		risen(t.PacketsIn, then.PacketsIn), risen(t.PacketsOut, then.PacketsOut)}

@@ -5,9 +5,9 @@ import (
 	"path/filepath"
 )
 
-// deciders are services that call a new system good as soon as it has booted, and
-// so take the decision from the trial: a file that shows that one is on, and
-// how to hand the decision over.
+// deciders are services that confirm a new system as soon as it has booted, and so
+// decide before the trial does. sign is a file that shows that one is on; advice is
+// how to leave the decision to the trial.
 var deciders = []struct{ backend, sign, advice string }{
 	{"", "/etc/rc.d/S*bootcount", "OpenWrt's service bootcount confirms a new system as soon as it booted: run /etc/init.d/bootcount disable, so that the trial decides"},
 	{"rauc", "/etc/systemd/system/*.wants/rauc-mark-good.service", raucMarks},
@@ -20,8 +20,8 @@ var deciders = []struct{ backend, sign, advice string }{
 
 const raucMarks = "rauc-mark-good.service confirms a new system as soon as it booted: run systemctl mask rauc-mark-good.service, so that the trial decides"
 
-// Deciders says what on a board with this backend would decide about a new system
-// before the trial does, and how to hand the decision to the trial.
+// Deciders lists what on a board with this backend would decide about a new system
+// before the trial does, each with how to leave the decision to the trial.
 func (b *Board) Deciders(backend string) []string {
 	target, _ := os.Readlink(filepath.Join(b.Root, "/etc/systemd/system/rauc-mark-good.service")) // none: it is not masked
 	var found names

@@ -38,8 +38,8 @@ func (b mender) backend(context.Context) (*Backend, error) {
 	}, nil
 }
 
-// state adds the name of the artifact to what the system itself says:
-// before the commit the client may still tell the old one.
+// state adds the artifact's name to what the system itself says: before the commit
+// the client may still name the old one.
 func (b mender) state(ctx context.Context) (System, error) {
 	out, err := b.ask(ctx, b.client(), "show-artifact")
 	if err != nil {
@@ -53,8 +53,8 @@ func (b mender) state(ctx context.Context) (System, error) {
 	return System{Versions: versions, Boards: append([]string{b.device()}, own.Boards...), Slot: own.Slot}, nil
 }
 
-// install takes back first what an attempt before this one has left
-// uncommitted, for beside that none can begin.
+// install first takes back what an earlier attempt has left uncommitted: until then
+// Mender begins no other.
 func (b mender) install(ctx context.Context, i Image, progress func(float64)) error {
 	if err := b.end(ctx, "rollback"); err != nil {
 		return err
@@ -65,7 +65,7 @@ func (b mender) install(ctx context.Context, i Image, progress func(float64)) er
 	return err
 }
 
-// end is a commit or a rollback. Done again it finds nothing in progress.
+// end commits or rolls back. Called again it finds nothing in progress.
 func (b mender) end(ctx context.Context, verb string) error {
 	a, err := b.Run(ctx, Call{Argv: []string{b.client(), verb}})
 	if err == nil && a.Code != 0 && a.Code != nothingToCommit {

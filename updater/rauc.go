@@ -40,7 +40,7 @@ type raucSlot struct {
 	} `json:"slot_status"`
 }
 
-// others are the slots that can be booted and are not.
+// others are the slots that can be booted and were not.
 func (s raucStatus) others() (list []string) {
 	for _, named := range s.Slots {
 		for name, slot := range named {
@@ -76,7 +76,7 @@ func (b rauc) backend(ctx context.Context) (*Backend, error) {
 		Name: "rauc", Slots: len(s.others()) > 0, Why: "RAUC's system.conf has one slot that can be booted",
 		State: b.state,
 		Test: func(ctx context.Context, i Image) error {
-			// Without the file it would know no keyring: older ones look at one place.
+			// Without -c older versions look for the keyring in one place only.
 			conf := raucConf[slices.IndexFunc(raucConf, b.has)]
 			_, err := b.ask(ctx, program, "-c", filepath.Join(b.Root, conf), "info", i.Path)
 			return err
@@ -110,9 +110,8 @@ func (b rauc) state(ctx context.Context) (System, error) {
 	return System{Versions: versions, Boards: append(names(nil).add(s.Compatible), own.Boards...), Slot: s.Booted}, nil
 }
 
-// install installs a bundle. An installation that an attempt before this one
-// began goes on in RAUC's service: it is waited for, and then done again, for
-// how it ended nobody has heard.
+// install installs a bundle. An installation that an earlier attempt began goes on
+// in RAUC's service: it is awaited and then repeated, since how it ended is unknown.
 func (b rauc) install(ctx context.Context, i Image, progress func(float64)) error {
 	for {
 		err := b.installOnce(ctx, i, progress)
@@ -141,8 +140,8 @@ func (b rauc) installOnce(ctx context.Context, i Image, progress func(float64)) 
 	return err
 }
 
-// rollback marks what is in the other slots bad when this is the one to
-// stay, and else this one.
+// rollback marks the other slots bad where the running one is to stay, and the
+// running one otherwise.
 func (b rauc) rollback(ctx context.Context, slot string) error {
 	s, err := b.status(ctx)
 	if err != nil {

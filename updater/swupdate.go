@@ -62,13 +62,13 @@ func (b swupdate) state(context.Context) (System, error) {
 
 var swupdateError = regexp.MustCompile(`^Status: 4 message: (?:ERROR : )?(.+)`)
 
-// client runs the client, which tells by the way why the service fails.
+// client runs the client, whose output says why the service fails.
 func (b swupdate) client(ctx context.Context, c Call, progress func(float64)) error {
 	why := ""
 	c.Argv = append([]string{b.program("swupdate-client")}, c.Argv...)
 	c.Line = func(line string) {
 		if m := swupdateError.FindStringSubmatch(line); m != nil && why == "" {
-			why = m[1] // those that follow only pass it on
+			why = m[1] // the errors that follow only repeat it
 		}
 		percent(line, progress)
 	}
@@ -83,8 +83,8 @@ func (b swupdate) install(ctx context.Context, i Image, progress func(float64)) 
 	return b.client(ctx, Call{Argv: []string{"-v", i.Path}}, progress)
 }
 
-// rollback cannot disarm what was installed and not booted yet: which
-// variables an sw-description has changed for it only that knows.
+// rollback cannot disarm what was installed and not booted yet: only the image's
+// sw-description knows which variables it has changed.
 func (b swupdate) rollback(ctx context.Context, slot string) error {
 	env := uboot{b.Board}
 	if b.rootDevice() != slot {

@@ -13,9 +13,8 @@ type uboot struct{ *Board }
 
 func (u uboot) there() bool { return u.program("fw_printenv") != "" && u.program("fw_setenv") != "" }
 
-// read returns those of the variables that are set. A variable that is missing
-// is an error to U-Boot's own tool and nothing at all to libubootenv's, so all
-// are printed.
+// read returns the variables that are set. It prints all of them: asked for one that
+// is missing, U-Boot's own tool fails and libubootenv's does not.
 func (u uboot) read(ctx context.Context) (map[string]string, error) {
 	out, err := u.ask(ctx, u.program("fw_printenv"))
 	if err != nil {

@@ -98,7 +98,7 @@ type Cancel struct {
 // Cleared says that an offer was taken away; nothing is cancelled by it.
 type Cleared struct{ ID string }
 
-// Told is what this device itself told of a job earlier, read back from the broker.
+// Told is what this device itself sent about a job earlier, read back from the broker.
 type Told struct{ Status JobStatus }
 
 // Presence is the device's own retained state.
@@ -108,13 +108,13 @@ type Presence struct {
 	Agent  string        `json:"agent,omitempty"`
 }
 
-// Report is what is to be told of one job: its Record, and what RAM knows beyond it.
+// Report is what is to be sent about one job: its Record, and what only RAM knows.
 type Report struct {
 	Record   executor.Record
 	Waiting  string  // why it waits; empty when it does not
 	Progress float64 // of the step under way, 0 to 1
 	Taken    bool    // the service has taken a status of this job since the agent started
-	Bare     bool    // the service refused what it says: tell the state alone
+	Bare     bool    // the service refused what it says: send the state alone
 }
 
 // Facts are what target sees; Health one sample or several that waited.
@@ -123,7 +123,7 @@ type (
 	Health []json.RawMessage
 )
 
-// Forgotten says that the device no longer knows the id: its retained status goes.
+// Forgotten says that the device no longer knows the id: its retained status is cleared.
 type Forgotten struct{ ID string }
 
 // Alert is one raised or cleared alert.

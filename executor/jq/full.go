@@ -108,7 +108,7 @@ func ParseValue(text string) (any, error) {
 		return nil, notJSON(err)
 	}
 	if _, err := dec.Token(); err != io.EOF {
-		return nil, errors.New("more text behind the JSON value")
+		return nil, errors.New("more text after the JSON value")
 	}
 	return plainNumbers(v), nil
 }

@@ -77,7 +77,7 @@ func TestDataNamesTheLineThatIsWrong(t *testing.T) {
 	long := strings.Repeat("x", 1<<20)
 	for _, tt := range []struct{ name, format, content, jq, err string }{
 		{"not JSON", "jsonl", "1\n{\"a\":\n2\n", `inputs`, "in, line 2: not JSON: it ends too early (to pass over such lines"},
-		{"two values", "jsonl", "1 2\n", `inputs`, "in, line 1: more text behind the JSON value"},
+		{"two values", "jsonl", "1 2\n", `inputs`, "in, line 1: more text after the JSON value"},
 		{"what is wrong cannot be caught", "jsonl", "1\nx\n3\n", `[inputs?], (try input catch 7)`, "in, line 2: not JSON at byte 1"},
 		{"not UTF-8", "jsonl", "1\n\"\xff\"\n", `inputs`, "in, line 2: not valid UTF-8"},
 		{"text that is not UTF-8", "text", "ok\n\xc3", `inputs`, "in, line 2: not valid UTF-8"},
