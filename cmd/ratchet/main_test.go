@@ -12,6 +12,7 @@ import (
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/broker"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/link"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/screen"
 	"github.com/ratchetd/ratchet/executor/fence"
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -134,7 +135,7 @@ func cmdRetained(ts *testscript.TestScript, neg bool, args []string) {
 // What a peer sent may hit a bug: the command says so, and where.
 func TestABugIsSaidAndEndsTheCommand(t *testing.T) {
 	var said bytes.Buffer
-	s := &session{err: &said, begun: true}
+	s := &session{err: screen.On(&said), begun: true}
 	code := s.exitCode(fence.Call(func() error { panic("boom") }))
 	if got := said.String(); code != exitError || !strings.HasPrefix(got, "ratchet: panic: boom (a bug in ratchet: please report it)\n") || !strings.Contains(got, "main_test.go") {
 		t.Errorf("got code %d and %q", code, got)

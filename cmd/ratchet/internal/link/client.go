@@ -27,6 +27,8 @@ const (
 	// what its queue cannot hold: mosquitto gives 1,020 of 30,000 devices then,
 	// and all of them with 0. What a busy broker drops even so comes with Refresh.
 	readQoS = 0
+	// maxFacts is twice what an agent sends of itself, in bytes.
+	maxFacts = 128 << 10
 )
 
 // A Message is one message from the broker.
@@ -34,6 +36,7 @@ type Message struct {
 	Topic    dialect.Topic
 	Payload  []byte
 	Retained bool // it lay there before the subscription
+	TooLong  bool // for its topic; the payload is left out
 }
 
 // A Client is a connection to the broker. It comes back by itself after a
@@ -46,6 +49,7 @@ type Client struct {
 	root  string
 	lag   time.Duration // the longest time the broker took to answer
 	lost  chan error
+	again atomic.Bool // this is not the first connection
 
 	mu      sync.Mutex
 	filters map[string]byte
@@ -64,7 +68,7 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{root: o.Root, filters: map[string]byte{}, lost: make(chan error, 1),
-		feed: make(chan Message, 1<<14), done: make(chan struct{})}
+		feed: make(chan Message, 1<<12), done: make(chan struct{})}
 	c.mqtt = paho.NewClient(paho.NewClientOptions().AddBroker(o.Broker).
 		SetClientID("ratchet-" + strings.ToLower(rand.Text()[:12])).SetCleanSession(true).
 		SetUsername(o.Username).SetPassword(password).SetTLSConfig(config).
@@ -113,7 +117,7 @@ func (c *Client) Close() {
 func (c *Client) take(_ paho.Client, m paho.Message) {
 	err := fence.Call(func() error {
 		if topic, ok := dialect.ParseTopic(c.root, m.Topic()); ok {
-			c.hand(Message{topic, m.Payload(), m.Retained()})
+			c.hand(Message{Topic: topic, Payload: m.Payload(), Retained: m.Retained()})
 		}
 		return nil
 	})
@@ -123,10 +127,25 @@ func (c *Client) take(_ paho.Client, m paho.Message) {
 }
 
 func (c *Client) hand(m Message) {
+	if len(m.Payload) > longest(m.Topic) {
+		m.Payload, m.TooLong = nil, true
+	}
 	select {
 	case c.feed <- m:
 	case <-c.done:
 	}
+}
+
+// longest is how many bytes a message on the topic may have. Many wait in the
+// feed at a time, so each is bounded before anybody looks at it.
+func longest(t dialect.Topic) int {
+	switch {
+	case t.To != "":
+		return dialect.MaxPayload
+	case t.Part == "facts":
+		return maxFacts
+	}
+	return dialect.MaxStatus
 }
 
 func (c *Client) noteLoss(_ paho.Client, err error) {
@@ -137,7 +156,12 @@ func (c *Client) noteLoss(_ paho.Client, err error) {
 }
 
 // resubscribe is called after every connect; the broker keeps no session for us.
-func (c *Client) resubscribe(paho.Client) { c.Refresh() }
+// At the first one nothing was lost, and all that is retained would come twice.
+func (c *Client) resubscribe(paho.Client) {
+	if c.again.Swap(true) {
+		c.Refresh()
+	}
+}
 
 // Refresh subscribes to everything again, so that all that is retained comes
 // once more. It does not wait for it.
