@@ -4,8 +4,10 @@ GO         ?= go
 FUZZTIME   ?= 20s
 DIST       ?= dist
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 DEBS        = mosquitto mosquitto-clients minisign jq qemu-user-static xz-utils shellcheck busybox \
-	rauc rauc-service swupdate mender-client libubootenv-tool dbus squashfs-tools cpio openssl debootstrap rpm
+	rauc rauc-service swupdate mender-client libubootenv-tool dbus squashfs-tools cpio openssl debootstrap rpm \
+	gcc libc6-dev
 SUDO        = $(if $(filter 0,$(shell id -u)),,sudo)
 
 # Without VERSION a program tells the version that Go noted in it.
@@ -19,11 +21,19 @@ build:
 demo: build
 	build/ratchet demo
 
+# A package that takes a minute alone takes many where all cores are busy. The
+# time-out is for what hangs, not for what is slow.
+TIMEOUT ?= 30m
+
 test:
-	$(GO) test ./...
+	$(GO) test -timeout $(TIMEOUT) ./...
+
+# The same tests with the race detector, which needs a C compiler.
+race:
+	CGO_ENABLED=1 $(GO) test -race -timeout $(TIMEOUT) ./...
 
 # What this asks for, every commit keeps.
-check: budget
+check: budget vulnerabilities
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || \
 		{ echo "run gofmt -w on: $$unformatted"; exit 1; }
 	$(GO) vet ./...
@@ -31,12 +41,20 @@ check: budget
 	@if command -v shellcheck >/dev/null; then shellcheck $(SHELL_SCRIPTS); \
 		else echo "shellcheck is not installed: make deps"; fi
 
-SHELL_SCRIPTS = .ci/run scripts/firmware/uboot executor/step/testdata/firmware/board updater/testdata/bin/* \
+SHELL_SCRIPTS = .ci/run scripts/firmware/uboot executor/step/steptest/testdata/firmware/board updater/testdata/bin/* \
 	$(shell git ls-files '*.sh' scripts/packages/linux scripts/packages/openwrt \
 	scripts/openwrt/ratchetd-start scripts/openwrt/ratchetd-uci 'scripts/openwrt/ratchet.[idh]*')
 
 budget:
 	$(GO) run ./scripts/budget
+
+# Known vulnerabilities of what is linked. Their list is on the network: where
+# that cannot be reached, nothing is known, and nothing is wrong.
+vulnerabilities:
+	@GOBIN=$(CURDIR)/build $(GO) install $(GOVULNCHECK)
+	@build/govulncheck ./...; code=$$?; \
+	if [ $$code -eq 3 ]; then exit 1; \
+	elif [ $$code -ne 0 ]; then echo "govulncheck: nothing is known here about vulnerabilities: see above"; fi
 
 # Routers have 8 to 16 MB of flash, and no floating point unit. Without inlining
 # and HTTP/2 a program for them is an eighth smaller; but then a hash takes
@@ -94,7 +112,7 @@ bench: build
 # Sessions with mosquitto, and the same code on other processors: big-endian
 # 32 bit, little-endian 32 bit, and the one that most boards have.
 e2e: e2e-mips e2e-mipsle e2e-armv7
-	RATCHET_E2E=1 $(GO) test ./agent ./cmd/... ./executor/step ./scripts/mosquitto ./scripts/packages -run E2E -count=1 -timeout 20m
+	RATCHET_E2E=1 $(GO) test ./agent ./cmd/... ./executor/step/... ./scripts/mosquitto ./scripts/packages -run E2E -count=1 -timeout 20m
 
 QEMU_mips   = qemu-mips-static
 QEMU_mipsle = qemu-mipsel-static
@@ -147,4 +165,4 @@ clean:
 	rm -rf build dist
 
 .DEFAULT_GOAL = build
-.PHONY: vm vm-slots vm-cuts vm-bounds vm-jffs2 vm-ubifs vm-armhf vm-systemd vm-install build demo test check budget cross packages release size boards bench e2e e2e-mips e2e-mipsle e2e-armv7 fuzz deps clean FORCE
+.PHONY: vm vm-slots vm-cuts vm-bounds vm-jffs2 vm-ubifs vm-armhf vm-systemd vm-install build demo test race check budget vulnerabilities cross packages release size boards bench e2e e2e-mips e2e-mipsle e2e-armv7 fuzz deps clean FORCE

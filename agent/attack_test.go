@@ -19,7 +19,7 @@ import (
 	"github.com/ratchetd/ratchet/executor"
 )
 
-var update = flag.Bool("update", false, "write testdata/attacks.txt anew")
+var rewrite = flag.Bool("update", false, "write testdata/attacks.txt anew")
 
 // An attack is what somebody tries who owns the broker, or a user of the
 // device, but none of the owner's keys. try tells what came of it.
@@ -33,7 +33,7 @@ type attack struct {
 func TestNoAttackGetsThrough(t *testing.T) {
 	const table = "testdata/attacks.txt"
 	want, err := os.ReadFile(table)
-	if err != nil && !*update {
+	if err != nil && !*rewrite {
 		t.Fatal(err)
 	}
 	var mu sync.Mutex
@@ -57,7 +57,7 @@ func TestNoAttackGetsThrough(t *testing.T) {
 			rows.WriteString(line + "\n")
 		}
 	}
-	if *update && !t.Failed() {
+	if *rewrite && !t.Failed() {
 		if err := os.WriteFile(table, []byte(rows.String()), 0o644); err != nil {
 			t.Error(err)
 		}

@@ -173,7 +173,7 @@ func golden(t *testing.T, path, text string) {
 	if t.Failed() {
 		return
 	}
-	if *update {
+	if *rewrite {
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}

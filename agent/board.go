@@ -82,7 +82,7 @@ func (a *Agent) checker() check.Checker {
 type watched struct{ agent *Agent }
 
 // Committed returns once a commit that is under way has ended.
-func (w watched) Committed() { w.agent.db.Settled() }
+func (w watched) Committed() { w.agent.db.AwaitCommit() }
 
 // Linking is since when a connection has been made or ended.
 func (w watched) Linking() *time.Time { return w.agent.link.Making() }

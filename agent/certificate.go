@@ -5,17 +5,17 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/certificate"
 )
 
 // renewBefore is how long before its end a certificate is to be renewed.
 const renewBefore = 30 * 24 * time.Hour
 
 // certificateKind is the kind that renews the link's certificate.
-func (a *Agent) certificateKind() step.Certificate {
+func (a *Agent) certificateKind() certificate.Kind {
 	c := a.config.Load()
 	cert, key := c.CertFiles()
-	return step.Certificate{Cert: cert, Key: key, Device: c.Device,
+	return certificate.Kind{Cert: cert, Key: key, Device: c.Device,
 		Pending: c.PendingKey(), Renew: a.link.Restart,
 		Now: func() (time.Time, bool) { return a.clock.Now(), a.clock.Sane() }}
 }

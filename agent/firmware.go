@@ -10,12 +10,12 @@ import (
 
 	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/executor"
-	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/firmware"
 	"github.com/ratchetd/ratchet/updater"
 )
 
 // firmware is the kind, as this device is configured.
-func (a *Agent) firmware() step.Firmware {
+func (a *Agent) firmware() firmware.Kind {
 	c := a.config.Load()
 	keep := []string{c.Folder()}
 	for _, path := range []string{c.State, c.Link.CA, c.Link.Cert, c.Link.Key, c.Link.PasswordFile, c.Link.SASKeyFile} {
@@ -24,7 +24,7 @@ func (a *Agent) firmware() step.Firmware {
 		}
 	}
 	binary, _ := os.Executable() // without it, it cannot be kept: the warning says so
-	k := step.Firmware{
+	k := firmware.Kind{
 		Policy: a.policy(), Groups: a.groups, Client: a.web, Reboot: c.Policy.Reboot,
 		Board: updater.Board{Script: c.FirmwareScript()},
 		Dir:   c.State, Keep: keep, Binary: binary,
@@ -67,5 +67,5 @@ func (a *Agent) untilTold(ctx context.Context, job string) {
 func DescribeBoard(ctx context.Context, c *config.Config) []string {
 	a := &Agent{config: &config.Current{}, log: slog.New(slog.DiscardHandler)}
 	a.config.Store(c)
-	return a.firmware().Describe(ctx)
+	return a.firmware().Overview(ctx)
 }

@@ -11,7 +11,7 @@ import (
 // keysKind is the kind that changes the key set of this device.
 func (a *Agent) keysKind() step.Keys {
 	c := a.config.Load()
-	return step.Keys{Path: c.KeysFile(), Alone: c.Link.Dialect == "aws", Now: func() []string { return a.config.Load().Policy.Keys },
+	return step.Keys{Path: c.KeysFile(), Alone: c.Service().OneByOne, Now: func() []string { return a.config.Load().Policy.Keys },
 		Used: a.usedSequence, Use: a.useSequence, Signed: a.signedSince, Reload: a.reloadKeys}
 }
 

@@ -8,6 +8,12 @@ import (
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/certificate"
+	stepconfig "github.com/ratchetd/ratchet/executor/step/config"
+	"github.com/ratchetd/ratchet/executor/step/data"
+	"github.com/ratchetd/ratchet/executor/step/diagnostic"
+	"github.com/ratchetd/ratchet/executor/step/packages"
+	"github.com/ratchetd/ratchet/executor/step/upload"
 )
 
 // Kinds is the registration: every kind of step that this device can run, by
@@ -17,20 +23,20 @@ func (a *Agent) Kinds() executor.Kinds {
 	return executor.Kinds{
 		"certificate": a.certificateKind(),
 		"command":     step.Command{Groups: a.groups, Policy: policy, Trusted: config.OwnProgram},
-		"config":      step.Config{Groups: a.groups, Policy: policy},
-		"data":        step.Data{Groups: a.groups, Policy: policy, Publish: a.publishData},
-		"diagnostic":  step.Diagnostic{Checker: a.checker(), Policy: policy, Mask: func(b []byte) []byte { return []byte(a.secrets.Hide(string(b))) }},
+		"config":      stepconfig.Kind{Groups: a.groups, Policy: policy},
+		"data":        data.Kind{Groups: a.groups, Policy: policy, Publish: a.publishData},
+		"diagnostic":  diagnostic.Kind{Checker: a.checker(), Policy: policy, Mask: func(b []byte) []byte { return []byte(a.secrets.Hide(string(b))) }},
 		"download":    step.Download{Policy: policy, Client: a.web},
 		"file":        step.File{Policy: policy},
 		"firmware":    a.firmware(),
 		"keys":        a.keysKind(),
-		"package":     step.Package{Groups: a.groups},
+		"package":     packages.Kind{Groups: a.groups},
 		"plugin":      step.Plugin{Groups: a.groups},
 		"reboot":      step.Reboot{Command: c.Policy.Reboot},
 		"service":     step.Service{Groups: a.groups},
 		"settings":    step.Settings{Dir: c.ConfDir(), Try: a.trySettings, Reload: a.reloadSettings},
 		"update":      a.update(policy),
-		"upload":      step.Upload{Policy: policy, Client: a.web},
+		"upload":      upload.Kind{Policy: policy, Client: a.web},
 	}
 }
 
@@ -43,15 +49,15 @@ func Kinds() executor.Kinds {
 	firmware, update := a.firmware(), a.update(a.policy())
 	firmware.Unowned, update.Unowned = true, true
 	list["firmware"], list["update"] = firmware, update
-	list["settings"], list["keys"], list["certificate"] = step.Settings{Try: func(name, content string, _ bool) error { return config.CheckPart(name, content) }}, step.Keys{}, step.Certificate{}
+	list["settings"], list["keys"], list["certificate"] = step.Settings{Try: func(name, content string, _ bool) error { return config.CheckPart(name, content) }}, step.Keys{}, certificate.Kind{}
 	return list
 }
 
 // WorkerArg is the argument with which this program is a DataWorker.
-const WorkerArg = step.WorkerArg
+const WorkerArg = data.WorkerArg
 
 // DataWorker is the process in which a data step's program runs.
-var DataWorker = step.DataWorker
+var DataWorker = data.Worker
 
 // publishData sends a part of what a data step publishes, once there is a
 // connection; it waits for one as long as the step may take.

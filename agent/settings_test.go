@@ -137,7 +137,7 @@ func TestSettingsMayNameAFileThatAnEarlierStepBrings(t *testing.T) {
 	d := newDevice(t, b, "").start().online(b)
 	ca := filepath.Join(d.dir, "ca.pem")
 	j := settingsDoc("bring", "ca", fmt.Sprintf("[link]\nca = %q\n", ca), "")
-	j["steps"] = append([]any{map[string]any{"name": "ca", "file": map[string]any{"path": ca, "content": certificate(t)}}}, j["steps"].([]any)...)
+	j["steps"] = append([]any{map[string]any{"name": "ca", "file": map[string]any{"path": ca, "content": certificatePEM(t)}}}, j["steps"].([]any)...)
 	b.offer("device/gw-1", settingsDoc("lack", "ca", fmt.Sprintf("[link]\nca = %q\n", ca), ""))
 	s := b.final("lack")
 	wantState(t, s, executor.Failed)
@@ -188,7 +188,7 @@ func deadAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-func certificate(t *testing.T) string {
+func certificatePEM(t *testing.T) string {
 	t.Helper()
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {

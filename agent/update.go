@@ -7,8 +7,9 @@ import (
 
 	"github.com/ratchetd/ratchet/agent/build"
 	"github.com/ratchetd/ratchet/executor"
-	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/packages"
 	"github.com/ratchetd/ratchet/executor/step/policy"
+	"github.com/ratchetd/ratchet/executor/step/update"
 )
 
 // ErrRestart is Run's error when an update has exchanged the agent's binary:
@@ -16,12 +17,12 @@ import (
 var ErrRestart = errors.New("the agent starts anew")
 
 // update is the kind that exchanges this agent's binary.
-func (a *Agent) update(p policy.Policy) step.Update {
+func (a *Agent) update(p policy.Policy) update.Kind {
 	path, err := os.Executable()
 	if err != nil {
 		path = os.Args[0]
 	}
-	return step.Update{Groups: a.groups, Policy: p, Client: a.web, Package: step.Package{Groups: a.groups}, Keys: a.config.Load().Policy.Keys,
+	return update.Kind{Groups: a.groups, Policy: p, Client: a.web, Package: packages.Kind{Groups: a.groups}, Keys: a.config.Load().Policy.Keys,
 		Path: path, Version: build.Version(), Config: a.config.Load().Path(), Restart: a.restart}
 }
 

@@ -8,6 +8,9 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/firmware"
+	"github.com/ratchetd/ratchet/executor/step/update"
+	"github.com/ratchetd/ratchet/executor/step/upload"
 )
 
 // A board without a clock comes up in the past, where no certificate is valid
@@ -20,7 +23,7 @@ func TestDownloadsHoldCertificatesAgainstTheAgentsClock(t *testing.T) {
 	kinds := a.Kinds()
 	client := kinds["download"].(step.Download).Client
 	for name, got := range map[string]*http.Client{
-		"upload": kinds["upload"].(step.Upload).Client, "update": kinds["update"].(step.Update).Client, "firmware": kinds["firmware"].(step.Firmware).Client,
+		"upload": kinds["upload"].(upload.Kind).Client, "update": kinds["update"].(update.Kind).Client, "firmware": kinds["firmware"].(firmware.Kind).Client,
 	} {
 		if got != client || got == nil {
 			t.Errorf("%s has another client than download", name)

@@ -3,23 +3,24 @@ package executor
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
+
+	"github.com/ratchetd/ratchet/executor/redact"
 )
 
-// The methods below are the whole state machine. Each returns the next Record
-// and touches nothing else; which of them apply is the walk's business.
+// The methods below, with those of undo.go, are the whole state machine. Each
+// returns the next Record and touches nothing else; the walk decides which of
+// them apply.
 
 const (
 	maxInterruptions = 3 // of a step, unless it says otherwise, and of an Undo
 	maxUndoFailures  = 3
 )
 
-// own returns r with step records that can be changed.
-func (r Record) own() (Record, *StepRecord) {
+// clone returns r with step records that can be changed.
+func (r Record) clone() (Record, *StepRecord) {
 	r.Steps = slices.Clone(r.Steps)
 	s := &r.Steps[r.At.Step]
 	if s.Undo != nil {
@@ -29,9 +30,9 @@ func (r Record) own() (Record, *StepRecord) {
 	return r, s
 }
 
-// begin starts the step under the cursor, once more or for the first time.
+// begin starts the step under the cursor, for the first time or again.
 func (r Record) begin(boot string, now Time) Record {
-	r, s := r.own()
+	r, s := r.clone()
 	if r.State == Queued {
 		r.Started = now
 	}
@@ -46,7 +47,7 @@ func (r Record) begin(boot string, now Time) Record {
 
 // interrupt counts that the step under the cursor was cut.
 func (r Record) interrupt() Record {
-	r, s := r.own()
+	r, s := r.clone()
 	s.State = Running
 	if s.Trial {
 		s.Trials++
@@ -56,9 +57,9 @@ func (r Record) interrupt() Record {
 	return r
 }
 
-// cuts is how often the step was cut on its present part of the way, and how
-// often is too often: a step says that of its run, three lost trials are
-// enough of any.
+// cuts is how often the step was cut so far, in its run or in its trial, and
+// how often is too often. A step sets that limit for its run; three lost trials
+// are too many for any.
 func (s StepRecord) cuts(step Step) (n, most int) {
 	if s.Trial {
 		return s.Trials, maxInterruptions
@@ -66,36 +67,16 @@ func (s StepRecord) cuts(step Step) (n, most int) {
 	return s.Interrupted, step.interruptions()
 }
 
-// stuck tells whether the i-th step's Undo was given up, or, of an onFailure
-// step, the step itself: what it was to mend may be as it was.
-func (r Record) stuck(i int) bool {
-	s := r.Steps[i]
-	if i >= len(r.Job.Steps) && s.State == Failed && s.Interrupted >= r.Job.StepAt(i).interruptions() {
-		return true
-	}
-	return s.Undo != nil && s.Undo.GivenUp
-}
-
-// UndoFailed tells whether something that was to be undone was given up.
-func (r Record) UndoFailed() bool {
-	for i := range r.Steps {
-		if i < r.Job.Total() && r.stuck(i) {
-			return true
-		}
-	}
-	return false
-}
-
-// resume notes how an interruption was settled.
+// resume records what was decided about an interruption: Rerun, Verify or Fail.
 func (r Record) resume(choice string) Record {
-	r, s := r.own()
+	r, s := r.clone()
 	s.Resumed = choice
 	return r
 }
 
-// stop notes that the agent was stopped in the step or undo under the cursor.
+// stop records that the agent was stopped in the step or undo under the cursor.
 func (r Record) stop() Record {
-	r, s := r.own()
+	r, s := r.clone()
 	if r.At.Undo {
 		s.Undo.Running = false
 	} else {
@@ -114,10 +95,10 @@ type ending struct {
 }
 
 // end closes the attempt at the step under the cursor and moves the cursor to
-// what comes next. can tells whether the i-th step's kind is an Undoer.
-func (r Record) end(e ending, can func(i int) bool) Record {
-	r, s := r.own()
-	s.State, s.Reason, s.Trial, s.Confirmed = e.state, bounded(e.reason), false, false
+// what comes next. canUndo reports whether the i-th step's kind is an Undoer.
+func (r Record) end(e ending, canUndo func(i int) bool) Record {
+	r, s := r.clone()
+	s.State, s.Reason, s.Trial, s.Confirmed = e.state, boundReason(e.reason), false, false
 	if e.state != Failed {
 		return r.onward()
 	}
@@ -132,15 +113,15 @@ func (r Record) end(e ending, can func(i int) bool) Record {
 	if e.verdict != "" && r.At.Phase == Forward {
 		r.Verdict = e.verdict
 	}
-	if s.Attempts > s.Idle && can(r.At.Step) {
+	if s.Attempts > s.Idle && canUndo(r.At.Step) {
 		r.At.Undo = true
 		r.State = Undoing
 		return r
 	}
-	return r.afterFailure(can)
+	return r.afterFailure(canUndo)
 }
 
-// onward moves to the next step, or ends the job behind the last one.
+// onward moves to the next step, or ends the job after the last one.
 func (r Record) onward() Record {
 	r.At.Step++
 	switch {
@@ -153,7 +134,7 @@ func (r Record) onward() Record {
 }
 
 // afterFailure decides what a failed step means for its job.
-func (r Record) afterFailure(can func(i int) bool) Record {
+func (r Record) afterFailure(canUndo func(i int) bool) Record {
 	step, s := r.Job.StepAt(r.At.Step), r.Steps[r.At.Step]
 	gaveUp := s.Undo != nil && s.Undo.GivenUp
 	switch {
@@ -167,15 +148,15 @@ func (r Record) afterFailure(can func(i int) bool) Record {
 	if r.Verdict == Failed {
 		r.Reason = fmt.Sprintf("step %s: %s", step.Name, s.Reason)
 	}
-	return r.back(can)
+	return r.back(canUndo)
 }
 
 // back moves to the newest done step before the cursor that is to be undone.
-// Behind the oldest come the onFailure steps, which a cancel does not run.
-func (r Record) back(can func(i int) bool) Record {
+// After the oldest come the onFailure steps, which a cancel does not run.
+func (r Record) back(canUndo func(i int) bool) Record {
 	r.State = Undoing
 	for i := r.At.Step - 1; r.Job.UndoOnFailure && i >= 0; i-- {
-		if r.Steps[i].State == Succeeded && can(i) {
+		if r.Steps[i].State == Succeeded && canUndo(i) {
 			r.At = Cursor{Phase: Back, Step: i, Undo: true}
 			return r
 		}
@@ -191,7 +172,7 @@ func (r Record) back(can func(i int) bool) Record {
 func (r Record) close(state State, reason string) Record {
 	r.State, r.Reason, r.Verdict, r.At = state, reason, "", Cursor{}
 	for i, s := range r.Steps {
-		if i < r.Job.Total() && r.stuck(i) {
+		if i < r.Job.Total() && r.gaveUp(i) {
 			r.State = Failed
 			r.Reason = fmt.Sprintf("undo failed: step %s: %s", r.Job.StepAt(i).Name, s.Reason)
 		}
@@ -199,69 +180,8 @@ func (r Record) close(state State, reason string) Record {
 	return r
 }
 
-// beginUndo starts the Undo under the cursor.
-func (r Record) beginUndo(boot string) Record {
-	r, s := r.own()
-	if s.Undo == nil {
-		s.Undo = &UndoRecord{}
-	}
-	s.Undo.Running = true
-	s.Undo.Attempts++
-	s.Boot, s.CutExpected = boot, false
-	r.State = Undoing
-	return r
-}
-
-// interruptUndo counts that the Undo under the cursor was cut.
-func (r Record) interruptUndo() Record {
-	r, s := r.own()
-	s.Undo.Running = false
-	s.Undo.Interrupted++
-	return r
-}
-
-// endUndo closes the Undo under the cursor and moves on; an Undo that failed
-// stays under the cursor until it has failed or was cut too often.
-func (r Record) endUndo(err error, can func(i int) bool) Record {
-	r, s := r.own()
-	s.Undo.Running = false
-	switch {
-	case err == nil && r.At.Phase == Back:
-		s.State = Undone
-	case err == nil && s.Reason != Cancel{}.Error():
-		s.Reason += "; undone"
-	case errors.Is(err, ErrNoUndo) && r.At.Phase == Back:
-		s.Reason = bounded(err.Error())
-	case errors.Is(err, ErrNoUndo):
-		s.Reason = bounded(s.Reason + "; " + err.Error())
-	case err != nil:
-		s.Undo.Failures++
-		if s.Undo.Failures < maxUndoFailures && s.Undo.Interrupted < maxInterruptions {
-			return r
-		}
-		s.Undo.GivenUp = true
-		why := err.Error()
-		if r.At.Phase != Back { // else it had succeeded
-			why = shortened(s.Reason, 200) + "; its undo: " + why
-		}
-		s.Reason = bounded(why)
-	}
-	r.At.Undo = false
-	if r.At.Phase == Back {
-		return r.back(can)
-	}
-	return r.afterFailure(can)
-}
-
-// bounded keeps a reason to a few lines.
-func bounded(reason string) string { return shortened(reason, 512) }
-
-func shortened(text string, most int) string {
-	if len(text) <= most {
-		return text
-	}
-	return strings.ToValidUTF8(text[:most], "") + "..."
-}
+// boundReason keeps a reason short: it is in every commit and every status.
+func boundReason(reason string) string { return redact.Clip(reason, 512) }
 
 // Digest is the sha256 of a document's exact text, in lower-case hex.
 func Digest(text []byte) string {
@@ -269,10 +189,35 @@ func Digest(text []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// stamp cuts a moment to what documents and reports hold; a zero one stays so.
+// stamp truncates t to what documents and reports hold. Zero stays zero.
 func stamp(t time.Time) Time {
 	if t.IsZero() {
 		return Time{}
 	}
 	return Time{t.UTC().Truncate(time.Second)}
+}
+
+// cancel ends the step under the cursor for a Cancel.
+func (r Record) cancel(c Cancel, canUndo func(int) bool) Record {
+	if r.At.Phase == Forward {
+		r.Reason = c.Reason
+	}
+	return r.end(ending{state: Failed, reason: c.Error(), last: true, verdict: Cancelled}, canUndo)
+}
+
+func (s Step) interruptions() int {
+	if s.MaxInterruptions > 0 {
+		return s.MaxInterruptions
+	}
+	return maxInterruptions
+}
+
+// maxWarnings bounds a job's warnings. The same text is kept once.
+const maxWarnings = 8
+
+func (r Record) warn(text string) Record {
+	if len(r.Warnings) < maxWarnings && !slices.Contains(r.Warnings, text) {
+		r.Warnings = append(slices.Clone(r.Warnings), text)
+	}
+	return r
 }

@@ -392,7 +392,7 @@ func scenes(text string) (all []scene) {
 }
 
 // everywhere runs the scene with the given cuts and, below most, with every
-// further cut behind them. It tells whether the last of the cuts came at all.
+// further cut behind them. It reports whether the last of the cuts came at all.
 func (s scene) everywhere(t *testing.T, most int, cuts []cut, outcomes map[string]int) bool {
 	p := prove(t, s)
 	p.run(cuts)

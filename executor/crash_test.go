@@ -56,7 +56,7 @@ func cutEverywhere(t *testing.T, mix string, cancelAt int, cuts []cut) (runs int
 	}
 }
 
-// reached tells whether the last of the cuts comes at all.
+// reached reports whether the last of the cuts comes at all.
 func reached(t *testing.T, mix string, cancelAt int, cuts []cut) bool {
 	w := newWorld(t, job(mix))
 	for i, c := range cuts {
@@ -69,7 +69,7 @@ func reached(t *testing.T, mix string, cancelAt int, cuts []cut) bool {
 	return w.puts >= cuts[len(cuts)-1].n
 }
 
-// keeps holds the promises against a world that came to rest.
+// keeps reports whether a world that came to rest keeps the promises.
 func (w *world) keeps(cuts int) bool {
 	ok := w.finals == 1 && w.disk.State.Final()
 	starts := map[string]int{}

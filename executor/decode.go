@@ -17,7 +17,7 @@ const maxDepth = 64
 
 // Decode reads the one JSON value in data into v. It refuses what encoding/json
 // lets pass: unknown fields, fields in another case, a field given twice,
-// invalid UTF-8, deep nesting and anything behind the value. Errors name the
+// invalid UTF-8, deep nesting and anything after the value. Errors name the
 // field by its path.
 func Decode(data []byte, v any) error {
 	if !utf8.Valid(data) {
@@ -29,7 +29,7 @@ func Decode(data []byte, v any) error {
 		return err
 	}
 	if _, err := s.dec.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("more text behind the JSON value")
+		return errors.New("more text after the JSON value")
 	}
 	return plainError(json.Unmarshal(data, v))
 }
@@ -40,7 +40,7 @@ type shape struct {
 	dec  *json.Decoder
 }
 
-// check reads one value and holds its names against t; a nil t takes any
+// check reads one value and checks its names against t; a nil t takes any
 // names, but none twice.
 func (s *shape) check(t reflect.Type, path string, depth int) error {
 	if depth == 0 {
@@ -122,7 +122,7 @@ func (s *shape) list(t reflect.Type, path string, depth int) error {
 
 var unmarshaler = reflect.TypeFor[json.Unmarshaler]()
 
-// shapeOf tells the fields of a struct type, or the element type of a map or
+// shapeOf is the fields of a struct type, or the element type of a map or
 // list. A type that decodes itself has neither.
 func shapeOf(t reflect.Type) (fields map[string]reflect.Type, elem reflect.Type) {
 	for t != nil && t.Kind() == reflect.Pointer {
@@ -145,7 +145,7 @@ func shapeOf(t reflect.Type) (fields map[string]reflect.Type, elem reflect.Type)
 	return fields, nil
 }
 
-// plainError puts encoding/json's errors into words for people.
+// plainError rewords the errors of encoding/json for people.
 func plainError(err error) error {
 	var mismatch *json.UnmarshalTypeError
 	var syntax *json.SyntaxError

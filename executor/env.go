@@ -8,7 +8,7 @@ import (
 	"github.com/ratchetd/ratchet/executor/jq"
 )
 
-// when judges the when of the step under the cursor; without one it is wanted.
+// when is the value of the step's when; a step without one runs.
 func (w *walk) when(ctx context.Context) (bool, error) {
 	e, err := compileIf(w.step().When)
 	if e == nil || err != nil {

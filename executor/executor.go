@@ -64,7 +64,7 @@ type Gate interface {
 	AwaitCancel(ctx context.Context)
 }
 
-// Live is what RAM knows beyond the Record while a step runs: its progress or,
+// Live is news of a step that runs, which is not in its Record: its progress or,
 // with Stream set, a piece of its output.
 type Live struct {
 	Key, Job string
@@ -80,15 +80,15 @@ type Cancel struct{ Reason string }
 
 func (c Cancel) Error() string { return "cancelled" }
 
-// Wait is Run's error for a job that is to go on later; others may pass it.
+// Wait is Run's error for a job that is to go on later. Other jobs may run meanwhile.
 type Wait struct{ Reason string }
 
 func (w Wait) Error() string { return "waiting: " + w.Reason }
 
-// Run takes the job from where its Record says it is to its end, journaling
+// Run takes the job from where its Record says it is to its end, and commits
 // every change before it acts on it. It returns early with Wait, or with
-// ErrStopped when the agent ends; called again with the Record on disk it goes
-// on. When the cause of ctx is a Cancel the job is cancelled.
+// ErrStopped when the agent ends; called again with the Record from disk it goes
+// on. A ctx that ends with a Cancel as its cause cancels the job.
 func (x *Executor) Run(ctx context.Context, r Record) (Record, error) {
 	w := &walk{Executor: x, key: r.Key, r: r, mark: time.Now()}
 	if len(r.Steps) == 0 || len(r.Steps) != r.Job.Total() {
@@ -106,7 +106,7 @@ func (x *Executor) Run(ctx context.Context, r Record) (Record, error) {
 	return w.r, nil
 }
 
-// watch calls Watch; what it returns is called when that is over.
+// watch calls Watch, if there is one.
 func (x *Executor) watch(ctx context.Context) (over func()) {
 	if x.Watch == nil {
 		return func() {}

@@ -1,12 +1,11 @@
 package executor
 
-// hide hides what this device keeps secret, and what was filled in for t, in
-// whatever t has to say.
+// hide is text with the device's secrets hidden, and those filled in for t.
 func (w *walk) hide(t *Task, text string) string {
 	return w.Device.Mask(t.secrets.Hide(text))
 }
 
-// hidden is an error that is told with its secrets hidden.
+// hidden is an error whose text has its secrets hidden.
 type hidden struct {
 	error
 	text string

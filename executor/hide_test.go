@@ -32,11 +32,10 @@ func TestACutSecretIsNotTold(t *testing.T) {
 func TestLiveOutputIsHidden(t *testing.T) {
 	const filled, own = "hunter2hunter2hunter2", "correct-horse-battery"
 	var told strings.Builder
-	w := &walk{Executor: &Executor{
-		Device: &board{mask: func(s string) string { return redact.New([]string{own}).Hide(s) }},
-		OnLive: func(l Live) { told.WriteString(l.Text) },
-	}}
-	s := &stream{walk: w, t: &Task{secrets: redact.New([]string{filled})}, name: "stdout"}
+	s := &stream{
+		hide: func(text string) string { return redact.New([]string{filled, own}).Hide(text) },
+		emit: func(text string) { told.WriteString(text) },
+	}
 	said := "begins\n" + filled + "\n" + own + "\r" + strings.Repeat("x", 3*MaxOutput) + own + strings.Repeat("y", 3*MaxOutput) + filled + "\nends"
 	for i := range len(said) {
 		s.Write([]byte(said[i : i+1]))

@@ -56,10 +56,10 @@ var (
 	devicePattern = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
 )
 
-// ValidID tells whether a document may carry this id.
+// ValidID reports whether a document may carry this id.
 func ValidID(id string) bool { return idPattern.MatchString(id) }
 
-// ValidDevice tells whether s can name a device or a group. It is never a
+// ValidDevice reports whether s can name a device or a group. It is never a
 // part of a path, so "." and ".." are refused.
 func ValidDevice(s string) bool {
 	return devicePattern.MatchString(s) && strings.Trim(s, ".") != ""
@@ -144,7 +144,7 @@ func (j *Job) validateSteps() error {
 	return nil
 }
 
-// StepAt returns the i-th of the steps and, behind them, the onFailure steps.
+// StepAt returns the i-th step, where the onFailure steps follow the steps.
 func (j *Job) StepAt(i int) Step {
 	if i < len(j.Steps) {
 		return j.Steps[i]

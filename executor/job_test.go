@@ -112,7 +112,7 @@ func TestABadDocumentIsRefusedByTheNameOfTheField(t *testing.T) {
 		document(``, `, "confirm": {"until": "1s"}`):                            "steps[0]: confirm.until: unknown field",
 		document(``, `, "timeout": "x"`):                                        "steps[0]: timeout: ",
 		document(``, `, "stream": "yes"`):                                       "steps[0]: stream: want true or false",
-		document(``, "") + "\x00":                                               "more text behind",
+		document(``, "") + "\x00":                                               "more text after",
 		document(`, "description": "`+"\xff"+`"`, ``):                           "UTF-8",
 		document(`, "description": "`+strings.Repeat("x", MaxDocument)+`"`, ``): "at most 131072",
 		document(``, `, "x": `+strings.Repeat("[", 70)+strings.Repeat("]", 70)): "nested too deeply",

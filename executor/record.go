@@ -28,7 +28,7 @@ const (
 	Stopped State = "stopped" // the agent was stopped in it; told as running
 )
 
-// Final tells whether a job in this state stays so.
+// Final reports whether a job in this state never changes again.
 func (s State) Final() bool {
 	return s == Succeeded || s == Failed || s == Cancelled || s == Rejected
 }
@@ -62,14 +62,13 @@ type Record struct {
 	Steps    []StepRecord `json:"steps"`             // steps, then those of onFailure
 }
 
-// apart is how far the clocks of two computers that sign may be apart.
-const apart = time.Hour
+// clockSkew is how far apart the clocks of two computers that sign may be.
+const clockSkew = time.Hour
 
-// Outlives tells whether a job is certainly none that a cancel is for, by when
-// both were signed: the cancel was meant for an earlier job of that id. A time
-// that is zero is not known, and proves nothing.
+// Outlives reports whether a job was certainly signed after a cancel of its id,
+// which then was for an earlier job. A zero time is unknown and proves nothing.
 func Outlives(job, cancel time.Time) bool {
-	return !cancel.IsZero() && job.After(cancel.Add(apart))
+	return !cancel.IsZero() && job.After(cancel.Add(clockSkew))
 }
 
 // Phase is which of a job's three walks it is on.
@@ -82,8 +81,8 @@ const (
 	OnFailure Phase = "onFailure"
 )
 
-// Cursor is the step that is next or under way; Undo says that what is under
-// way there is its Undo.
+// Cursor is the step that is next or under way. Undo says that it is the step's
+// Undo.
 type Cursor struct {
 	Phase Phase `json:"phase,omitempty"`
 	Step  int   `json:"step"`
@@ -96,16 +95,16 @@ type StepRecord struct {
 	Attempts    int             `json:"attempts,omitempty"`
 	Interrupted int             `json:"interrupted,omitempty"`
 	Failures    int             `json:"failures,omitempty"` // attempts that retry counts
-	Idle        int             `json:"idle,omitempty"`     // attempts that ended before the kind did anything
+	Idle        int             `json:"idle,omitempty"`     // attempts in which the kind has done nothing
 	Millis      int64           `json:"millis,omitempty"`
 	Reason      string          `json:"reason,omitempty"`
-	Resumed     string          `json:"resumed,omitempty"`     // how the last interruption was settled
+	Resumed     string          `json:"resumed,omitempty"`     // what was decided about the last interruption
 	Boot        string          `json:"boot,omitempty"`        // the boot in which it was last begun
 	Saved       json.RawMessage `json:"saved,omitempty"`       // the kind's own checkpoint
-	CutExpected bool            `json:"cutExpected,omitempty"` // it was about to reboot the device, or to start the agent anew
+	CutExpected bool            `json:"cutExpected,omitempty"` // it was about to reboot the device, or to restart the agent
 	Trial       bool            `json:"trial,omitempty"`       // its change is made and waits to be confirmed
 	Trials      int             `json:"trials,omitempty"`      // trials that were cut
-	Confirmed   bool            `json:"confirmed,omitempty"`   // its trial was withstood; what is left is its kind's Confirm
+	Confirmed   bool            `json:"confirmed,omitempty"`   // its trial was passed; what is left is its kind's Confirm
 	Undo        *UndoRecord     `json:"undo,omitempty"`
 	Output      string          `json:"-"` // tail of the last attempt
 	Result      json.RawMessage `json:"-"`
@@ -120,8 +119,8 @@ type UndoRecord struct {
 	GivenUp     bool `json:"givenUp,omitempty"` // it is never tried again
 }
 
-// NewRecord is the Record of a job that was just accepted. The store gives it
-// its Seq.
+// NewRecord is the Record of a job that was just accepted, at its first commit.
+// The store sets Seq.
 func NewRecord(j Job, text []byte, now time.Time) Record {
 	return Record{Key: j.ID, ID: j.ID, Job: j, Text: text, Digest: Digest(text),
 		Rev: 1, State: Queued, Accepted: stamp(now), Steps: make([]StepRecord, j.Total())}

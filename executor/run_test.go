@@ -164,7 +164,7 @@ func TestStopMarksTheStep(t *testing.T) {
 func TestAPanickingKindFailsItsStep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, err := runSlow(t, job("a b"), panics{}, Executor{}, t.Context())
-		if got := howItEnded(r); err != nil || got != "failed step a: panic: boom (a bug in the agent): failed pending" {
+		if got := howItEnded(r); err != nil || got != "failed step a: panic: boom (a bug in ratchet: please report it): failed pending" {
 			t.Errorf("got %q, %v", got, err)
 		}
 	})

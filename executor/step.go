@@ -35,7 +35,7 @@ type Retry struct {
 }
 
 // Confirm puts a step's change on trial: within that time the agent must be
-// connected anew and the check must pass, or the change is undone.
+// connected again and the check must pass, or the change is undone.
 type Confirm struct {
 	Within Duration        `json:"within"`
 	Check  json.RawMessage `json:"check"`

@@ -10,8 +10,8 @@ import (
 // MaxOutput bounds what is kept of a step's output, and its result.
 const MaxOutput = 4 << 10
 
-// A tail keeps the last bytes written to it: twice what is told, so that a
-// secret that is cut in two by its beginning is not told. It is safe for
+// A tail keeps the last bytes written to it: twice what is reported, so that a
+// secret whose beginning was dropped is not reported in part. It is safe for
 // concurrent use and never blocks.
 type tail struct {
 	mu  sync.Mutex
@@ -53,8 +53,8 @@ func (t *tail) text(hide func(string) string) string {
 }
 
 // afterWord leaves out the first word of a text that was cut: it may be the end
-// of a secret, which is at most MaxOutput long. What is hidden is shorter than
-// it was, so the cut can lie within what is told.
+// of a secret, which is at most MaxOutput long. Hiding makes a text shorter, so
+// the cut can lie within what is reported.
 func afterWord(text string) string {
 	start := text[:min(len(text), MaxOutput)]
 	if i := strings.IndexFunc(start, unicode.IsSpace); i >= 0 {

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"path/filepath"
+	"strconv"
 
 	"github.com/ratchetd/ratchet/executor/redact"
 )
@@ -17,7 +19,7 @@ type Task struct {
 	Attempt int             // from 1; counts every start of Run, or of Undo
 	Boot    string          // id of this boot
 	Begun   string          // id of the boot in which the step was begun before this attempt; empty at the first
-	Timeout Duration        // of the step; 0 leaves the kind's default to the kind
+	Timeout Duration        // of the step; 0 leaves it to the kind
 	Stream  bool            // live output is wanted
 
 	// Dir is the task's own directory below the state directory, for undo
@@ -49,8 +51,7 @@ func NewTask(t Task, saved json.RawMessage, save func(json.RawMessage, bool) err
 	return &t
 }
 
-// Load reads what was saved last for this step into v and tells whether there
-// was anything.
+// Load reads the step's last checkpoint into v and reports whether there is one.
 func (t *Task) Load(v any) (bool, error) {
 	if len(t.saved) == 0 {
 		return false, nil
@@ -61,9 +62,9 @@ func (t *Task) Load(v any) (bool, error) {
 // Save makes v the step's checkpoint. It is durable when Save returns.
 func (t *Task) Save(v any) error { return t.checkpoint(v, false) }
 
-// SaveBeforeReboot is Save for a step that is about to reboot the device, or to
-// start the agent anew: if the next start is in another boot, or the agent was
-// stopped in an orderly way, that was no interruption.
+// SaveBeforeReboot is Save for a step that is about to reboot the device or to
+// restart the agent. If the next start is in another boot, or the agent was
+// stopped in an orderly way, that counts as no interruption.
 func (t *Task) SaveBeforeReboot(v any) error { return t.checkpoint(v, true) }
 
 func (t *Task) checkpoint(v any, cutExpected bool) error {
@@ -79,16 +80,16 @@ func (t *Task) checkpoint(v any, cutExpected bool) error {
 }
 
 // Warn gives the job a warning for the operator, which the next Save makes
-// durable and tells. It is called by the goroutine that Run is called in.
+// durable and sends. Only the goroutine of Run may call it.
 func (t *Task) Warn(text string) {
 	if t.warn != nil {
 		t.warn(text)
 	}
 }
 
-// Watch tells that what is done now, until over is called, ends soon after ctx,
-// not after the context of Run: a step that outlives that by far is taken for one
-// that hangs. It is called by the goroutine that Run is called in.
+// Watch says that until over is called the step ends soon after ctx, and not after
+// the context of Run. A step that goes on long after that is taken to hang. Only
+// the goroutine of Run may call it.
 func (t *Task) Watch(ctx context.Context) (over func()) {
 	if t.watch == nil {
 		return func() {}
@@ -96,5 +97,57 @@ func (t *Task) Watch(ctx context.Context) (over func()) {
 	return t.watch(ctx)
 }
 
-// Progress tells how far the attempt is, 0 to 1. It is cheap and not journaled.
+// Progress says how far the attempt is, from 0 to 1. It is cheap and not journaled.
 func (t *Task) Progress(fraction float64) { t.progress(fraction) }
+
+// task is the attempt under the cursor, for its kind.
+func (w *walk) task(out *tail) *Task {
+	step, rec := w.step(), w.rec()
+	t := &Task{
+		Job: w.r.ID, Step: step.Name, With: step.With, Attempt: rec.Attempts,
+		Boot: w.Boot, Timeout: step.Timeout, Stream: step.Stream, Stopping: w.Stopping,
+		Output: out, Err: out, Log: w.Log, saved: rec.Saved, save: w.save, watch: w.watch,
+	}
+	if w.Dir != "" {
+		t.Dir = filepath.Join(w.dir(), strconv.Itoa(w.r.At.Step))
+	}
+	t.warn = func(text string) { w.change(w.r.warn("step " + step.Name + ": " + w.hide(t, text))) }
+	t.progress = func(fraction float64) {
+		w.emit(t, Live{Progress: min(max(fraction, 0), 1)})
+	}
+	t.flush = func() {}
+	if step.Stream {
+		stdout, stderr := w.stream(t, "stdout"), w.stream(t, "stderr")
+		t.Output, t.Err = io.MultiWriter(out, stdout), io.MultiWriter(out, stderr)
+		t.flush = func() { stdout.flush(); stderr.flush() }
+	}
+	return t
+}
+
+// stream passes on what t says on stdout or stderr while it runs.
+func (w *walk) stream(t *Task, name string) *stream {
+	return &stream{
+		hide: func(text string) string { return w.hide(t, text) },
+		emit: func(text string) { w.emit(t, Live{Stream: name, Text: text}) },
+	}
+}
+
+// fill fills in what the step's parameters leave to the device.
+func (w *walk) fill(ctx context.Context, t *Task) error {
+	f := filler{ctx: ctx, env: w.env(), secret: w.Device.Secret}
+	with, err := f.fill(t.With)
+	if err == nil {
+		t.With = with
+	}
+	t.secrets = redact.New(f.secrets)
+	return err
+}
+
+// emit is called from any goroutine of a kind, so it reads only what never changes
+// in a walk.
+func (w *walk) emit(t *Task, l Live) {
+	if w.OnLive != nil {
+		l.Key, l.Job, l.Step, l.Attempt = w.key, t.Job, t.Step, t.Attempt
+		w.OnLive(l)
+	}
+}

@@ -27,9 +27,9 @@ const (
 	Reused                  // another document was accepted under this id before
 )
 
-// Accept writes a job's first Record and gives it its Seq; the same job offered
-// again is Known. A job whose cancel came before it is accepted as cancelled:
-// read its Record to see. Where the disk has no room the verdict is NoRoom,
+// Accept writes a job's first Record and gives it its Seq. It is idempotent: the
+// same job offered again is Known. A job whose cancel came before it is accepted as
+// cancelled: its Record says so. Where the disk has no room the verdict is NoRoom,
 // without an error.
 func (db *DB) Accept(r executor.Record) (Verdict, error) {
 	if r.Key == "" || strings.ContainsAny(r.Key, "\x00\x01") {
@@ -69,8 +69,8 @@ func (db *DB) accept(r executor.Record) error {
 		return errors.Join(putText(tx, r), putEntry(tx, e, 0), dropCancel(tx, r.Key))
 	})
 	if err == nil {
-		db.forgetCancel(r.Key) // what is left was meant for an earlier job, or is too old
-		db.learn(e)
+		db.dropCancelMark(r.Key) // what is left was meant for an earlier job, or is too old
+		db.remember(e)
 	}
 	return err
 }
@@ -86,11 +86,11 @@ func putText(tx *bolt.Tx, r executor.Record) error {
 	return nil
 }
 
-// Known tells whether the key was used, and by the document with which digest. It
-// is empty where a read-back status did not tell it.
+// Known reports whether the key was used, and the digest of the document that used
+// it: empty where only a status was read back that does not say it.
 func (db *DB) Known(key string) (digest string, known bool, err error) {
 	err = db.bolt.View(func(tx *bolt.Tx) error {
-		if _, v := home(tx, key); v != nil {
+		if _, v := bucketOf(tx, key); v != nil {
 			e, err := decodeEntry(key, v)
 			digest, known = e.Digest, true
 			return err
@@ -110,7 +110,7 @@ func (db *DB) roomFor(id string) bool {
 	used, bound := db.Room()
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	return used < bound/4*3 && db.ids+held(id) <= maxIDs
+	return used < bound/4*3 && db.ids+countID(id) <= maxIDs
 }
 
 func isFull(err error) bool {

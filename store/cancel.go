@@ -12,30 +12,30 @@ import (
 	"github.com/ratchetd/ratchet/executor"
 )
 
-// Bounds of what is remembered of cancels whose job never came.
+// How many cancels are kept whose job never came, and how long.
 const (
-	maxEarly = 256
-	earlyFor = 30 * 24 * time.Hour
+	maxCancels = 256
+	cancelFor  = 30 * 24 * time.Hour
 )
 
-// asked is a cancel: when it came and when it was signed, in unix seconds. One
-// that nobody had to sign ends whatever has its id.
-type asked struct{ came, signed int64 }
+// A cancelMark is a cancel: when it came and when it was signed, in unix seconds.
+// One that nobody had to sign (0) ends whatever job has its id.
+type cancelMark struct{ came, signed int64 }
 
-// covers tells whether this cancel ends all that another one does.
-func (c asked) covers(other asked) bool {
+// covers reports whether this cancel ends all that another one does.
+func (c cancelMark) covers(other cancelMark) bool {
 	return c.signed == 0 || other.signed != 0 && c.signed >= other.signed
 }
 
-// Cancel marks the job durably, in one commit, until it is final; a job that is
-// final stays so, and costs none. The mark of an unknown job waits for it. No
-// cancel is for a job that outlives it: the id was used again then. signed is
-// zero for a cancel that nobody had to sign.
+// Cancel marks the job durably, in one commit, until it is final. For a job that is
+// final it does nothing. The mark of an unknown job waits for it. A cancel is not
+// for a job that was signed after it (see executor.Outlives): then the id was used
+// again. signed is zero for a cancel that nobody had to sign.
 func (db *DB) Cancel(id string, signed time.Time) error {
 	db.write.Lock()
 	defer db.write.Unlock()
-	c := asked{came: db.now().Unix(), signed: seconds(signed)}
-	if there, marked := db.marked(id); marked && there.covers(c) || id == "" {
+	c := cancelMark{came: db.now().Unix(), signed: seconds(signed)}
+	if there, marked := db.cancelOf(id); marked && there.covers(c) || id == "" {
 		return nil
 	}
 	s, open := db.standing(id)
@@ -44,7 +44,7 @@ func (db *DB) Cancel(id string, signed time.Time) error {
 	}
 	var drop []string
 	if !open {
-		drop = db.oldEarly()
+		drop = db.cancelsToDrop()
 	}
 	err := db.update(func(tx *bolt.Tx) error {
 		for _, key := range drop {
@@ -66,7 +66,7 @@ func (db *DB) Cancel(id string, signed time.Time) error {
 	return nil
 }
 
-func putCancel(tx *bolt.Tx, id string, c asked) error {
+func putCancel(tx *bolt.Tx, id string, c cancelMark) error {
 	b := tx.Bucket(bucketCancels)
 	err := put(b, []byte(id), number(uint64(c.came)))
 	if c.signed == 0 {
@@ -80,36 +80,36 @@ func dropCancel(tx *bolt.Tx, id string) error {
 	return errors.Join(b.Delete([]byte(id)), b.Delete([]byte(id+"\x00")))
 }
 
-func (db *DB) forgetCancel(id string) {
+func (db *DB) dropCancelMark(id string) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	delete(db.cancels, id)
 }
 
-// Cancelled tells whether a cancel of the job came that is not done yet.
+// Cancelled reports whether a cancel of the job came and is still to be carried out.
 func (db *DB) Cancelled(id string) bool {
-	_, marked := db.marked(id)
+	_, marked := db.cancelOf(id)
 	return marked
 }
 
-func (db *DB) marked(id string) (asked, bool) {
+func (db *DB) cancelOf(id string) (cancelMark, bool) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	c, ok := db.cancels[id]
 	_, open := db.jobs[id]
-	return c, ok && (open || !db.outdated(c))
+	return c, ok && (open || !db.expiredCancel(c))
 }
 
-// cancelledBefore tells whether a cancel of this job came before it did.
+// cancelledBefore reports whether a cancel of this job came before it did.
 func (db *DB) cancelledBefore(r executor.Record) bool {
-	c, marked := db.marked(r.Key)
+	c, marked := db.cancelOf(r.Key)
 	return marked && !executor.Outlives(r.Signed.Time, moment(c.signed))
 }
 
-func (db *DB) outdated(c asked) bool { return db.now().Sub(time.Unix(c.came, 0)) > earlyFor }
+func (db *DB) expiredCancel(c cancelMark) bool { return db.now().Sub(time.Unix(c.came, 0)) > cancelFor }
 
-// oldEarly lists the marks of unknown jobs that have to go to make room for one.
-func (db *DB) oldEarly() []string {
+// cancelsToDrop lists the marks of unknown jobs that make room for one more.
+func (db *DB) cancelsToDrop() []string {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	var early, drop []string
@@ -117,7 +117,7 @@ func (db *DB) oldEarly() []string {
 		if _, open := db.jobs[id]; open {
 			continue
 		}
-		if db.outdated(c) {
+		if db.expiredCancel(c) {
 			drop = append(drop, id)
 		} else {
 			early = append(early, id)
@@ -126,5 +126,5 @@ func (db *DB) oldEarly() []string {
 	slices.SortFunc(early, func(a, b string) int {
 		return cmp.Or(cmp.Compare(db.cancels[a].came, db.cancels[b].came), cmp.Compare(a, b))
 	})
-	return append(drop, early[:max(0, len(early)+1-maxEarly)]...)
+	return append(drop, early[:max(0, len(early)+1-maxCancels)]...)
 }

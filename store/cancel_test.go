@@ -75,14 +75,14 @@ func TestEarlyCancelsAreBounded(t *testing.T) {
 	if err := db.Cancel("known", time.Time{}); err != nil {
 		t.Fatal(err)
 	}
-	for i := range maxEarly + 10 {
+	for i := range maxCancels + 10 {
 		now = now.Add(time.Minute)
 		if err := db.Cancel(fmt.Sprintf("early-%d", i), time.Time{}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for range 2 {
-		if got, want := len(db.cancels), maxEarly+1; got != want {
+		if got, want := len(db.cancels), maxCancels+1; got != want {
 			t.Errorf("got %d marks, want %d", got, want)
 		}
 		for id, want := range map[string]bool{"known": true, "early-9": false, "early-10": true, "early-265": true} {
@@ -112,7 +112,7 @@ func TestACancelEndsNoJobThatWasSignedAfterIt(t *testing.T) {
 		{"signed behind its job", time.Hour, 0, 2 * time.Hour, executor.Cancelled},
 		{"signed ahead of its job, as clocks differ", 2 * time.Hour, 0, 90 * time.Minute, executor.Cancelled},
 		{"signed long before its job", 3 * time.Hour, 0, time.Hour, executor.Queued},
-		{"then signed anew", 3 * time.Hour, time.Hour, time.Hour, executor.Cancelled},
+		{"then signed again", 3 * time.Hour, time.Hour, time.Hour, executor.Cancelled},
 		{"brought again", time.Hour, 3 * time.Hour, time.Hour, executor.Cancelled},
 		{"of a job whose time nobody knows", 3 * time.Hour, 0, 0, executor.Cancelled},
 	} {

@@ -166,7 +166,7 @@ func TestNoDamageStopsTheAgent(t *testing.T) {
 	}
 }
 
-// survives opens the file, uses all of it, and tells whether it was set aside.
+// survives opens the file, uses all of it, and reports whether it was set aside.
 func survives(t testing.TB, data []byte) bool {
 	t.Helper()
 	dir, _ := lay(t, data)

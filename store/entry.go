@@ -13,6 +13,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/redact"
 )
 
 // level is the schema level this version knows.
@@ -35,9 +36,9 @@ var (
 	keyFloor = []byte("floor")
 )
 
-// entry is a Record's small state as it is kept. Told stands in front of the JSON, so
-// that a mark is set without reading the rest, and without losing fields that a
-// newer agent wrote.
+// An entry is a Record's small state as it is kept. Told precedes the JSON, so that it
+// can be set without decoding the rest, and without losing fields that a newer agent
+// wrote.
 type entry struct {
 	executor.Record
 	Expires executor.Time `json:"expires,omitzero"` // known when the text no longer is
@@ -67,8 +68,8 @@ func decodeEntry(key string, value []byte) (entry, error) {
 	return e, nil
 }
 
-// line is what is left of a pruned Record: enough to know the id again and to
-// tell how it ended. Up to 4,096 are kept, so it is written short.
+// A line is what is left of a pruned Record: enough to recognise the id and to say
+// how the job ended. Up to 4,096 are kept, so its JSON names are short.
 type line struct {
 	ID      string         `json:"i,omitempty"` // empty: the key
 	Seq     uint64         `json:"s"`
@@ -82,7 +83,7 @@ type line struct {
 }
 
 func (e entry) line() line {
-	return line{ID: e.ID, Seq: e.Seq, Digest: e.Digest, State: e.State, Reason: clip(e.Reason, 120), Rev: e.Rev,
+	return line{ID: e.ID, Seq: e.Seq, Digest: e.Digest, State: e.State, Reason: redact.Clip(e.Reason, 120), Rev: e.Rev,
 		Ended: seconds(e.Ended.Time), Expires: seconds(e.Expires.Time)}
 }
 
@@ -106,8 +107,8 @@ func (l line) record(key string) executor.Record {
 		Reason: l.Reason, Rev: l.Rev, Ended: executor.Time{Time: moment(l.Ended)}}
 }
 
-// home returns the bucket that holds the Record: jobs or past.
-func home(tx *bolt.Tx, key string) (b *bolt.Bucket, state []byte) {
+// bucketOf returns the bucket that holds the Record: jobs or past.
+func bucketOf(tx *bolt.Tx, key string) (b *bolt.Bucket, state []byte) {
 	for _, name := range [][]byte{bucketJobs, bucketPast} {
 		b := tx.Bucket(name)
 		if v := b.Get(stateKey(key)); v != nil {
@@ -117,10 +118,10 @@ func home(tx *bolt.Tx, key string) (b *bolt.Bucket, state []byte) {
 	return nil, nil
 }
 
-// read puts a Record together from all that is kept of it. The Job stays empty
-// if its text cannot be read, which matters to unfinished ones only.
+// read assembles a Record from all that is kept of it. The Job stays empty where its
+// text cannot be read, which matters for unfinished ones only.
 func read(tx *bolt.Tx, key string) (entry, error) {
-	b, value := home(tx, key)
+	b, value := bucketOf(tx, key)
 	if b == nil {
 		return entry{}, errGone
 	}
@@ -135,7 +136,7 @@ func read(tx *bolt.Tx, key string) (entry, error) {
 	return e, nil
 }
 
-// eachWith calls fn for what lies under the prefix.
+// eachWith calls fn for every key with the prefix.
 func eachWith(b *bolt.Bucket, prefix []byte, fn func(k, v []byte)) {
 	c := b.Cursor()
 	for k, v := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, v = c.Next() {
@@ -204,18 +205,15 @@ func moment(sec int64) time.Time {
 	return time.Unix(sec, 0).UTC()
 }
 
-func clip(s string, n int) string { return strings.ToValidUTF8(s[:min(n, len(s))], "") }
-
-// firing tells whether the id was made by the device for a schedule or an
+// firing reports whether the id was made by the device for a schedule or an
 // alert, and by which.
 func firing(id string) (name string, ok bool) {
 	name, _, ok = strings.Cut(id, "@")
 	return name, ok
 }
 
-// held is how much an id counts in the set of those that are known: firings are
-// not part of it.
-func held(id string) int {
+// countID is 1 for an id that counts among those that are known, and 0 for a firing.
+func countID(id string) int {
 	if _, ok := firing(id); ok {
 		return 0
 	}

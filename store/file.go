@@ -14,7 +14,7 @@ import (
 	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
-// growth is by how much the file grows at a time.
+// growth is by how many bytes the file grows at a time.
 const growth = 32 << 10
 
 // openMapped opens the file so that it is mapped once, from a descriptor that
@@ -42,7 +42,7 @@ func openMapped(path string, g geometry) (*bolt.DB, error) {
 	defer writing.Close()
 	var reading *os.File
 	b, err := bolt.Open(path, 0o600, &bolt.Options{
-		Timeout:         time.Second, // a tool that looks at the file must not stop the agent for ever
+		Timeout:         time.Second, // a tool that reads the file must not block the agent for ever
 		NoFreelistSync:  true,
 		InitialMmapSize: int(g.maxSize),
 		MaxSize:         int(g.maxSize),
@@ -80,9 +80,9 @@ func seed(path string, g geometry) error {
 	})
 }
 
-// compact writes the file anew without its free pages.
+// compact rewrites the file without its free pages.
 func compact(path string, g geometry) error {
-	// Reading only, bbolt opens its file on JFFS2 without help.
+	// To read only, bbolt can open its file on JFFS2 as it is.
 	old, err := bolt.Open(path, 0, &bolt.Options{ReadOnly: true, Timeout: time.Second})
 	if err != nil {
 		return err

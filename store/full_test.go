@@ -208,11 +208,11 @@ func TestTheFileShrinksWhenItIsMostlyFree(t *testing.T) {
 	}
 	accept(t, db, job(t, "next", 1, ""))
 	if got := record(t, db, "next").Seq; got != 22 {
-		t.Errorf("got Seq %d, want 22: it must not begin anew", got)
+		t.Errorf("got Seq %d, want 22: it must not begin again", got)
 	}
 	info, _ := os.Stat(path)
 	reopen(t, db)
 	if again, _ := os.Stat(path); !os.SameFile(info, again) {
-		t.Error("it was written anew a second time")
+		t.Error("it was rewritten a second time")
 	}
 }

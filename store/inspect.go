@@ -35,12 +35,12 @@ const (
 
 var order = binary.NativeEndian
 
-// space is what inspect found out on the way.
+// space is how much of the file is in use.
 type space struct {
 	size, used int64 // bytes of the file, and those in use
 }
 
-// mostlyFree tells whether the file is worth being written anew.
+// mostlyFree reports whether the file is worth rewriting.
 func (s space) mostlyFree() bool { return s.size > 4*growth && s.used < s.size/4 }
 
 // An inspection is one walk over the pages that can be reached.
@@ -52,7 +52,7 @@ type inspection struct {
 	used     uint64 // pages
 }
 
-// inspect reads the whole file at path and tells whether it is a database of
+// inspect reads the whole file at path and reports whether it is a database of
 // bbolt's that can be used.
 func inspect(path string) (space, error) {
 	info, err := os.Stat(path)
@@ -153,13 +153,12 @@ func (in *inspection) page(id uint64) ([]byte, error) {
 	return p, nil
 }
 
-// bounds are the first key of a page, which must be the one in its parent, for
-// bbolt finds it there by that; and the key that comes behind all of them. Nil is
-// no bound.
+// bounds are the first key of a page, which must be the one by which its parent
+// names it, and the key that follows all of the page. Nil is no bound.
 type bounds struct{ first, end []byte }
 
-// hold tells whether the key may follow last, or be the first if that is nil.
-func (b bounds) hold(last, key []byte) bool {
+// allows reports whether the key may follow last, or be the first if that is nil.
+func (b bounds) allows(last, key []byte) bool {
 	if b.end != nil && bytes.Compare(key, b.end) >= 0 {
 		return false
 	}
@@ -212,7 +211,7 @@ func (in *inspection) branch(p []byte, b bounds, each leafFunc) error {
 	}
 	var last []byte
 	for i, child := range children {
-		if !b.hold(last, keys[i]) {
+		if !b.allows(last, keys[i]) {
 			return errKeyOrder
 		}
 		last = keys[i]
@@ -242,7 +241,7 @@ func leaf(p []byte, b bounds, each leafFunc) error {
 		if !ok || !ok2 || length == 0 {
 			return errDamagedEntry
 		}
-		if !b.hold(last, key) {
+		if !b.allows(last, key) {
 			return errKeyOrder
 		}
 		last = key

@@ -12,25 +12,25 @@ import (
 	"github.com/ratchetd/ratchet/executor"
 )
 
-// levelError says that the file is of this level, which is not ours.
+// A levelError is the schema level of a file that a newer agent wrote.
 type levelError int
 
 func (l levelError) Error() string {
 	return fmt.Sprintf("it was written by a newer agent (schema level %d, this one knows %d)", int(l), level)
 }
 
-// load builds RAM's picture of the file, from nothing, and finds what does not
-// decode.
+// load builds the picture of the file in RAM from nothing. What does not decode is
+// an error.
 func (db *DB) load() error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	db.jobs, db.marks, db.cancels, db.ids, db.floor = map[string]standing{}, map[string]uint64{}, map[string]asked{}, 0, 0
+	db.jobs, db.told, db.cancels, db.ids, db.floor = map[string]standing{}, map[string]uint64{}, map[string]cancelMark{}, 0, 0
 	return db.bolt.View(func(tx *bolt.Tx) error {
 		if err := checkLevel(tx); err != nil {
 			return unusable("%w", err)
 		}
 		meta := tx.Bucket(bucketMeta)
-		db.fresh = meta.Get(keyNew) != nil
+		db.isNew = meta.Get(keyNew) != nil
 		if v := meta.Get(keyFloor); len(v) == 8 {
 			db.floor = int64(binary.BigEndian.Uint64(v))
 		}
@@ -66,7 +66,7 @@ func checkLevel(tx *bolt.Tx) error {
 	return nil
 }
 
-// loadStates returns what reads the states among the values of jobs or past.
+// loadStates returns a func that reads the states among the values of jobs or past.
 func (db *DB) loadStates(final bool) func(k, v []byte) error {
 	return func(k, v []byte) error {
 		key, ok := keyOfState(k)
@@ -78,7 +78,7 @@ func (db *DB) loadStates(final bool) func(k, v []byte) error {
 			err = fmt.Errorf("job %q: its state cannot be %q", key, e.State)
 		}
 		if err == nil {
-			db.know(e)
+			db.enter(e)
 		}
 		return err
 	}
@@ -89,7 +89,7 @@ func (db *DB) loadID(k, v []byte) error {
 	if err == nil && !l.State.Final() {
 		err = fmt.Errorf("id %q: its state cannot be %q", k, l.State)
 	}
-	db.ids += held(l.ID)
+	db.ids += countID(l.ID)
 	return err
 }
 
@@ -108,20 +108,20 @@ func (db *DB) loadCancel(k, v []byte) error {
 	return nil
 }
 
-// know enters a Record that is on disk into RAM's picture; mu is held.
-func (db *DB) know(e entry) {
+// enter puts a Record that is on disk into the picture in RAM. The caller holds db.mu.
+func (db *DB) enter(e entry) {
 	was, known := db.jobs[e.Key]
 	if !known {
-		db.ids += held(e.ID)
+		db.ids += countID(e.ID)
 	}
-	// What was told while this was on its way to the disk counts.
+	// A Told that came while this was being written counts.
 	db.jobs[e.Key] = standing{seq: e.Seq, rev: e.Rev, told: max(e.Told, was.told), signed: seconds(e.Signed.Time), final: e.State.Final()}
 }
 
-// endUnreadable ends the jobs whose document is damaged, or was taken by a newer
+// failUnreadable ends the jobs whose document is damaged, or was taken by a newer
 // agent and means nothing to this one: they could not go on, and must not stay
 // without a final state.
-func (db *DB) endUnreadable() error {
+func (db *DB) failUnreadable() error {
 	var ended []entry
 	for _, key := range db.keys(func(s standing) bool { return !s.final }) {
 		err := db.bolt.View(func(tx *bolt.Tx) error {

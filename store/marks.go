@@ -8,7 +8,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// Get returns the small value that Set kept under this name, nil if there is none.
+// Get returns the small value that Set kept under this name, or nil.
 func (db *DB) Get(name string) ([]byte, error) {
 	var value []byte
 	err := db.bolt.View(func(tx *bolt.Tx) error {
@@ -18,8 +18,8 @@ func (db *DB) Get(name string) ([]byte, error) {
 	return value, err
 }
 
-// Set keeps a small value, in one commit; none if it is there already. Nil
-// removes it.
+// Set keeps a small value, in one commit; where it is there already there is none.
+// Nil removes it.
 func (db *DB) Set(name string, value []byte) error {
 	db.write.Lock()
 	defer db.write.Unlock()
@@ -41,18 +41,18 @@ func (db *DB) Set(name string, value []byte) error {
 	return nil
 }
 
-// SetSoon keeps a small value with the next commit, whatever that is of; until
-// then Get gives the old one. It is quick and touches no disk.
+// SetSoon keeps a small value with the next commit, whatever that is for; until then
+// Get returns the old one. It does not block and touches no disk.
 func (db *DB) SetSoon(name string, value []byte) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	if db.soon == nil {
-		db.soon = map[string][]byte{}
+	if db.values == nil {
+		db.values = map[string][]byte{}
 	}
-	db.soon[name] = value
+	db.values[name] = value
 }
 
-// Told remembers that the other side has the Record up to this rev. It is quick,
+// Told records that the other side has the Record up to this rev. It does not block,
 // touches no disk, and is durable with the next commit.
 func (db *DB) Told(key string, rev uint64) {
 	db.mu.Lock()
@@ -62,10 +62,10 @@ func (db *DB) Told(key string, rev uint64) {
 		return
 	}
 	s.told = rev
-	db.jobs[key], db.marks[key] = s, rev
+	db.jobs[key], db.told[key] = s, rev
 }
 
-// Floor is the moment before which it cannot be; zero if none was ever set.
+// Floor is a moment that has certainly passed; zero if none was ever set.
 func (db *DB) Floor() time.Time {
 	db.mu.Lock()
 	defer db.mu.Unlock()

@@ -32,7 +32,7 @@ func TestFieldsOfANewerAgentAreTaken(t *testing.T) {
 	db := open(t, Options{})
 	accept(t, db, job(t, "j1", 1, ""))
 	err := db.bolt.Update(func(tx *bolt.Tx) error {
-		b, v := home(tx, "j1")
+		b, v := bucketOf(tx, "j1")
 		return b.Put(stateKey("j1"), append(v[:len(v)-1:len(v)-1], `,"later":{"a":1}}`...))
 	})
 	if err != nil {

@@ -17,21 +17,21 @@ const (
 	keptFirings = 3                   // of a schedule, or of an alert's repair
 )
 
-// History says how much of what is over is kept.
+// A History says how much is kept of jobs that are over.
 type History struct {
 	Count int             // Records kept whole; 0: 100
-	Bytes int64           // what those may weigh; 0: a quarter of the database
+	Bytes int64           // their size at most; 0: a quarter of the database
 	Seen  map[string]bool // ids that a full subscribe brought; nil: there was none
-	// Quiet says that nobody can be told now: of the ids with a status that
-	// somebody holds none is forgotten.
+	// Quiet says that no status can be cleared now: no id is forgotten whose status
+	// somebody may hold.
 	Quiet bool
-	// Past is a moment that has certainly passed, whatever the clock says: an id
-	// is kept until its expires is behind that. Zero is now.
+	// Past is a moment that has certainly passed, whatever the clock says: an id is
+	// kept until then is after its expires. Zero is now.
 	Past time.Time
 }
 
-// over is a Record that is final, whole or already cut down to its line.
-type over struct {
+// A finished is a Record that is final, whole or already cut down to its line.
+type finished struct {
 	line
 	key         string
 	whole, told bool
@@ -50,7 +50,7 @@ func (db *DB) Prune(now time.Time, h History) ([]string, error) {
 	db.write.Lock()
 	defer db.write.Unlock()
 	h.Count, h.Bytes = cmp.Or(h.Count, 100), cmp.Or(h.Bytes, db.max/4)
-	all, err := db.over()
+	all, err := db.finished()
 	cut, forget := h.plan(all, now)
 	if err == nil {
 		err = db.prune(cut, forget)
@@ -65,9 +65,9 @@ func (db *DB) Prune(now time.Time, h History) ([]string, error) {
 	return ids, nil
 }
 
-// cutAll cuts down whatever may be.
-func (db *DB) cutAll() error {
-	all, err := db.over()
+// cutDown cuts down every Record that may be.
+func (db *DB) cutDown() error {
+	all, err := db.finished()
 	if err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func (db *DB) cutAll() error {
 	return db.prune(cut, nil)
 }
 
-func (db *DB) prune(cut, forget []over) error {
+func (db *DB) prune(cut, forget []finished) error {
 	if len(cut)+len(forget) == 0 {
 		return nil
 	}
@@ -86,20 +86,20 @@ func (db *DB) prune(cut, forget []over) error {
 	defer db.mu.Unlock()
 	for _, o := range slices.Concat(cut, forget) {
 		delete(db.jobs, o.key)
-		delete(db.marks, o.key)
+		delete(db.told, o.key)
 	}
 	for _, o := range forget {
-		db.ids -= held(o.ID)
+		db.ids -= countID(o.ID)
 	}
 	return nil
 }
 
-// over lists what is final, newest first.
-func (db *DB) over() ([]over, error) {
-	var all []over
+// finished lists what is final, newest first.
+func (db *DB) finished() ([]finished, error) {
+	var all []finished
 	err := db.bolt.View(func(tx *bolt.Tx) error {
 		for _, key := range db.keys(func(s standing) bool { return s.final }) {
-			o, err := db.whole(tx, key)
+			o, err := db.wholeRecord(tx, key)
 			if err != nil {
 				return err
 			}
@@ -107,7 +107,7 @@ func (db *DB) over() ([]over, error) {
 		}
 		return tx.Bucket(bucketIDs).ForEach(func(k, v []byte) error {
 			l, err := decodeLine(k, v)
-			all = append(all, over{line: l, key: string(k), heard: true})
+			all = append(all, finished{line: l, key: string(k), heard: true})
 			return err
 		})
 	})
@@ -115,12 +115,12 @@ func (db *DB) over() ([]over, error) {
 	return all, err
 }
 
-func (db *DB) whole(tx *bolt.Tx, key string) (over, error) {
+func (db *DB) wholeRecord(tx *bolt.Tx, key string) (finished, error) {
 	past := tx.Bucket(bucketPast)
 	value := past.Get(stateKey(key))
 	e, err := decodeEntry(key, value)
 	s, _ := db.standing(key)
-	o := over{line: e.line(), key: key, whole: true, told: s.told >= s.rev, heard: s.told > 0}
+	o := finished{line: e.line(), key: key, whole: true, told: s.told >= s.rev, heard: s.told > 0}
 	o.bytes = int64(len(value))
 	for _, b := range []*bolt.Bucket{past, tx.Bucket(bucketTexts)} {
 		eachWith(b, partPrefix(key), func(_, v []byte) { o.bytes += int64(len(v)) })
@@ -128,8 +128,8 @@ func (db *DB) whole(tx *bolt.Tx, key string) (over, error) {
 	return o, err
 }
 
-// plan says what is cut down and what is forgotten of all, newest first.
-func (h History) plan(all []over, now time.Time) (cut, forget []over) {
+// plan chooses what is cut down and what is forgotten; all is newest first.
+func (h History) plan(all []finished, now time.Time) (cut, forget []finished) {
 	newer := map[string]int{}
 	count, bytes := 0, int64(0)
 	for _, o := range all {
@@ -155,7 +155,7 @@ func (h History) plan(all []over, now time.Time) (cut, forget []over) {
 	return cut, forget
 }
 
-func (h History) mayForget(o over, newer map[string]int, now time.Time) bool {
+func (h History) mayForget(o finished, newer map[string]int, now time.Time) bool {
 	if name, ok := firing(o.ID); ok {
 		return newer[name] > keptFirings && !(h.Quiet && o.heard)
 	}
@@ -172,11 +172,11 @@ func (h History) mayForget(o over, newer map[string]int, now time.Time) bool {
 	return h.Seen != nil && o.since() != 0 && now.Sub(moment(o.since())) > forgetAfter
 }
 
-func prune(tx *bolt.Tx, cut, forget []over) error {
+func prune(tx *bolt.Tx, cut, forget []finished) error {
 	for _, o := range slices.Concat(cut, forget) {
 		err := errors.Join(
-			drop(tx.Bucket(bucketPast), o.key),
-			drop(tx.Bucket(bucketTexts), o.key),
+			dropKey(tx.Bucket(bucketPast), o.key),
+			dropKey(tx.Bucket(bucketTexts), o.key),
 			tx.Bucket(bucketIDs).Delete([]byte(o.key)))
 		if err != nil {
 			return err

@@ -18,18 +18,17 @@ type Past struct {
 	Expires executor.Time
 }
 
-// New tells whether this journal knows nothing of the device's past yet: no job
-// may be taken from the link before ReadBack. It stays so over restarts.
+// New reports whether this journal knows nothing of the device's past yet. No job
+// may be taken from the link until ReadBack was called; restarts do not change that.
 func (db *DB) New() bool {
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	return db.fresh
+	return db.isNew
 }
 
-// ReadBack gives a new journal its past, in one commit: final jobs are known
-// with their state, unfinished ones have failed and are untold. Rejected ones
-// are left out: those may be judged anew. A journal that is not New knows better
-// and changes nothing.
+// ReadBack gives a new journal its past, in one commit: final jobs are known with
+// their state, unfinished ones have failed and are untold. Rejected ones are left
+// out: those may be judged again. It does nothing in a journal that is not New.
 func (db *DB) ReadBack(past []Past) error {
 	db.write.Lock()
 	defer db.write.Unlock()
@@ -50,7 +49,7 @@ func (db *DB) ReadBack(past []Past) error {
 				lost = append(lost, e)
 				err = putEntry(tx, e, 0)
 			default:
-				ids += held(p.ID)
+				ids += countID(p.ID)
 				err = putLine(tx, e.Key, e.line())
 			}
 			if err != nil {
@@ -62,15 +61,15 @@ func (db *DB) ReadBack(past []Past) error {
 	if err != nil {
 		return fmt.Errorf("reading back the past: %w", err)
 	}
-	db.learn(lost...)
+	db.remember(lost...)
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	db.fresh = false
+	db.isNew = false
 	db.ids += ids
 	return nil
 }
 
-// unknown leaves out what is not to be entered, and puts the rest in order.
+// unknown is what of past is to be entered, in order of the ids.
 func (db *DB) unknown(past []Past) []Past {
 	ids := map[string]bool{}
 	var list []Past

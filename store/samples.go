@@ -14,10 +14,9 @@ type Sample struct {
 	Data []byte
 }
 
-// SwapSamples forgets the samples of these Seqs and appends others to what
-// waits, in one commit, or none if there is nothing to do. It returns the Seqs
-// of the others. All that waits is bounded by SampleRoom; beyond it the oldest
-// make room.
+// SwapSamples removes the samples of these Seqs and appends others, in one commit,
+// or none if there is nothing to do. It returns the Seqs of the others. Together
+// they take at most SampleRoom bytes; beyond that the oldest are dropped.
 func (db *DB) SwapSamples(gone []uint64, data ...[]byte) ([]uint64, error) {
 	db.write.Lock()
 	defer db.write.Unlock()
@@ -33,7 +32,7 @@ func (db *DB) SwapSamples(gone []uint64, data ...[]byte) ([]uint64, error) {
 			}
 		}
 		if len(data) == 0 {
-			return nil // and bbolt would look for the last of none for ever
+			return nil // looking for the last key of an empty bucket, bbolt never ends
 		}
 		var err error
 		if seqs, err = appendSamples(b, data); err != nil {

@@ -3,6 +3,15 @@
 // decision about a job: it keeps Records, says which ids are known, and
 // forgets what may be forgotten. It reads no clock for that but the one given.
 //
+// DB has many methods, and its files need one another, because there is one thing
+// here: a file, a picture of it in RAM, and one lock under which both change with
+// the same commit. Types of their own for jobs, cancels, samples and small values
+// would each need that lock and that commit. A file holds what belongs to one
+// question instead: accept.go, write.go (Put), read.go, cancel.go, prune.go,
+// readback.go, samples.go, marks.go; below them entry.go says how a Record is
+// encoded, load.go builds the picture, and file.go, inspect.go and mount.go open
+// the file on whatever flash it lies.
+//
 // The file is <dir>/ratchet.db; <dir>/lock keeps other agents out. Buckets:
 //
 //	meta     level    schema level, "1"
@@ -58,8 +67,8 @@ type Options struct {
 	pageSize int // for tests; 0: what suits the file system
 }
 
-// DB is an open journal. All methods may be called from several goroutines;
-// those that write return when it is on disk.
+// DB is an open journal. All methods may be called from several goroutines. Those
+// that write are durable when they return, except where they say otherwise.
 type DB struct {
 	bolt   *bolt.DB
 	lock   *os.File
@@ -67,29 +76,29 @@ type DB struct {
 	now    func() time.Time
 	broken string
 
-	write sync.Mutex // held by who judges and then commits, so that one sees the other's outcome
+	write sync.Mutex // held from a decision to its commit, so that each decision sees the one before
 
-	mu      sync.Mutex          // guards the rest; never held during I/O
-	jobs    map[string]standing // of the buckets jobs and past, by key
-	ids     int                 // ids that are known, those of firings aside
-	marks   map[string]uint64   // told marks that wait for a commit
-	soon    map[string][]byte   // small values that do
-	cancels map[string]asked    // of the bucket cancels
-	floor   int64               // the time floor, which waits for a commit too
-	fresh   bool                // New
+	mu      sync.Mutex            // guards the rest; never held during I/O
+	jobs    map[string]standing   // of the buckets jobs and past, by key
+	ids     int                   // ids that are known, those of firings aside
+	told    map[string]uint64     // told marks that wait for a commit
+	values  map[string][]byte     // small values that do
+	cancels map[string]cancelMark // of the bucket cancels
+	floor   int64                 // the time floor, which waits for a commit too
+	isNew   bool                  // New
 	commits uint64
 }
 
-// standing is what RAM knows of a Record.
+// A standing is what RAM knows of a Record.
 type standing struct {
 	seq, rev, told uint64
 	signed         int64 // unix seconds, or 0
 	final          bool
 }
 
-// Open opens the journal in dir, which it makes if need be. A file that cannot
-// be used is set aside and a new journal begun, see Broken. Open waits up to
-// ten seconds for another agent to let go of the directory.
+// Open opens the journal in dir, which it creates where needed. A file that cannot
+// be used is set aside and a new journal begun, see Broken. Open waits up to ten
+// seconds for another agent to release the directory.
 func Open(dir string, o Options) (*DB, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the state directory: %w", err)
@@ -119,19 +128,19 @@ func (db *DB) open(dir string, o Options) error {
 	g.maxSize = powerOfTwo(cmp.Or(o.MaxSize, g.maxSize))
 	db.max = g.maxSize
 	path := filepath.Join(dir, fileName)
-	err := db.use(path, g, log)
+	err := db.openExisting(path, g, log)
 	if errors.Is(err, errUnusable) {
 		err = db.setAside(path, err)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return db.begin(path, g)
+		return db.create(path, g)
 	}
 	return err
 }
 
-// use opens the file that is there. An error that is errUnusable says that no
+// openExisting opens the file that is there. An error that is errUnusable says that no
 // agent of this version ever can; any other, such as no memory, may pass.
-func (db *DB) use(path string, g geometry, log *slog.Logger) error {
+func (db *DB) openExisting(path string, g geometry, log *slog.Logger) error {
 	found, err := inspect(path)
 	if err != nil {
 		return err
@@ -147,11 +156,11 @@ func (db *DB) use(path string, g geometry, log *slog.Logger) error {
 	if err := db.load(); err != nil {
 		return err
 	}
-	return db.endUnreadable()
+	return db.failUnreadable()
 }
 
-// setAside moves an unusable file out of the way; one is kept of each sort.
-// It returns fs.ErrNotExist, for now there is none.
+// setAside moves an unusable file out of the way; one of each sort is kept. Then
+// there is no journal, so it returns fs.ErrNotExist.
 func (db *DB) setAside(path string, why error) error {
 	if db.bolt != nil {
 		_ = db.bolt.Close()
@@ -167,7 +176,7 @@ func (db *DB) setAside(path string, why error) error {
 	return fs.ErrNotExist
 }
 
-func (db *DB) begin(path string, g geometry) error {
+func (db *DB) create(path string, g geometry) error {
 	if err := seed(path, g); err != nil {
 		return fmt.Errorf("making a new journal: %w", err)
 	}
@@ -178,8 +187,7 @@ func (db *DB) begin(path string, g geometry) error {
 	return db.load()
 }
 
-// Close ends the journal's use; what waits for a commit is lost. It may be
-// called twice.
+// Close closes the journal. What waits for a commit is lost. It may be called twice.
 func (db *DB) Close() error {
 	var err error
 	if db.bolt != nil {
@@ -189,30 +197,30 @@ func (db *DB) Close() error {
 	return err
 }
 
-// Freeze keeps the file as it is: whoever writes waits until thaw is called. A
-// flash of the firmware packs the file while the agent still runs.
+// Freeze keeps the file as it is: every write blocks until thaw is called. A flash
+// of the firmware packs the file while the agent still runs.
 func (db *DB) Freeze() (thaw func()) {
 	db.write.Lock()
 	return sync.OnceFunc(db.write.Unlock)
 }
 
-// Settled returns when the commit that is under way has ended.
-func (db *DB) Settled() {
+// AwaitCommit blocks until the commit that is under way has ended.
+func (db *DB) AwaitCommit() {
 	db.write.Lock()
 	defer db.write.Unlock()
 }
 
-// Broken tells why the file that Open found was set aside; empty if it was not.
+// Broken is why the file that Open found was set aside, or empty.
 func (db *DB) Broken() string { return db.broken }
 
-// Commits counts the commits since Open, for those who watch the flash.
+// Commits is how many commits there were since Open: each wears the flash.
 func (db *DB) Commits() uint64 {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	return db.commits
 }
 
-// Room tells how many bytes of the database's bound are in use.
+// Room is how many bytes of the database are in use, and its bound.
 func (db *DB) Room() (used, bound int64) {
 	_ = db.bolt.View(func(tx *bolt.Tx) error {
 		s := db.bolt.Stats()

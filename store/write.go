@@ -15,11 +15,11 @@ import (
 	"github.com/ratchetd/ratchet/executor"
 )
 
-// update makes one commit of what fn writes and what waits in RAM for a commit.
-// The caller holds db.write.
+// update commits what fn writes together with what waits in RAM for a commit. The
+// caller holds db.write.
 func (db *DB) update(fn func(*bolt.Tx) error) error {
 	db.mu.Lock()
-	marks, soon, floor := maps.Clone(db.marks), maps.Clone(db.soon), db.floor
+	marks, soon, floor := maps.Clone(db.told), maps.Clone(db.values), db.floor
 	db.mu.Unlock()
 	err := db.bolt.Update(func(tx *bolt.Tx) error {
 		if err := fn(tx); err != nil {
@@ -43,12 +43,12 @@ func (db *DB) update(fn func(*bolt.Tx) error) error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	db.commits++
-	maps.DeleteFunc(db.marks, func(key string, rev uint64) bool { return marks[key] == rev })
-	maps.DeleteFunc(db.soon, func(name string, value []byte) bool { return bytes.Equal(soon[name], value) })
+	maps.DeleteFunc(db.told, func(key string, rev uint64) bool { return marks[key] == rev })
+	maps.DeleteFunc(db.values, func(name string, value []byte) bool { return bytes.Equal(soon[name], value) })
 	return nil
 }
 
-// put writes a value unless it is there already: what is not written dirties no page.
+// put writes a value unless it is there already: a write would cost a page.
 func put(b *bolt.Bucket, key, value []byte) error {
 	if old := b.Get(key); old != nil && bytes.Equal(old, value) {
 		return nil
@@ -57,7 +57,7 @@ func put(b *bolt.Bucket, key, value []byte) error {
 }
 
 func putTold(tx *bolt.Tx, key string, rev uint64) error {
-	b, old := home(tx, key)
+	b, old := bucketOf(tx, key)
 	if b == nil || binary.BigEndian.Uint64(old) >= rev {
 		return nil
 	}
@@ -97,38 +97,38 @@ func (db *DB) putAll(entries []entry) error {
 	}
 	err := db.update(write)
 	if errors.Is(err, bolterrors.ErrMaxSizeReached) {
-		// What is free lies in pieces that are too small. Ending this job is worth
-		// more than the details of those that are over, and than its own outputs.
+		// The free pages are too scattered. That this job ends is worth more than the
+		// details of those that are over, and than its own outputs.
 		room = 0
-		if err = db.cutAll(); err == nil {
+		if err = db.cutDown(); err == nil {
 			err = db.update(write)
 		}
 	}
 	if err == nil {
-		db.learn(entries...)
+		db.remember(entries...)
 	}
 	return err
 }
 
-// learn enters what is on disk now into RAM's picture.
-func (db *DB) learn(entries ...entry) {
+// remember puts what was just committed into the picture in RAM.
+func (db *DB) remember(entries ...entry) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	for _, e := range entries {
-		db.know(e)
+		db.enter(e)
 		if e.State.Final() {
 			delete(db.cancels, e.Key)
 		}
 	}
 }
 
-// putEntry writes what changed of a Record, and moves one that is final to past.
-// Outputs and results that do not fit into room are left out: they must not fill
-// the last eighth of the database, for every job must be able to reach its end.
+// putEntry writes what changed of a Record, and moves a final one to past. Outputs
+// and results that do not fit into room are left out: they must not fill the last
+// eighth of the database, so that every job can reach its end.
 func putEntry(tx *bolt.Tx, e entry, room int64) error {
 	b := tx.Bucket(bucketJobs)
 	if e.State.Final() {
-		if err := errors.Join(drop(b, e.Key), dropCancel(tx, e.Key)); err != nil {
+		if err := errors.Join(dropKey(b, e.Key), dropCancel(tx, e.Key)); err != nil {
 			return err
 		}
 		b = tx.Bucket(bucketPast)
@@ -162,8 +162,8 @@ func putPart(b *bolt.Bucket, key, value []byte, room *int64) error {
 	return b.Put(key, value)
 }
 
-// drop removes all that lies under the key in a bucket.
-func drop(b *bolt.Bucket, key string) error {
+// dropKey removes all that lies under the key in a bucket.
+func dropKey(b *bolt.Bucket, key string) error {
 	keys := [][]byte{stateKey(key)}
 	eachWith(b, partPrefix(key), func(k, _ []byte) { keys = append(keys, bytes.Clone(k)) })
 	for _, k := range keys {

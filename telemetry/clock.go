@@ -16,7 +16,7 @@ type clock struct {
 	uptime       time.Duration
 }
 
-// ClockSane tells whether the wall clock's now can be believed: it is not
+// ClockSane reports whether the wall clock's now can be believed: it is not
 // below floor, which is a time that has certainly passed, and there is a reason
 // to think that somebody has set it. After ten minutes none is asked for any
 // more: a board with neither RTC nor NTP must do its work too.
@@ -65,10 +65,10 @@ func kernelSynchronised() bool {
 	return err == nil && state != timeError
 }
 
-// ClockSynchronised tells whether NTP has set the clock, as the kernel sees it.
+// ClockSynchronised reports whether NTP has set the clock, as the kernel sees it.
 func ClockSynchronised() bool { return kernelSynchronised() }
 
-// OpenWrt tells whether the system is one, where /var is RAM and the clock may be wrong.
+// OpenWrt reports whether the system is one, where /var is RAM and the clock may be wrong.
 func OpenWrt() bool { return isOpenWrt(host()) }
 
 func isOpenWrt(t tree) bool { return exists(t.etc, "openwrt_release") }

@@ -53,8 +53,8 @@ func coreTimesOf(s cpu.TimesStat) coreTimes {
 	return coreTimes{busy: busy, total: busy + s.Idle + s.Iowait, iowait: s.Iowait, steal: s.Steal}
 }
 
-// since fills in what the counters that grew between two samples tell. When a
-// core came or went in between, they tell nothing.
+// since fills in what follows from the counters' growth between two samples: nothing
+// where a core came or went in between.
 func (c *CPU) since(last, now cpuTimes) {
 	if len(last) != len(now) {
 		return

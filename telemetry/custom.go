@@ -29,8 +29,8 @@ const (
 
 // Custom are the facts that the owner of a device adds: JSON files, and
 // executables that print JSON, in one directory. Each fact is named by its
-// file, without what stands behind the dot. What cannot be read is left out,
-// and the log hears of it once, until it can be read again.
+// file, without the dot and what follows it. What cannot be read is left out, and
+// that is logged once, until it can be read again.
 type Custom struct {
 	Dir string
 	Log *slog.Logger // nil is silent
@@ -41,14 +41,14 @@ type Custom struct {
 	named map[string]bool // files whose failure is in the log
 }
 
-// Facts are what was read last. Only the first call reads by itself.
+// Facts are those read last. The first call reads them.
 func (c *Custom) Facts(ctx context.Context) map[string]json.RawMessage {
 	c.first.Do(func() { c.Refresh(ctx) })
 	return *c.known.Load()
 }
 
-// Refresh reads the facts anew and runs the executables, for half a minute at
-// most; how often is the caller's business.
+// Refresh reads the facts again and runs the executables, for half a minute at most.
+// How often is the caller's business.
 func (c *Custom) Refresh(ctx context.Context) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -114,7 +114,7 @@ func (c *Custom) read(ctx context.Context, file string) (name string, text []byt
 	return name, text, err
 }
 
-// ours tells whether a file belongs to root or to the agent's own user.
+// ours reports whether a file belongs to root or to the agent's own user.
 func ours(info fs.FileInfo) bool {
 	uid := info.Sys().(*syscall.Stat_t).Uid
 	return uid == 0 || uid == uint32(os.Geteuid())
@@ -132,7 +132,7 @@ func readBounded(path string) ([]byte, error) {
 	return text.text, err
 }
 
-// boundedText takes no more than a fact may have.
+// A boundedText is a buffer that takes no more than a fact may have.
 type boundedText struct {
 	text []byte
 	full bool

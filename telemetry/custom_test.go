@@ -206,7 +206,7 @@ func wantGone(t *testing.T, file string) {
 	}
 }
 
-// alive tells whether the process is there and no zombie, which waits only for
+// alive reports whether the process is there and no zombie, which waits only for
 // its parent.
 func alive(pid int) bool {
 	stat := word("/proc", strconv.Itoa(pid), "stat")

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Flash is how worn one flash chip is, as far as it tells.
+// Flash is how worn one flash chip is, as far as the chip reports it.
 type Flash struct {
 	Name        string   `json:"name"`
 	WearPercent *float64 `json:"wearPercent,omitempty"` // eMMC: of its life, in steps of ten; above 100 it is beyond what it was made for
@@ -15,7 +15,7 @@ type Flash struct {
 	BadBlocks   uint64   `json:"badBlocks,omitempty"`   // UBI
 }
 
-// sampleFlash asks eMMC and UBI. SD cards and NOR flash do not tell.
+// sampleFlash asks eMMC and UBI. SD cards and NOR flash report nothing.
 func sampleFlash(t tree) []Flash {
 	var all []Flash
 	chips, _ := filepath.Glob(filepath.Join(t.sys, "block/mmcblk[0-9]"))

@@ -38,5 +38,5 @@ func permanentMAC(t tree) (string, error) {
 	return slices.Min(own), nil
 }
 
-// universal tells a maker's address from one that software made up.
+// universal reports whether an address is a maker's, and not made up by software.
 func universal(mac string) bool { return strings.ContainsRune("048c", rune(mac[1])) }

@@ -13,7 +13,7 @@ import (
 )
 
 // Interface is one network interface that is not virtual. Its counters begin
-// anew when it does; rates are bytes per second since the previous sample.
+// again when it does; rates are bytes per second since the previous sample.
 type Interface struct {
 	Name     string   `json:"name"`
 	Up       bool     `json:"up"`
@@ -81,7 +81,7 @@ func (n *traffic) rated(i Interface, now time.Time) Interface {
 	return i
 }
 
-// rate is absent where the counter began anew.
+// rate is absent where the counter began again.
 func rate(before, after uint64, seconds float64) *float64 {
 	if after < before {
 		return nil

@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// Packages tells the versions of installed packages. It reads the databases of
-// opkg, apk and dpkg by itself, which costs no process, and reads them anew
-// only when one has changed. The zero value is of use, by several goroutines.
+// Packages finds the versions of installed packages. It reads the databases of
+// opkg, apk and dpkg by itself, which costs no process, and reads them again
+// only when one has changed. The zero value is ready to use, by several goroutines.
 type Packages struct {
 	mu    sync.Mutex
 	names []string // that known was read for
@@ -43,7 +43,7 @@ var packageLists = []packageList{
 	{"var/lib/dpkg/status", "Package: ", "Version: ", "Status: "},
 }
 
-// Versions tells those of the named packages that are installed.
+// Versions returns the versions of those of the named packages that are installed.
 func (p *Packages) Versions(ctx context.Context, names []string) map[string]string {
 	if len(names) == 0 {
 		return map[string]string{}

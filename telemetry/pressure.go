@@ -7,7 +7,7 @@ import (
 )
 
 // Pressure is the percent of the last minute in which some task was held up
-// for want of a resource (PSI): it tells a board that is too slow from one
+// for want of a resource (PSI): it distinguishes a board that is too slow from one
 // that is merely busy.
 type Pressure struct {
 	CPU    float64 `json:"cpu"`

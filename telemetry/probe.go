@@ -16,8 +16,8 @@ import (
 )
 
 // A Prober looks once at one thing of the device, or of the network around it.
-// Its zero value is of use. A probe's error says what is wrong; an Unknown says
-// that the probe had no means to find out. None takes longer than ctx lets it.
+// The zero value is ready to use. A probe's error says what is wrong; an Unknown says
+// that the probe had no means to find out. Every probe ends with its ctx.
 type Prober struct {
 	Resolver *net.Resolver // nil asks the servers in resolv.conf
 	TLS      *tls.Config   // of https; nil trusts what the system trusts
@@ -35,7 +35,7 @@ type Unknown struct{ Reason string }
 
 func (u Unknown) Error() string { return u.Reason }
 
-// Disk tells how full the file system of path is, in percent.
+// Disk measures how full the file system of path is, in percent.
 func (p Prober) Disk(ctx context.Context, path string) (Reading, error) {
 	u, err := disk.UsageWithContext(ctx, path)
 	if err != nil {
@@ -48,7 +48,7 @@ func (p Prober) Disk(ctx context.Context, path string) (Reading, error) {
 	return Reading{used, "%", fmt.Sprintf("%d bytes free", u.Free)}, nil
 }
 
-// Memory tells how much of the memory programs cannot get, in percent.
+// Memory measures how much of the memory programs cannot get, in percent.
 func (p Prober) Memory(ctx context.Context) (Reading, error) {
 	m, err := sampleMemory(ctx)
 	if err != nil {
@@ -57,7 +57,7 @@ func (p Prober) Memory(ctx context.Context) (Reading, error) {
 	return Reading{m.Percent, "%", fmt.Sprintf("%d bytes available", m.Available)}, nil
 }
 
-// Load tells the load of the last minute.
+// Load reads the load of the last minute.
 func (p Prober) Load(ctx context.Context) (Reading, error) {
 	l, err := sampleLoad(ctx)
 	if err != nil {
@@ -66,7 +66,7 @@ func (p Prober) Load(ctx context.Context) (Reading, error) {
 	return Reading{Value: &l.M1}, nil
 }
 
-// Temperature tells how hot the processor is, in degrees Celsius.
+// Temperature reads how hot the processor is, in degrees Celsius.
 func (p Prober) Temperature(ctx context.Context) (Reading, error) {
 	c := celsius(treeOf(ctx))
 	if c == nil {

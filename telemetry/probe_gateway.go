@@ -46,7 +46,7 @@ type route struct {
 	metric uint64
 }
 
-// probe takes an answer to ARP for one: many gateways answer no ping.
+// probe accepts an answer to ARP as well: many gateways answer no ping.
 func (r route) probe(ctx context.Context, t tree) (Reading, error) {
 	if !r.via.IsValid() {
 		return Reading{Detail: "default route over " + r.iface}, nil
@@ -130,7 +130,7 @@ func usable(flags string) bool {
 	return err == nil && n&routeUp != 0 && n&routeReject == 0
 }
 
-// inARP tells whether the gateway is in "192.168.7.1 0x1 0x2 c4:04:15:00:00:01 * eth0"
+// inARP reports whether the gateway is in "192.168.7.1 0x1 0x2 c4:04:15:00:00:01 * eth0"
 // with a hardware address that was answered.
 func inARP(t tree, r route) bool {
 	const complete = 0x2

@@ -39,7 +39,7 @@ func dialICMP(to netip.Addr) (icmpConn, error) {
 	return c, err
 }
 
-// socket asks the kernel to tell, too, that a host cannot be reached.
+// socket asks the kernel to report also that a host cannot be reached.
 func (c icmpConn) socket(kind int) (int, error) {
 	family, proto, level, tell := syscall.AF_INET, syscall.IPPROTO_ICMP, syscall.IPPROTO_IP, syscall.IP_RECVERR
 	if c.v6 {

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// DNS tells how long it takes to find a name's addresses, in milliseconds.
+// DNS measures how long it takes to find a name's addresses, in milliseconds.
 func (p Prober) DNS(ctx context.Context, name string) (Reading, error) {
 	start := time.Now()
 	found, err := p.resolver(ctx).LookupHost(ctx, name)
@@ -25,7 +25,7 @@ func (p Prober) DNS(ctx context.Context, name string) (Reading, error) {
 	return inMillis(time.Since(start), strings.Join(found[:min(len(found), 4)], " ")), nil
 }
 
-// TCP tells how long it takes to connect to "host:port", in milliseconds.
+// TCP measures how long it takes to connect to "host:port", in milliseconds.
 func (p Prober) TCP(ctx context.Context, address string) (Reading, error) {
 	start := time.Now()
 	conn, err := p.dialer(ctx).DialContext(ctx, "tcp", address)
@@ -36,7 +36,7 @@ func (p Prober) TCP(ctx context.Context, address string) (Reading, error) {
 	return inMillis(took, "connected to "+conn.RemoteAddr().String()), conn.Close()
 }
 
-// HTTP tells how long it takes until an answer begins, in milliseconds. The
+// HTTP measures how long it takes until an answer begins, in milliseconds. The
 // answer must have the wanted status, or with 0 any below 400. Redirects are
 // followed unless one is what is wanted.
 func (p Prober) HTTP(ctx context.Context, address string, status int) (Reading, error) {

@@ -21,8 +21,8 @@ const (
 
 var errNoAnswer = errors.New("no answer")
 
-// Ping tells how long a host takes to answer, in milliseconds: the best of a
-// few echoes. It needs the kernel's leave to send them, or else a program ping.
+// Ping measures how long a host takes to answer, in milliseconds: the best of a
+// few echoes. Where the kernel does not let it send them it runs the program ping.
 func (p Prober) Ping(ctx context.Context, host string) (Reading, error) {
 	found, err := p.resolver(ctx).LookupNetIP(ctx, "ip", host)
 	if err != nil {
@@ -48,7 +48,7 @@ func ping(ctx context.Context, to netip.Addr) (Reading, error) {
 	return inMillis(e.best, fmt.Sprintf("%s, %d of %d lost", to, len(e.sent)-e.answered, len(e.sent))), nil
 }
 
-// isDenied tells whether the kernel lets this program send no echoes.
+// isDenied reports whether the kernel refuses to let this program send echoes.
 func isDenied(err error) bool {
 	return errors.Is(err, syscall.EACCES) || errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EPROTONOSUPPORT)
 }
@@ -61,7 +61,7 @@ type echoes struct {
 	heard    [256]bool
 	answered int
 	best     time.Duration
-	err      error // the last one the network told
+	err      error // the last one that the network reported
 }
 
 // run sends a few, and as long as none is answered some more. It closes conn.
@@ -105,12 +105,12 @@ func (e *echoes) listen(end time.Time) {
 			continue
 		}
 		if seq, ok := e.conn.answer(buf[:n], e.token); ok {
-			e.note(seq)
+			e.received(seq)
 		}
 	}
 }
 
-func (e *echoes) note(seq byte) {
+func (e *echoes) received(seq byte) {
 	if int(seq) >= len(e.sent) || e.heard[seq] {
 		return
 	}

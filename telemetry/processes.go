@@ -41,7 +41,7 @@ func sampleProcesses(t tree) (*Processes, error) {
 	for _, name := range names {
 		if _, err := strconv.Atoi(name); err == nil {
 			out.Count++
-			out.keep(Process{name, residentBytes(filepath.Join(t.proc, name))})
+			out.insert(Process{name, residentBytes(filepath.Join(t.proc, name))})
 		}
 	}
 	for i := range out.Top {
@@ -50,8 +50,8 @@ func sampleProcesses(t tree) (*Processes, error) {
 	return &out, nil
 }
 
-// keep holds p among the top, if it belongs there.
-func (p *Processes) keep(one Process) {
+// insert holds p among the top, if it belongs there.
+func (p *Processes) insert(one Process) {
 	if one.RSS == 0 {
 		return
 	}

@@ -142,8 +142,8 @@ func readTraffic(t tree) (Traffic, error) {
 	return sum, nil
 }
 
-// Since is what came to it since then; an interface that began anew makes a
-// counter smaller, and then it counts from nothing.
+// Since is what came to it since then; an interface that began again makes a
+// counter smaller, and then it counts from zero.
 func (t Traffic) Since(then Traffic) Traffic {
 	return Traffic{risen(t.BytesIn, then.BytesIn), risen(t.BytesOut, then.BytesOut),
 		risen(t.PacketsIn, then.PacketsIn), risen(t.PacketsOut, then.PacketsOut)}

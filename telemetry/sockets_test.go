@@ -38,7 +38,7 @@ func TestSocketsAreReadFromTheKernelsTables(t *testing.T) {
 		t.Errorf("got %+v, %v, want %+v: the loopback aside", sum, err, want)
 	}
 	if got, want := sum.Since(Traffic{100, 60, 1, 1}), (Traffic{10, 55, 2, 1}); got != want {
-		t.Errorf("got %+v, want %+v: what began anew counts from nothing", got, want)
+		t.Errorf("got %+v, want %+v: what began again counts from zero", got, want)
 	}
 }
 

@@ -1,6 +1,6 @@
-// Package telemetry tells what the board is and how it feels: Host gives the
-// facts that hardly change, a Sampler gives one Sample after another, and
-// ClockSane tells whether the wall clock can be believed.
+// Package telemetry reads what the board is and how it is doing: Host returns the
+// facts that hardly change, a Sampler takes one Sample after another, and ClockSane
+// reports whether the wall clock can be believed.
 //
 // It reads the kernel's and the system's own files and nothing else. It knows
 // no jobs, sends nothing, keeps nothing across a restart and starts no
@@ -28,7 +28,7 @@ type Sampler struct {
 	named   map[string]bool // collectors whose failure is already in the log
 }
 
-// A Sample is how the device feels at one moment. What could not be read is
+// A Sample is the state of the device at one moment. What could not be read is
 // left out. The agent fills in Boot and Broker.
 type Sample struct {
 	Device    string      `json:"device"`
@@ -48,15 +48,15 @@ type Sample struct {
 	Agent     *Agent      `json:"agent,omitempty"`
 }
 
-// Broker is how the link feels.
+// Broker is the state of the link.
 type Broker struct {
 	ConnectedFor int64  `json:"connectedFor"` // seconds
 	RTTMillis    int64  `json:"rttMillis"`
 	DNSMillis    *int64 `json:"dnsMillis,omitempty"` // to find its addresses, asked once an hour; absent where it has no name or none is found
 }
 
-// Sample takes one. It reads a few small files and takes about a millisecond.
-// Time is the wall clock's word: whoever knows the clock to be wrong clears it.
+// Sample takes one Sample. It reads a few small files, in about a millisecond. Time
+// is what the wall clock says: a caller who knows that to be wrong clears it.
 func (s *Sampler) Sample(ctx context.Context) Sample {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -79,8 +79,8 @@ func (s *Sampler) Sample(ctx context.Context) Sample {
 	}
 }
 
-// slow is what costs more to read than all the rest, or changes in years. It is
-// read every five minutes, and the samples in between repeat it.
+// slow is what costs more to read than all the rest, or hardly changes. It is read
+// every five minutes, and the samples in between repeat it.
 type slow struct {
 	read      time.Time
 	flash     []Flash
@@ -96,8 +96,8 @@ func (s *Sampler) refresh(t tree) {
 	s.slow = slow{time.Now(), sampleFlash(t), collect(s, "processes", func() (*Processes, error) { return sampleProcesses(t) })}
 }
 
-// collect calls one collector. On a board where it fails it fails every time,
-// so the log hears of it once.
+// collect calls one collector. Where it fails it fails every time, so that is
+// logged once.
 func collect[T any](s *Sampler, name string, read func() (T, error)) T {
 	v, err := read()
 	if err == nil {

@@ -9,7 +9,7 @@ import (
 // coolers are the cooling devices that slow the processor down; others are fans.
 var coolers = regexp.MustCompile(`(?i)^(processor|.*cpufreq.*|cpu.*)$`)
 
-// throttled tells whether the processor is slowed down now. Raspberry Pis do
+// throttled reports whether the processor is slowed down now. Raspberry Pis do
 // that in their firmware, of which the kernel knows nothing: bits 0 to 3 of
 // its word are low voltage, a bound frequency, throttling and the soft limit.
 func throttled(t tree) bool {

@@ -9,7 +9,7 @@ import (
 
 // signals are the levels, in dBm, at which radios hear the access point that
 // they are connected to, by interface. Kernels without wireless extensions
-// tell nothing, and an access point hears nobody in particular.
+// report nothing, and an access point hears nobody in particular.
 func signals(t tree) map[string]int {
 	text, _ := os.ReadFile(filepath.Join(t.proc, "net/wireless"))
 	found := map[string]int{}

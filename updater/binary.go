@@ -13,19 +13,19 @@ import (
 	"github.com/minio/selfupdate"
 )
 
-// Running is where the kernel keeps the binary of this very process, also when
-// its name is another file's by now.
+// Running is where the kernel keeps the binary of this process, even when another
+// file has its name by now.
 const Running = "/proc/self/exe"
 
 // Old is where a binary's predecessor lies while the new one may be taken back.
 func Old(path string) string { return hidden(path, ".old") }
 
-// Trial is the file that stands beside a binary which has yet to prove itself.
+// Trial is the file beside a binary that has yet to prove itself.
 // While it is there the service manager's scripts count in it how often the
 // binary was started, and put Old back after the third time.
 func Trial(path string) string { return hidden(path, ".trial") }
 
-// hidden is a name beside path that nobody else gives to a file of his own.
+// hidden is a name beside path that no other program uses.
 func hidden(path, end string) string {
 	dir, base := filepath.Split(path)
 	return dir + "." + base + end
@@ -62,7 +62,7 @@ func SameMachine(path string) error {
 	return nil
 }
 
-// A machine is what an ELF file says of the processor it is for.
+// A machine is the processor that an ELF file is for, by the file's own account.
 type machine struct{ class, order, code byte }
 
 func (m machine) String() string {
@@ -95,7 +95,7 @@ func machineOf(path string) (m machine, err error) {
 	return m, nil
 }
 
-// A Candidate is a binary that was fetched and is to be vouched for.
+// A Candidate is a binary that was fetched and not verified yet.
 type Candidate struct {
 	Part      string // where it lies
 	SHA256    string // lower-case hex
@@ -103,9 +103,9 @@ type Candidate struct {
 	Keys      []string
 }
 
-// Vouch holds the candidate against its digest and its signature as it lies,
-// and keeps nothing of it in memory.
-func (c Candidate) Vouch() error {
+// Verify checks the candidate, where it lies, against its digest and its signature.
+// It holds nothing of it in memory.
+func (c Candidate) Verify() error {
 	sum, err := Digest(c.Part)
 	switch {
 	case err != nil:
@@ -119,12 +119,12 @@ func (c Candidate) Vouch() error {
 	return err
 }
 
-// Staged is where Stage leaves what it has vouched for, to take target's place.
+// Staged is where Stage leaves what it has verified, to take target's place.
 func Staged(target string) string { return hidden(target, ".new") }
 
-// Stage is Vouch by selfupdate, which holds all of the candidate in memory
-// (Need tells how much that takes) and writes it to Staged(target). It does
-// not sync that: its caller must, before anything is renamed.
+// Stage verifies the candidate by selfupdate, which holds all of it in memory (see
+// Need), and writes it to Staged(target). It does not sync that: the caller must,
+// before anything is renamed.
 func (c Candidate) Stage(target string) error {
 	sum, err := hex.DecodeString(c.SHA256)
 	if err != nil {
@@ -144,7 +144,7 @@ func (c Candidate) Stage(target string) error {
 	return selfupdate.PrepareAndCheckBinary(file, o)
 }
 
-// verifier is selfupdate's, which takes a signature from a file only.
+// verifier is for selfupdate, which takes a signature from a file only.
 func (c Candidate) verifier() (*selfupdate.Verifier, error) {
 	var s minisign.Signature
 	if err := s.UnmarshalText([]byte(c.Signature)); err != nil {

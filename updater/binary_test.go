@@ -73,7 +73,7 @@ func TestOnlyWhatATrustedKeySignedIsVouchedFor(t *testing.T) {
 			c.want = "sum"
 		}
 		candidate := updater.Candidate{Part: path, SHA256: c.sum, Signature: c.signature, Keys: both}
-		if err := candidate.Vouch(); c.want == "sum" {
+		if err := candidate.Verify(); c.want == "sum" {
 			wantError(t, c.name, err, "sha256 is "+sum)
 		} else {
 			wantError(t, c.name, err, c.want)
@@ -85,7 +85,7 @@ func TestOnlyWhatATrustedKeySignedIsVouchedFor(t *testing.T) {
 		}
 	}
 	candidate := updater.Candidate{Part: path, SHA256: sum, Signature: prehashed(t, stranger, content), Keys: both[1:]}
-	wantError(t, "a stranger's", candidate.Vouch(), "none of the trusted keys")
+	wantError(t, "a stranger's", candidate.Verify(), "none of the trusted keys")
 	wantError(t, "a stranger's, by selfupdate", candidate.Stage(path), "none of the trusted keys")
 }
 

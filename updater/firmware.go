@@ -15,11 +15,11 @@ import (
 
 // A Board is where firmware is written.
 type Board struct {
-	Root   string // in front of every file that is read; empty is the real board
+	Root   string // before the path of every file that is read; empty is the real board
 	Script string // the owner's own backend; it is used when it exists
 
-	// Run runs a program of the board's in a process group of its own, to its
-	// end or that of ctx. An error says that it did not run or was killed.
+	// Run runs one of the board's programs in a process group of its own and blocks
+	// until it or ctx ends. An error says that it did not run or was killed.
 	Run func(ctx context.Context, c Call) (Answer, error)
 }
 
@@ -34,15 +34,15 @@ type Call struct {
 
 // An Answer is how a program ended.
 type Answer struct {
-	Out, Said string // all of stdout, at most 256 KiB; the last line of stderr, or else of stdout
+	Out, Said string // all of stdout, at most 256 KiB; the last line of stderr, or of stdout where that is empty
 	Code      int
 }
 
 // A System is the firmware that runs.
 type System struct {
-	Versions []string `json:"versions,omitempty"` // all the names that its version goes by, the best one first
+	Versions []string `json:"versions,omitempty"` // all names of its version, the best one first
 	Boards   []string `json:"boards,omitempty"`   // and the board
-	Slot     string   `json:"slot,omitempty"`     // where it lies; empty when the board does not tell
+	Slot     string   `json:"slot,omitempty"`     // where it lies; empty where the board does not say
 }
 
 // Version is the best name of its version.
@@ -53,7 +53,7 @@ func (s System) Version() string {
 	return s.Versions[0]
 }
 
-// Is tells whether the firmware goes by this version.
+// Is reports whether version is one of the firmware's names.
 func (s System) Is(version string) bool { return slices.Contains(s.Versions, version) }
 
 // An Image is the firmware to be written.
@@ -65,9 +65,9 @@ type Image struct {
 	Keep    []string // files of the agent's that must be there after the flash
 }
 
-// A Backend is one way to write firmware. Every func may be called again after
-// a cut, and Install after half of it was done. A nil Test or Confirm has
-// nothing to do.
+// A Backend is one way to write firmware. Every func blocks until it is done, and
+// may be called again after a cut, Install also after half of it was done. A nil
+// Test or Confirm has nothing to do.
 type Backend struct {
 	Name   string
 	Slots  bool   // a second system is left to go back to
@@ -78,8 +78,8 @@ type Backend struct {
 	State   func(ctx context.Context) (System, error)
 	Test    func(ctx context.Context, i Image) error // whether the board would take it
 	Install func(ctx context.Context, i Image, progress func(float64)) error
-	// Stream is Install of what r brings, which has no Path. It activates nothing
-	// before the end of r. Nil: the board's tool wants a file.
+	// Stream is Install of what r brings; the image has no Path. It activates nothing
+	// before the end of r. Nil: the board's tool needs a file.
 	Stream  func(ctx context.Context, i Image, r *os.File) error
 	Confirm func(ctx context.Context) error // the running system is final
 	// Rollback makes the system of that slot the one that boots from now on,
@@ -87,7 +87,7 @@ type Backend struct {
 	Rollback func(ctx context.Context, slot string) error
 }
 
-// candidate is a sort of backend and how it is told that a board has it.
+// A candidate is one sort of backend, and whether this board has it.
 type candidate struct {
 	name  string
 	needs string
@@ -97,11 +97,11 @@ type candidate struct {
 
 func (b *Board) candidates() []candidate {
 	return []candidate{
-		{"script", "an executable " + b.Script, b.Script != "" && executable(b.Script), b.script},
-		{"rauc", "rauc and its system.conf", b.hasRAUC(), b.rauc},
-		{"swupdate", "swupdate-client and the running service of SWUpdate", b.hasSWUpdate(), b.swupdate},
-		{"mender", "mender-update or mender, and a device_type", b.hasMender(), b.mender},
-		{"sysupgrade", "OpenWrt's sysupgrade", b.program("sysupgrade") != "", b.sysupgrade},
+		{"script", "an executable " + b.Script, script{b}.found(), script{b}.backend},
+		{"rauc", "rauc and its system.conf", rauc{b}.found(), rauc{b}.backend},
+		{"swupdate", "swupdate-client and the running service of SWUpdate", swupdate{b}.found(), swupdate{b}.backend},
+		{"mender", "mender-update or mender, and a device_type", mender{b}.found(), mender{b}.backend},
+		{"sysupgrade", "OpenWrt's sysupgrade", sysupgrade{b}.found(), sysupgrade{b}.backend},
 	}
 }
 
@@ -113,7 +113,7 @@ func Backends() (names []string) {
 	return names
 }
 
-// Found names the backend that this board uses unless it is told; empty is none.
+// Found is the name of the backend that this board uses by itself, or empty.
 func (b *Board) Found() string {
 	for _, c := range b.candidates() {
 		if c.found {
@@ -123,7 +123,7 @@ func (b *Board) Found() string {
 	return ""
 }
 
-// Backend is the one of that name, or of the empty name the one that is found.
+// Backend is the backend of that name; an empty name means the one that Found names.
 func (b *Board) Backend(ctx context.Context, name string) (*Backend, error) {
 	var needs []string
 	for _, c := range b.candidates() {
@@ -164,7 +164,7 @@ func (b *Board) has(path string) bool {
 	return err == nil
 }
 
-// do runs a program that must end well.
+// do runs a program. A status other than 0 is an error.
 func (b *Board) do(ctx context.Context, c Call) (string, error) {
 	if b.Run == nil {
 		return "", errors.New("this board can run nothing")
@@ -184,7 +184,7 @@ func (b *Board) do(ctx context.Context, c Call) (string, error) {
 
 var percents = regexp.MustCompile(`\b(\d{1,3})%`)
 
-// percent tells progress of what a program writes on a line, if that says how far it is.
+// percent calls progress where a line that a program wrote says how far it is.
 func percent(line string, progress func(float64)) {
 	if m := percents.FindStringSubmatch(line); m != nil && progress != nil {
 		n, _ := strconv.Atoi(m[1]) // it is digits

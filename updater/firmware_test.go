@@ -182,14 +182,14 @@ func TestMenderIsDrivenStandalone(t *testing.T) {
 
 func TestWhatDecidesBeforeTheTrialIsTold(t *testing.T) {
 	b := plant(t, map[string]string{"/etc/rc.d/S99bootcount": "", "/etc/systemd/system/multi-user.target.wants/rauc-mark-good.service": ""})
-	got := strings.Join(b.Marks("rauc"), "\n")
+	got := strings.Join(b.Deciders("rauc"), "\n")
 	if !strings.Contains(got, "/etc/init.d/bootcount disable") || !strings.Contains(got, "systemctl mask rauc-mark-good.service") {
 		t.Errorf("got %q, want how to hand both decisions over", got)
 	}
 	if err := os.Symlink("/dev/null", filepath.Join(b.Root, "/etc/systemd/system/rauc-mark-good.service")); err != nil {
 		t.Fatal(err)
 	}
-	if got := strings.Join(b.Marks("rauc"), "\n"); strings.Contains(got, "rauc") {
+	if got := strings.Join(b.Deciders("rauc"), "\n"); strings.Contains(got, "rauc") {
 		t.Errorf("got %q, want a masked unit left out", got)
 	}
 }

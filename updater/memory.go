@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// Need is how much memory must be free for Stage to hold a binary of so many
-// bytes: it takes 2.3 times as much, for it grows a buffer by a quarter again
-// and again. The rest is for what else is going on.
+// Need is how many bytes of memory must be free for Stage to hold a binary of that
+// size: it takes 2.3 times as much, since it grows a buffer by a quarter again and
+// again. The rest is for whatever else runs.
 func Need(size uint64) uint64 { return 4 * size }
 
 // FreeMemory is what this board can still give to programs, in bytes.

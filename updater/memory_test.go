@@ -66,7 +66,7 @@ func TestVouchingTakesNoMemoryAndSelfupdateNoMoreThanIsReckonedWith(t *testing.T
 		"ED": prehashed(t, private, content), "Ed": string(minisign.Sign(private, content)),
 	} {
 		c := updater.Candidate{Part: path, SHA256: sum, Signature: signature, Keys: []string{public.String()}}
-		lies := peak(t, c.Vouch)
+		lies := peak(t, c.Verify)
 		library := peak(t, func() error { return c.Stage(filepath.Join(t.TempDir(), "ratchetd")) })
 		t.Logf("a binary of %d MiB, signature %s: as it lies %d KiB, selfupdate %d KiB", size>>20, form, lies>>10, library>>10)
 		if lies > 1<<20 {

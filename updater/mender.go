@@ -7,16 +7,19 @@ import (
 	"strings"
 )
 
-// menderProgram is the client: of version 4 and later, or the one before.
-func (b *Board) menderProgram() string {
+// A mender drives Mender's client standalone: its daemon must not run beside it.
+type mender struct{ *Board }
+
+// client is the program: of version 4 and later, or the one before.
+func (b mender) client() string {
 	return cmp.Or(b.program("mender-update"), b.program("mender"))
 }
 
-func (b *Board) hasMender() bool {
-	return b.menderProgram() != "" && b.menderDevice() != ""
+func (b mender) found() bool {
+	return b.client() != "" && b.device() != ""
 }
 
-func (b *Board) menderDevice() string {
+func (b mender) device() string {
 	return b.variables("/var/lib/mender/device_type")["device_type"]
 }
 
@@ -24,22 +27,21 @@ func (b *Board) menderDevice() string {
 // update is in progress.
 const nothingToCommit = 2
 
-// mender drives Mender's client standalone: its daemon must not run beside it.
-func (b *Board) mender(context.Context) (*Backend, error) {
+func (b mender) backend(context.Context) (*Backend, error) {
 	return &Backend{
 		Name: "mender", Slots: true,
-		State: b.menderSystem, Install: b.menderInstall,
-		Confirm: func(ctx context.Context) error { return b.menderEnd(ctx, "commit") },
+		State: b.state, Install: b.install,
+		Confirm: func(ctx context.Context) error { return b.end(ctx, "commit") },
 		Rollback: func(ctx context.Context, _ string) error {
-			return b.menderEnd(ctx, "rollback")
+			return b.end(ctx, "rollback")
 		},
 	}, nil
 }
 
-// menderSystem adds the name of the artifact to what the system itself says:
-// before the commit the client may still tell the old one.
-func (b *Board) menderSystem(ctx context.Context) (System, error) {
-	out, err := b.ask(ctx, b.menderProgram(), "show-artifact")
+// state adds the artifact's name to what the system itself says: before the commit
+// the client may still name the old one.
+func (b mender) state(ctx context.Context) (System, error) {
+	out, err := b.ask(ctx, b.client(), "show-artifact")
 	if err != nil {
 		return System{}, err
 	}
@@ -48,24 +50,24 @@ func (b *Board) menderSystem(ctx context.Context) (System, error) {
 	for _, v := range own.Versions {
 		versions = versions.add(v)
 	}
-	return System{Versions: versions, Boards: append([]string{b.menderDevice()}, own.Boards...), Slot: own.Slot}, nil
+	return System{Versions: versions, Boards: append([]string{b.device()}, own.Boards...), Slot: own.Slot}, nil
 }
 
-// menderInstall takes back first what an attempt before this one has left
-// uncommitted, for beside that none can begin.
-func (b *Board) menderInstall(ctx context.Context, i Image, progress func(float64)) error {
-	if err := b.menderEnd(ctx, "rollback"); err != nil {
+// install first takes back what an earlier attempt has left uncommitted: until then
+// Mender begins no other.
+func (b mender) install(ctx context.Context, i Image, progress func(float64)) error {
+	if err := b.end(ctx, "rollback"); err != nil {
 		return err
 	}
-	_, err := b.do(ctx, Call{Argv: []string{b.menderProgram(), "install", i.Path}, Line: func(line string) {
+	_, err := b.do(ctx, Call{Argv: []string{b.client(), "install", i.Path}, Line: func(line string) {
 		percent(line, progress)
 	}})
 	return err
 }
 
-// menderEnd is a commit or a rollback. Done again it finds nothing in progress.
-func (b *Board) menderEnd(ctx context.Context, verb string) error {
-	a, err := b.Run(ctx, Call{Argv: []string{b.menderProgram(), verb}})
+// end commits or rolls back. Called again it finds nothing in progress.
+func (b mender) end(ctx context.Context, verb string) error {
+	a, err := b.Run(ctx, Call{Argv: []string{b.client(), verb}})
 	if err == nil && a.Code != 0 && a.Code != nothingToCommit {
 		err = fmt.Errorf("exit status %d: %s", a.Code, a.Said)
 	}

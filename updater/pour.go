@@ -10,12 +10,12 @@ import (
 	"aead.dev/minisign"
 )
 
-// heldBack is how much at the end of a stream waits for the verdict on all of it.
+// heldBack is how much of the end of a stream is held back until all of it is verified.
 const heldBack = 64 << 10
 
-// Pour is Vouch for bytes that lie nowhere: it copies r to w, and the last of
-// them only when all have the right digest and signature. After an error w must
-// not be closed as if it had got everything.
+// Pour verifies a stream: it copies r to w, and the last bytes only when all have
+// the right digest and signature. After an error w must not be closed as if it had
+// got everything.
 func (c Candidate) Pour(w io.Writer, r io.Reader) error {
 	sum := sha256.New()
 	r = io.TeeReader(r, sum)
@@ -40,7 +40,7 @@ func (c Candidate) Pour(w io.Writer, r io.Reader) error {
 	return err
 }
 
-// listen returns r and what tells, at its end, whether the signature fits.
+// listen returns r, and a func that says at its end whether the signature fits.
 func (c Candidate) listen(r io.Reader) (io.Reader, func() error, error) {
 	var s minisign.Signature
 	if err := s.UnmarshalText([]byte(c.Signature)); err != nil {
@@ -62,7 +62,7 @@ func (c Candidate) listen(r io.Reader) (io.Reader, func() error, error) {
 	}, nil
 }
 
-// allBut copies r to w but for its last bytes, which it returns.
+// allBut copies r to w except for the last bytes, which it returns.
 func allBut(w io.Writer, r io.Reader) (last []byte, err error) {
 	next, held := make([]byte, heldBack), make([]byte, 0, heldBack)
 	for {

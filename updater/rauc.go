@@ -15,11 +15,15 @@ import (
 // raucConf are where RAUC looks for its configuration.
 var raucConf = []string{"/etc/rauc/system.conf", "/run/rauc/system.conf", "/usr/lib/rauc/system.conf"}
 
-func (b *Board) hasRAUC() bool {
+// A rauc works through RAUC's command line, which talks to its service where it
+// has one. It checks nothing of a bundle but what RAUC checks itself.
+type rauc struct{ *Board }
+
+func (b rauc) found() bool {
 	return b.program("rauc") != "" && slices.ContainsFunc(raucConf, b.has)
 }
 
-// raucStatus is of what rauc says as JSON what is needed here.
+// raucStatus is the part of rauc's JSON that is needed here.
 type raucStatus struct {
 	Compatible string                `json:"compatible"`
 	Booted     string                `json:"booted"` // the boot name
@@ -36,7 +40,7 @@ type raucSlot struct {
 	} `json:"slot_status"`
 }
 
-// others are the slots that can be booted and are not.
+// others are the slots that can be booted and were not.
 func (s raucStatus) others() (list []string) {
 	for _, named := range s.Slots {
 		for name, slot := range named {
@@ -48,7 +52,7 @@ func (s raucStatus) others() (list []string) {
 	return list
 }
 
-func (b *Board) raucStatus(ctx context.Context) (s raucStatus, err error) {
+func (b rauc) status(ctx context.Context) (s raucStatus, err error) {
 	out, err := b.ask(ctx, b.program("rauc"), "status", "--detailed", "--output-format=json")
 	if err != nil {
 		return s, err
@@ -62,34 +66,32 @@ func (b *Board) raucStatus(ctx context.Context) (s raucStatus, err error) {
 	return s, nil
 }
 
-// rauc works through RAUC's command line, which talks to its service where it
-// has one. Other than RAUC's own signatures it takes no view of a bundle.
-func (b *Board) rauc(ctx context.Context) (*Backend, error) {
-	s, err := b.raucStatus(ctx)
+func (b rauc) backend(ctx context.Context) (*Backend, error) {
+	s, err := b.status(ctx)
 	if err != nil {
 		return nil, err
 	}
-	rauc := b.program("rauc")
+	program := b.program("rauc")
 	return &Backend{
 		Name: "rauc", Slots: len(s.others()) > 0, Why: "RAUC's system.conf has one slot that can be booted",
-		State: b.raucSystem,
+		State: b.state,
 		Test: func(ctx context.Context, i Image) error {
-			// Without the file it would know no keyring: older ones look at one place.
+			// Without -c older versions look for the keyring in one place only.
 			conf := raucConf[slices.IndexFunc(raucConf, b.has)]
-			_, err := b.ask(ctx, rauc, "-c", filepath.Join(b.Root, conf), "info", i.Path)
+			_, err := b.ask(ctx, program, "-c", filepath.Join(b.Root, conf), "info", i.Path)
 			return err
 		},
-		Install: b.raucInstall,
+		Install: b.install,
 		Confirm: func(ctx context.Context) error {
-			_, err := b.ask(ctx, rauc, "status", "mark-good", "booted")
+			_, err := b.ask(ctx, program, "status", "mark-good", "booted")
 			return err
 		},
-		Rollback: b.raucRollback,
+		Rollback: b.rollback,
 	}, nil
 }
 
-func (b *Board) raucSystem(ctx context.Context) (System, error) {
-	s, err := b.raucStatus(ctx)
+func (b rauc) state(ctx context.Context) (System, error) {
+	s, err := b.status(ctx)
 	if err != nil {
 		return System{}, err
 	}
@@ -108,12 +110,11 @@ func (b *Board) raucSystem(ctx context.Context) (System, error) {
 	return System{Versions: versions, Boards: append(names(nil).add(s.Compatible), own.Boards...), Slot: s.Booted}, nil
 }
 
-// raucInstall installs a bundle. An installation that an attempt before this one
-// began goes on in RAUC's service: it is waited for, and then done again, for
-// how it ended nobody has heard.
-func (b *Board) raucInstall(ctx context.Context, i Image, progress func(float64)) error {
+// install installs a bundle. An installation that an earlier attempt began goes on
+// in RAUC's service: it is awaited and then repeated, since how it ended is unknown.
+func (b rauc) install(ctx context.Context, i Image, progress func(float64)) error {
 	for {
-		err := b.raucOnce(ctx, i, progress)
+		err := b.installOnce(ctx, i, progress)
 		if err == nil || !strings.Contains(err.Error(), "Already processing") {
 			return err
 		}
@@ -125,7 +126,7 @@ func (b *Board) raucInstall(ctx context.Context, i Image, progress func(float64)
 	}
 }
 
-func (b *Board) raucOnce(ctx context.Context, i Image, progress func(float64)) error {
+func (b rauc) installOnce(ctx context.Context, i Image, progress func(float64)) error {
 	why := ""
 	_, err := b.do(ctx, Call{Argv: []string{b.program("rauc"), "install", i.Path}, Line: func(line string) {
 		percent(line, progress)
@@ -139,10 +140,10 @@ func (b *Board) raucOnce(ctx context.Context, i Image, progress func(float64)) e
 	return err
 }
 
-// raucRollback marks what is in the other slots bad when this is the one to
-// stay, and else this one.
-func (b *Board) raucRollback(ctx context.Context, slot string) error {
-	s, err := b.raucStatus(ctx)
+// rollback marks the other slots bad where the running one is to stay, and the
+// running one otherwise.
+func (b rauc) rollback(ctx context.Context, slot string) error {
+	s, err := b.status(ctx)
 	if err != nil {
 		return err
 	}

@@ -18,21 +18,25 @@ type scriptState struct {
 	Stream  bool   `json:"stream"` // install takes - for stdin
 }
 
-// script is an executable of the owner's with the verbs state, check FILE,
+// A script is an executable of the owner's with the verbs state, check FILE,
 // install FILE, confirm and rollback SLOT.
-func (b *Board) script(ctx context.Context) (*Backend, error) {
-	s, err := b.scriptState(ctx)
+type script struct{ *Board }
+
+func (b script) found() bool { return b.Script != "" && executable(b.Script) }
+
+func (b script) backend(ctx context.Context) (*Backend, error) {
+	s, err := b.read(ctx)
 	if err != nil {
 		return nil, err
 	}
 	back := &Backend{
 		Name: "script", Slots: s.Slots > 1, Why: "its script says that it has one slot",
-		State: b.scriptSystem,
+		State: b.state,
 		Test: func(ctx context.Context, i Image) error {
 			_, err := b.do(ctx, Call{Argv: []string{b.Script, "check", i.Path}, Env: scriptEnv(i)})
 			return err
 		},
-		Install: b.scriptInstall,
+		Install: b.install,
 		Confirm: func(ctx context.Context) error {
 			_, err := b.ask(ctx, b.Script, "confirm")
 			return err
@@ -51,7 +55,7 @@ func (b *Board) script(ctx context.Context) (*Backend, error) {
 	return back, nil
 }
 
-func (b *Board) scriptState(ctx context.Context) (s scriptState, err error) {
+func (b script) read(ctx context.Context) (s scriptState, err error) {
 	out, err := b.ask(ctx, b.Script, "state")
 	if err != nil {
 		return s, err
@@ -65,9 +69,9 @@ func (b *Board) scriptState(ctx context.Context) (s scriptState, err error) {
 	return s, nil
 }
 
-// scriptSystem believes the script alone: what it does not say is not known.
-func (b *Board) scriptSystem(ctx context.Context) (System, error) {
-	s, err := b.scriptState(ctx)
+// state believes the script alone: what it does not say is not known.
+func (b script) state(ctx context.Context) (System, error) {
+	s, err := b.read(ctx)
 	return System{Versions: names(nil).add(s.Version), Boards: names(nil).add(s.Board), Slot: s.Slot}, err
 }
 
@@ -78,7 +82,7 @@ func scriptEnv(i Image) map[string]string {
 	}
 }
 
-func (b *Board) scriptInstall(ctx context.Context, i Image, progress func(float64)) error {
+func (b script) install(ctx context.Context, i Image, progress func(float64)) error {
 	_, err := b.do(ctx, Call{Argv: []string{b.Script, "install", i.Path}, Env: scriptEnv(i), Line: func(line string) {
 		if text, ok := strings.CutPrefix(line, "progress "); ok {
 			if f, err := strconv.ParseFloat(text, 64); err == nil {

@@ -11,8 +11,8 @@ import (
 	"aead.dev/minisign"
 )
 
-// Verify holds the file at path against a minisign signature by one of keys,
-// and tells which of them made it. Nothing of the file is kept in memory: one
+// Verify checks the file at path against a minisign signature by one of keys,
+// and returns the one that made it. Nothing of the file is held in memory: one
 // that was hashed before it was signed (ED) is read as a stream, the older form
 // (Ed), which signs the whole, through a mapping that the kernel can drop.
 func Verify(path, signature string, keys []string) (by string, err error) {
@@ -73,5 +73,5 @@ func made(key minisign.PublicKey, s minisign.Signature, file *os.File, signature
 	return ok, syscall.Munmap(data)
 }
 
-// IsSignature tells whether text is a signature itself, not where it is to be had.
+// IsSignature reports whether text is a signature itself, and not a URL or a path.
 func IsSignature(text string) bool { return strings.HasPrefix(text, "untrusted comment:") }

@@ -9,21 +9,23 @@ import (
 	"strings"
 )
 
-func (b *Board) hasSWUpdate() bool {
+// A swupdate hands the image to the service of SWUpdate, whose own configuration
+// says which software selection and which keys it takes. Going back is the boot
+// loader's work, which U-Boot can be asked to do.
+type swupdate struct{ *Board }
+
+func (b swupdate) found() bool {
 	return b.program("swupdate-client") != "" && slices.ContainsFunc(
 		[]string{"/tmp/sockinstctrl", "/run/swupdate/sockinstctrl"}, b.has)
 }
 
-// swupdate hands the image to the service of SWUpdate, whose own configuration
-// says which software selection and which keys it takes. Going back is the
-// boot loader's work, which U-Boot can be asked to do.
-func (b *Board) swupdate(ctx context.Context) (*Backend, error) {
-	env := uboot{b}
+func (b swupdate) backend(ctx context.Context) (*Backend, error) {
+	env := uboot{b.Board}
 	back := &Backend{
 		Name: "swupdate", Why: "SWUpdate has no U-Boot environment with bootlimit and altbootcmd here",
-		State: b.swupdateSystem, Install: b.swupdateInstall,
+		State: b.state, Install: b.install,
 		Test: func(ctx context.Context, i Image) error {
-			return b.swupdateClient(ctx, Call{Argv: []string{"-v", "-d", i.Path}}, nil)
+			return b.client(ctx, Call{Argv: []string{"-v", "-d", i.Path}}, nil)
 		},
 	}
 	if !env.there() {
@@ -33,14 +35,14 @@ func (b *Board) swupdate(ctx context.Context) (*Backend, error) {
 		back.Slots = now["bootlimit"] != "" && now["altbootcmd"] != ""
 	}
 	if back.Slots {
-		back.Confirm, back.Rollback = env.confirm, b.swupdateRollback
+		back.Confirm, back.Rollback = env.confirm, b.rollback
 	}
 	return back, nil
 }
 
-// swupdateSystem takes the versions from /etc/sw-versions, whose lines name a
+// state takes the versions from /etc/sw-versions, whose lines name a
 // part of the software and its version.
-func (b *Board) swupdateSystem(context.Context) (System, error) {
+func (b swupdate) state(context.Context) (System, error) {
 	s := b.system()
 	var versions names
 	for line := range strings.Lines(b.text("/etc/sw-versions")) {
@@ -60,13 +62,13 @@ func (b *Board) swupdateSystem(context.Context) (System, error) {
 
 var swupdateError = regexp.MustCompile(`^Status: 4 message: (?:ERROR : )?(.+)`)
 
-// swupdateClient runs the client, which tells by the way why the service fails.
-func (b *Board) swupdateClient(ctx context.Context, c Call, progress func(float64)) error {
+// client runs the client, whose output says why the service fails.
+func (b swupdate) client(ctx context.Context, c Call, progress func(float64)) error {
 	why := ""
 	c.Argv = append([]string{b.program("swupdate-client")}, c.Argv...)
 	c.Line = func(line string) {
 		if m := swupdateError.FindStringSubmatch(line); m != nil && why == "" {
-			why = m[1] // those that follow only pass it on
+			why = m[1] // the errors that follow only repeat it
 		}
 		percent(line, progress)
 	}
@@ -77,14 +79,14 @@ func (b *Board) swupdateClient(ctx context.Context, c Call, progress func(float6
 	return err
 }
 
-func (b *Board) swupdateInstall(ctx context.Context, i Image, progress func(float64)) error {
-	return b.swupdateClient(ctx, Call{Argv: []string{"-v", i.Path}}, progress)
+func (b swupdate) install(ctx context.Context, i Image, progress func(float64)) error {
+	return b.client(ctx, Call{Argv: []string{"-v", i.Path}}, progress)
 }
 
-// swupdateRollback cannot disarm what was installed and not booted yet: which
-// variables an sw-description has changed for it only that knows.
-func (b *Board) swupdateRollback(ctx context.Context, slot string) error {
-	env := uboot{b}
+// rollback cannot disarm what was installed and not booted yet: only the image's
+// sw-description knows which variables it has changed.
+func (b swupdate) rollback(ctx context.Context, slot string) error {
+	env := uboot{b.Board}
 	if b.rootDevice() != slot {
 		return env.giveUp(ctx)
 	}

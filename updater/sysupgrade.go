@@ -19,10 +19,14 @@ const keepList = "/lib/upgrade/keep.d/ratchet"
 // nothing else.
 const keepTar = "/tmp/ratchet-keep.tgz"
 
-// sysupgrade flashes OpenWrt. There is no way back. It stops all services, kills
+// A sysupgrade flashes OpenWrt. There is no way back. It stops all services, kills
 // its caller and reboots, and its exit status says nothing: whether it worked
 // shows the version that runs after the boot.
-func (b *Board) sysupgrade(context.Context) (*Backend, error) {
+type sysupgrade struct{ *Board }
+
+func (b sysupgrade) found() bool { return b.program("sysupgrade") != "" }
+
+func (b sysupgrade) backend(context.Context) (*Backend, error) {
 	return &Backend{
 		Name: "sysupgrade", Kills: true, Why: "sysupgrade writes over the running system",
 		KeepIn: filepath.Join(b.Root, keepList),
@@ -35,11 +39,11 @@ func (b *Board) sysupgrade(context.Context) (*Backend, error) {
 			_, err := b.ask(ctx, b.program("sysupgrade"), "-T", i.Path)
 			return err
 		},
-		Install: b.flash,
+		Install: b.install,
 	}, nil
 }
 
-func (b *Board) flash(ctx context.Context, i Image, _ func(float64)) error {
+func (b sysupgrade) install(ctx context.Context, i Image, _ func(float64)) error {
 	if err := b.roomToFlash(i.Keep); err != nil {
 		return err
 	}
@@ -59,8 +63,8 @@ func (b *Board) flash(ctx context.Context, i Image, _ func(float64)) error {
 	return fmt.Errorf("sysupgrade: %w", err)
 }
 
-// isKept makes sure that what the agent needs would be there after the flash.
-func (b *Board) isKept(ctx context.Context, keep []string) error {
+// isKept checks that what the agent needs would be there after the flash.
+func (b sysupgrade) isKept(ctx context.Context, keep []string) error {
 	out, err := b.ask(ctx, b.program("sysupgrade"), "-l")
 	if err != nil {
 		return err
@@ -74,7 +78,7 @@ func (b *Board) isKept(ctx context.Context, keep []string) error {
 	return nil
 }
 
-func (b *Board) packKept(ctx context.Context, keep []string) error {
+func (b sysupgrade) packKept(ctx context.Context, keep []string) error {
 	argv := []string{"tar", "-czf", filepath.Join(b.Root, keepTar), "-C", filepath.Join(b.Root, "/")}
 	for _, path := range keep {
 		if b.has(path) {
@@ -94,14 +98,14 @@ func (b *Board) files(paths []string) (list []string) {
 			if err == nil && !e.IsDir() && e.Type()&(os.ModeSocket|os.ModeNamedPipe) == 0 {
 				list = append(list, strings.TrimPrefix(file, strings.TrimSuffix(b.Root, "/")))
 			}
-			return nil // what cannot be read is missed by sysupgrade too
+			return nil // sysupgrade misses what cannot be read as well
 		})
 	}
 	return list
 }
 
-// Kept is what a flash of OpenWrt must keep for the agent to be there after it:
-// the given paths, and unless it is part of the image the agent's binary with
+// Kept lists what a flash of OpenWrt must keep for the agent to be there after it:
+// the given paths and, where the agent is not part of the image, its binary and
 // what starts it.
 func (b *Board) Kept(paths []string, binary string) []string {
 	kept := append(slices.Clone(paths), keepList)
@@ -126,7 +130,7 @@ func (b *Board) glob(pattern string) (list []string) {
 	return list
 }
 
-// KeepWarning says why the agent may be missing after a flash, or nothing.
+// KeepWarning is why the agent may be missing after a flash, or empty.
 func (b *Board) KeepWarning(kept []string, binary string) string {
 	if b.inImage(binary) || !b.has("/overlay") {
 		return ""
@@ -151,9 +155,9 @@ func (b *Board) size(paths []string) (sum int64) {
 	return sum
 }
 
-// roomToFlash asks for the RAM that the tar of what is kept and the programs
-// that write need; the image lies in RAM already.
-func (b *Board) roomToFlash(keep []string) error {
+// roomToFlash is an error where RAM has no room for the tar of what is kept and for
+// the programs that write; the image lies in RAM already.
+func (b sysupgrade) roomToFlash(keep []string) error {
 	const programs = 3 << 20
 	for line := range strings.Lines(b.text("/proc/meminfo")) {
 		f := strings.Fields(line)

@@ -13,9 +13,8 @@ type uboot struct{ *Board }
 
 func (u uboot) there() bool { return u.program("fw_printenv") != "" && u.program("fw_setenv") != "" }
 
-// read returns those of the variables that are set. A variable that is missing
-// is an error to U-Boot's own tool and nothing at all to libubootenv's, so all
-// are printed.
+// read returns the variables that are set. It prints all of them: asked for one that
+// is missing, U-Boot's own tool fails and libubootenv's does not.
 func (u uboot) read(ctx context.Context) (map[string]string, error) {
 	out, err := u.ask(ctx, u.program("fw_printenv"))
 	if err != nil {
@@ -46,14 +45,14 @@ func (u uboot) set(ctx context.Context, values map[string]string) error {
 		if err != nil {
 			return err
 		}
-		if u.holds(now, values) {
+		if u.shows(now, values) {
 			return nil
 		}
 	}
 	return fmt.Errorf("fw_setenv reports success, and fw_printenv does not show %s: see /etc/fw_env.config", strings.Join(slices.Sorted(maps.Keys(values)), ", "))
 }
 
-func (u uboot) holds(now, values map[string]string) bool {
+func (u uboot) shows(now, values map[string]string) bool {
 	for name, value := range values {
 		if now[name] != value {
 			return false

@@ -28,23 +28,19 @@ var packageName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9+._-]{0,127}$`)
 // validate holds the whole configuration against the rules; the error has one
 // line for each that is broken.
 func (c *Config) validate() error {
-	return errors.Join(c.ValidateNames(), c.Link.Validate(), c.AWS.validate(), c.Policy.validate(), c.Telemetry.validate(), c.Facts.validate(), c.validateFirings())
+	return errors.Join(c.ValidateNames(), c.ValidateLink(), c.AWS.validate(), c.Policy.validate(), c.Telemetry.validate(), c.Facts.validate(), c.validateFirings())
 }
 
-// ValidateNames checks the device, its groups and its state directory against the rules.
+// ValidateNames checks the groups and the state directory against the rules.
 func (c *Config) ValidateNames() error {
-	const want = "want 1 to 64 of A-Z a-z 0-9 _ . -"
 	var errs []error
-	if err := c.validateDevice(want); err != nil {
-		errs = append(errs, err)
-	}
 	if len(c.Groups) > maxGroups {
 		errs = append(errs, fmt.Errorf("groups: there are %d: at most %d are taken", len(c.Groups), maxGroups))
 	}
 	for i, g := range c.Groups {
 		switch {
 		case !executor.ValidDevice(g):
-			errs = append(errs, fmt.Errorf("groups: %q: %s", g, want))
+			errs = append(errs, fmt.Errorf("groups: %q: want 1 to 64 of A-Z a-z 0-9 _ . -", g))
 		case slices.Contains(c.Groups[:i], g):
 			errs = append(errs, fmt.Errorf("groups: %q stands there twice", g))
 		}
@@ -55,56 +51,29 @@ func (c *Config) ValidateNames() error {
 	return errors.Join(errs...)
 }
 
-// validateDevice holds the device's name against what its service takes.
-func (c *Config) validateDevice(want string) error {
-	switch dialect := c.Link.Dialect; {
-	case c.Device == "" && dialect == "aws":
-		return errors.New("device: want the name of the thing in AWS IoT")
-	case c.Device == "":
-		return nil
-	case dialect == "aws" && !thingName.MatchString(c.Device):
-		return fmt.Errorf("device: %q: want the name of a thing: 1 to 128 of A-Z a-z 0-9 : _ -", c.Device)
-	case dialect == "azure" && !hubDevice.MatchString(c.Device):
-		return fmt.Errorf("device: %q: want the hub's device id: 1 to 128 of A-Z a-z 0-9 : _ . -", c.Device)
-	case dialect != "aws" && dialect != "azure" && !executor.ValidDevice(c.Device):
-		return fmt.Errorf("device: %q: %s", c.Device, want)
-	}
-	return nil
-}
-
-// Validate checks the link against the rules.
-func (l *Link) Validate() error {
+// ValidateLink checks the link, and the device's name, against the rules and
+// against what the service takes.
+func (c *Config) ValidateLink() error {
 	var errs []error
+	l := &c.Link
 	if l.Broker != "" {
 		errs = append(errs, checkBroker(l.Broker))
 	}
-	switch l.Dialect {
-	case "plain", "aws":
-	case "azure":
-		errs = append(errs, l.validateAzure())
-	default:
+	if _, ok := dialects[l.Dialect]; !ok {
 		errs = append(errs, fmt.Errorf("link.dialect: %q: want plain, aws or azure", l.Dialect))
 	}
+	errs = append(errs, c.Service().Check(c.settings()))
 	if strings.Trim(l.Root, "/") != l.Root || l.Root == "" || len(l.Root) > 128 || strings.ContainsAny(l.Root, "#+\x00") {
 		errs = append(errs, fmt.Errorf("link.root: %q: want a topic such as ratchet/v1, without # or + or a slash at its ends", l.Root))
 	}
 	if (l.Cert == "") != (l.Key == "") {
 		errs = append(errs, errors.New("link.cert and link.key: want both or none"))
 	}
-	if l.SASKeyFile != "" && l.Dialect != "azure" {
-		errs = append(errs, errors.New("link.sasKeyFile: it is for the azure dialect"))
-	}
 	if l.PasswordFile != "" && l.Username == "" {
 		errs = append(errs, errors.New("link.username: link.passwordFile is set, so want a user name too"))
 	}
 	return errors.Join(errs...)
 }
-
-// thingName is what AWS takes; it is a level of topics.
-var thingName = regexp.MustCompile(`^[A-Za-z0-9:_-]{1,128}$`)
-
-// hubDevice is what a hub takes, without what means something in topics or URLs.
-var hubDevice = regexp.MustCompile(`^[A-Za-z0-9:_.-]{1,128}$`)
 
 func (a *AWS) validate() error {
 	for _, m := range a.Metrics {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ratchetd/ratchet/executor/step"
 	"github.com/ratchetd/ratchet/executor/step/policy"
+	"github.com/ratchetd/ratchet/executor/step/update"
 	"github.com/ratchetd/ratchet/store"
 )
 
@@ -33,7 +34,7 @@ func (c *Config) Protected() []string {
 		own = append(own, filepath.Join(c.secretsDir(), f.Name()))
 	}
 	if exe, err := os.Executable(); err == nil {
-		own = append(append(own, exe), step.Update{Path: exe}.Beside()...)
+		own = append(append(own, exe), update.Kind{Path: exe}.Beside()...)
 	}
 	return slices.DeleteFunc(own, func(p string) bool { return p == "" })
 }

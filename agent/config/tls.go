@@ -4,12 +4,10 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"net/url"
 	"os"
-	"strings"
 	"time"
 
-	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/certificate"
 )
 
 // TLS is how the broker is verified, and how this device proves who it
@@ -17,7 +15,7 @@ import (
 // not make every certificate look unborn.
 func (c *Config) TLS(now func() time.Time) (*tls.Config, error) {
 	conf := &tls.Config{MinVersion: tls.VersionTLS12, Time: now}
-	conf.NextProtos = c.protocols()
+	_, conf.NextProtos = c.Service().Find(c.settings())
 	if c.Link.CA != "" {
 		pem, err := os.ReadFile(c.Link.CA)
 		if err != nil {
@@ -49,45 +47,5 @@ func (c *Config) Pair() (tls.Certificate, error) {
 	if err != nil {
 		return tls.Certificate{}, err
 	}
-	return step.KeyPair(cert, key)
-}
-
-// protocols is what TLS must ask for on port 443 of AWS, where MQTT shares a
-// port with HTTPS: one name with a certificate, one with a custom authorizer.
-func (c *Config) protocols() []string {
-	u, err := url.Parse(c.Link.Broker)
-	switch {
-	case err != nil || c.Link.Dialect != "aws" || u.Scheme != "tls" || u.Port() != "443":
-		return nil
-	case c.Link.Cert != "":
-		return []string{"x-amzn-mqtt-ca"}
-	}
-	return []string{"mqtt"}
-}
-
-// login is with what a device logs in, besides its certificate.
-type login struct {
-	Username, Password string
-	Renew              time.Duration // after so long it logs in anew; 0: never
-}
-
-// Login is made anew for each connection: a password may be for some time only.
-func (c *Config) Login(now time.Time) (login, error) {
-	if c.Link.Dialect == "azure" {
-		return c.azureLogin(now)
-	}
-	password, err := c.password()
-	return login{Username: c.Link.Username, Password: password}, err
-}
-
-// password is what link.passwordFile holds, without the newline behind it.
-func (c *Config) password() (string, error) {
-	if c.Link.PasswordFile == "" {
-		return "", nil
-	}
-	data, err := os.ReadFile(c.Link.PasswordFile)
-	if err != nil {
-		return "", fmt.Errorf("link.passwordFile: %w", err)
-	}
-	return strings.TrimRight(string(data), "\r\n"), nil
+	return certificate.KeyPair(cert, key)
 }

@@ -29,22 +29,42 @@ type Dialect interface {
 	Connection() Connection
 	// Hello is what to send after every connect, such as asking for work.
 	Hello() []Message
-	// Receive tells what a message means, in order; none means nothing to this device.
+	// Receive is what a message means, in order; none is nothing to this device.
 	Receive(Message) []Event
-	// Status tells a job's state. Its messages are idempotent by Rev. None means
-	// that there is nothing to tell of this state.
+	// Status is what to send about a job's state; none says that there is nothing to
+	// send. The messages are idempotent by Rev.
 	Status(Report) []Message
-	// Tell turns everything else that a device says into messages: Presence,
-	// Facts, Health, Alert, LogLine, Data, Forgotten, Ask or Answer.
+	// Tell turns everything else that a device says into messages: Presence, Facts,
+	// Health, Alert, LogLine, Data, Forgotten, Ask, Answer or Metrics. What has no
+	// place in the dialect becomes none.
 	Tell(any) []Message
 }
 
 // Topics are filters to subscribe to.
 type Topics struct{ Jobs, Own, ReadBack []string }
 
-// Event is what a message means: Offer, Cancel, Cleared, Told or Presence; from
-// a service also Receipt, Closed, Open, Past, Edition, Stale, Say, Missed or Call.
-type Event any
+// An Event is what a message means. It is one of the types below, and no other:
+// whoever acts on events must know them all.
+type Event interface{ event() }
+
+func (Offer) event()    {}
+func (Cancel) event()   {}
+func (Cleared) event()  {}
+func (Told) event()     {}
+func (Presence) event() {}
+
+// Events that only a service has: see service.go and metrics.go.
+func (Receipt) event()  {}
+func (Closed) event()   {}
+func (Open) event()     {}
+func (Busy) event()     {}
+func (Past) event()     {}
+func (Edition) event()  {}
+func (Stale) event()    {}
+func (Say) event()      {}
+func (Missed) event()   {}
+func (Call) event()     {}
+func (Defended) event() {}
 
 // Offer is a job that somebody wants done. Err says why its envelope or text
 // cannot be read; then the rest but ID may be empty.
@@ -78,7 +98,7 @@ type Cancel struct {
 // Cleared says that an offer was taken away; nothing is cancelled by it.
 type Cleared struct{ ID string }
 
-// Told is what this device itself told of a job earlier, read back from the broker.
+// Told is what this device itself sent about a job earlier, read back from the broker.
 type Told struct{ Status JobStatus }
 
 // Presence is the device's own retained state.
@@ -88,13 +108,13 @@ type Presence struct {
 	Agent  string        `json:"agent,omitempty"`
 }
 
-// Report is what is to be told of one job: its Record, and what RAM knows beyond it.
+// Report is what is to be sent about one job: its Record, and what only RAM knows.
 type Report struct {
 	Record   executor.Record
 	Waiting  string  // why it waits; empty when it does not
 	Progress float64 // of the step under way, 0 to 1
 	Taken    bool    // the service has taken a status of this job since the agent started
-	Bare     bool    // the service refused what it says: tell the state alone
+	Bare     bool    // the service refused what it says: send the state alone
 }
 
 // Facts are what target sees; Health one sample or several that waited.
@@ -103,7 +123,7 @@ type (
 	Health []json.RawMessage
 )
 
-// Forgotten says that the device no longer knows the id: its retained status goes.
+// Forgotten says that the device no longer knows the id: its retained status is cleared.
 type Forgotten struct{ ID string }
 
 // Alert is one raised or cleared alert.

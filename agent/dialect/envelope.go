@@ -14,8 +14,8 @@ import (
 // greatest length with every byte escaped, and room for a signature.
 const MaxPayload = 2*executor.MaxDocument + 4<<10
 
-// MaxName bounds the ids that are answered at all: a longer one is no slip of
-// an operator, and its answer would have to carry it twice.
+// MaxName is the longest id, in bytes, that is answered at all: a longer one is no
+// operator's mistake, and the answer would have to carry it twice.
 const MaxName = 128
 
 // Envelope is what travels around a document's exact text when it is signed
@@ -69,9 +69,9 @@ type CancelText struct {
 	Audience []string      `json:"audience,omitempty"`
 }
 
-// ReadOffer tells what a payload asks for under the given id: an Offer or a
-// Cancel. What is wrong inside a document is left to executor.Parse, except
-// for an id that is another one.
+// ReadOffer is what a payload asks for under the given id: an Offer or a Cancel.
+// What is wrong inside a document is left to executor.Parse, except for an id that
+// differs.
 func ReadOffer(id, scope string, payload []byte) Event {
 	e, err := OpenEnvelope(payload)
 	if err != nil {
@@ -113,8 +113,8 @@ func readCancel(id string, e Envelope) (Cancel, error) {
 	return Cancel{ID: id, Text: []byte(e.Job), Signature: e.Signature, Expires: c.Expires, Audience: c.Audience}, nil
 }
 
-// Cancellable knows the ids that documents carry and those that a device makes
-// itself: NAME@TIME for what a schedule or an alert began.
+// Cancellable reports whether a job can have the id: one that documents carry, or
+// NAME@TIME, which a device makes for what a schedule or an alert began.
 func Cancellable(id string) bool {
 	name, at, made := strings.Cut(id, "@")
 	return executor.ValidID(name) && (!made || executor.ValidID(at))

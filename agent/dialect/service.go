@@ -12,7 +12,7 @@ type Connection struct {
 	// Will is what the broker says for a device that vanished; nil for none.
 	Will *Message
 	// Clean asks the broker to keep nothing between connections: what counts
-	// the service tells anew to whoever asks.
+	// the service tells again to whoever asks.
 	Clean bool
 	// Receipts says that the broker's acknowledgement means nothing: a Status is
 	// told when its Receipt came, and is told again until then, also after a

@@ -2,7 +2,6 @@ package enroll
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +15,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"github.com/ratchetd/ratchet/agent/config"
+	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/agent/link"
 	"github.com/ratchetd/ratchet/agent/local"
 	"github.com/ratchetd/ratchet/executor/step/safefile"
@@ -78,12 +78,12 @@ func (e *Enrolment) validate(dir string, files []secret) error {
 	if c.Link.Username == "" && c.Link.PasswordFile != "" {
 		c.Link.Username = "the device's id"
 	}
-	err := errors.Join(c.ValidateNames(), c.Link.Validate())
+	err := errors.Join(c.ValidateNames(), c.ValidateLink())
 	if c.Link.Broker == "" {
 		err = errors.Join(err, errors.New("--broker: want its address, such as tls://broker:8883"))
 	}
-	if e.Dialect == "aws" && c.Link.Cert == "" && e.Token == "" {
-		err = errors.Join(err, errors.New("--cert: AWS IoT wants a certificate: ratchetd enroll --csr makes a request for one"))
+	if proof := c.Service().Proof; proof != "" && c.Link.Cert == "" && e.Token == "" {
+		err = errors.Join(err, errors.New(proof))
 	}
 	return err
 }
@@ -107,6 +107,11 @@ func begin(path string, say func(string)) error {
 	}
 	say("wrote " + path)
 	return nil
+}
+
+// service is the one that the settings are for.
+func (e *Enrolment) service() dialect.Service {
+	return (&config.Config{Link: config.Link{Dialect: e.Dialect}}).Service()
 }
 
 // link is what the settings say of the link, with secrets below dir.
@@ -147,7 +152,7 @@ func (e *Enrolment) text(files []secret, dir string) string {
 // draft is the whole configuration as it would be. Who logs in with a password
 // and has no other name does so as the device, as the broker's ACL wants.
 func (e *Enrolment) draft(path, staged string, files []secret) (*config.Config, error) {
-	asks := e.Token != "" && e.Dialect != "azure" && e.Username == ""
+	asks := e.Token != "" && !e.service().Key && e.Username == ""
 	if asks {
 		e.Username = "?"
 	}
@@ -262,16 +267,4 @@ func (e *Enrolment) sweep(dir string, files []secret) error {
 		}
 	}
 	return err
-}
-
-// guess is the dialect that is spoken at a broker's address.
-func guess(broker string) string {
-	host := cmp.Or((&config.Link{Broker: broker}).HubName(), broker)
-	switch {
-	case strings.HasSuffix(host, ".amazonaws.com"), strings.HasSuffix(host, ".amazonaws.com.cn"):
-		return "aws"
-	case strings.HasSuffix(host, ".azure-devices.net"), strings.HasSuffix(host, ".azure-devices.cn"):
-		return "azure"
-	}
-	return "plain"
 }

@@ -12,7 +12,8 @@ import (
 	"strings"
 
 	"github.com/ratchetd/ratchet/agent/config"
-	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/agent/dialect/azure"
+	"github.com/ratchetd/ratchet/executor/step/certificate"
 	"github.com/ratchetd/ratchet/executor/step/safefile"
 	"github.com/ratchetd/ratchet/telemetry"
 )
@@ -33,9 +34,9 @@ func (e *Enrolment) secrets(dir string) (files []secret, err error) {
 	if err := e.token(); err != nil {
 		return nil, err
 	}
-	e.Dialect = cmp.Or(e.Dialect, guess(e.Broker))
+	e.Dialect = cmp.Or(e.Dialect, config.ServiceAt(e.Broker).Name)
 	switch {
-	case e.Token != "" && e.Dialect == "azure":
+	case e.Token != "" && e.service().Key:
 		files = append(files, secret{config.LinkSAS, e.Token + "\n", func(l *config.Link) *string { return &l.SASKeyFile }})
 	case e.Token != "":
 		files = append(files, secret{config.LinkPassword, e.Token + "\n", func(l *config.Link) *string { return &l.PasswordFile }})
@@ -85,22 +86,16 @@ func (e *Enrolment) token() error {
 	if len(e.Token) > maxToken || strings.ContainsAny(e.Token, "\r\n\x00") {
 		return fmt.Errorf("--token-file: want one line of at most %d bytes", maxToken)
 	}
-	if !strings.Contains(e.Token, "SharedAccessKey=") {
-		return nil
-	}
-	said := map[string]string{}
-	for field := range strings.SplitSeq(e.Token, ";") {
-		name, value, _ := strings.Cut(field, "=")
-		said[name] = value
-	}
-	host, device := said["HostName"], said["DeviceId"]
+	host, device, key, ok, err := azure.ParseConnectionString(e.Token)
 	switch {
-	case host == "" || device == "" || said["SharedAccessKey"] == "" || said["ModuleId"] != "":
-		return errors.New("--token-file: want the connection string of a device: HostName, DeviceId and SharedAccessKey")
+	case err != nil:
+		return fmt.Errorf("--token-file: %w", err)
+	case !ok:
+		return nil
 	case e.Device != "" && e.Device != device:
 		return fmt.Errorf("--device: %q: the connection string is that of %q", e.Device, device)
 	}
-	e.Token, e.Device, e.Dialect = said["SharedAccessKey"], device, cmp.Or(e.Dialect, "azure")
+	e.Token, e.Device, e.Dialect = key, device, cmp.Or(e.Dialect, azure.Service.Name)
 	e.Broker = cmp.Or(e.Broker, "tls://"+host+":8883")
 	return nil
 }
@@ -142,7 +137,7 @@ func RequestCertificate(path, device string, say func(string)) (string, error) {
 		return "", err
 	}
 	key, csr := filepath.Join(c.Dir(), config.LinkKey), filepath.Join(c.Dir(), config.LinkCSR)
-	text, err := step.Certificate{Pending: key, Device: c.Device}.Request()
+	text, err := certificate.Kind{Pending: key, Device: c.Device}.Request()
 	if err != nil {
 		return "", err
 	}

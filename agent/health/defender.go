@@ -30,7 +30,7 @@ const defenderSlack = 10 * time.Second
 func (h *Health) Defend(ctx context.Context) error {
 	for {
 		every := time.Duration(h.Config.Load().AWS.Defender)
-		if every == 0 || h.Config.Load().Link.Dialect != "aws" {
+		if every == 0 || !h.Config.Load().Service().Metrics {
 			every = time.Hour // a reload may turn it on
 		} else if err := h.SendReport(); err != nil {
 			h.Log.Warn("Device Defender gets no report", "err", err)

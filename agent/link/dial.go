@@ -92,7 +92,7 @@ func clientOptions(c *config.Config, how dialect.Connection, now func() time.Tim
 	if err := c.Link.Usable(); err != nil {
 		return nil, 0, err
 	}
-	o = mqtt.NewClientOptions().AddBroker(c.Link.Address()).SetClientID(c.Device).
+	o = mqtt.NewClientOptions().AddBroker(c.Address()).SetClientID(c.Device).
 		SetProtocolVersion(4).SetCleanSession(how.Clean).SetKeepAlive(keepAlive).
 		SetConnectTimeout(connectTimeout).SetWriteTimeout(replyTimeout).
 		SetAutoReconnect(false).SetConnectRetry(false).SetAutoAckDisabled(true).SetOrderMatters(true)
@@ -116,10 +116,8 @@ func explainConnect(c *config.Config, err error, now time.Time) error {
 	text := err.Error()
 	refused := strings.Contains(text, "not Authorized") || strings.Contains(text, "bad user name")
 	switch {
-	case refused && c.Link.Dialect == "azure":
-		return config.ExplainAzure(err, now)
 	case refused:
-		return fmt.Errorf("the broker refuses these credentials: check link.username, link.passwordFile and link.cert: %w", err)
+		return c.ExplainRefused(err, now)
 	case strings.Contains(text, "certificate signed by unknown authority"):
 		return fmt.Errorf("link.ca does not vouch for this broker: %w", err)
 	}

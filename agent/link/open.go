@@ -1,6 +1,7 @@
 package link
 
 import (
+	"context"
 	"crypto/tls"
 	"net"
 	"net/url"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/agent/link/packet"
+	"github.com/ratchetd/ratchet/agent/link/websocket"
 )
 
 // open connects to the broker, so that only legal packets are read.
@@ -22,7 +24,9 @@ func open(uri *url.URL, o mqtt.ClientOptions) (*packet.Conn, error) {
 	case "tls":
 		conn, err = tls.DialWithDialer(dialer, "tcp", uri.Host, o.TLSConfig)
 	default:
-		conn, err = mqtt.NewWebsocket(uri.String(), o.TLSConfig, connectTimeout, o.HTTPHeaders, o.WebsocketOptions)
+		ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
+		defer cancel()
+		conn, err = websocket.Dial(ctx, uri.String(), o.TLSConfig)
 	}
 	if err != nil {
 		return nil, err

@@ -37,7 +37,7 @@ func Try(ctx context.Context, c *config.Config) ([]string, error) {
 		lines = append(lines, more...)
 	}
 	if err != nil {
-		err = c.Link.Hint(err)
+		err = c.ExplainDenied(err)
 	}
 	return lines, err
 }
@@ -60,10 +60,10 @@ func tryTopics(ctx context.Context, c *config.Config, n *conn, t dialect.Topics)
 	for _, f := range slices.Concat(t.Jobs, t.Own, t.ReadBack) {
 		refused, err := n.subscribe(ctx, []string{f}, 1)
 		if err != nil {
-			return append(lines, "denied: reading "+f+c.Right("iot:Subscribe on topicfilter/", f)), fmt.Errorf("the connection was ended over the right to read %s: %w", f, err)
+			return append(lines, "denied: reading "+f+dialect.Right(c.Service().Read, f)), fmt.Errorf("the connection was ended over the right to read %s: %w", f, err)
 		}
 		for range refused {
-			lines = append(lines, "denied: reading "+f+c.Right("iot:Subscribe on topicfilter/", f))
+			lines = append(lines, "denied: reading "+f+dialect.Right(c.Service().Read, f))
 			denied++
 		}
 	}
@@ -104,7 +104,7 @@ func tryAsking(ctx context.Context, c *config.Config, n *conn, d dialect.Dialect
 	defer cancel()
 	for _, m := range d.Hello() {
 		if err := n.answered(ctx, n.publish(m)); err != nil {
-			return []string{"denied: writing " + m.Topic + c.Right("iot:Publish on topic/", m.Topic)}, fmt.Errorf("asking on %s: %w", m.Topic, err)
+			return []string{"denied: writing " + m.Topic + dialect.Right(c.Service().Write, m.Topic)}, fmt.Errorf("asking on %s: %w", m.Topic, err)
 		}
 	}
 	for {

@@ -83,7 +83,7 @@ func TestAPartThatHangsEndsTheAgent(t *testing.T) {
 	for want, hang := range map[string]func(*fake, *Watchdog){
 		"the journal, the link, the schedules or the alerts do not answer": func(f *fake, _ *Watchdog) { f.hang(&f.summary) },
 		"a commit to the journal does not end within 100ms":                func(f *fake, _ *Watchdog) { f.hang(&f.commit) },
-		"a connection to the broker has been made or ended for 1h":       func(f *fake, _ *Watchdog) { f.mu.Lock(); f.since = &old; f.mu.Unlock() },
+		"a connection to the broker has been made or ended for 1h":         func(f *fake, _ *Watchdog) { f.mu.Lock(); f.since = &old; f.mu.Unlock() },
 		"the loop that reports hangs":                                      func(_ *fake, w *Watchdog) { go beat(w.Work.Loop) },
 		"the loop that runs jobs hangs":                                    func(_ *fake, w *Watchdog) { go beat(w.Report) },
 	} {

@@ -64,7 +64,7 @@ func (s *session) cancel(ctx context.Context, job string, to []string, g signFla
 	if g.print {
 		text, err := draft.Cancel(job, to, key)
 		if err == nil {
-			_, err = fmt.Fprintf(s.out, "%s\n", text)
+			err = s.out.Exact(text)
 		}
 		return err
 	}
@@ -81,6 +81,7 @@ func (s *session) sendCancel(ctx context.Context, c *link.Client, job string, to
 	if err != nil {
 		return err
 	}
+	s.leftOut(f)
 	offers := f.Offers(job)
 	if len(to) == 0 {
 		to = slices.Sorted(maps.Keys(offers))

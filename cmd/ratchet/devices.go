@@ -10,6 +10,7 @@ import (
 
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/fleet"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/link"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/screen"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/show"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/jq"
@@ -78,6 +79,7 @@ func (s *session) devices(ctx context.Context, c *link.Client, keep func(*fleet.
 	if err != nil {
 		return err
 	}
+	s.leftOut(f)
 	var list []deviceLine
 	for _, d := range f.Devices() {
 		if keep(d) {
@@ -85,7 +87,7 @@ func (s *session) devices(ctx context.Context, c *link.Client, keep func(*fleet.
 		}
 	}
 	if asJSON {
-		return show.JSON(s.out, list)
+		return screen.JSONList(s.out, list)
 	}
 	t := show.NewTable(s.out, "DEVICE", "STATE", "SINCE", "AGENT", "ARCH", "GROUPS", "TAGS")
 	for _, l := range list {

@@ -6,7 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/jobfile"
-	"github.com/ratchetd/ratchet/cmd/ratchet/internal/show"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/screen"
 	"github.com/ratchetd/ratchet/executor"
 )
 
@@ -28,7 +28,7 @@ and what is taken back when it fails. No broker is needed and nothing is sent.`,
 				return err
 			}
 			for _, line := range executor.Explain(job) {
-				fmt.Fprintln(s.out, show.Line(line))
+				fmt.Fprintln(s.out, screen.Line(line))
 			}
 			return nil
 		},

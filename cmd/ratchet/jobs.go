@@ -8,6 +8,7 @@ import (
 
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/fleet"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/link"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/screen"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/show"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/spf13/cobra"
@@ -48,9 +49,10 @@ func (s *session) allJobs(ctx context.Context, c *link.Client, asJSON bool) erro
 	if err != nil {
 		return err
 	}
+	s.leftOut(f)
 	lines := f.JobLines()
 	if asJSON {
-		return show.JSON(s.out, lines)
+		return screen.JSONList(s.out, lines)
 	}
 	t := show.NewTable(s.out, "JOB", "TO", "DEVICES", "CREATED")
 	for _, l := range lines {
@@ -72,9 +74,10 @@ func (s *session) deviceJobs(ctx context.Context, c *link.Client, device string,
 	if err != nil {
 		return err
 	}
+	s.leftOut(f)
 	list := f.Device(device).JobLines()
 	if asJSON {
-		return show.JSON(s.out, list)
+		return screen.JSONList(s.out, list)
 	}
 	t := show.NewTable(s.out, "JOB", "STATE", "ACCEPTED", "ENDED")
 	for _, j := range list {

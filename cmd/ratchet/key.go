@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/ratchetd/ratchet/cmd/ratchet/internal/show"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/screen"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/signing"
 	"github.com/spf13/cobra"
 )
@@ -120,6 +120,6 @@ func (s *session) verifyFile(file, key, signature string) error {
 	if !ok {
 		return fmt.Errorf("%s: key %s did not sign this", file, public.ID())
 	}
-	fmt.Fprintf(s.out, "%s  signed by %s (%s)\n", file, public.ID(), show.Line(comment))
+	fmt.Fprintf(s.out, "%s  signed by %s (%s)\n", file, public.ID(), screen.Line(comment))
 	return nil
 }

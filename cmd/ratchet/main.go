@@ -16,7 +16,10 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/fleet"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/link"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/screen"
+	"github.com/ratchetd/ratchet/executor/fence"
 	"github.com/spf13/cobra"
 )
 
@@ -42,7 +45,7 @@ var errJobFailed = errors.New("the job did not succeed everywhere")
 // A session is one run of the tool.
 type session struct {
 	in       io.Reader
-	out, err io.Writer
+	out, err *screen.Screen
 	link     link.Options
 	begun    bool // the command line was understood
 }
@@ -53,17 +56,21 @@ func run(args []string, in io.Reader, out, errs io.Writer) int {
 	// A second signal ends the tool at once, but not the same one sent twice, as
 	// timeout(1) does: the demo has processes to end.
 	context.AfterFunc(ctx, func() { time.AfterFunc(time.Second, stop) })
-	s := &session{in: in, out: out, err: errs}
+	s := &session{in: in, out: screen.On(out), err: screen.On(errs)}
 	root := s.rootCommand()
 	root.SetArgs(args)
-	return s.exitCode(root.ExecuteContext(ctx))
+	return s.exitCode(fence.Call(func() error { return root.ExecuteContext(ctx) }))
 }
 
 func (s *session) exitCode(err error) int {
 	var usage usageError
+	var bug *fence.Panic
 	switch {
 	case err == nil:
 		return exitDone
+	case errors.As(err, &bug):
+		fmt.Fprintf(s.err, "ratchet: %v\n%s", err, bug.Stack)
+		return exitError
 	case errors.Is(err, errJobFailed):
 		return exitJobFailed
 	case errors.As(err, &usage) || !s.begun:
@@ -110,4 +117,11 @@ func (s *session) dial(ctx context.Context) (*link.Client, error) {
 		return nil, usageError{err}
 	}
 	return link.Connect(ctx, s.link)
+}
+
+// leftOut says what of the fleet was left out, beside what a command prints.
+func (s *session) leftOut(f *fleet.Fleet) {
+	for _, line := range f.LeftOut() {
+		fmt.Fprintf(s.err, "ratchet: %s\n", screen.Line(line))
+	}
 }

@@ -12,6 +12,8 @@ import (
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/broker"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/link"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/screen"
+	"github.com/ratchetd/ratchet/executor/fence"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -127,5 +129,15 @@ func cmdRetained(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if found != nil {
 		ts.Check(os.WriteFile(ts.MkAbs(args[1]), append(bytes.TrimRight(found, "\n"), '\n'), 0o600))
+	}
+}
+
+// What a peer sent may hit a bug: the command says so, and where.
+func TestABugIsSaidAndEndsTheCommand(t *testing.T) {
+	var said bytes.Buffer
+	s := &session{err: screen.On(&said), begun: true}
+	code := s.exitCode(fence.Call(func() error { panic("boom") }))
+	if got := said.String(); code != exitError || !strings.HasPrefix(got, "ratchet: panic: boom (a bug in ratchet: please report it)\n") || !strings.Contains(got, "main_test.go") {
+		t.Errorf("got code %d and %q", code, got)
 	}
 }

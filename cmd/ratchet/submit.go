@@ -94,7 +94,7 @@ func (s *session) submit(ctx context.Context, file string, sub submission, follo
 	if sub.sign.print {
 		e, err := d.Settle(sub.Terms, nil)
 		if err == nil {
-			_, err = fmt.Fprintf(s.out, "%s\n", e.Payload())
+			err = s.out.Exact(e.Payload())
 		}
 		return err
 	}

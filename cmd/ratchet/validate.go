@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/jobfile"
-	"github.com/ratchetd/ratchet/cmd/ratchet/internal/show"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/screen"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/spf13/cobra"
 )
@@ -51,6 +51,6 @@ func (s *session) warn(f jobfile.File) {
 		return
 	}
 	for _, text := range executor.Warnings(job) {
-		fmt.Fprintf(s.out, "%s: warning: %s\n", f.Name, show.Line(text))
+		fmt.Fprintf(s.out, "%s: warning: %s\n", f.Name, screen.Line(text))
 	}
 }

@@ -70,6 +70,7 @@ func (s *session) watch(ctx context.Context, c *link.Client, job string, w watch
 		return err
 	}
 	if len(j.Offers(job)) == 0 && len(j.Rows(time.Now())) == 0 {
+		s.leftOut(j.Fleet)
 		return fmt.Errorf("no job %s: nothing is offered or reported under that id; 'ratchet jobs' lists all", job)
 	}
 	return s.follow(ctx, c, j, w)
@@ -84,6 +85,7 @@ func (s *session) follow(ctx context.Context, c *link.Client, j *fleet.Job, w wa
 	}
 	err := j.Follow(ctx, c, show.Job(s.out, s.err, w.json), nil)
 	rows := j.Rows(time.Now())
+	s.leftOut(j.Fleet)
 	if !w.json {
 		show.Summary(s.out, rows)
 	}

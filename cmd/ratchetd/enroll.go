@@ -106,7 +106,7 @@ func (c *command) next(ctx context.Context, config *config.Config) {
 		fmt.Fprintln(c.out, "mind: this device runs every job that its broker lets through: policy.keys in", c.config, "lets only signed ones run")
 	}
 	fmt.Fprintf(c.out, "this device is %s\nnext: %s\n", config.Device, startWords(local.Runs(ctx, config.State), c.config))
-	if l.Dialect == "plain" {
+	if config.Service().Direct {
 		fmt.Fprintf(c.out, "then, where ratchet is: ratchet --broker %s submit JOB.yaml --to device/%s --watch\n", l.Broker, config.Device)
 	}
 }

@@ -16,10 +16,10 @@ const module = "github.com/ratchetd/ratchet/"
 // mayImport is who of us may import whom of us; what is not here imports none.
 var mayImport = map[string][]string{
 	"cmd/ratchetd":   {"agent", "agent/build", "agent/config", "agent/dialect", "agent/enroll", "agent/local", "executor", "executor/step/process", "telemetry"},
-	"agent":          {"agent/alert", "agent/build", "agent/clock", "agent/config", "agent/dialect", "agent/dialect/azure", "agent/facts", "agent/health", "agent/intake", "agent/link", "agent/local", "agent/report", "agent/rule", "agent/schedule", "agent/watchdog", "executor", "executor/step", "executor/step/check", "executor/step/fetch", "executor/step/policy", "executor/step/process", "store", "telemetry", "updater"},
+	"agent":          {"agent/alert", "agent/build", "agent/clock", "agent/config", "agent/dialect", "agent/dialect/azure", "agent/facts", "agent/health", "agent/intake", "agent/link", "agent/local", "agent/report", "agent/rule", "agent/schedule", "agent/watchdog", "executor", "executor/step", "executor/step/certificate", "executor/step/check", "executor/step/config", "executor/step/data", "executor/step/diagnostic", "executor/step/fetch", "executor/step/firmware", "executor/step/packages", "executor/step/policy", "executor/step/process", "executor/step/update", "executor/step/upload", "store", "telemetry", "updater"},
 	"agent/alert":    {"agent/clock", "agent/config", "agent/dialect", "agent/intake", "agent/report", "agent/rule", "executor", "executor/jq", "telemetry"},
 	"agent/clock":    {"agent/build", "executor", "telemetry"},
-	"agent/config":   {"agent/clock", "agent/dialect", "agent/dialect/aws", "agent/dialect/azure", "agent/dialect/plain", "agent/rule", "executor", "executor/redact", "executor/step", "executor/step/policy", "executor/step/process", "executor/step/safefile", "store", "telemetry"},
+	"agent/config":   {"agent/clock", "agent/dialect", "agent/dialect/aws", "agent/dialect/azure", "agent/dialect/plain", "agent/rule", "executor", "executor/redact", "executor/step", "executor/step/certificate", "executor/step/update", "executor/step/policy", "executor/step/process", "executor/step/safefile", "store", "telemetry"},
 	"agent/enroll":   {"agent/config", "agent/link", "agent/local", "executor/step", "executor/step/safefile", "telemetry"},
 	"agent/facts":    {"agent/build", "agent/config", "executor", "executor/jq", "telemetry"},
 	"agent/health":   {"agent/clock", "agent/config", "agent/dialect", "agent/link", "store", "telemetry"},
@@ -31,21 +31,33 @@ var mayImport = map[string][]string{
 	"agent/schedule": {"agent/clock", "agent/config", "agent/dialect", "agent/intake", "agent/report", "executor", "store"},
 
 	"agent/dialect":       {"executor", "telemetry"},
-	"agent/dialect/plain": {"agent/dialect"},
+	"agent/dialect/plain": {"agent/dialect", "executor"},
 	"agent/dialect/aws":   {"agent/dialect", "executor", "telemetry"},
 	"agent/dialect/azure": {"agent/dialect", "executor"},
 
-	"store": {"executor", "executor/step/safefile"},
+	"store": {"executor", "executor/redact", "executor/step/safefile"},
 
-	"executor":      {"executor/jq", "executor/redact"},
-	"executor/step": {"executor", "executor/jq", "executor/redact", "executor/step/check", "executor/step/fetch", "executor/step/filespec", "executor/step/inputs", "executor/step/policy", "executor/step/process", "executor/step/safefile", "telemetry", "updater"},
+	"executor/jq": {"executor/redact"},
+	"executor":    {"executor/fence", "executor/jq", "executor/redact"},
 
+	// what kinds share
 	"executor/step/process":  {"executor", "executor/redact", "executor/step/safefile"},
 	"executor/step/policy":   {"executor/step/process", "executor/step/safefile"},
 	"executor/step/fetch":    {"executor", "executor/step/policy", "executor/step/safefile", "updater"},
 	"executor/step/inputs":   {"executor/step/policy", "executor/step/safefile"},
 	"executor/step/filespec": {"executor", "executor/step/policy", "executor/step/safefile"},
 	"executor/step/check":    {"executor", "executor/redact", "executor/step/policy", "executor/step/process", "executor/step/safefile", "telemetry"},
+
+	// the kinds; the small ones are one package
+	"executor/step":             {"executor", "executor/step/fetch", "executor/step/filespec", "executor/step/policy", "executor/step/process", "executor/step/safefile", "updater"},
+	"executor/step/certificate": {"executor", "executor/step/safefile"},
+	"executor/step/config":      {"executor", "executor/step/filespec", "executor/step/policy", "executor/step/process", "executor/step/safefile"},
+	"executor/step/data":        {"executor", "executor/jq", "executor/redact", "executor/step/inputs", "executor/step/policy", "executor/step/process", "executor/step/safefile"},
+	"executor/step/diagnostic":  {"executor", "executor/redact", "executor/step/check", "executor/step/inputs", "executor/step/policy", "executor/step/process", "executor/step/safefile"},
+	"executor/step/firmware":    {"executor", "executor/fence", "executor/step/fetch", "executor/step/policy", "executor/step/process", "executor/step/safefile", "updater"},
+	"executor/step/packages":    {"executor", "executor/step/process", "executor/step/safefile"},
+	"executor/step/update":      {"executor", "executor/step/fetch", "executor/step/packages", "executor/step/policy", "executor/step/process", "executor/step/safefile", "updater"},
+	"executor/step/upload":      {"executor", "executor/step/fetch", "executor/step/inputs", "executor/step/policy", "executor/step/safefile"},
 }
 
 // keptBy is which of us, and nobody else, may import what others made; and who
@@ -64,7 +76,7 @@ var keptBy = map[string][]string{
 // and what costs more flash than it earns.
 var unwanted = []string{
 	"testing", "net/http/httptest", "github.com/mochi-mqtt", "github.com/rogpeppe/go-internal",
-	"gopkg.in/yaml", "github.com/spf13", "time/tzdata", "github.com/godbus", "github.com/fxamacker/cbor",
+	"gopkg.in/yaml", "go.yaml.in/yaml", "github.com/spf13", "time/tzdata", "github.com/godbus", "github.com/fxamacker/cbor",
 }
 
 type linked struct {

@@ -11,7 +11,7 @@ import (
 
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
-	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/certificate"
 	"github.com/ratchetd/ratchet/scripts/authority"
 )
 
@@ -74,7 +74,7 @@ func (v *victim) pair() string {
 	v.must(err)
 	key, err := os.ReadFile(filepath.Join(v.dir, "etc", "device.key"))
 	v.must(err)
-	if _, err := step.KeyPair(cert, key); err != nil {
+	if _, err := certificate.KeyPair(cert, key); err != nil {
 		v.t.Errorf("the device has no certificate with its key: %v", err)
 	}
 	return string(cert) + string(key)

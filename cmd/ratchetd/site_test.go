@@ -165,7 +165,7 @@ func (d *daemon) wait() error {
 
 func (d *daemon) signal(s syscall.Signal) error { return d.cmd.Process.Signal(s) }
 
-var unsound = regexp.MustCompile(`(?m)^panic:|DATA RACE|^fatal error:|a bug in the agent`)
+var unsound = regexp.MustCompile(`(?m)^panic:|DATA RACE|^fatal error:|a bug in ratchet`)
 
 // sane holds what it said against what no ratchetd ever says.
 func (d *daemon) sane() error {

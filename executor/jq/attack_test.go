@@ -118,7 +118,7 @@ func TestNoExpressionTakesTheDeviceDown(t *testing.T) {
 	}
 }
 
-// attack compiles and evaluates src, and holds it against the limits.
+// attack compiles and evaluates src, and checks it against the limits.
 func attack(t testing.TB, src string, in any) {
 	t.Helper()
 	begun := time.Now()

@@ -60,7 +60,7 @@ func (p *Program) Run(emit func(value []byte) error) (err error) {
 	}
 }
 
-// ended tells whether a program failed or only halted.
+// ended reports whether a program failed or only halted.
 func ended(err error) error {
 	var halt *gojq.HaltError
 	switch {
@@ -108,7 +108,7 @@ func ParseValue(text string) (any, error) {
 		return nil, notJSON(err)
 	}
 	if _, err := dec.Token(); err != io.EOF {
-		return nil, errors.New("more text behind the JSON value")
+		return nil, errors.New("more text after the JSON value")
 	}
 	return plainNumbers(v), nil
 }

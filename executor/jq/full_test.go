@@ -110,7 +110,7 @@ func TestAProgramSaysWhatIsWrong(t *testing.T) {
 
 func TestParseValueTakesOneValue(t *testing.T) {
 	for text, want := range map[string]string{
-		`1 2`: "more text behind", `{"a":`: "ends too early", `x`: "not JSON at byte 1", ``: "ends too early",
+		`1 2`: "more text after", `{"a":`: "ends too early", `x`: "not JSON at byte 1", ``: "ends too early",
 	} {
 		if v, err := ParseValue(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v, %v, want an error with %q", text, v, err, want)

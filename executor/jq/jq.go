@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/itchyny/gojq"
+
+	"github.com/ratchetd/ratchet/executor/redact"
 )
 
 // Limits of an expression.
@@ -120,12 +122,7 @@ func engineFault(err *error) {
 
 // briefly keeps an error, which may quote the input, short enough to report.
 func briefly(err error) error {
-	const most = 256
-	text := err.Error()
-	if len(text) > most {
-		text = strings.ToValidUTF8(text[:most], "") + "..."
-	}
-	return errors.New(text)
+	return errors.New(redact.Clip(err.Error(), 256))
 }
 
 // Input turns a value into what Eval takes, by way of its JSON. Integers stay

@@ -85,7 +85,7 @@ func (m *meter) fits(v any) error {
 	return m.charge(maxValue - left)
 }
 
-// weigh tells what is left of the units after v is paid for.
+// weigh is what is left of the units when v is paid for.
 func weigh(v any, left int) (int, error) {
 	left -= unitNode
 	var err error

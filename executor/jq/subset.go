@@ -61,7 +61,7 @@ var refusedTerms = map[gojq.TermType]string{
 
 func notAllowed(what string) error { return fmt.Errorf("%s is not allowed here", what) }
 
-// A rewriter holds an expression against the subset, and puts our metered
+// A rewriter checks an expression against the subset, and puts our metered
 // functions in the place of all that builds new values.
 type rewriter struct {
 	extra   map[string]Func // of the caller of Compile

@@ -14,6 +14,7 @@ import (
 
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/steptest"
 )
 
 func TestCommandEndsAsItSays(t *testing.T) {
@@ -42,15 +43,15 @@ func TestCommandEndsAsItSays(t *testing.T) {
 		{"attempt, step and job", `{"shell":"echo $RATCHET_JOB,$RATCHET_STEP,$RATCHET_ATTEMPT"}`, "job-1,the step,1\n", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			a := newAttempt(t, "%s", tt.with)
-			err := a.run(t.Context(), step.Command{})
+			a := steptest.NewAttempt(t, "%s", tt.with)
+			err := a.Run(t.Context(), step.Command{})
 			if tt.err == "" && err != nil {
 				t.Errorf("got %v, want success", err)
 			}
 			if tt.err != "" {
-				wantError(t, err, tt.err)
+				steptest.WantError(t, err, tt.err)
 			}
-			if got := a.out.String(); got != tt.out {
+			if got := a.Out.String(); got != tt.out {
 				t.Errorf("got output %q, want %q", got, tt.out)
 			}
 		})
@@ -59,11 +60,11 @@ func TestCommandEndsAsItSays(t *testing.T) {
 
 func TestCommandInheritsNothingOfTheAgent(t *testing.T) {
 	t.Setenv("HTTPS_PROXY", "http://user:secret@proxy")
-	a := newAttempt(t, `{"argv":["env"]}`)
-	if err := a.run(t.Context(), step.Command{}); err != nil {
+	a := steptest.NewAttempt(t, `{"argv":["env"]}`)
+	if err := a.Run(t.Context(), step.Command{}); err != nil {
 		t.Fatal(err)
 	}
-	for line := range strings.Lines(a.out.String()) {
+	for line := range strings.Lines(a.Out.String()) {
 		name, _, _ := strings.Cut(line, "=")
 		switch name {
 		case "PATH", "HOME", "LANG", "USER", "LOGNAME", "SHELL", "RATCHET_JOB", "RATCHET_STEP", "RATCHET_ATTEMPT":
@@ -77,11 +78,11 @@ func TestCommandRunsAsUser(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can become another user")
 	}
-	a := newAttempt(t, `{"shell":"id -un; id -G; echo $HOME","user":"nobody"}`)
-	if err := a.run(t.Context(), step.Command{}); err != nil {
+	a := steptest.NewAttempt(t, `{"shell":"id -un; id -G; echo $HOME","user":"nobody"}`)
+	if err := a.Run(t.Context(), step.Command{}); err != nil {
 		t.Fatal(err)
 	}
-	if got := a.out.String(); !strings.HasPrefix(got, "nobody\n") || strings.Contains(got, "\n0\n") {
+	if got := a.Out.String(); !strings.HasPrefix(got, "nobody\n") || strings.Contains(got, "\n0\n") {
 		t.Errorf("got %q, want nobody, and not in root's group", got)
 	}
 }
@@ -91,11 +92,11 @@ func TestCommandIsNice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := newAttempt(t, `{"argv":["nice"],"nice":7}`)
-	if err := a.run(t.Context(), step.Command{}); err != nil {
+	a := steptest.NewAttempt(t, `{"argv":["nice"],"nice":7}`)
+	if err := a.Run(t.Context(), step.Command{}); err != nil {
 		t.Fatal(err)
 	}
-	if got := strings.TrimSpace(a.out.String()); got != "7" {
+	if got := strings.TrimSpace(a.Out.String()); got != "7" {
 		t.Errorf("got niceness %s, want 7", got)
 	}
 	if own, err := syscall.Getpriority(syscall.PRIO_PROCESS, 0); err != nil || own != before {
@@ -106,11 +107,11 @@ func TestCommandIsNice(t *testing.T) {
 // TestBothPipesAreDrained: a reader that took one after the other would hang
 // at 64 KiB.
 func TestBothPipesAreDrained(t *testing.T) {
-	a := newAttempt(t, `{"shell":"head -c 1000000 /dev/zero >&2; head -c 2000000 /dev/zero"}`)
-	if err := a.run(t.Context(), step.Command{}); err != nil {
+	a := steptest.NewAttempt(t, `{"shell":"head -c 1000000 /dev/zero >&2; head -c 2000000 /dev/zero"}`)
+	if err := a.Run(t.Context(), step.Command{}); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := [2]int{len(a.out.String()), len(a.err.String())}, [2]int{2000000, 1000000}; got != want {
+	if got, want := [2]int{len(a.Out.String()), len(a.ErrOut.String())}, [2]int{2000000, 1000000}; got != want {
 		t.Errorf("got %d bytes, want %d", got, want)
 	}
 }
@@ -126,15 +127,15 @@ func TestTimeoutKillsTheWholeGroup(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			a := newAttempt(t, `{"shell":%q}`, tt.script)
+			a := steptest.NewAttempt(t, `{"shell":%q}`, tt.script)
 			a.Timeout = executor.Duration(500 * time.Millisecond)
 			began := time.Now()
-			err := a.run(t.Context(), step.Command{})
-			wantError(t, err, "timed out after 500ms")
+			err := a.Run(t.Context(), step.Command{})
+			steptest.WantError(t, err, "timed out after 500ms")
 			if took := time.Since(began) - 500*time.Millisecond; took < tt.min || took > tt.max {
 				t.Errorf("got an end %s after the timeout, want %s to %s", took, tt.min, tt.max)
 			}
-			wantDead(t, a.out.String())
+			wantDead(t, a.Out.String())
 		})
 	}
 }
@@ -151,7 +152,7 @@ func wantDead(t *testing.T, text string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "the end of process "+field, func() bool { return !alive(pid) })
+		steptest.Eventually(t, "the end of process "+field, func() bool { return !alive(pid) })
 	}
 }
 
@@ -165,19 +166,19 @@ func TestCancelSaysWhy(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	why := errors.New("cancelled by the operator")
 	time.AfterFunc(300*time.Millisecond, func() { cancel(why) })
-	a := newAttempt(t, `{"shell":"echo $$; exec sleep 100"}`)
-	if err := a.run(ctx, step.Command{}); err != why {
+	a := steptest.NewAttempt(t, `{"shell":"echo $$; exec sleep 100"}`)
+	if err := a.Run(ctx, step.Command{}); err != why {
 		t.Errorf("got %v, want %v", err, why)
 	}
-	wantDead(t, a.out.String())
+	wantDead(t, a.Out.String())
 }
 
 func TestNothingIsStartedWhenItIsOver(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	file := filepath.Join(t.TempDir(), "f")
-	a := newAttempt(t, `{"argv":["touch",%q]}`, file)
-	if err := a.run(ctx, step.Command{}); !errors.Is(err, context.Canceled) {
+	a := steptest.NewAttempt(t, `{"argv":["touch",%q]}`, file)
+	if err := a.Run(ctx, step.Command{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want %v", err, context.Canceled)
 	}
 	if _, err := os.Stat(file); err == nil {
@@ -187,24 +188,24 @@ func TestNothingIsStartedWhenItIsOver(t *testing.T) {
 
 // TestNothingOutlivesTheStep: a child in the background ends with the command.
 func TestNothingOutlivesTheStep(t *testing.T) {
-	a := newAttempt(t, `{"shell":"sleep 100 & echo $!"}`)
+	a := steptest.NewAttempt(t, `{"shell":"sleep 100 & echo $!"}`)
 	began := time.Now()
-	if err := a.run(t.Context(), step.Command{}); err != nil {
+	if err := a.Run(t.Context(), step.Command{}); err != nil {
 		t.Fatal(err)
 	}
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("got an end after %s, want one at once", took)
 	}
-	wantDead(t, a.out.String())
+	wantDead(t, a.Out.String())
 }
 
 // TestAnEscapedChildDoesNotHangTheStep: it left the group and holds the pipe.
 func TestAnEscapedChildDoesNotHangTheStep(t *testing.T) {
 	t.Parallel()
-	a := newAttempt(t, `{"shell":"setsid sh -c 'echo $$; exec sleep 100' & sleep 0.5; echo over"}`)
+	a := steptest.NewAttempt(t, `{"shell":"setsid sh -c 'echo $$; exec sleep 100' & sleep 0.5; echo over"}`)
 	began := time.Now()
-	err := a.run(t.Context(), step.Command{})
-	for field := range strings.FieldsSeq(a.out.String()) {
+	err := a.Run(t.Context(), step.Command{})
+	for field := range strings.FieldsSeq(a.Out.String()) {
 		if pid, err := strconv.Atoi(field); err == nil {
 			defer func() { _ = syscall.Kill(pid, syscall.SIGKILL) }()
 		}
@@ -215,8 +216,8 @@ func TestAnEscapedChildDoesNotHangTheStep(t *testing.T) {
 	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("got an end after %s, want one soon", took)
 	}
-	if !strings.Contains(a.out.String(), "over") {
-		t.Errorf("got %q, want the output from before", a.out.String())
+	if !strings.Contains(a.Out.String(), "over") {
+		t.Errorf("got %q, want the output from before", a.Out.String())
 	}
 }
 
@@ -233,6 +234,6 @@ func TestCommandRefuses(t *testing.T) {
 		`{"argv":["a"],"dir":"relative"}`:  "dir: ",
 		`{"argv":["a"],"cwd":"/"}`:         "cwd: unknown field",
 	} {
-		wantError(t, step.Command{}.Check([]byte(with)), want)
+		steptest.WantError(t, step.Command{}.Check([]byte(with)), want)
 	}
 }

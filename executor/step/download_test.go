@@ -17,34 +17,23 @@ import (
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
 	"github.com/ratchetd/ratchet/executor/step/safefile"
+	"github.com/ratchetd/ratchet/executor/step/steptest"
 )
 
 // fetching is a download of what the server has, into a directory of its own.
-func fetching(t *testing.T, s *server, more string) (a *attempt, to string) {
+func fetching(t *testing.T, s *steptest.Server, more string) (a *steptest.Attempt, to string) {
 	to = filepath.Join(t.TempDir(), "file")
-	return newAttempt(t, `{"url":%q,"sha256":%q,"to":%q%s}`, s.URL+"/a/file?token=secret", digest(s.content), to, more), to
-}
-
-func wantFile(t *testing.T, path string, want []byte) {
-	t.Helper()
-	got, err := os.ReadFile(path)
-	if err != nil || digest(got) != digest(want) {
-		t.Errorf("%s: got %d bytes, %v, want %d", path, len(got), err, len(want))
-	}
-	left, err := filepath.Glob(filepath.Join(filepath.Dir(path), ".*ratchet*"))
-	if err != nil || len(left) > 0 {
-		t.Errorf("got %v left beside the file, want nothing", left)
-	}
+	return steptest.NewAttempt(t, `{"url":%q,"sha256":%q,"to":%q%s}`, s.URL+"/a/file?token=secret", steptest.Digest(s.Content), to, more), to
 }
 
 var errKilled = errors.New("killed")
 
 // killAt runs a download and ends it in its tracks once so many bytes are in
 // the part, as SIGKILL does: nothing is synced or saved any more.
-func killAt(t *testing.T, a *attempt, bytes int64) {
+func killAt(t *testing.T, a *steptest.Attempt, bytes int64) {
 	t.Helper()
 	var got int64
-	err := a.run(t.Context(), step.Download{Files: safefile.Files{Before: func(op string, _ ...string) error {
+	err := a.Run(t.Context(), step.Download{Files: safefile.Files{Before: func(op string, _ ...string) error {
 		if op == "write" {
 			got += 64 << 10
 		}
@@ -59,33 +48,33 @@ func killAt(t *testing.T, a *attempt, bytes int64) {
 }
 
 func TestADownloadOf50MBCutThriceSendsLittleTwice(t *testing.T) {
-	s := newServer(t, pattern(50_000_000))
+	s := steptest.NewServer(t, steptest.Pattern(50_000_000))
 	a, to := fetching(t, s, "")
 	for _, at := range []int64{11 << 20, 10 << 20, 15 << 20} {
 		killAt(t, a, at)
 	}
-	if err := a.run(t.Context(), step.Download{}); err != nil {
+	if err := a.Run(t.Context(), step.Download{}); err != nil {
 		t.Fatal(err)
 	}
-	wantFile(t, to, s.content)
+	steptest.WantFile(t, to, s.Content)
 	want := []string{"", "bytes=11534336-", "bytes=22020096-", "bytes=37748736-"}
-	if got := s.requests(); !slices.Equal(got, want) {
+	if got := s.Requests(); !slices.Equal(got, want) {
 		t.Errorf("got ranges %q, want %q", got, want)
 	}
-	t.Logf("%d bytes sent, %d saves", s.bytesSent(), a.saves)
+	t.Logf("%d bytes sent, %d saves", s.BytesSent(), a.Saves)
 	// On loopback the server's own socket buffers hold some 4 MB at each cut.
-	if got := s.bytesSent(); got > 66_000_000 {
+	if got := s.BytesSent(); got > 66_000_000 {
 		t.Errorf("got %d bytes sent, want close to 50 MB", got)
 	}
-	if a.saves > 18 {
-		t.Errorf("got %d saves for 50 MB, want at most 18", a.saves)
+	if a.Saves > 18 {
+		t.Errorf("got %d saves for 50 MB, want at most 18", a.Saves)
 	}
 }
 
 // TestAPowerCutTakesNoMoreThanACheckpoint: in a new boot only what was synced
 // is trusted, even though more lies there.
 func TestAPowerCutTakesNoMoreThanACheckpoint(t *testing.T) {
-	s := newServer(t, pattern(20<<20))
+	s := steptest.NewServer(t, steptest.Pattern(20<<20))
 	a, to := fetching(t, s, "")
 	killAt(t, a, 11<<20)
 	part := filepath.Join(filepath.Dir(to), ".file.ratchet-part")
@@ -98,11 +87,11 @@ func TestAPowerCutTakesNoMoreThanACheckpoint(t *testing.T) {
 	}
 	_ = f.Close()
 	a.Boot = "boot-2"
-	if err := a.run(t.Context(), step.Download{}); err != nil {
+	if err := a.Run(t.Context(), step.Download{}); err != nil {
 		t.Fatal(err)
 	}
-	wantFile(t, to, s.content)
-	if got, want := s.requests(), []string{"", "bytes=8388608-"}; !slices.Equal(got, want) {
+	steptest.WantFile(t, to, s.Content)
+	if got, want := s.Requests(), []string{"", "bytes=8388608-"}; !slices.Equal(got, want) {
 		t.Errorf("got ranges %q, want %q", got, want)
 	}
 }
@@ -112,34 +101,34 @@ func TestAPartOfSomebodyElseIsNotGoneOnWith(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can give a file to somebody else")
 	}
-	s := newServer(t, pattern(2<<20))
+	s := steptest.NewServer(t, steptest.Pattern(2<<20))
 	a, to := fetching(t, s, "")
 	killAt(t, a, 1<<20)
 	if err := os.Chown(filepath.Join(filepath.Dir(to), ".file.ratchet-part"), 65534, 65534); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.run(t.Context(), step.Download{}); err != nil {
+	if err := a.Run(t.Context(), step.Download{}); err != nil {
 		t.Fatal(err)
 	}
-	wantFile(t, to, s.content)
+	steptest.WantFile(t, to, s.Content)
 	if info, err := os.Stat(to); err != nil || info.Sys().(*syscall.Stat_t).Uid != 0 {
 		t.Errorf("got a file of user %d (%v), want one of the agent's", info.Sys().(*syscall.Stat_t).Uid, err)
 	}
-	if got := s.requests(); !slices.Equal(got, []string{"", ""}) {
+	if got := s.Requests(); !slices.Equal(got, []string{"", ""}) {
 		t.Errorf("got ranges %q, want it fetched anew", got)
 	}
 }
 
 func TestAStopKeepsEveryByte(t *testing.T) {
-	s := newServer(t, pattern(3<<20))
-	s.fault = func(w http.ResponseWriter, r *http.Request, n int) bool {
+	s := steptest.NewServer(t, steptest.Pattern(3<<20))
+	s.Fault = func(w http.ResponseWriter, r *http.Request, n int) bool {
 		if n > 1 {
 			return false
 		}
-		w.Header().Set("ETag", s.etag)
-		w.Header().Set("Content-Length", fmt.Sprint(len(s.content)))
-		_, _ = w.Write(s.content[:2<<20])
-		w.(*counting).ResponseWriter.(http.Flusher).Flush()
+		w.Header().Set("ETag", s.ETag)
+		w.Header().Set("Content-Length", fmt.Sprint(len(s.Content)))
+		_, _ = w.Write(s.Content[:2<<20])
+		w.(*steptest.Counting).ResponseWriter.(http.Flusher).Flush()
 		<-r.Context().Done()
 		return true
 	}
@@ -148,55 +137,55 @@ func TestAStopKeepsEveryByte(t *testing.T) {
 	go func() {
 		for {
 			if info, err := os.Stat(part); err == nil && info.Size() == 2<<20 {
-				close(a.stop)
+				close(a.Stop)
 				return
 			}
 			time.Sleep(time.Millisecond)
 		}
 	}()
-	wantError(t, a.run(t.Context(), step.Download{}), "the agent is stopping")
+	steptest.WantError(t, a.Run(t.Context(), step.Download{}), "the agent is stopping")
 	a.Boot, a.Stopping = "boot-2", nil
-	if err := a.run(t.Context(), step.Download{}); err != nil {
+	if err := a.Run(t.Context(), step.Download{}); err != nil {
 		t.Fatal(err)
 	}
-	wantFile(t, to, s.content)
-	if got, want := s.requests(), []string{"", "bytes=2097152-"}; !slices.Equal(got, want) {
+	steptest.WantFile(t, to, s.Content)
+	if got, want := s.Requests(), []string{"", "bytes=2097152-"}; !slices.Equal(got, want) {
 		t.Errorf("got ranges %q, want %q", got, want)
 	}
 }
 
 func TestWhatIsThereIsNotFetched(t *testing.T) {
-	s := newServer(t, pattern(1000))
+	s := steptest.NewServer(t, steptest.Pattern(1000))
 	a, to := fetching(t, s, `,"mode":"0755"`)
-	if err := os.WriteFile(to, s.content, 0o600); err != nil {
+	if err := os.WriteFile(to, s.Content, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.run(t.Context(), step.Download{}); err != nil {
+	if err := a.Run(t.Context(), step.Download{}); err != nil {
 		t.Fatal(err)
 	}
 	if info, err := os.Stat(to); err != nil || info.Mode() != 0o755 {
 		t.Errorf("got %v, %v, want mode 0755", info.Mode(), err)
 	}
-	if got := s.requests(); len(got) > 0 {
+	if got := s.Requests(); len(got) > 0 {
 		t.Errorf("got requests %q, want none", got)
 	}
 }
 
 func TestUndoBringsBackWhatTheDownloadReplaced(t *testing.T) {
-	s := newServer(t, pattern(1000))
+	s := steptest.NewServer(t, steptest.Pattern(1000))
 	a, to := fetching(t, s, "")
 	if err := os.WriteFile(to, []byte("before"), 0o640); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.run(t.Context(), step.Download{}); err != nil {
+	if err := a.Run(t.Context(), step.Download{}); err != nil {
 		t.Fatal(err)
 	}
-	wantFile(t, to, s.content)
+	steptest.WantFile(t, to, s.Content)
 	for range 2 {
-		if err := a.undo(step.Download{}); err != nil {
+		if err := a.Undo(step.Download{}); err != nil {
 			t.Fatal(err)
 		}
-		wantFile(t, to, []byte("before"))
+		steptest.WantFile(t, to, []byte("before"))
 	}
 	if info, err := os.Stat(to); err != nil || info.Mode() != 0o640 {
 		t.Errorf("got %v, %v, want mode 0640", info.Mode(), err)
@@ -204,7 +193,7 @@ func TestUndoBringsBackWhatTheDownloadReplaced(t *testing.T) {
 }
 
 func TestDownloadFailsClearly(t *testing.T) {
-	s := newServer(t, pattern(100_000))
+	s := steptest.NewServer(t, steptest.Pattern(100_000))
 	for _, tt := range []struct {
 		name  string
 		fault func(w http.ResponseWriter, r *http.Request, n int) bool
@@ -215,7 +204,7 @@ func TestDownloadFailsClearly(t *testing.T) {
 		{"other content", func(w http.ResponseWriter, _ *http.Request, _ int) bool {
 			_, _ = w.Write([]byte("other"))
 			return true
-		}, "sha256 is " + digest([]byte("other")) + ", want " + digest(s.content)},
+		}, "sha256 is " + steptest.Digest([]byte("other")) + ", want " + steptest.Digest(s.Content)},
 		{"more than fits", func(w http.ResponseWriter, _ *http.Request, _ int) bool {
 			w.Header().Set("Content-Length", "4000000000000000")
 			return true
@@ -227,17 +216,17 @@ func TestDownloadFailsClearly(t *testing.T) {
 		}, "more than 10 redirects"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s.fault = tt.fault
+			s.Fault = tt.fault
 			a, to := fetching(t, s, "")
-			err := a.run(t.Context(), step.Download{})
-			wantError(t, err, tt.want)
+			err := a.Run(t.Context(), step.Download{})
+			steptest.WantError(t, err, tt.want)
 			if strings.Contains(fmt.Sprint(err), "secret") {
 				t.Errorf("got %q, want no query in it", err)
 			}
 			if _, err := os.Stat(to); err == nil {
 				t.Error("got a target, want none")
 			}
-			if err := a.undo(step.Download{}); err != nil {
+			if err := a.Undo(step.Download{}); err != nil {
 				t.Fatal(err)
 			}
 			wantEmpty(t, filepath.Dir(to))
@@ -257,56 +246,60 @@ func status(code int, header http.Header) func(http.ResponseWriter, *http.Reques
 
 // TestTheServerMayMisbehave: whatever it does once, the file ends as it should.
 func TestTheServerMayMisbehave(t *testing.T) {
-	content := pattern(300_000)
-	for name, fault := range map[string]func(s *server) func(http.ResponseWriter, *http.Request, int) bool{
-		"closes early, four times": func(s *server) func(http.ResponseWriter, *http.Request, int) bool { return s.cutAfter(66_000, 4) },
-		"ignores Range":            after(1, func(w http.ResponseWriter, s *server) { _, _ = w.Write(s.content) }),
-		"lies about the range": after(1, func(w http.ResponseWriter, s *server) {
-			w.Header().Set("Content-Range", fmt.Sprintf("bytes 0-%d/%d", len(s.content)-1, len(s.content)))
+	content := steptest.Pattern(300_000)
+	for name, fault := range map[string]func(s *steptest.Server) func(http.ResponseWriter, *http.Request, int) bool{
+		"closes early, four times": func(s *steptest.Server) func(http.ResponseWriter, *http.Request, int) bool {
+			return s.CutAfter(66_000, 4)
+		},
+		"ignores Range": after(1, func(w http.ResponseWriter, s *steptest.Server) { _, _ = w.Write(s.Content) }),
+		"lies about the range": after(1, func(w http.ResponseWriter, s *steptest.Server) {
+			w.Header().Set("Content-Range", fmt.Sprintf("bytes 0-%d/%d", len(s.Content)-1, len(s.Content)))
 			w.WriteHeader(http.StatusPartialContent)
-			_, _ = w.Write(s.content)
+			_, _ = w.Write(s.Content)
 		}),
-		"tells no range": after(1, func(w http.ResponseWriter, s *server) {
+		"tells no range": after(1, func(w http.ResponseWriter, s *steptest.Server) {
 			w.WriteHeader(http.StatusPartialContent)
-			_, _ = w.Write(s.content)
+			_, _ = w.Write(s.Content)
 		}),
-		"tells another total": after(1, func(w http.ResponseWriter, s *server) {
+		"tells another total": after(1, func(w http.ResponseWriter, s *steptest.Server) {
 			w.Header().Set("Content-Range", "bytes 66000-69999/70000")
 			w.WriteHeader(http.StatusPartialContent)
 			_, _ = w.Write(make([]byte, 4000))
 		}),
-		"sends another file's rest": after(1, func(w http.ResponseWriter, s *server) {
+		"sends another file's rest": after(1, func(w http.ResponseWriter, s *steptest.Server) {
 			w.Header().Set("ETag", `"two"`)
-			w.Header().Set("Content-Range", fmt.Sprintf("bytes 66000-%d/%d", len(s.content)-1, len(s.content)))
+			w.Header().Set("Content-Range", fmt.Sprintf("bytes 66000-%d/%d", len(s.Content)-1, len(s.Content)))
 			w.WriteHeader(http.StatusPartialContent)
-			_, _ = w.Write(make([]byte, len(s.content)-66000))
+			_, _ = w.Write(make([]byte, len(s.Content)-66000))
 		}),
-		"refuses the range":     after(1, func(w http.ResponseWriter, _ *server) { w.WriteHeader(http.StatusRequestedRangeNotSatisfiable) }),
-		"refuses the condition": after(1, func(w http.ResponseWriter, _ *server) { w.WriteHeader(http.StatusPreconditionFailed) }),
-		"is broken for once":    after(1, func(w http.ResponseWriter, _ *server) { w.WriteHeader(http.StatusBadGateway) }),
-		"is busy for once": after(1, func(w http.ResponseWriter, _ *server) {
+		"refuses the range": after(1, func(w http.ResponseWriter, _ *steptest.Server) {
+			w.WriteHeader(http.StatusRequestedRangeNotSatisfiable)
+		}),
+		"refuses the condition": after(1, func(w http.ResponseWriter, _ *steptest.Server) { w.WriteHeader(http.StatusPreconditionFailed) }),
+		"is broken for once":    after(1, func(w http.ResponseWriter, _ *steptest.Server) { w.WriteHeader(http.StatusBadGateway) }),
+		"is busy for once": after(1, func(w http.ResponseWriter, _ *steptest.Server) {
 			w.Header().Set("Retry-After", "1")
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newServer(t, content)
-			s.fault = fault(s)
+			s := steptest.NewServer(t, content)
+			s.Fault = fault(s)
 			a, to := fetching(t, s, "")
-			if err := a.run(t.Context(), step.Download{}); err != nil {
-				t.Fatalf("%v; requests %q", err, s.requests())
+			if err := a.Run(t.Context(), step.Download{}); err != nil {
+				t.Fatalf("%v; requests %q", err, s.Requests())
 			}
-			wantFile(t, to, content)
+			steptest.WantFile(t, to, content)
 		})
 	}
 }
 
 // after is a server that closes the first answers at byte 66,000 and then once
 // does something else.
-func after(cuts int, then func(http.ResponseWriter, *server)) func(s *server) func(http.ResponseWriter, *http.Request, int) bool {
-	return func(s *server) func(http.ResponseWriter, *http.Request, int) bool {
-		cut := s.cutAfter(66_000, cuts)
+func after(cuts int, then func(http.ResponseWriter, *steptest.Server)) func(s *steptest.Server) func(http.ResponseWriter, *http.Request, int) bool {
+	return func(s *steptest.Server) func(http.ResponseWriter, *http.Request, int) bool {
+		cut := s.CutAfter(66_000, cuts)
 		return func(w http.ResponseWriter, r *http.Request, n int) bool {
 			if cut(w, r, n) || n > cuts+1 {
 				return n <= cuts
@@ -319,43 +312,43 @@ func after(cuts int, then func(http.ResponseWriter, *server)) func(s *server) fu
 
 // TestAChangedFileIsFetchedAnew: what was fetched is no beginning of it.
 func TestAChangedFileIsFetchedAnew(t *testing.T) {
-	s := newServer(t, make([]byte, 300_000))
+	s := steptest.NewServer(t, make([]byte, 300_000))
 	a, to := fetching(t, s, "")
 	killAt(t, a, 128<<10)
-	s.change(pattern(300_000), `"two"`)
-	a.With = json.RawMessage(fmt.Sprintf(`{"url":%q,"sha256":%q,"to":%q}`, s.URL, digest(s.content), to))
-	if err := a.run(t.Context(), step.Download{}); err != nil {
+	s.Change(steptest.Pattern(300_000), `"two"`)
+	a.With = json.RawMessage(fmt.Sprintf(`{"url":%q,"sha256":%q,"to":%q}`, s.URL, steptest.Digest(s.Content), to))
+	if err := a.Run(t.Context(), step.Download{}); err != nil {
 		t.Fatal(err)
 	}
-	wantFile(t, to, s.content)
-	if got := a.out.String(); !strings.Contains(got, "beginning anew") {
+	steptest.WantFile(t, to, s.Content)
+	if got := a.Out.String(); !strings.Contains(got, "beginning anew") {
 		t.Errorf("got output %q, want it to say so", got)
 	}
 }
 
 func TestTheRateIsKept(t *testing.T) {
-	s := newServer(t, pattern(300_000))
+	s := steptest.NewServer(t, steptest.Pattern(300_000))
 	a, to := fetching(t, s, `,"rate":"200kB"`)
 	began := time.Now()
-	if err := a.run(t.Context(), step.Download{}); err != nil {
+	if err := a.Run(t.Context(), step.Download{}); err != nil {
 		t.Fatal(err)
 	}
-	wantFile(t, to, s.content)
+	steptest.WantFile(t, to, s.Content)
 	if took := time.Since(began); took < 1200*time.Millisecond {
 		t.Errorf("got 300 kB in %s, want about 1.5 s at 200 kB/s", took)
 	}
 }
 
 func TestATimeoutEndsADownload(t *testing.T) {
-	s := newServer(t, pattern(1_000_000))
+	s := steptest.NewServer(t, steptest.Pattern(1_000_000))
 	a, _ := fetching(t, s, `,"rate":1000`)
 	a.Timeout = executor.Duration(200 * time.Millisecond)
-	wantError(t, a.run(t.Context(), step.Download{}), "timed out after 200ms")
+	steptest.WantError(t, a.Run(t.Context(), step.Download{}), "timed out after 200ms")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	why := errors.New("cancelled")
 	time.AfterFunc(100*time.Millisecond, func() { cancel(why) })
 	a.Timeout = 0
-	if err := a.run(ctx, step.Download{}); !errors.Is(err, why) {
+	if err := a.Run(ctx, step.Download{}); !errors.Is(err, why) {
 		t.Errorf("got %v, want %v", err, why)
 	}
 }
@@ -377,7 +370,7 @@ func TestDownloadRefuses(t *testing.T) {
 		`{"url":"http://h/f","sha256":"` + sum + `","to":"/f","signature":"x"}`:             "signature: unknown field",
 	} {
 		err := step.Download{}.Check([]byte(with))
-		wantError(t, err, want)
+		steptest.WantError(t, err, want)
 		if strings.Contains(fmt.Sprint(err), "secret") {
 			t.Errorf("got %q, want no password in it", err)
 		}
@@ -385,18 +378,18 @@ func TestDownloadRefuses(t *testing.T) {
 }
 
 func TestADownloadWithoutADigestGoesOnAndFindsItsFolder(t *testing.T) {
-	s := newServer(t, pattern(3_000_000))
+	s := steptest.NewServer(t, steptest.Pattern(3_000_000))
 	folder := t.TempDir()
-	a := newAttempt(t, `{"url":%q,"unverified":true,"to":%q}`, s.URL+"/image.bin?signature=x", folder)
+	a := steptest.NewAttempt(t, `{"url":%q,"unverified":true,"to":%q}`, s.URL+"/image.bin?signature=x", folder)
 	killAt(t, a, 1<<20)
-	if err := a.run(t.Context(), step.Download{}); err != nil {
+	if err := a.Run(t.Context(), step.Download{}); err != nil {
 		t.Fatal(err)
 	}
-	wantFile(t, filepath.Join(folder, "image.bin"), s.content)
-	if got := s.requests(); len(got) != 2 || got[1] == "" {
+	steptest.WantFile(t, filepath.Join(folder, "image.bin"), s.Content)
+	if got := s.Requests(); len(got) != 2 || got[1] == "" {
 		t.Errorf("got ranges %q, want the second to go on", got)
 	}
-	if err := a.undo(step.Download{}); err != nil {
+	if err := a.Undo(step.Download{}); err != nil {
 		t.Fatal(err)
 	}
 	if left, err := os.ReadDir(folder); err != nil || len(left) > 0 {

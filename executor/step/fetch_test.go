@@ -1,9 +1,7 @@
 package step_test
 
 import (
-	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -12,49 +10,29 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/steptest"
 )
-
-// memory is a listener whose connections never leave the process, so that time
-// in a test's bubble can pass while they are idle.
-type memory chan net.Conn
-
-func (m memory) Accept() (net.Conn, error) {
-	c, ok := <-m
-	if !ok {
-		return nil, net.ErrClosed
-	}
-	return c, nil
-}
-
-func (m memory) Close() error   { close(m); return nil }
-func (m memory) Addr() net.Addr { return &net.UnixAddr{Name: "memory"} }
-
-func (m memory) dial(context.Context, string, string) (net.Conn, error) {
-	here, there := net.Pipe()
-	m <- there
-	return here, nil
-}
 
 // inNoTime runs a download from s in a bubble, and returns how long it would
 // have taken.
-func inNoTime(t *testing.T, s *server, check func(err error, took time.Duration)) {
+func inNoTime(t *testing.T, s *steptest.Server, check func(err error, took time.Duration)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		lines := make(memory)
+		lines := make(steptest.Memory)
 		web := &http.Server{Handler: s}
 		go func() { _ = web.Serve(lines) }()
 		defer web.Close()
-		a := newAttempt(t, `{"url":"http://host/file","sha256":%q,"to":%q}`, digest(s.content), filepath.Join(t.TempDir(), "f"))
+		a := steptest.NewAttempt(t, `{"url":"http://host/file","sha256":%q,"to":%q}`, steptest.Digest(s.Content), filepath.Join(t.TempDir(), "f"))
 		began := time.Now()
-		err := a.run(t.Context(), step.Download{Client: &http.Client{Transport: &http.Transport{DialContext: lines.dial}}})
+		err := a.Run(t.Context(), step.Download{Client: &http.Client{Transport: &http.Transport{DialContext: lines.Dial}}})
 		check(err, time.Since(began))
 	})
 }
 
 func TestFiveMinutesWithoutAByteAreEnough(t *testing.T) {
-	s := &server{content: pattern(200_000), etag: `"one"`}
-	cut := s.cutAfter(70_000, 1)
-	s.fault = func(w http.ResponseWriter, r *http.Request, n int) bool {
+	s := &steptest.Server{Content: steptest.Pattern(200_000), ETag: `"one"`}
+	cut := s.CutAfter(70_000, 1)
+	s.Fault = func(w http.ResponseWriter, r *http.Request, n int) bool {
 		if n > 1 {
 			<-r.Context().Done() // a half-open connection
 			return true
@@ -62,12 +40,12 @@ func TestFiveMinutesWithoutAByteAreEnough(t *testing.T) {
 		return cut(w, r, n)
 	}
 	inNoTime(t, s, func(err error, took time.Duration) {
-		wantError(t, err, "no byte for 5m0s: GET http://host/file: the connection brings nothing any more")
+		steptest.WantError(t, err, "no byte for 5m0s: GET http://host/file: the connection brings nothing any more")
 		if took < 5*time.Minute || took > 6*time.Minute {
 			t.Errorf("got an end after %s, want 5 minutes", took)
 		}
 	})
-	if got := s.requests(); len(got) < 4 || got[3] != "bytes=70000-" {
+	if got := s.Requests(); len(got) < 4 || got[3] != "bytes=70000-" {
 		t.Errorf("got ranges %q, want several tries to go on at 70000", got)
 	}
 }
@@ -78,9 +56,9 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 		"a date":  {"Retry-After": {"Wed, 21 Oct 2015 07:06:40 GMT"}, "Date": {"Wed, 21 Oct 2015 07:00:00 GMT"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := &server{content: pattern(1000), etag: `"one"`}
+			s := &steptest.Server{Content: steptest.Pattern(1000), ETag: `"one"`}
 			busy := status(http.StatusTooManyRequests, header)
-			s.fault = func(w http.ResponseWriter, r *http.Request, n int) bool { return n <= 2 && busy(w, r, n) }
+			s.Fault = func(w http.ResponseWriter, r *http.Request, n int) bool { return n <= 2 && busy(w, r, n) }
 			inNoTime(t, s, func(err error, took time.Duration) {
 				if err != nil || took != 800*time.Second {
 					t.Errorf("got %v after %s, want success after 13m20s", err, took)
@@ -93,19 +71,19 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 // TestAServerThatCannotResumeDoesNotWearOutTheFlash: it always closes early.
 func TestAServerThatCannotResumeDoesNotWearOutTheFlash(t *testing.T) {
 	for _, etag := range []string{"", `"one"`} {
-		s := &server{content: pattern(200_000), etag: etag}
-		s.fault = func(w http.ResponseWriter, _ *http.Request, _ int) bool {
+		s := &steptest.Server{Content: steptest.Pattern(200_000), ETag: etag}
+		s.Fault = func(w http.ResponseWriter, _ *http.Request, _ int) bool {
 			if etag != "" {
 				w.Header().Set("ETag", etag)
 			}
 			w.Header().Set("Content-Length", "200000")
-			_, _ = w.Write(s.content[:100_000])
+			_, _ = w.Write(s.Content[:100_000])
 			panic(http.ErrAbortHandler)
 		}
 		inNoTime(t, s, func(err error, took time.Duration) {
-			wantError(t, err, "closes early and cannot resume: given up after 4 beginnings")
+			steptest.WantError(t, err, "closes early and cannot resume: given up after 4 beginnings")
 		})
-		if got := s.bytesSent(); got > 500_000 {
+		if got := s.BytesSent(); got > 500_000 {
 			t.Errorf("etag %q: got %d bytes sent, want no endless loop", etag, got)
 		}
 	}
@@ -113,15 +91,15 @@ func TestAServerThatCannotResumeDoesNotWearOutTheFlash(t *testing.T) {
 
 // TestAFlakyLinkIsNoFailure: fifty connections that each bring a little.
 func TestAFlakyLinkIsNoFailure(t *testing.T) {
-	s := &server{content: pattern(1_000_000), etag: `"one"`}
-	s.fault = s.cutAfter(20_000, 1000)
+	s := &steptest.Server{Content: steptest.Pattern(1_000_000), ETag: `"one"`}
+	s.Fault = s.CutAfter(20_000, 1000)
 	inNoTime(t, s, func(err error, took time.Duration) {
 		if err != nil || took > 3*time.Minute {
 			t.Errorf("got %v after %s, want success in about a minute", err, took)
 		}
 	})
-	ranges := strings.Join(s.requests(), " ")
-	if want := fmt.Sprintf("bytes=%d-", 980_000); len(s.requests()) != 50 || !strings.HasSuffix(ranges, want) {
-		t.Errorf("got %d requests, the last of %s, want 50 that go on", len(s.requests()), ranges)
+	ranges := strings.Join(s.Requests(), " ")
+	if want := fmt.Sprintf("bytes=%d-", 980_000); len(s.Requests()) != 50 || !strings.HasSuffix(ranges, want) {
+		t.Errorf("got %d requests, the last of %s, want 50 that go on", len(s.Requests()), ranges)
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/steptest"
 )
 
 func TestFileRefuses(t *testing.T) {
@@ -31,7 +32,7 @@ func TestFileRefuses(t *testing.T) {
 		`{"path":"/f","content":"","contents":"a"}`:    "contents: unknown field",
 		`{"path":"/f","content":"","owner":"nobody:"}`: "owner: ",
 	} {
-		wantError(t, step.File{}.Check([]byte(with)), want)
+		steptest.WantError(t, step.File{}.Check([]byte(with)), want)
 	}
 }
 
@@ -57,9 +58,9 @@ func TestFileFailsClearly(t *testing.T) {
 		{"f", `"content":"x","owner":"no-such-user"`, `owner: user "no-such-user" does not exist on this device`},
 		{"f", `"content":"x","owner":"0:no-such-group"`, `owner: group "no-such-group" does not exist on this device`},
 	} {
-		a := newAttempt(t, `{"path":%q,%s}`, filepath.Join(dir, tt.name), tt.more)
-		wantError(t, a.run(t.Context(), step.File{}), tt.want)
-		if err := a.undo(step.File{}); err != nil {
+		a := steptest.NewAttempt(t, `{"path":%q,%s}`, filepath.Join(dir, tt.name), tt.more)
+		steptest.WantError(t, a.Run(t.Context(), step.File{}), tt.want)
+		if err := a.Undo(step.File{}); err != nil {
 			t.Errorf("undo after %q: %v", tt.want, err)
 		}
 		if _, err := os.Lstat(filepath.Join(dir, tt.name)); tt.name != "f" && err != nil {
@@ -73,11 +74,11 @@ func TestADanglingLinkCanBeRemovedAndBroughtBack(t *testing.T) {
 	if err := os.Symlink("nowhere", path); err != nil {
 		t.Fatal(err)
 	}
-	a := newAttempt(t, `{"path":%q,"absent":true}`, path)
-	if err := a.run(t.Context(), step.File{}); err != nil {
+	a := steptest.NewAttempt(t, `{"path":%q,"absent":true}`, path)
+	if err := a.Run(t.Context(), step.File{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.undo(step.File{}); err != nil {
+	if err := a.Undo(step.File{}); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := os.Readlink(path); got != "nowhere" {
@@ -94,16 +95,16 @@ func TestNothingIsWrittenWhenItIsSo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := newAttempt(t, `{"path":%q,"content":"text","mode":"0640","owner":"%d:%d"}`, path, os.Getuid(), os.Getgid())
-	if err := a.run(t.Context(), step.File{}); err != nil {
+	a := steptest.NewAttempt(t, `{"path":%q,"content":"text","mode":"0640","owner":"%d:%d"}`, path, os.Getuid(), os.Getgid())
+	if err := a.Run(t.Context(), step.File{}); err != nil {
 		t.Fatal(err)
 	}
 	after, err := os.Stat(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !os.SameFile(before, after) || !before.ModTime().Equal(after.ModTime()) || a.saves > 0 {
-		t.Errorf("got another file or %d saves, want it untouched", a.saves)
+	if !os.SameFile(before, after) || !before.ModTime().Equal(after.ModTime()) || a.Saves > 0 {
+		t.Errorf("got another file or %d saves, want it untouched", a.Saves)
 	}
 }
 
@@ -127,8 +128,8 @@ func TestModeAndOwnerStayUnlessGiven(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := newAttempt(t, `{"path":%q,"content":"other"}`, path)
-	if err := a.run(t.Context(), step.File{}); err != nil {
+	a := steptest.NewAttempt(t, `{"path":%q,"content":"other"}`, path)
+	if err := a.Run(t.Context(), step.File{}); err != nil {
 		t.Fatal(err)
 	}
 	got, err := os.Stat(path)
@@ -162,8 +163,8 @@ func TestReadersSeeOldOrNew(t *testing.T) {
 		done <- nil
 	}()
 	for i := 1; time.Now().Before(end); i++ {
-		a := newAttempt(t, `{"path":%q,"content":%q}`, path, texts[i%2])
-		if err := a.run(t.Context(), step.File{}); err != nil {
+		a := steptest.NewAttempt(t, `{"path":%q,"content":%q}`, path, texts[i%2])
+		if err := a.Run(t.Context(), step.File{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -183,21 +184,21 @@ func TestALinkInTheTempsPlaceIsNotFollowed(t *testing.T) {
 	if err := os.Symlink(victim, filepath.Join(dir, ".f.ratchet-new")); err != nil {
 		t.Fatal(err)
 	}
-	a := newAttempt(t, `{"path":%q,"content":"new"}`, filepath.Join(dir, "f"))
-	if err := a.run(t.Context(), step.File{}); err != nil {
+	a := steptest.NewAttempt(t, `{"path":%q,"content":"new"}`, filepath.Join(dir, "f"))
+	if err := a.Run(t.Context(), step.File{}); err != nil {
 		t.Fatal(err)
 	}
-	wantFile(t, victim, []byte("safe"))
-	wantFile(t, filepath.Join(dir, "f"), []byte("new"))
+	steptest.WantFile(t, victim, []byte("safe"))
+	steptest.WantFile(t, filepath.Join(dir, "f"), []byte("new"))
 }
 
 func TestALongNameCanBeWritten(t *testing.T) {
 	path := filepath.Join(t.TempDir(), strings.Repeat("n", 255))
-	a := newAttempt(t, `{"path":%q,"content":"new"}`, path)
-	if err := a.run(t.Context(), step.File{}); err != nil {
+	a := steptest.NewAttempt(t, `{"path":%q,"content":"new"}`, path)
+	if err := a.Run(t.Context(), step.File{}); err != nil {
 		t.Fatal(err)
 	}
-	wantFile(t, path, []byte("new"))
+	steptest.WantFile(t, path, []byte("new"))
 }
 
 // TestUndoNeedsNoParameters: what the device filled in may be gone by then.
@@ -206,7 +207,7 @@ func TestUndoNeedsNoParameters(t *testing.T) {
 	if err := os.WriteFile(path, []byte("before"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := newServer(t, pattern(10))
+	s := steptest.NewServer(t, steptest.Pattern(10))
 	for name, tt := range map[string]struct {
 		kind interface {
 			executor.Kind
@@ -215,17 +216,17 @@ func TestUndoNeedsNoParameters(t *testing.T) {
 		with string
 	}{
 		"file":     {step.File{}, fmt.Sprintf(`{"path":%q,"content":"new"}`, path)},
-		"download": {step.Download{}, fmt.Sprintf(`{"url":%q,"sha256":%q,"to":%q}`, s.URL, digest(s.content), path)},
+		"download": {step.Download{}, fmt.Sprintf(`{"url":%q,"sha256":%q,"to":%q}`, s.URL, steptest.Digest(s.Content), path)},
 	} {
-		a := newAttempt(t, "%s", tt.with)
-		if err := a.run(t.Context(), tt.kind); err != nil {
+		a := steptest.NewAttempt(t, "%s", tt.with)
+		if err := a.Run(t.Context(), tt.kind); err != nil {
 			t.Fatal(err)
 		}
 		a.With = []byte(`{"url":{"jq":".vars.url"},"content":{"secret":"gone"}}`)
-		if err := a.undo(tt.kind); err != nil {
+		if err := a.Undo(tt.kind); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		wantFile(t, path, []byte("before"))
+		steptest.WantFile(t, path, []byte("before"))
 	}
 }
 
@@ -234,10 +235,10 @@ func TestNothingIsReplacedThatCannotBeKept(t *testing.T) {
 	if err := os.WriteFile(path, []byte("before"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	a := newAttempt(t, `{"path":%q,"content":"new"}`, path)
+	a := steptest.NewAttempt(t, `{"path":%q,"content":"new"}`, path)
 	a.Dir = "/proc/no-such-place"
-	wantError(t, a.run(t.Context(), step.File{}), "undo data")
+	steptest.WantError(t, a.Run(t.Context(), step.File{}), "undo data")
 	a.Dir = ""
-	wantError(t, a.run(t.Context(), step.File{}), "keeping undo data: the task has no directory")
-	wantFile(t, path, []byte("before"))
+	steptest.WantError(t, a.Run(t.Context(), step.File{}), "keeping undo data: the task has no directory")
+	steptest.WantFile(t, path, []byte("before"))
 }

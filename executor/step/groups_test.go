@@ -12,6 +12,7 @@ import (
 
 	"github.com/ratchetd/ratchet/executor/step"
 	"github.com/ratchetd/ratchet/executor/step/process"
+	"github.com/ratchetd/ratchet/executor/step/steptest"
 )
 
 // leader starts a group whose leader has a child, and returns the ids of both.
@@ -111,17 +112,17 @@ func TestAForeignDirIsNotTrusted(t *testing.T) {
 		t.Fatal(err)
 	}
 	g := process.Groups{Dir: dir, Boot: "boot-1"}
-	wantError(t, g.KillLeftovers(), "not the agent's own with mode 0700: remove it")
-	wantError(t, g.Add(os.Getpid()), "not the agent's own")
+	steptest.WantError(t, g.KillLeftovers(), "not the agent's own with mode 0700: remove it")
+	steptest.WantError(t, g.Add(os.Getpid()), "not the agent's own")
 }
 
 func TestARunningCommandIsNotedAndForgotten(t *testing.T) {
 	g := process.Groups{Dir: filepath.Join(t.TempDir(), "run"), Boot: "boot-1"}
-	a := newAttempt(t, `{"shell":"sleep 0.2; cat %s/$$"}`, g.Dir)
-	if err := a.run(t.Context(), step.Command{Groups: g}); err != nil {
+	a := steptest.NewAttempt(t, `{"shell":"sleep 0.2; cat %s/$$"}`, g.Dir)
+	if err := a.Run(t.Context(), step.Command{Groups: g}); err != nil {
 		t.Fatal(err)
 	}
-	if got := a.out.String(); !strings.HasPrefix(got, "boot-1 ") {
+	if got := a.Out.String(); !strings.HasPrefix(got, "boot-1 ") {
 		t.Errorf("got the note %q, want the boot and a start time", got)
 	}
 	wantEmpty(t, g.Dir)
@@ -133,8 +134,8 @@ const asAgent = "STEP_TEST_AGENT"
 // is then killed: the parent-death signal ends the command.
 func TestTheChildDiesWithTheAgent(t *testing.T) {
 	if file := os.Getenv(asAgent); file != "" {
-		a := newAttempt(t, `{"shell":"echo $$ > %s; exec sleep 100"}`, file)
-		t.Fatal("the command ended: ", a.run(t.Context(), step.Command{}))
+		a := steptest.NewAttempt(t, `{"shell":"echo $$ > %s; exec sleep 100"}`, file)
+		t.Fatal("the command ended: ", a.Run(t.Context(), step.Command{}))
 	}
 	file := filepath.Join(t.TempDir(), "pid")
 	agent := exec.Command(os.Args[0], "-test.run=^TestTheChildDiesWithTheAgent$")
@@ -143,12 +144,12 @@ func TestTheChildDiesWithTheAgent(t *testing.T) {
 		t.Fatal(err)
 	}
 	var pid int
-	eventually(t, "the start of the command", func() bool {
+	steptest.Eventually(t, "the start of the command", func() bool {
 		data, _ := os.ReadFile(file)
 		n, _ := fmt.Sscan(string(data), &pid)
 		return n == 1 && alive(pid)
 	})
 	_ = agent.Process.Kill()
 	_ = agent.Wait()
-	eventually(t, "the end of the command", func() bool { return !alive(pid) })
+	steptest.Eventually(t, "the end of the command", func() bool { return !alive(pid) })
 }

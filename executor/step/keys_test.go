@@ -2,7 +2,6 @@ package step_test
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -11,44 +10,13 @@ import (
 	"strings"
 	"testing"
 
-	"aead.dev/minisign"
-
-	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
-	"github.com/ratchetd/ratchet/executor/step/safefile"
 	"github.com/ratchetd/ratchet/executor/step/steptest"
 )
 
-// newKey returns a minisign public key and its id.
-func newKey(t *testing.T) (key, id string) {
-	t.Helper()
-	public, _, err := minisign.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return public.String(), fmt.Sprintf("%016X", public.ID())
-}
-
-// keysCases are what the suite cuts of the kind keys.
-func keysCases(t *testing.T) []steptest.Case {
-	var dir string
-	one, _ := newKey(t)
-	kind := func(f safefile.Files) executor.Kind {
-		return late{func() undoable { return step.Keys{Files: f, Path: filepath.Join(dir, "keys.json")} }}
-	}
-	with := func(d string) string {
-		dir = d
-		return fmt.Sprintf(`{"set":[%q],"sequence":7}`, one)
-	}
-	return []steptest.Case{
-		{Name: "keys, the first set", Kind: kind, With: with},
-		{Name: "keys, another set", Kind: kind, Setup: old("keys.json"), With: with},
-	}
-}
-
 func TestKeysRefuses(t *testing.T) {
-	a, _ := newKey(t)
-	b, _ := newKey(t)
+	a, _ := steptest.NewSigningKey(t)
+	b, _ := steptest.NewSigningKey(t)
 	many := fmt.Sprintf("%q", a) + strings.Repeat(fmt.Sprintf(",%q", b), 16)
 	for with, want := range map[string]string{
 		`{"set":[],"sequence":1}`:                                   "set: want at least one key",
@@ -71,7 +39,7 @@ func TestKeysRefuses(t *testing.T) {
 			t.Errorf("%s: got %v, want none", with, err)
 		}
 		if want != "" {
-			wantError(t, err, want)
+			steptest.WantError(t, err, want)
 		}
 	}
 }
@@ -122,11 +90,11 @@ func (c *chest) read() (set step.KeySet, err error) {
 }
 
 func TestTheOldKeysCountBesideTheNewUntilANewOneHasSigned(t *testing.T) {
-	oldKey, oldID := newKey(t)
-	newOne, newID := newKey(t)
+	oldKey, oldID := steptest.NewSigningKey(t)
+	newOne, newID := steptest.NewSigningKey(t)
 	c := &chest{dir: t.TempDir(), now: []string{oldKey}}
-	a := newAttempt(t, `{"set":[%q],"sequence":3}`, newOne)
-	if err := a.run(t.Context(), c.kind()); err != nil {
+	a := steptest.NewAttempt(t, `{"set":[%q],"sequence":3}`, newOne)
+	if err := a.Run(t.Context(), c.kind()); err != nil {
 		t.Fatal(err)
 	}
 	if want := []string{newOne, oldKey}; !slices.Equal(c.inForce, want) || c.used != 3 {
@@ -134,29 +102,29 @@ func TestTheOldKeysCountBesideTheNewUntilANewOneHasSigned(t *testing.T) {
 	}
 	proof := c.kind().Trial(a.With).Proof
 	c.signed = []string{oldID}
-	wantError(t, proof(t.Context(), a.task()), "no job has come that was signed by a new key ("+newID+")")
+	steptest.WantError(t, proof(t.Context(), a.Next()), "no job has come that was signed by a new key ("+newID+")")
 	c.signed = []string{newID}
-	if err := proof(t.Context(), a.task()); err != nil || len(c.inForce) != 2 {
+	if err := proof(t.Context(), a.Next()); err != nil || len(c.inForce) != 2 {
 		t.Fatalf("proved: got %v, and %d keys that count, want 2: a proof only looks", err, len(c.inForce))
 	}
 	for range 2 { // a cut may have come between that and the end of the step
-		if err := c.kind().Confirm(t.Context(), a.task()); err != nil {
+		if err := c.kind().Confirm(t.Context(), a.Next()); err != nil {
 			t.Fatal(err)
 		}
 		if want := []string{newOne}; !slices.Equal(c.inForce, want) {
 			t.Errorf("confirmed: got %v, want %v", c.inForce, want)
 		}
 	}
-	if err := a.undo(c.kind()); err != nil || c.inForce != nil || c.used != 3 {
+	if err := a.Undo(c.kind()); err != nil || c.inForce != nil || c.used != 3 {
 		t.Errorf("undone: got %v, %v and sequence %d, want no file and sequence 3", err, c.inForce, c.used)
 	}
 }
 
 // Whoever signs jobs already need not do so again: only what is new is on trial.
 func TestWhichKeysProveASet(t *testing.T) {
-	a, idA := newKey(t)
-	b, idB := newKey(t)
-	x, idX := newKey(t)
+	a, idA := steptest.NewSigningKey(t)
+	b, idB := steptest.NewSigningKey(t)
+	x, idX := steptest.NewSigningKey(t)
 	both := []string{idA, idB}
 	slices.Sort(both)
 	for _, tt := range []struct {
@@ -172,11 +140,11 @@ func TestWhichKeysProveASet(t *testing.T) {
 	} {
 		c := &chest{dir: t.TempDir(), now: tt.old}
 		set, _ := json.Marshal(tt.set)
-		at := newAttempt(t, `{"set":%s,"sequence":1}`, set)
-		if err := at.run(t.Context(), c.kind()); err != nil {
+		at := steptest.NewAttempt(t, `{"set":%s,"sequence":1}`, set)
+		if err := at.Run(t.Context(), c.kind()); err != nil {
 			t.Fatal(err)
 		}
-		wantError(t, c.kind().Trial(at.With).Proof(t.Context(), at.task()), "no job has come")
+		steptest.WantError(t, c.kind().Trial(at.With).Proof(t.Context(), at.Next()), "no job has come")
 		if !slices.Equal(c.asked, tt.want) {
 			t.Errorf("%s: got %v, want %v", tt.name, c.asked, tt.want)
 		}
@@ -184,46 +152,46 @@ func TestWhichKeysProveASet(t *testing.T) {
 }
 
 func TestASequenceIsUsedOnce(t *testing.T) {
-	k, _ := newKey(t)
+	k, _ := steptest.NewSigningKey(t)
 	c := &chest{dir: t.TempDir(), used: 5}
 	for _, n := range []int{1, 5} {
 		with := fmt.Sprintf(`{"set":[%q],"sequence":%d}`, k, n)
-		wantError(t, c.kind().Check([]byte(with)), "want one above 5")
-		wantError(t, newAttempt(t, "%s", with).run(t.Context(), c.kind()), "want one above 5")
+		steptest.WantError(t, c.kind().Check([]byte(with)), "want one above 5")
+		steptest.WantError(t, steptest.NewAttempt(t, "%s", with).Run(t.Context(), c.kind()), "want one above 5")
 	}
 	if _, err := c.read(); !os.IsNotExist(err) {
 		t.Errorf("a refused set was written (%v)", err)
 	}
-	a := newAttempt(t, `{"set":[%q],"sequence":6}`, k)
+	a := steptest.NewAttempt(t, `{"set":[%q],"sequence":6}`, k)
 	for range 2 { // cut after its work: its own sequence is no obstacle
-		if err := a.run(t.Context(), c.kind()); err != nil {
+		if err := a.Run(t.Context(), c.kind()); err != nil {
 			t.Fatal(err)
 		}
 	}
-	wantError(t, newAttempt(t, `{"set":[%q],"sequence":6}`, k).run(t.Context(), c.kind()), "want one above 6")
+	steptest.WantError(t, steptest.NewAttempt(t, `{"set":[%q],"sequence":6}`, k).Run(t.Context(), c.kind()), "want one above 6")
 }
 
 func TestASequenceIsUsedBeforeTheSetIsChanged(t *testing.T) {
-	k, _ := newKey(t)
+	k, _ := steptest.NewSigningKey(t)
 	c := &chest{dir: t.TempDir(), failUses: true}
-	a := newAttempt(t, `{"set":[%q],"sequence":1}`, k)
-	wantError(t, a.run(context.Background(), c.kind()), os.ErrPermission.Error())
+	a := steptest.NewAttempt(t, `{"set":[%q],"sequence":1}`, k)
+	steptest.WantError(t, a.Run(context.Background(), c.kind()), os.ErrPermission.Error())
 	if _, err := c.read(); !os.IsNotExist(err) {
 		t.Errorf("the set was written without its sequence (%v)", err)
 	}
 	c.failUses = false
-	if err := a.run(context.Background(), c.kind()); err != nil {
+	if err := a.Run(context.Background(), c.kind()); err != nil {
 		t.Error(err)
 	}
 }
 
 // A forged key with the id of one that counts would pass for it.
 func TestNoKeyTakesTheIdOfAnother(t *testing.T) {
-	k, _ := newKey(t)
+	k, _ := steptest.NewSigningKey(t)
 	twin := k[:len(k)-4] + "AAAA"
 	if twin == k {
 		t.Skip("the key is its own twin")
 	}
 	c := &chest{dir: t.TempDir(), now: []string{k}}
-	wantError(t, newAttempt(t, `{"set":[%q],"sequence":1}`, twin).run(t.Context(), c.kind()), "two keys have the id")
+	steptest.WantError(t, steptest.NewAttempt(t, `{"set":[%q],"sequence":1}`, twin).Run(t.Context(), c.kind()), "two keys have the id")
 }

@@ -14,14 +14,15 @@ import (
 
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/steptest"
 )
 
 // plugged is a plugin step that runs a shell script, and its kind.
-func plugged(t *testing.T, script string) (*attempt, step.Plugin) {
+func plugged(t *testing.T, script string) (*steptest.Attempt, step.Plugin) {
 	t.Helper()
 	dir := t.TempDir()
-	installPlugin(t, dir, "p", "#!/bin/sh\n"+script)
-	return newAttempt(t, `{"name":"p","with":{"a":[1,"x"]}}`), step.Plugin{Dir: dir}
+	steptest.InstallPlugin(t, dir, "p", "#!/bin/sh\n"+script)
+	return steptest.NewAttempt(t, `{"name":"p","with":{"a":[1,"x"]}}`), step.Plugin{Dir: dir}
 }
 
 func TestPluginSaysWhatItHasToSay(t *testing.T) {
@@ -30,21 +31,21 @@ echo "$1 $RATCHET_STEP"; echo err >&2
 cat
 echo '{"progress":0.25,"output":"by line"}' >&3
 printf '{"result":{"n":1}}\n{"output":"without an end"}' >&3`)
-	task := a.task()
+	task := a.Next()
 	if err := k.Run(t.Context(), task); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"run the step\n", "by line\n", "without an end\n",
 		`{"job":"job-1","step":"the step","attempt":1,"with":{"a":[1,"x"]},"state":null}` + "\n"} {
-		if got := a.out.String(); !strings.Contains(got, want) {
+		if got := a.Out.String(); !strings.Contains(got, want) {
 			t.Errorf("got output %q, want %q in it", got, want)
 		}
 	}
-	if got := a.err.String(); got != "err\n" {
+	if got := a.ErrOut.String(); got != "err\n" {
 		t.Errorf("got stderr %q, want err", got)
 	}
-	if got := string(task.Result); got != `{"n":1}` || a.progress != 0.25 {
-		t.Errorf("got result %s and progress %v, want {\"n\":1} and 0.25", got, a.progress)
+	if got := string(task.Result); got != `{"n":1}` || a.Fraction != 0.25 {
+		t.Errorf("got result %s and progress %v, want {\"n\":1} and 0.25", got, a.Fraction)
 	}
 }
 
@@ -75,16 +76,16 @@ case $1 in
 run) echo '{"state":["armed"]}' >&3; read -r ok <&4; kill -KILL $$ ;;
 verify) exit 1 ;;
 esac`)
-	wantError(t, a.run(t.Context(), k), "killed by SIGKILL")
-	wantError(t, a.run(t.Context(), k), "killed by SIGKILL")
-	if err := a.undo(k); err != nil {
+	steptest.WantError(t, a.Run(t.Context(), k), "killed by SIGKILL")
+	steptest.WantError(t, a.Run(t.Context(), k), "killed by SIGKILL")
+	if err := a.Undo(k); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{`run {"job":"job-1","step":"the step","attempt":1,"with":{"a":[1,"x"]},"state":null}`,
 		`verify {"job":"job-1","step":"the step","attempt":2,"with":{"a":[1,"x"]},"state":["armed"]}`,
 		`run {"job":"job-1","step":"the step","attempt":2,"with":{"a":[1,"x"]},"state":["armed"]}`,
 		`undo {"job":"job-1","step":"the step","attempt":3,"with":{"a":[1,"x"]},"state":["armed"]}`} {
-		if got := a.out.String(); !strings.Contains(got, want) {
+		if got := a.Out.String(); !strings.Contains(got, want) {
 			t.Errorf("got output %q, want %q in it", got, want)
 		}
 	}
@@ -93,19 +94,19 @@ esac`)
 // TestStateThatNobodyWaitsForIsKept: the last one, when it has ended.
 func TestStateThatNobodyWaitsForIsKept(t *testing.T) {
 	a, k := plugged(t, `for i in 1 2 3; do echo '{"state":'$i'}' >&3; done; exec 3>&-; exit 3`)
-	wantError(t, a.run(t.Context(), k), "exit status 3")
-	if got := string(a.saved); got != "3" {
+	steptest.WantError(t, a.Run(t.Context(), k), "exit status 3")
+	if got := string(a.Saved); got != "3" {
 		t.Errorf("got state %s, want 3", got)
 	}
 }
 
 func TestPluginThatWasDoneIsNotRunAgain(t *testing.T) {
 	a, k := plugged(t, `echo $1; [ $1 = verify ]`)
-	wantError(t, a.run(t.Context(), k), "exit status 1")
-	if err := a.run(t.Context(), k); err != nil {
+	steptest.WantError(t, a.Run(t.Context(), k), "exit status 1")
+	if err := a.Run(t.Context(), k); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := a.out.String(), "run\nverify\nit was done already\n"; got != want {
+	if got, want := a.Out.String(), "run\nverify\nit was done already\n"; got != want {
 		t.Errorf("got output %q, want %q", got, want)
 	}
 }
@@ -113,12 +114,12 @@ func TestPluginThatWasDoneIsNotRunAgain(t *testing.T) {
 func TestPluginUndo(t *testing.T) {
 	for status, want := range map[int]string{0: "", 1: "exit status 1", 64: "the plugin p: it has no undo: what it did stays"} {
 		a, k := plugged(t, fmt.Sprintf("exit %d", status))
-		err := a.undo(k)
+		err := a.Undo(k)
 		if want == "" && err != nil {
 			t.Errorf("got %v, want success", err)
 		}
 		if want != "" {
-			wantError(t, err, want)
+			steptest.WantError(t, err, want)
 		}
 	}
 }
@@ -136,11 +137,11 @@ func TestPluginThatBreaksTheContractIsEnded(t *testing.T) {
 			t.Parallel()
 			a, k := plugged(t, "echo $$\n"+tt.script)
 			began := time.Now()
-			wantError(t, a.run(t.Context(), k), tt.want)
+			steptest.WantError(t, a.Run(t.Context(), k), tt.want)
 			if took := time.Since(began); took > 4*time.Second {
 				t.Errorf("got an end after %s, want one at once", took)
 			}
-			wantDead(t, a.out.String())
+			wantDead(t, a.Out.String())
 		})
 	}
 }
@@ -150,9 +151,9 @@ func TestAFloodOfStateIsHeldBack(t *testing.T) {
 	t.Parallel()
 	a, k := plugged(t, `while :; do echo '{"state":1}' >&3; done`)
 	a.Timeout = executor.Duration(3500 * time.Millisecond)
-	wantError(t, a.run(t.Context(), k), "timed out after 3.5s")
-	if a.saves < 11 || a.saves > 15 {
-		t.Errorf("got %d saves in 3.5 s, want 10 and one a second", a.saves)
+	steptest.WantError(t, a.Run(t.Context(), k), "timed out after 3.5s")
+	if a.Saves < 11 || a.Saves > 15 {
+		t.Errorf("got %d saves in 3.5 s, want 10 and one a second", a.Saves)
 	}
 }
 
@@ -160,11 +161,11 @@ func TestAFloodOfStateIsHeldBack(t *testing.T) {
 func TestAFloodOfOutputIsNoHarm(t *testing.T) {
 	t.Parallel()
 	a, k := plugged(t, `yes '{"progress":0.5,"output":"y"}' | head -n 200000 >&3; head -c 3000000 /dev/zero; echo '{"state":7}' >&3`)
-	if err := a.run(t.Context(), k); err != nil {
+	if err := a.Run(t.Context(), k); err != nil {
 		t.Fatal(err)
 	}
-	if got := strings.Count(a.out.String(), "y\n"); got != 200000 || string(a.saved) != "7" {
-		t.Errorf("got %d lines and state %s, want 200000 and 7", got, a.saved)
+	if got := strings.Count(a.Out.String(), "y\n"); got != 200000 || string(a.Saved) != "7" {
+		t.Errorf("got %d lines and state %s, want 200000 and 7", got, a.Saved)
 	}
 }
 
@@ -188,11 +189,11 @@ func TestPluginEndsWithItsStep(t *testing.T) {
 			defer cancel(nil)
 			time.AfterFunc(time.Second, func() { cancel(why) })
 			began := time.Now()
-			wantError(t, a.run(ctx, k), tt.want)
+			steptest.WantError(t, a.Run(ctx, k), tt.want)
 			if took := time.Since(began); took > tt.within {
 				t.Errorf("got an end after %s, want one within %s", took, tt.within)
 			}
-			wantDead(t, a.out.String())
+			wantDead(t, a.Out.String())
 		})
 	}
 }
@@ -205,11 +206,11 @@ func TestAnEscapedChildOfAPluginIsNotWaitedFor(t *testing.T) {
 			a, k := plugged(t, fmt.Sprintf(`setsid sh -c 'echo $$ >"$0.pid"; %s' "$0" >/dev/null 2>&1 </dev/null &
 while [ ! -s "$0.pid" ]; do sleep 0.01; done; echo '{"state":1}' >&3`, strings.ReplaceAll(child, "'", `'\''`)))
 			began := time.Now()
-			err := a.run(t.Context(), k)
-			pid := strings.TrimSpace(readText(t, filepath.Join(k.Dir, "p.pid")))
+			err := a.Run(t.Context(), k)
+			pid := strings.TrimSpace(steptest.ReadFile(t, filepath.Join(k.Dir, "p.pid")))
 			defer func() { _ = exec.Command("kill", pid).Run() }()
-			if err != nil || string(a.saved) != "1" {
-				t.Errorf("got %v and state %s, want success and 1", err, a.saved)
+			if err != nil || string(a.Saved) != "1" {
+				t.Errorf("got %v and state %s, want success and 1", err, a.Saved)
 			}
 			if took := time.Since(began); took > 5*time.Second {
 				t.Errorf("got an end after %s, want one soon", took)
@@ -242,8 +243,8 @@ func TestPluginIsTrustedByWhoCanWriteIt(t *testing.T) {
 			} else if err != nil {
 				t.Fatal(err)
 			}
-			wantError(t, a.run(t.Context(), k), tt.want)
-			wantError(t, a.undo(k), tt.want)
+			steptest.WantError(t, a.Run(t.Context(), k), tt.want)
+			steptest.WantError(t, a.Undo(k), tt.want)
 		})
 	}
 }
@@ -258,7 +259,7 @@ func TestPluginRefuses(t *testing.T) {
 		`{"name":"a","with":[1]}`: "with: want an object",
 		`{"name":"a","argv":[]}`:  "argv: unknown field",
 	} {
-		wantError(t, step.Plugin{}.Check([]byte(with)), want)
+		steptest.WantError(t, step.Plugin{}.Check([]byte(with)), want)
 	}
 	if err := (step.Plugin{}).Check([]byte(`{"name":"a","with":{"url":{"jq":".vars.x"}}}`)); err != nil {
 		t.Errorf("got %v, want values that the device fills in to be taken", err)
@@ -270,7 +271,7 @@ func examples(t *testing.T) step.Plugin {
 	t.Helper()
 	k := step.Plugin{Dir: t.TempDir()}
 	for _, name := range []string{"note", "records"} {
-		installPlugin(t, k.Dir, name, readText(t, filepath.Join("../../scripts/plugins", name)))
+		steptest.InstallPlugin(t, k.Dir, name, steptest.ReadFile(t, filepath.Join("../../scripts/plugins", name)))
 	}
 	return k
 }
@@ -283,20 +284,20 @@ func TestTheShellExampleKeepsTheContract(t *testing.T) {
 		k, dir := examples(t), t.TempDir()
 		path := filepath.Join(dir, "motd")
 		if before != "" {
-			writeText(t, path, before)
+			steptest.WriteFile(t, path, before)
 		}
-		a := newAttempt(t, `{"name":"note","with":{"path":%q,"text":"hello"}}`, path)
+		a := steptest.NewAttempt(t, `{"name":"note","with":{"path":%q,"text":"hello"}}`, path)
 		for range 2 { // the second time it says that it was done
-			if err := a.run(t.Context(), k); err != nil {
-				t.Fatalf("%v: %s", err, a.err.String())
+			if err := a.Run(t.Context(), k); err != nil {
+				t.Fatalf("%v: %s", err, a.ErrOut.String())
 			}
 		}
-		if got := readText(t, path); got != "hello\n" || !strings.Contains(a.out.String(), "it was done already") {
-			t.Errorf("got %q, output %q, want hello, and that it was done already", got, a.out.String())
+		if got := steptest.ReadFile(t, path); got != "hello\n" || !strings.Contains(a.Out.String(), "it was done already") {
+			t.Errorf("got %q, output %q, want hello, and that it was done already", got, a.Out.String())
 		}
 		for range 2 {
-			if err := a.undo(k); err != nil {
-				t.Fatalf("%v: %s", err, a.err.String())
+			if err := a.Undo(k); err != nil {
+				t.Fatalf("%v: %s", err, a.ErrOut.String())
 			}
 			if got, _ := os.ReadFile(path); string(got) != before {
 				t.Errorf("got %q after undo, want %q", got, before)
@@ -313,26 +314,26 @@ func TestThePythonExampleKeepsTheContract(t *testing.T) {
 		t.Skip("python3 is not installed")
 	}
 	k, dir := examples(t), t.TempDir()
-	writeText(t, filepath.Join(dir, "a"), "1\n2\n")
-	a := newAttempt(t, `{"name":"records","with":{"files":["%s/a","%[1]s/b"]}}`, dir)
-	wantError(t, a.run(t.Context(), k), "exit status 1") // there is no b
-	writeText(t, filepath.Join(dir, "a"), "")            // it was counted: it is not read again
-	writeText(t, filepath.Join(dir, "b"), "1\n")
-	task := a.task()
+	steptest.WriteFile(t, filepath.Join(dir, "a"), "1\n2\n")
+	a := steptest.NewAttempt(t, `{"name":"records","with":{"files":["%s/a","%[1]s/b"]}}`, dir)
+	steptest.WantError(t, a.Run(t.Context(), k), "exit status 1") // there is no b
+	steptest.WriteFile(t, filepath.Join(dir, "a"), "")            // it was counted: it is not read again
+	steptest.WriteFile(t, filepath.Join(dir, "b"), "1\n")
+	task := a.Next()
 	if err := k.Run(t.Context(), task); err != nil {
-		t.Fatalf("%v: %s", err, a.err.String())
+		t.Fatalf("%v: %s", err, a.ErrOut.String())
 	}
 	want := fmt.Sprintf(`{"lines": {"%s/a": 2, "%[1]s/b": 1}}`, dir)
-	if got := string(task.Result); got != want || a.progress != 1 {
-		t.Errorf("got %s, progress %v, want %s and 1", got, a.progress, want)
+	if got := string(task.Result); got != want || a.Fraction != 1 {
+		t.Errorf("got %s, progress %v, want %s and 1", got, a.Fraction, want)
 	}
-	wantError(t, a.undo(k), "has no undo")
+	steptest.WantError(t, a.Undo(k), "has no undo")
 }
 
 // Where the plugin is not installed, nothing was begun that could be undone.
 func TestAMissingPluginHasNothingToUndo(t *testing.T) {
-	a := newAttempt(t, `{"name":"nowhere"}`)
-	err := a.run(t.Context(), step.Plugin{Dir: t.TempDir()})
+	a := steptest.NewAttempt(t, `{"name":"nowhere"}`)
+	err := a.Run(t.Context(), step.Plugin{Dir: t.TempDir()})
 	if !errors.As(err, new(executor.NotBegun)) {
 		t.Errorf("got %v, want that it has not begun", err)
 	}

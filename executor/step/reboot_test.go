@@ -13,6 +13,7 @@ import (
 
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/steptest"
 )
 
 // fakeReboot is a reboot command that counts its calls in a file.
@@ -27,7 +28,7 @@ func fakeReboot(t *testing.T, then string) (k step.Reboot, calls func() int) {
 
 func TestARebootIsDoneWhenTheBootIsAnother(t *testing.T) {
 	k, calls := fakeReboot(t, "exit 0")
-	a := newAttempt(t, `{}`)
+	a := steptest.NewAttempt(t, `{}`)
 	power, cut := context.WithCancelCause(t.Context())
 	go func() {
 		for calls() == 0 {
@@ -35,18 +36,18 @@ func TestARebootIsDoneWhenTheBootIsAnother(t *testing.T) {
 		}
 		cut(errors.New("power cut"))
 	}()
-	wantError(t, a.run(power, k), "power cut")
-	if !a.expected {
+	steptest.WantError(t, a.Run(power, k), "power cut")
+	if !a.CutExpected {
 		t.Error("got no word to the journal that a cut is to come, want it before the command")
 	}
 	a.Boot = "boot-2"
-	if err := a.run(t.Context(), k); err != nil {
+	if err := a.Run(t.Context(), k); err != nil {
 		t.Fatal(err)
 	}
 	if got := calls(); got != 1 {
 		t.Errorf("got %d calls of the reboot command, want 1", got)
 	}
-	if got, want := a.out.String(), "the device has rebooted\n"; got != want {
+	if got, want := a.Out.String(), "the device has rebooted\n"; got != want {
 		t.Errorf("got output %q, want %q", got, want)
 	}
 }
@@ -54,12 +55,12 @@ func TestARebootIsDoneWhenTheBootIsAnother(t *testing.T) {
 // TestACutInTheDelayIsTheReboot: nobody cares who cut the power.
 func TestACutInTheDelayIsTheReboot(t *testing.T) {
 	k, calls := fakeReboot(t, "exit 0")
-	a := newAttempt(t, `{"delay":"1h"}`)
+	a := steptest.NewAttempt(t, `{"delay":"1h"}`)
 	power, cut := context.WithCancelCause(t.Context())
 	time.AfterFunc(50*time.Millisecond, func() { cut(errors.New("power cut")) })
-	wantError(t, a.run(power, k), "power cut")
+	steptest.WantError(t, a.Run(power, k), "power cut")
 	a.Boot = "boot-2"
-	if err := a.run(t.Context(), k); err != nil {
+	if err := a.Run(t.Context(), k); err != nil {
 		t.Fatal(err)
 	}
 	if got := calls(); got != 0 {
@@ -70,18 +71,18 @@ func TestACutInTheDelayIsTheReboot(t *testing.T) {
 // TestARestartOfTheAgentIsNoReboot: in the same boot the command runs again.
 func TestARestartOfTheAgentIsNoReboot(t *testing.T) {
 	k, calls := fakeReboot(t, "sleep 100")
-	a := newAttempt(t, `{}`)
+	a := steptest.NewAttempt(t, `{}`)
 	for want := 1; want <= 2; want++ {
-		a.stop = make(chan struct{})
-		a.Stopping = a.stop
+		a.Stop = make(chan struct{})
+		a.Stopping = a.Stop
 		go func() {
 			for calls() < want {
 				time.Sleep(time.Millisecond)
 			}
-			close(a.stop)
+			close(a.Stop)
 		}()
 		began := time.Now()
-		wantError(t, a.run(t.Context(), k), "the agent is stopping")
+		steptest.WantError(t, a.Run(t.Context(), k), "the agent is stopping")
 		if took := time.Since(began); took > 10*time.Second {
 			t.Errorf("got a return after %s, want one at once", took)
 		}
@@ -118,11 +119,11 @@ func pids(t *testing.T, k step.Reboot) (list []int) {
 
 func TestADeviceThatDoesNotRebootIsAFailure(t *testing.T) {
 	k, _ := fakeReboot(t, "sleep 100")
-	a := newAttempt(t, `{}`)
+	a := steptest.NewAttempt(t, `{}`)
 	a.Timeout = executor.Duration(300 * time.Millisecond)
-	wantError(t, a.run(t.Context(), k), "the device did not reboot within 300ms")
+	steptest.WantError(t, a.Run(t.Context(), k), "the device did not reboot within 300ms")
 	for _, pid := range pids(t, k) {
-		eventually(t, "the end of the reboot command", func() bool { return !alive(pid) })
+		steptest.Eventually(t, "the end of the reboot command", func() bool { return !alive(pid) })
 	}
 }
 
@@ -136,9 +137,9 @@ func TestAFailedRebootCommandSaysWhy(t *testing.T) {
 		{[]string{"/no/such/reboot"}, "starting /no/such/reboot: no such file"},
 		{[]string{"no-such-reboot"}, "starting no-such-reboot: not found"},
 	} {
-		a := newAttempt(t, `{}`)
-		err := a.run(t.Context(), step.Reboot{Command: tt.command})
-		wantError(t, err, tt.want)
+		a := steptest.NewAttempt(t, `{}`)
+		err := a.Run(t.Context(), step.Reboot{Command: tt.command})
+		steptest.WantError(t, err, tt.want)
 		if err != nil && len(err.Error()) > 2000 {
 			t.Errorf("got an error of %d bytes, want its output bounded", len(err.Error()))
 		}
@@ -151,6 +152,6 @@ func TestRebootRefuses(t *testing.T) {
 		`{"delay":"-1s"}`:  "no duration",
 		`{"now":true}`:     "now: unknown field",
 	} {
-		wantError(t, step.Reboot{}.Check([]byte(with)), want)
+		steptest.WantError(t, step.Reboot{}.Check([]byte(with)), want)
 	}
 }

@@ -9,36 +9,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
-	"github.com/ratchetd/ratchet/executor/step/safefile"
 	"github.com/ratchetd/ratchet/executor/step/steptest"
 )
-
-// settingsCases are what the suite cuts of the kind settings.
-func settingsCases() []steptest.Case {
-	var dir string
-	kind := func(f safefile.Files) executor.Kind {
-		return late{func() undoable { return step.Settings{Files: f, Dir: filepath.Join(dir, "conf.d")} }}
-	}
-	with := func(text string) func(string) string {
-		return func(d string) string {
-			dir = d
-			return text
-		}
-	}
-	there := func(d string) error {
-		if err := os.Mkdir(filepath.Join(d, "conf.d"), 0o755); err != nil {
-			return err
-		}
-		return old("conf.d/radio.toml")(d)
-	}
-	return []steptest.Case{
-		{Name: "settings, new", Kind: kind, With: with(`{"name":"radio","content":"groups = []\n"}`)},
-		{Name: "settings, replaced", Kind: kind, Setup: there, With: with(`{"name":"radio","content":"groups = []\n"}`)},
-		{Name: "settings, absent", Kind: kind, Setup: there, With: with(`{"name":"radio","absent":true}`)},
-	}
-}
 
 func TestSettingsRefuses(t *testing.T) {
 	for with, want := range map[string]string{
@@ -54,7 +27,7 @@ func TestSettingsRefuses(t *testing.T) {
 		`{"name":"a","content":7}`:                                       "content: ",
 		fmt.Sprintf(`{"name":%q,"content":""}`, strings.Repeat("a", 48)): "name: ",
 	} {
-		wantError(t, step.Settings{}.Check([]byte(with)), want)
+		steptest.WantError(t, step.Settings{}.Check([]byte(with)), want)
 	}
 	if err := (step.Settings{}).Check([]byte(`{"name":"0_-zZ","content":{"secret":"wifi"}}`)); err != nil {
 		t.Errorf("got %v, want none", err)
@@ -89,8 +62,8 @@ func (o *owner) reload() error {
 
 func TestSettingsAreInForceAsSoonAsTheyLieThereAndSoIsTheirUndo(t *testing.T) {
 	o := &owner{dir: filepath.Join(t.TempDir(), "conf.d")}
-	a := newAttempt(t, `{"name":"net","content":"a = 1"}`)
-	if err := errors.Join(a.run(context.Background(), o.kind()), a.undo(o.kind()), a.undo(o.kind())); err != nil {
+	a := steptest.NewAttempt(t, `{"name":"net","content":"a = 1"}`)
+	if err := errors.Join(a.Run(context.Background(), o.kind()), a.Undo(o.kind()), a.Undo(o.kind())); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := strings.Join(o.reloaded, " | "), "a = 1 | none | none"; got != want {
@@ -103,9 +76,9 @@ func TestSettingsAreInForceAsSoonAsTheyLieThereAndSoIsTheirUndo(t *testing.T) {
 
 func TestSettingsThatTheAgentCannotRunWithAreNeverWritten(t *testing.T) {
 	o := &owner{dir: t.TempDir()}
-	wantError(t, o.kind().Check([]byte(`{"name":"net","content":"bad"}`)), "the agent could not run with it: link.broker")
-	a := newAttempt(t, `{"name":"net","content":"bad"}`)
-	wantError(t, a.run(context.Background(), o.kind()), "link.broker")
+	steptest.WantError(t, o.kind().Check([]byte(`{"name":"net","content":"bad"}`)), "the agent could not run with it: link.broker")
+	a := steptest.NewAttempt(t, `{"name":"net","content":"bad"}`)
+	steptest.WantError(t, a.Run(context.Background(), o.kind()), "link.broker")
 	if files, _ := os.ReadDir(o.dir); len(files) != 0 || len(o.reloaded) != 0 {
 		t.Errorf("got %v written and %v in force, want nothing", files, o.reloaded)
 	}
@@ -116,7 +89,7 @@ func TestSettingsThatTheAgentCannotRunWithAreNeverWritten(t *testing.T) {
 
 func TestSettingsAreNobodyElsesToRead(t *testing.T) {
 	o := &owner{dir: t.TempDir()}
-	if err := newAttempt(t, `{"name":"net","content":"a = 1"}`).run(context.Background(), o.kind()); err != nil {
+	if err := steptest.NewAttempt(t, `{"name":"net","content":"a = 1"}`).Run(context.Background(), o.kind()); err != nil {
 		t.Fatal(err)
 	}
 	info, err := os.Stat(filepath.Join(o.dir, "net.toml"))

@@ -52,13 +52,29 @@ func broker(t *testing.T, rules string) string {
 	return port
 }
 
+// rules are those of the example, with the groups of each device: gw-1 is in the
+// group of-gw-1, and so on.
 func rules(t *testing.T) string {
 	t.Helper()
 	text, err := os.ReadFile("acl") // read here, so that a change of it undoes a cached result
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(text)
+	return string(text) + groups(t, "mosquitto", "gw-1 of-gw-1\ngw-2 of-gw-2\n")
+}
+
+// groups is what groups.sh prints for a list of devices and their groups.
+func groups(t *testing.T, form, list string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "groups")
+	if err := os.WriteFile(file, []byte(list), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command("../groups.sh", form, file).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out)
 }
 
 func start(t *testing.T, conf, port string) {
@@ -107,8 +123,8 @@ func seen(port, user, filter string, args ...string) []string {
 	return strings.Fields(string(out))
 }
 
-// Every try is one of a device, ME, which is in no group, at what is its own and
-// what is the other one's, YOU.
+// Every try is one of a device, ME, which is in the group of-ME, at what is its own
+// and what is the other one's, YOU.
 var tries = []struct{ verb, topic, what string }{
 	{"write", "device/ME/state", "its own state"},
 	{"write", "device/ME/jobs/j", "the status of its own job"},
@@ -117,10 +133,11 @@ var tries = []struct{ verb, topic, what string }{
 	{"write", "device/YOU/alerts/hot", "another's alert"},
 	{"write", "jobs/device/ME/j", "a job for itself"},
 	{"write", "jobs/device/YOU/j", "a job for another"},
-	{"write", "jobs/group/g/j", "a job for a group"},
+	{"write", "jobs/group/of-ME/j", "a job for its group"},
 	{"write", "jobs/all/j", "a job for all"},
 	{"read", "jobs/device/ME/k", "its own job"},
-	{"read", "jobs/group/g/k", "a group's job"},
+	{"read", "jobs/group/of-ME/k", "the job of its group"},
+	{"read", "jobs/group/of-YOU/k", "the job of another group"},
 	{"read", "jobs/all/k", "the job of all"},
 	{"read", "jobs/device/YOU/k", "another's job"},
 	{"read", "device/ME/jobs/k", "the status of its own job"},
@@ -131,10 +148,10 @@ var tries = []struct{ verb, topic, what string }{
 }
 
 // TestE2EDevicesAreKeptApart writes down what a device may and may not do; with
-// UPDATE set it is written anew.
+// UPDATE set it is written again.
 func TestE2EDevicesAreKeptApart(t *testing.T) {
 	port := broker(t, rules(t))
-	for _, topic := range []string{"jobs/device/gw-1/k", "jobs/device/gw-2/k", "jobs/group/g/k", "jobs/all/k"} {
+	for _, topic := range []string{"jobs/device/gw-1/k", "jobs/device/gw-2/k", "jobs/group/of-gw-1/k", "jobs/group/of-gw-2/k", "jobs/all/k"} {
 		retain(t, port, "operator", "ratchet/v1/"+topic)
 	}
 	for _, device := range []string{"gw-1", "gw-2"} {
@@ -161,6 +178,44 @@ func TestE2EDevicesAreKeptApart(t *testing.T) {
 	}
 	if want, err := os.ReadFile(table); err != nil || rows.String() != string(want) {
 		t.Errorf("got\n%swant\n%s%v", rows.String(), want, err)
+	}
+}
+
+// TestE2EAWildcardBringsADeviceNoMore: a broker grants it, and judges each message.
+func TestE2EAWildcardBringsADeviceNoMore(t *testing.T) {
+	port := broker(t, rules(t))
+	for _, topic := range []string{"jobs/device/gw-1/k", "jobs/device/gw-2/k", "jobs/group/of-gw-1/k", "jobs/group/of-gw-2/k", "jobs/all/k"} {
+		retain(t, port, "operator", "ratchet/v1/"+topic)
+	}
+	retain(t, port, "gw-2", "ratchet/v1/device/gw-2/state")
+	want := []string{"ratchet/v1/jobs/all/k=operator", "ratchet/v1/jobs/device/gw-1/k=operator", "ratchet/v1/jobs/group/of-gw-1/k=operator"}
+	got := seen(port, "gw-1", "#", "-C", "4", "-W", "10")
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestGroupsOfADevice: a name that is a pattern, or ends its rule, would open more.
+func TestGroupsOfADevice(t *testing.T) {
+	const list = "# the fleet\ngw-1 routers berlin\n\ngw-2\n"
+	for form, want := range map[string]string{
+		"mosquitto": "\nuser gw-1\ntopic read ratchet/v1/jobs/group/routers/+\ntopic read ratchet/v1/jobs/group/berlin/+\n\nuser gw-2\n",
+		"emqx":      "{allow, {username, \"gw-1\"}, subscribe, [\"ratchet/v1/jobs/group/routers/+\", \"ratchet/v1/jobs/group/berlin/+\"]}.\n",
+	} {
+		if got := groups(t, form, list); got != want {
+			t.Errorf("%s: got\n%s\nwant\n%s", form, got, want)
+		}
+		for _, bad := range []string{"gw-1 +", "gw-1 #", "gw-1 a/b", "+ a", "gw-1 a\"]}.{allow,all}.", "gw-1 \u00e4", "operator a", "gw-1 a %u"} {
+			file := filepath.Join(t.TempDir(), "groups")
+			if err := os.WriteFile(file, []byte(list+bad+"\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			out, err := exec.Command("../groups.sh", form, file).CombinedOutput()
+			if err == nil || !strings.Contains(string(out), ":5: ") || strings.Contains(string(out), "gw-2") {
+				t.Errorf("%s: %s: got %s, %v", form, bad, out, err)
+			}
+		}
 	}
 }
 

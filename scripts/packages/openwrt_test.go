@@ -31,7 +31,7 @@ func openwrtRoot(t *testing.T, manager string) string {
 		"etc/apk/arch":        "x86_64\n",
 		"etc/apk/world":       "ratchetd\n",
 		"etc/ratchet/device":  "router-7\n", // another root has no network card to make an id from
-		"etc/config/other":   "config other 'other'\n",
+		"etc/config/other":    "config other 'other'\n",
 		"etc/passwd":          "root:x:0:0:root:/root:/bin/sh\n",
 	} {
 		path := filepath.Join(root, name)

@@ -104,10 +104,10 @@ func TestAnExecutionIsKnownByAnyUnitOfItsTime(t *testing.T) {
 }
 
 func TestEveryErrorOfTheServiceHasItsMeaning(t *testing.T) {
-	closed := func(state executor.State, reason string) dialect.Event {
+	closed := func(state executor.State, reason string) any {
 		return dialect.Closed{Key: "aws/j/2/7", State: state, Reason: reason}
 	}
-	for answer, want := range map[string]dialect.Event{
+	for answer, want := range map[string]any{
 		`"code":"ResourceNotFound"`:                                               closed("", "the execution was deleted"),
 		`"code":"TerminalStateReached"`:                                           closed("", "the execution is over"),
 		`"code":"InvalidStateTransition","executionState":{"status":"CANCELED"}`:  closed("", "the execution is CANCELED"),
@@ -124,7 +124,7 @@ func TestEveryErrorOfTheServiceHasItsMeaning(t *testing.T) {
 		if len(events) != 1 {
 			t.Fatalf("%s: got %v", answer, events)
 		}
-		got := events[0]
+		var got any = events[0]
 		if r, ok := got.(dialect.Receipt); ok {
 			got = map[bool]string{true: "again", false: "refused"}[r.Again]
 			if r.Key != "aws/j/2/7" || r.Rev != 5 || r.Err == nil {

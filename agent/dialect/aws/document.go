@@ -148,7 +148,7 @@ func (d Dialect) translate(id string, document []byte) (text []byte, stdout bool
 	case len(doc.Steps) == 0:
 		return nil, false, errors.New("steps: want at least one step")
 	}
-	if err := d.hold(doc.Conditions); err != nil {
+	if err := d.checkConditions(doc.Conditions); err != nil {
 		return nil, false, err
 	}
 	if doc.FinalStep != nil {
@@ -161,8 +161,8 @@ func (d Dialect) translate(id string, document []byte) (text []byte, stdout bool
 	return dialect.Marshal(map[string]any{"id": id, "steps": steps}), bool(doc.Stdout), nil
 }
 
-// hold reports whether this device fulfils every condition.
-func (d Dialect) hold(conditions []condition) error {
+// checkConditions reports why this device is none that the conditions want.
+func (d Dialect) checkConditions(conditions []condition) error {
 	for i, c := range conditions {
 		is, known := d.Tags[c.Key]
 		switch {

@@ -127,8 +127,8 @@ func detail(text string, end bool) string {
 	return strings.Trim(string(utf16.Decode(units)), " \uFFFD") // half a pair
 }
 
-// stepTimer is in how many minutes the service is to give the step up, should
-// the device be dead by then; -1 takes an earlier step's timer away.
+// stepTimer is after how many minutes the service gives the step up, should the
+// device be dead by then; -1 removes an earlier step's timer.
 func stepTimer(r dialect.Report) int64 {
 	rec := r.Record
 	if rec.State != executor.Running || r.Waiting != "" || rec.At.Step >= rec.Job.Total() {

@@ -52,7 +52,7 @@ func (Dialect) Connection() dialect.Connection {
 // Hello asks for the twin.
 func (Dialect) Hello() []dialect.Message { return []dialect.Message{{Topic: twinGet + ridGet}} }
 
-// Receive tells what a message means.
+// Receive is what a message means.
 func (a Dialect) Receive(m dialect.Message) []dialect.Event {
 	if rest, ok := strings.CutPrefix(m.Topic, twinAnswers); ok {
 		return a.answer(rest, m.Payload)
@@ -98,7 +98,7 @@ func (a Dialect) answer(rest string, body []byte) []dialect.Event {
 
 // receiptOf is the hub's word on a job's state. It refuses what it may not
 // hold, and anything where the reported properties are full: then room is made
-// by reading the twin anew.
+// by reading the twin again.
 func receiptOf(rid string, status int) []dialect.Event {
 	bare := strings.HasPrefix(rid, ridBare)
 	_, rest, _ := strings.Cut(rid, ".")
@@ -121,7 +121,7 @@ func receiptOf(rid string, status int) []dialect.Event {
 	return []dialect.Event{r, dialect.Stale{}}
 }
 
-// passing reports whether a refusal is for the time only, and not for what was said.
+// passing reports whether a refusal is temporary, and not for what was said.
 func passing(status int) bool { return status == 429 || status >= 500 }
 
 func ridOf(r dialect.Report) string {

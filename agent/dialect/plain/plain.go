@@ -38,8 +38,8 @@ func (p Dialect) Connection() dialect.Connection {
 // Hello has nothing to say: subscribing brings the retained offers.
 func (p Dialect) Hello() []dialect.Message { return nil }
 
-// Receive tells what a message means. A job that is not readable is an Offer
-// with Err, so that the operator hears of it.
+// Receive is what a message means. A job that cannot be read is an Offer with Err,
+// so that the operator hears of it.
 func (p Dialect) Receive(m dialect.Message) []dialect.Event {
 	if e := p.meaning(m); e != nil {
 		return []dialect.Event{e}
@@ -73,8 +73,8 @@ func (p Dialect) receiveOffer(t dialect.Topic, payload []byte) dialect.Event {
 	return dialect.ReadOffer(t.Name, scope, payload)
 }
 
-// readPresence takes what it cannot read for "offline": wrong either way, and
-// so the agent corrects it.
+// readPresence takes what it cannot read for "offline": that is wrong as well, so
+// the agent corrects it.
 func readPresence(payload []byte) dialect.Presence {
 	var p dialect.Presence
 	if json.Unmarshal(payload, &p) != nil {
@@ -83,8 +83,8 @@ func readPresence(payload []byte) dialect.Presence {
 	return p
 }
 
-// readBack believes in an id whose status it cannot read: without a state, but
-// known, or a lost journal would make the device run that job again.
+// readBack keeps an id whose status it cannot read, without a state: were it not
+// known, a device that lost its journal would run that job again.
 func readBack(t dialect.Topic, payload []byte) dialect.Told {
 	s, err := dialect.ParseStatus(payload)
 	if err != nil {

@@ -8,10 +8,14 @@
 package packet
 
 import (
+	"errors"
+	"fmt"
 	"io"
 	"net"
 	"slices"
+	"sync"
 	"sync/atomic"
+	"time"
 )
 
 const (
@@ -20,6 +24,8 @@ const (
 	// maxHeader is the most that a PUBLISH has before its payload: a fixed
 	// header, a topic and an id.
 	maxHeader = 5 + 2 + 65535 + 2
+	// patience is how long one packet may take on its way out.
+	patience = time.Minute
 )
 
 // A Conn is a connection to a broker on which only legal packets arrive.
@@ -32,6 +38,7 @@ type Conn struct {
 	checked int
 	payload int // bytes after in[:checked] that may be handed out, too
 	greeted bool
+	writing sync.Mutex
 	asked   questions
 	broken  atomic.Pointer[Violation]
 }
@@ -39,7 +46,9 @@ type Conn struct {
 // Guard returns conn with what arrives on it checked. A message may have a
 // payload of maxPayload bytes.
 func Guard(conn net.Conn, maxPayload int) *Conn {
-	return &Conn{Conn: conn, most: maxPayload + maxHeader, in: make([]byte, 0, readAhead)}
+	c := &Conn{Conn: conn, most: maxPayload + maxHeader, in: make([]byte, 0, readAhead)}
+	c.asked.open, c.asked.done = map[uint16]question{}, sync.NewCond(&c.asked.mu)
+	return c
 }
 
 // Err returns the Violation that ended the reading, or nil.
@@ -114,10 +123,40 @@ func (c *Conn) fill(size int) error {
 	return io.ErrNoProgress
 }
 
-// Write sends one packet, and notes what the broker may answer to it.
+// Write sends one packet, and notes what the broker may answer to it. A broker
+// that takes nothing in for a minute ends the connection: the library gives no
+// time limit to what is no message, and its pings would wait behind that.
 func (c *Conn) Write(p []byte) (int, error) {
-	if err := c.asked.note(p); err != nil {
+	id, err := c.asked.note(p)
+	if err != nil {
 		return 0, err
 	}
-	return c.Conn.Write(p)
+	n, err := c.send(p)
+	if id != 0 {
+		c.asked.written(id, err)
+	}
+	return n, err
 }
+
+func (c *Conn) send(p []byte) (int, error) {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	if err := c.Conn.SetWriteDeadline(time.Now().Add(patience)); err != nil {
+		return 0, err
+	}
+	n, err := c.Conn.Write(p)
+	if err != nil && late(err) {
+		err = fmt.Errorf("the broker does not take in what it is sent: check its load, and the network to it: %w", err)
+		c.Conn.Close()
+	}
+	return n, err
+}
+
+func late(err error) bool {
+	var of net.Error
+	return errors.As(err, &of) && of.Timeout()
+}
+
+// SetWriteDeadline does nothing: each write has a time limit of its own, and
+// the library's would end those of others.
+func (c *Conn) SetWriteDeadline(time.Time) error { return nil }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
+	"time"
 )
 
 // A pipe reads from a reader, and takes what is written.
@@ -18,6 +20,8 @@ type pipe struct {
 
 func (p pipe) Read(b []byte) (int, error)  { return p.Reader.Read(b) }
 func (p pipe) Write(b []byte) (int, error) { return len(b), nil }
+
+func (p pipe) SetWriteDeadline(time.Time) error { return nil }
 
 var (
 	greeting = []byte{0x20, 2, 0, 0}
@@ -39,6 +43,92 @@ func TestLegalPacketsPassAsTheyAre(t *testing.T) {
 		got, err = io.ReadAll(c)
 		if v := new(Violation); !errors.As(err, &v) || !strings.Contains(err.Error(), "too long") || c.Err() != err || !bytes.Equal(got, stream) {
 			t.Errorf("%s: a packet of 256 MB: got %d bytes and %v", name, len(got), err)
+		}
+	}
+}
+
+// hand gives c what a broker sends, and returns what came through.
+func hand(t *testing.T, c *Conn, broker net.Conn, b ...byte) []byte {
+	t.Helper()
+	go broker.Write(b)
+	got := make([]byte, len(b))
+	if _, err := io.ReadFull(c, got); err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+// A broker may answer to what it has read, not to what it guesses. The library
+// closes a message's channel when its answer comes and when its write fails: at
+// once would be a panic.
+func TestAnAnswerWaitsForItsQuestion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		c := Guard(ours, 100)
+		hand(t, c, theirs, greeting...)
+		message := []byte{0x32, 5, 0, 1, 't', 0, 9}
+		go c.Write(message)
+		synctest.Wait()
+		answer := make(chan []byte, 1)
+		go func() { answer <- hand(t, c, theirs, 0x40, 2, 0, 9) }()
+		synctest.Wait()
+		select {
+		case <-answer:
+			t.Fatal("the answer was there before the question")
+		default:
+		}
+		if _, err := io.ReadFull(theirs, make([]byte, len(message))); err != nil {
+			t.Fatal(err)
+		}
+		<-answer
+		ours.Close()
+	})
+}
+
+func TestAnAnswerToWhatWasNotSentIsAViolation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		c := Guard(ours, 100)
+		hand(t, c, theirs, greeting...)
+		failed := make(chan error, 1)
+		go func() {
+			_, err := c.Write([]byte{0x32, 5, 0, 1, 't', 0, 9})
+			failed <- err
+		}()
+		synctest.Wait()
+		go theirs.Write([]byte{0x40, 2, 0, 9})
+		_, err := c.Read(make([]byte, 1))
+		if v := new(Violation); !errors.As(err, &v) {
+			t.Errorf("got %v", err)
+		}
+		if err := <-failed; err == nil || !strings.Contains(err.Error(), "does not take in") {
+			t.Errorf("a broker that does not read: got %v", err)
+		}
+	})
+}
+
+func TestOnlyWholePacketsWithoutQoS2AreWritten(t *testing.T) {
+	for _, test := range []struct {
+		b    []byte
+		want error
+	}{
+		{[]byte{0xc0}, errPieces},
+		{[]byte{0xc0, 0, 0xc0, 0}, errPieces},
+		{[]byte{0x32, 5, 0, 1, 't', 0}, errPieces},
+		{[]byte{0x32, 4, 0, 9, 0, 0}, errPieces},
+		{[]byte{0x82, 5, 0, 1, 0, 9, 0}, errPieces},
+		{[]byte{0x82, 1, 0}, errPieces},
+		{[]byte{0xa2, 1, 0}, errPieces},
+		{[]byte{0x82, 6, 0, 1, 0, 1, 't', 2}, errQoS2},
+		{[]byte{0x34, 5, 0, 1, 't', 0, 1}, errQoS2},
+		{[]byte{0xc0, 0}, nil},
+		{[]byte{0x30, 3, 0, 1, 't'}, nil},
+		{[]byte{0x32, 5, 0, 1, 't', 0, 1}, nil},
+		{[]byte{0x82, 6, 0, 1, 0, 1, 't', 1}, nil},
+		{[]byte{0xa2, 5, 0, 1, 0, 1, 't'}, nil},
+	} {
+		if _, err := Guard(pipe{}, 100).Write(test.b); !errors.Is(err, test.want) {
+			t.Errorf("%x: got %v, want %v", test.b, err, test.want)
 		}
 	}
 }

@@ -86,13 +86,13 @@ func (c *Conn) expected(first byte) error {
 			return wrong("a message with QoS %d, where at most 1 was asked for", qos)
 		}
 	case kind == connack && c.greeted:
-		return wrong("a second CONNACK")
+		return wrong("CONNACK again")
 	case kind == pubrec, kind == pubrel, kind == pubcomp:
-		return wrong("a %s, where nothing has QoS 2", names[kind])
+		return wrong("%s, where nothing has QoS 2", names[kind])
 	case kind != connack && kind != puback && kind != suback && kind != unsuback && kind != pingresp:
 		return wrong("a packet of type %d, which no broker sends", kind)
 	case flags != 0:
-		return wrong("a %s with flags %#x", names[kind], flags)
+		return wrong("%s with flags %#x", names[kind], flags)
 	}
 	return nil
 }
@@ -103,7 +103,7 @@ func fits(kind byte, rest int) error {
 	case kind == suback && rest > 2, kind == pingresp && rest == 0, kind != suback && kind != pingresp && rest == 2:
 		return nil
 	}
-	return wrong("a %s of %d bytes", names[kind], rest)
+	return wrong("%s of %d bytes", names[kind], rest)
 }
 
 // answer checks a whole packet that is no message.
@@ -115,15 +115,15 @@ func (c *Conn) answer(kind byte, b []byte) error {
 		c.greeted = true
 		switch present, code := b[0], b[1]; {
 		case code > 5:
-			return wrong("it refuses the connection with code %d, which MQTT 3.1.1 does not have", code)
+			return fmt.Errorf("the broker refuses the connection with code %d, which MQTT 3.1.1 does not have: check the credentials, then update the broker", code)
 		case present > 1 || present == 1 && code != 0:
-			return wrong("a CONNACK with flags %#x and code %d", present, code)
+			return wrong("CONNACK with flags %#x and code %d", present, code)
 		}
 		return nil
 	case suback:
 		for _, code := range b[2:] {
 			if code > 2 && code < 0x80 { // some brokers refuse with the codes of MQTT 5
-				return wrong("a SUBACK with code %#x", code)
+				return wrong("SUBACK with code %#x", code)
 			}
 		}
 	}
@@ -134,6 +134,9 @@ func (c *Conn) answer(kind byte, b []byte) error {
 func (c *Conn) message(b []byte, head, rest int) (size, payload int, err error) {
 	if rest > c.most {
 		return 0, 0, fmt.Errorf("the broker sends a message that is too long: clear that retained message (%d bytes, at most %d are taken)", rest, c.most)
+	}
+	if rest < 2 {
+		return 0, 0, wrong("a message of %d bytes", rest)
 	}
 	if len(b) < head+2 {
 		return head + 2, 0, nil

@@ -9,6 +9,7 @@ import (
 type question struct {
 	answer byte // the type of the packet that answers it
 	codes  int  // how many topics a SUBSCRIBE asked for
+	sent   bool // the write has returned
 }
 
 // questions are those that wait for an answer, by packet id. The library frees
@@ -16,6 +17,7 @@ type question struct {
 type questions struct {
 	mu   sync.Mutex
 	open map[uint16]question
+	done *sync.Cond // a write has returned
 }
 
 var (
@@ -23,36 +25,48 @@ var (
 	errQoS2   = errors.New("QoS 2 is not used here: ask for 1 or 0")
 )
 
-// note looks at a packet of ours for what may come back.
-func (q *questions) note(b []byte) error {
+// note looks at a packet of ours for what may come back, and returns the id
+// under which it will, or 0.
+func (q *questions) note(b []byte) (id uint16, err error) {
 	if len(b) < 2 {
-		return errPieces
+		return 0, errPieces
 	}
 	head, rest, err := header(b)
 	if err != nil || head+rest != len(b) {
-		return errPieces
+		return 0, errPieces
 	}
-	kind, body := b[0]>>4, b[head:]
+	body := b[head:]
+	var asked question
+	switch kind := b[0] >> 4; kind {
+	case publish:
+		return q.published(b[0]>>1&3, body)
+	case subscribe:
+		asked.answer = suback
+		asked.codes, err = topics(body)
+	case unsubscribe:
+		asked.answer = unsuback
+		if rest < 2 {
+			err = errPieces
+		}
+	default:
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return q.add(number(body), asked), nil
+}
+
+func (q *questions) published(qos byte, body []byte) (id uint16, err error) {
 	switch {
-	case kind == publish && b[0]&6 == 0:
-		return nil
-	case kind == publish && b[0]&6 != 2:
-		return errQoS2
-	case kind == publish:
-		if len(body) < 2 || len(body) < 4+int(number(body)) {
-			return errPieces
-		}
-		q.add(number(body[2+int(number(body)):]), question{answer: puback})
-	case kind == subscribe:
-		n, err := topics(body)
-		if err != nil {
-			return err
-		}
-		q.add(number(body), question{suback, n})
-	case kind == unsubscribe && len(body) >= 2:
-		q.add(number(body), question{answer: unsuback})
+	case qos == 0:
+		return 0, nil
+	case qos > 1:
+		return 0, errQoS2
+	case len(body) < 2 || len(body) < 4+int(number(body)):
+		return 0, errPieces
 	}
-	return nil
+	return q.add(number(body[2+int(number(body)):]), question{answer: puback}), nil
 }
 
 // topics counts what a SUBSCRIBE asks for.
@@ -73,35 +87,59 @@ func topics(body []byte) (n int, err error) {
 	return n, nil
 }
 
-func (q *questions) add(id uint16, asked question) {
+func (q *questions) add(id uint16, asked question) uint16 {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.open == nil {
-		q.open = map[uint16]question{}
-	}
 	q.open[id] = asked
+	return id
+}
+
+// written says that the write of a question has returned.
+func (q *questions) written(id uint16, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	asked := q.open[id]
+	asked.sent = true
+	q.open[id] = asked
+	if err != nil {
+		delete(q.open, id)
+	}
+	q.done.Broadcast()
+}
+
+// find returns the question that such a packet answers. An answer to what is
+// being written is looked at when that has returned: the library ends the same
+// token from either side, which must not happen at once.
+func (q *questions) find(kind byte, id uint16) (question, error) {
+	asked := q.open[id]
+	for asked.answer == kind && !asked.sent {
+		q.done.Wait()
+		asked = q.open[id]
+	}
+	if asked.answer != kind {
+		return asked, wrong("%s with id %d, under which nothing waits for it", names[kind], id)
+	}
+	return asked, nil
 }
 
 // counted checks whether a SUBACK has a code for each topic that was asked for.
 func (q *questions) counted(id uint16, codes int) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	switch asked := q.open[id]; {
-	case asked.answer != suback:
-		return wrong("a SUBACK with id %d, under which no subscription waits", id)
-	case asked.codes != codes:
-		return wrong("a SUBACK with %d codes (topics asked for: %d)", codes, asked.codes)
+	asked, err := q.find(suback, id)
+	if err == nil && asked.codes != codes {
+		err = wrong("SUBACK with %d codes (topics asked for: %d)", codes, asked.codes)
 	}
-	return nil
+	return err
 }
 
 // answered takes the answer of that type to the packet with that id.
 func (q *questions) answered(kind byte, id uint16) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.open[id].answer != kind {
-		return wrong("a %s with id %d, under which nothing waits for it", names[kind], id)
+	_, err := q.find(kind, id)
+	if err == nil {
+		delete(q.open, id)
 	}
-	delete(q.open, id)
-	return nil
+	return err
 }

@@ -11,7 +11,7 @@ func (v *Violation) Error() string { return v.text }
 
 // wrong is a violation that only another broker, or another version of it, ends.
 func wrong(format string, args ...any) error {
-	return fmt.Errorf("the broker breaks the rules of MQTT: "+format+": update or replace it", args...)
+	return fmt.Errorf("the broker breaks the rules of MQTT: it sent "+format+": update or replace it", args...)
 }
 
 // message is a violation by one message, which may lie at the broker.

@@ -3,6 +3,7 @@ package packettest
 
 import (
 	"bytes"
+	"io"
 	"net"
 	"strings"
 	"testing"
@@ -34,13 +35,14 @@ func (b *Broker) Serve(t testing.TB) string {
 			if err != nil {
 				return
 			}
-			go b.serve(conn)
+			go b.Talk(conn)
 		}
 	}()
 	return l.Addr().String()
 }
 
-func (b *Broker) serve(conn net.Conn) {
+// Talk serves one connection until that ends.
+func (b *Broker) Talk(conn io.ReadWriteCloser) {
 	defer conn.Close()
 	for {
 		p, err := packets.ReadPacket(conn)

@@ -41,13 +41,13 @@ func (d *daemon) log() string    { return filepath.Join(d.dir, "log") }
 // start starts the process in a group of its own, so that Ctrl-C is ours alone;
 // it dies with us.
 func (d *daemon) start() error {
-	log, err := os.OpenFile(d.log(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	file, err := os.OpenFile(d.log(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("starting %s: %w", d.device, err)
 	}
-	defer log.Close()
+	defer file.Close()
 	d.cmd = exec.Command(d.binary, "run", "--config", d.config())
-	d.cmd.Stdout, d.cmd.Stderr = log, log
+	d.cmd.Stdout, d.cmd.Stderr = file, file
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	begun := make(chan error)
 	d.exited = make(chan struct{})

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor/jq"
@@ -17,6 +18,9 @@ type Device struct {
 	Facts    json.RawMessage // as published, perhaps no JSON; empty when there are none
 	Known    Known
 	Jobs     map[string]dialect.JobStatus
+
+	weights map[string]int // of Jobs
+	weight  int            // of all of them
 }
 
 // Known are the facts that the tool reads itself; jq sees all of them.
@@ -35,19 +39,40 @@ func (d *Device) takeFacts(payload []byte) {
 	_ = json.Unmarshal(payload, &d.Known) // what is of another type stays empty
 }
 
-// takeStatus keeps the highest rev; of equal ones the later counts.
-func (d *Device) takeStatus(job string, payload []byte) (dialect.JobStatus, bool) {
-	var s dialect.JobStatus
+// takeStatus keeps the highest rev; of equal ones the later counts. A status
+// that is no news has no job; why says what is wrong with it, if anything is.
+func (d *Device) takeStatus(job string, payload []byte) (s dialect.JobStatus, why string) {
 	if len(payload) == 0 {
-		delete(d.Jobs, job)
-		return s, false
+		d.keep(job, nil, 0)
+		return s, ""
 	}
 	if json.Unmarshal(payload, &s) != nil || s.Rev < d.Jobs[job].Rev {
-		return s, false
+		return dialect.JobStatus{}, ""
 	}
-	s.Job, s.Device = job, d.ID // the topic is what the broker has checked
-	d.Jobs[job] = s
-	return s, true
+	heavy := weight(job, payload, s)
+	_, known := d.Jobs[job]
+	switch {
+	case !known && len(d.Jobs) >= maxJobs:
+		why = fmt.Sprintf("the device has reported more than %d jobs", maxJobs)
+	case d.weight-d.weights[job]+heavy > maxWeight:
+		why = fmt.Sprintf("the device's reports take more than %d MB", maxWeight>>20)
+	default:
+		s.Job, s.Device = job, d.ID // the topic is what the broker has checked
+		d.keep(job, &s, heavy)
+		return s, ""
+	}
+	return dialect.JobStatus{}, why
+}
+
+// keep puts a status in the place of the last one; nil takes that away.
+func (d *Device) keep(job string, s *dialect.JobStatus, heavy int) {
+	d.weight += heavy - d.weights[job]
+	if s == nil {
+		delete(d.Jobs, job)
+		delete(d.weights, job)
+		return
+	}
+	d.Jobs[job], d.weights[job] = *s, heavy
 }
 
 // Meets reports whether a jq expression is true of the device's facts.

@@ -19,6 +19,8 @@ import (
 type Fleet struct {
 	devices map[string]*Device
 	offers  map[string]map[string]Offer // by job, then by whom it is for
+	left    int                         // messages that were left out
+	notes   []string                    // of the first of them
 }
 
 // New returns a view that knows nothing yet.
@@ -63,10 +65,12 @@ func Read(ctx context.Context, c *link.Client, parts ...Part) (*Fleet, error) {
 }
 
 // Take notes what a message says. It returns a job's status if that is what
-// the message is and if it is news.
+// the message is and if it is news. What no honest sender sends is left out.
 func (f *Fleet) Take(m link.Message) (news dialect.JobStatus, ok bool) {
 	t := m.Topic
+	why := unfit(m)
 	switch {
+	case why != "":
 	case t.To != "":
 		f.takeOffer(t, m.Payload)
 	case t.Part == "state":
@@ -76,16 +80,20 @@ func (f *Fleet) Take(m link.Message) (news dialect.JobStatus, ok bool) {
 	case t.Part == "facts":
 		f.reach(t.Device).takeFacts(m.Payload)
 	case t.Part == "jobs":
-		return f.reach(t.Device).takeStatus(t.Name, m.Payload)
+		news, why = f.reach(t.Device).takeStatus(t.Name, m.Payload)
+		ok = news.Job != ""
 	}
-	return news, false
+	if why != "" {
+		f.leave(t, why)
+	}
+	return news, ok
 }
 
 // reach returns the device, which is new where nothing was known of it.
 func (f *Fleet) reach(id string) *Device {
 	d, ok := f.devices[id]
 	if !ok {
-		d = &Device{ID: id, Jobs: map[string]dialect.JobStatus{}}
+		d = &Device{ID: id, Jobs: map[string]dialect.JobStatus{}, weights: map[string]int{}}
 		f.devices[id] = d
 	}
 	return d

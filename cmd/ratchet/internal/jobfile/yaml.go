@@ -11,7 +11,7 @@ import (
 	"strings"
 
 	"github.com/ratchetd/ratchet/executor"
-	"gopkg.in/yaml.v3"
+	"go.yaml.in/yaml/v3"
 )
 
 // maxDepth bounds how deep a document nests; an anchor can hold itself.

@@ -14,6 +14,7 @@ import (
 	paho "github.com/eclipse/paho.mqtt.golang"
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/agent/link/packet"
+	"github.com/ratchetd/ratchet/executor/fence"
 )
 
 const (
@@ -26,6 +27,8 @@ const (
 	// what its queue cannot hold: mosquitto gives 1,020 of 30,000 devices then,
 	// and all of them with 0. What a busy broker drops even so comes with Refresh.
 	readQoS = 0
+	// maxFacts is twice what an agent sends of itself, in bytes.
+	maxFacts = 128 << 10
 )
 
 // A Message is one message from the broker.
@@ -33,6 +36,7 @@ type Message struct {
 	Topic    dialect.Topic
 	Payload  []byte
 	Retained bool // it lay there before the subscription
+	TooLong  bool // for its topic; the payload is left out
 }
 
 // A Client is a connection to the broker. It comes back by itself after a
@@ -40,9 +44,12 @@ type Message struct {
 type Client struct {
 	mqtt paho.Client
 	wire atomic.Pointer[packet.Conn] // of the newest connection
-	root string
-	lag  time.Duration // the longest time the broker took to answer
-	lost chan error
+	// broke is the last one that a violation ended.
+	broke atomic.Pointer[packet.Conn]
+	root  string
+	lag   time.Duration // the longest time the broker took to answer
+	lost  chan error
+	again atomic.Bool // this is not the first connection
 
 	mu      sync.Mutex
 	filters map[string]byte
@@ -61,7 +68,7 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{root: o.Root, filters: map[string]byte{}, lost: make(chan error, 1),
-		feed: make(chan Message, 1<<14), done: make(chan struct{})}
+		feed: make(chan Message, 1<<12), done: make(chan struct{})}
 	c.mqtt = paho.NewClient(paho.NewClientOptions().AddBroker(o.Broker).
 		SetClientID("ratchet-" + strings.ToLower(rand.Text()[:12])).SetCleanSession(true).
 		SetUsername(o.Username).SetPassword(password).SetTLSConfig(config).
@@ -106,15 +113,39 @@ func (c *Client) Close() {
 	c.mqtt.Disconnect(250)
 }
 
+// take is called by a goroutine of the library, whose panic would end the tool.
 func (c *Client) take(_ paho.Client, m paho.Message) {
-	topic, ok := dialect.ParseTopic(c.root, m.Topic())
-	if !ok {
-		return
+	err := fence.Call(func() error {
+		if topic, ok := dialect.ParseTopic(c.root, m.Topic()); ok {
+			c.hand(Message{Topic: topic, Payload: m.Payload(), Retained: m.Retained()})
+		}
+		return nil
+	})
+	if err != nil {
+		c.noteLoss(nil, fmt.Errorf("reading a message on %s: %w", m.Topic(), err))
+	}
+}
+
+func (c *Client) hand(m Message) {
+	if len(m.Payload) > longest(m.Topic) {
+		m.Payload, m.TooLong = nil, true
 	}
 	select {
-	case c.feed <- Message{topic, m.Payload(), m.Retained()}:
+	case c.feed <- m:
 	case <-c.done:
 	}
+}
+
+// longest is how many bytes a message on the topic may have. Many wait in the
+// feed at a time, so each is bounded before anybody looks at it.
+func longest(t dialect.Topic) int {
+	switch {
+	case t.To != "":
+		return dialect.MaxPayload
+	case t.Part == "facts":
+		return maxFacts
+	}
+	return dialect.MaxStatus
 }
 
 func (c *Client) noteLoss(_ paho.Client, err error) {
@@ -125,7 +156,12 @@ func (c *Client) noteLoss(_ paho.Client, err error) {
 }
 
 // resubscribe is called after every connect; the broker keeps no session for us.
-func (c *Client) resubscribe(paho.Client) { c.Refresh() }
+// At the first one nothing was lost, and all that is retained would come twice.
+func (c *Client) resubscribe(paho.Client) {
+	if c.again.Swap(true) {
+		c.Refresh()
+	}
+}
 
 // Refresh subscribes to everything again, so that all that is retained comes
 // once more. It does not wait for it.
@@ -154,6 +190,7 @@ func (c *Client) Subscribe(ctx context.Context, filters ...string) error {
 		asked[f], c.filters[f] = readQoS, readQoS
 	}
 	c.mu.Unlock()
+	c.broke.Store(nil)
 	begun := time.Now()
 	token := c.mqtt.SubscribeMultiple(asked, nil)
 	if err := c.wait(ctx, token, answerTimeout); err != nil {
@@ -194,7 +231,7 @@ func (c *Client) Settle(ctx context.Context, take func(Message), filters ...stri
 				quiet.Reset(span)
 			}
 		case <-quiet.C:
-			return nil
+			return c.violation()
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}

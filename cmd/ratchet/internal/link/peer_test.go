@@ -3,28 +3,58 @@ package link
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
+	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/agent/link/packet/packettest"
 )
 
-// A broker that answers a subscription with more codes than topics made the
-// library index past its end: the tool died.
-func TestASubackWithSurplusCodesEndsNothing(t *testing.T) {
+// Whatever a broker sends, the tool lives on, and its command ends with an
+// error that says what it was. A SUBACK with a code too many made the library
+// index past its end.
+func TestNoPacketOfABrokerEndsTheTool(t *testing.T) {
+	for _, attack := range packettest.Attacks {
+		t.Run(attack.Name, func(t *testing.T) {
+			t.Parallel()
+			rogue := packettest.Broker{Answer: attack.Answer}
+			c, err := Connect(t.Context(), Options{Broker: "tcp://" + rogue.Serve(t), Root: "r"})
+			if err == nil {
+				defer c.Close()
+				err = c.Subscribe(t.Context(), "r/a")
+			}
+			if err == nil {
+				err = c.Publish(t.Context(), dialect.Topic{Device: "gw", Part: "state"}, nil)
+			}
+			if err == nil {
+				select {
+				case err = <-c.Lost():
+				case <-time.After(time.Minute):
+				}
+			}
+			if err == nil || !strings.Contains(err.Error(), attack.Want) {
+				t.Errorf("got %v, want %q", err, attack.Want)
+			}
+		})
+	}
+}
+
+// A command that reads what is retained must not take half of it for all.
+func TestWhatIsCutShortByABrokerIsNoAnswer(t *testing.T) {
 	rogue := packettest.Broker{Answer: func(p packets.ControlPacket) ([]byte, bool) {
 		ask, ok := p.(*packets.SubscribePacket)
 		if !ok {
 			return nil, false
 		}
-		return packettest.Suback(ask.MessageID, append(ask.Qoss, 1)...), true
+		return append(packettest.Answer(ask), 0x34, 6, 0, 1, 't', 0, 1, 'x'), true
 	}}
 	c, err := Connect(t.Context(), Options{Broker: "tcp://" + rogue.Serve(t), Root: "r"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	const want = "2 codes (topics asked for: 1)"
-	if err := c.Subscribe(t.Context(), "r/a"); err == nil || !strings.Contains(err.Error(), want) {
+	const want = "QoS 2"
+	if err := c.Settle(t.Context(), func(Message) {}, "r/a"); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("got %v, want %q", err, want)
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/agent/link/packet"
+	"github.com/ratchetd/ratchet/agent/link/websocket"
 )
 
 // open connects to the broker, by the proxy that the environment names, so that
@@ -22,16 +23,18 @@ func (c *Client) open(to *url.URL, o paho.ClientOptions) (net.Conn, error) {
 		return nil, err
 	}
 	guarded := packet.Guard(conn, dialect.MaxPayload)
-	c.wire.Store(guarded)
+	if before := c.wire.Swap(guarded); before != nil && before.Err() != nil {
+		c.broke.Store(before)
+	}
 	return guarded, nil
 }
 
 func openConn(to *url.URL, o paho.ClientOptions) (net.Conn, error) {
-	if to.Scheme == "ws" || to.Scheme == "wss" {
-		return paho.NewWebsocket(to.String(), o.TLSConfig, connectTimeout, o.HTTPHeaders, o.WebsocketOptions)
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
 	defer cancel()
+	if to.Scheme == "ws" || to.Scheme == "wss" {
+		return websocket.Dial(ctx, to.String(), o.TLSConfig)
+	}
 	conn, err := proxy.Dial(ctx, "tcp", to.Host)
 	if err != nil || to.Scheme != "tls" {
 		return conn, err
@@ -46,11 +49,22 @@ func openConn(to *url.URL, o paho.ClientOptions) (net.Conn, error) {
 	return secure, nil
 }
 
+// violation is what the broker did to end this connection, or one before it
+// since the last subscription; or nil.
+func (c *Client) violation() error {
+	for _, of := range []*packet.Conn{c.wire.Load(), c.broke.Load()} {
+		if of != nil && of.Err() != nil {
+			return of.Err()
+		}
+	}
+	return nil
+}
+
 // because returns what the broker did where that ended the connection, which
 // the library only says was lost, and err otherwise.
 func (c *Client) because(err error) error {
-	if wire := c.wire.Load(); err != nil && wire != nil {
-		return cmp.Or(wire.Err(), err)
+	if err == nil {
+		return nil
 	}
-	return err
+	return cmp.Or(c.violation(), err)
 }

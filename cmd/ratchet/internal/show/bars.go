@@ -2,75 +2,52 @@ package show
 
 import (
 	"fmt"
-	"io"
 	"math"
-	"os"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/fleet"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/screen"
 	"github.com/ratchetd/ratchet/executor"
-	"golang.org/x/term"
 )
 
 const barWidth = 20 // leaves room for a whole line of words in 80 columns
 
 // bars shows a bar per device and redraws them in place.
-type bars struct {
-	out   io.Writer
-	fd    int
-	drawn int    // lines on the screen
-	shown string // the last picture
-}
+type bars struct{ out *screen.Screen }
 
-func (b *bars) Tell(dialect.JobStatus) {}
+func (b bars) Tell(dialect.JobStatus) {}
 
 // Note writes a line that stays, above the bars.
-func (b *bars) Note(text string) {
-	_, _ = io.WriteString(b.out, b.erase()+text+"\n")
-	b.drawn, b.shown = 0, ""
-}
+func (b bars) Note(text string) { b.out.Above(text) }
 
-// erase takes the bars off the screen.
-func (b *bars) erase() string {
-	if b.drawn == 0 {
-		return ""
-	}
-	return fmt.Sprintf("\x1b[%dA\r\x1b[J", b.drawn)
-}
-
-func (b *bars) Draw(rows []fleet.Row) {
-	width, height, err := term.GetSize(b.fd)
-	if err != nil || width < 20 || height < 4 {
+func (b bars) Draw(rows []fleet.Row) {
+	width, height, ok := b.out.Size()
+	if !ok {
 		width, height = 80, 24
 	}
-	picture := paint(rows, width-1, height-1)
-	text := strings.Join(picture, "\n") + "\n"
-	if text == b.shown || len(picture) == 0 {
-		return
-	}
-	_, _ = io.WriteString(b.out, b.erase()+text)
-	b.drawn, b.shown = len(picture), text
+	b.out.Draw(paint(rows, width-1, height-1))
 }
 
 // paint is the picture of the rows, at most height lines of at most width
 // characters. Where not all fit, those that still run come first.
-func paint(rows []fleet.Row, width, height int) []string {
+func paint(rows []fleet.Row, width, height int) [][]screen.Span {
 	names := 0
 	for _, r := range rows {
-		names = max(names, len(r.Device))
+		names = max(names, utf8.RuneCountInString(r.Device))
 	}
 	shown := rows
 	if len(rows) > height {
 		shown = busyFirst(rows)[:height-1]
 	}
-	var picture []string
+	var picture [][]screen.Span
 	for _, r := range shown {
 		picture = append(picture, paintRow(r, names, width))
 	}
 	if len(shown) < len(rows) {
-		picture = append(picture, cut(fmt.Sprintf("and %d more; in all: %s", len(rows)-len(shown), countOf(rows)), width))
+		rest := fmt.Sprintf("and %d more; in all: %s", len(rows)-len(shown), countOf(rows))
+		picture = append(picture, []screen.Span{{Text: cut(rest, width)}})
 	}
 	return picture
 }
@@ -101,10 +78,9 @@ func countOf(rows []fleet.Row) string {
 	return words
 }
 
-func paintRow(r fleet.Row, names, width int) string {
+func paintRow(r fleet.Row, names, width int) []screen.Span {
 	full := int(math.Round(r.Fraction() * barWidth))
 	bar := strings.Repeat("█", full) + strings.Repeat("░", barWidth-full)
-	name := fmt.Sprintf("%-*s", names, r.Device)
 	words := lastWord(r)
 	switch {
 	case !r.Online && !r.Final():
@@ -112,24 +88,25 @@ func paintRow(r fleet.Row, names, width int) string {
 	case r.Cuts() > 0:
 		words += fmt.Sprintf("  (cut %d×)", r.Cuts())
 	}
-	return cut(name, width) + "  " + colour(r, bar) + "  " + cut(words, width-len(name)-barWidth-4)
+	return []screen.Span{
+		{Text: cut(fmt.Sprintf("%-*s", names, r.Device), width) + "  "},
+		{Text: bar, Colour: colour(r)},
+		{Text: "  " + cut(words, width-names-barWidth-4)},
+	}
 }
 
-func colour(r fleet.Row, text string) string {
-	code := "36" // cyan: under way
+func colour(r fleet.Row) screen.Colour {
 	switch {
-	case os.Getenv("NO_COLOR") != "":
-		return text
 	case r.Bad():
-		code = "31"
+		return screen.Red
 	case r.Final():
-		code = "32"
+		return screen.Green
 	case !r.Online, !r.Answered:
-		code = "90"
+		return screen.Grey
 	case r.Status.State == executor.Waiting, r.Status.State == executor.Undoing:
-		code = "33"
+		return screen.Yellow
 	}
-	return "\x1b[" + code + "m" + text + "\x1b[0m"
+	return screen.Cyan // under way
 }
 
 // cut shortens text to what fits.

@@ -1,47 +1,36 @@
-// Package show is how the tool writes what it knows: tables, JSON, a job under
-// way, and what of a text may reach a terminal.
+// Package show is how the tool puts what it knows: tables, a job under way, a
+// status in a few words. It knows nothing by itself.
 package show
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/fleet"
-	"golang.org/x/term"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/screen"
 )
 
 // Job is the display that suits where out leads: bars on a terminal, a line for
 // each change elsewhere, or a JSON object for each status. Notes beside a list
 // go to notes.
-func Job(out, notes io.Writer, asJSON bool) fleet.Display {
-	fd, terminal := isTerminal(out)
+func Job(out, notes *screen.Screen, asJSON bool) fleet.Display {
+	_, _, terminal := out.Size()
 	switch {
 	case asJSON:
 		return jsonLines{out, notes}
 	case terminal:
-		return &bars{out: out, fd: fd}
+		return bars{out}
 	}
 	return &lines{out: out, notes: notes, last: map[string]string{}}
 }
 
-// isTerminal reports whether out is a terminal that can be drawn on.
-func isTerminal(out io.Writer) (fd int, ok bool) {
-	f, isFile := out.(*os.File)
-	if !isFile || os.Getenv("TERM") == "dumb" {
-		return 0, false
-	}
-	return int(f.Fd()), term.IsTerminal(int(f.Fd()))
-}
-
 // jsonLines shows every status as it came.
-type jsonLines struct{ out, notes io.Writer }
+type jsonLines struct{ out, notes *screen.Screen }
 
-func (j jsonLines) Tell(s dialect.JobStatus) { _ = json.NewEncoder(j.out).Encode(s) }
+func (j jsonLines) Tell(s dialect.JobStatus) { _ = j.out.JSON(s) }
 func (j jsonLines) Draw([]fleet.Row)         {}
-func (j jsonLines) Note(text string)         { fmt.Fprintln(j.notes, text) }
+func (j jsonLines) Note(text string)         { j.notes.Above(text) }
 
 // lines shows a line for every change that is more than progress.
 type lines struct {
@@ -52,7 +41,7 @@ type lines struct {
 func (l *lines) Tell(s dialect.JobStatus) {
 	if words := Headline(s); words != l.last[s.Device] {
 		l.last[s.Device] = words
-		fmt.Fprintf(l.out, "%s  %s\n", s.Device, words)
+		fmt.Fprintf(l.out, "%s  %s\n", screen.Line(s.Device), words)
 	}
 }
 

@@ -1,12 +1,12 @@
 package show
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
 	"text/tabwriter"
 
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/screen"
 	"github.com/ratchetd/ratchet/executor"
 )
 
@@ -23,21 +23,11 @@ func NewTable(out io.Writer, heads ...string) Table {
 // Row adds a row. An empty cell becomes a dash.
 func (t Table) Row(cells ...string) {
 	for i, c := range cells {
-		if cells[i] = Line(c); cells[i] == "" {
+		if cells[i] = screen.Line(c); cells[i] == "" {
 			cells[i] = "-"
 		}
 	}
 	fmt.Fprintln(t, strings.Join(cells, "\t"))
-}
-
-// JSON prints a list as one array, also when it is empty.
-func JSON[T any](out io.Writer, list []T) error {
-	if list == nil {
-		list = []T{}
-	}
-	enc := json.NewEncoder(out)
-	enc.SetIndent("", "  ")
-	return enc.Encode(list)
 }
 
 // Time is a time for people, in their own zone; an unknown one is a dash.

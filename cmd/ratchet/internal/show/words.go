@@ -3,11 +3,10 @@ package show
 import (
 	"fmt"
 	"io"
-	"strings"
-	"unicode"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/fleet"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/screen"
 )
 
 // Headline is a status in a few words, on one line.
@@ -22,7 +21,7 @@ func Headline(s dialect.JobStatus) string {
 	if s.Reason != "" {
 		words += ": " + s.Reason
 	}
-	return Line(words)
+	return screen.Line(words)
 }
 
 // lastWord is what a device last said of the job.
@@ -42,26 +41,12 @@ func Summary(out io.Writer, rows []fleet.Row) {
 	for _, r := range rows {
 		switch {
 		case r.Bad():
-			fmt.Fprintf(out, "%s: %s\n", r.Device, Headline(r.Status))
+			fmt.Fprintf(out, "%s: %s\n", screen.Line(r.Device), Headline(r.Status))
 		case !r.Online && !r.Final():
-			fmt.Fprintf(out, "%s: offline, %s\n", r.Device, lastWord(r))
+			fmt.Fprintf(out, "%s: offline, %s\n", screen.Line(r.Device), lastWord(r))
 		}
 	}
 	if s := fleet.Count(rows).String(); s != "" {
 		fmt.Fprintln(out, s)
 	}
-}
-
-// Line makes a text one printable line: what a device says must not move the
-// cursor.
-func Line(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsPrint(r):
-			return r
-		case unicode.IsSpace(r):
-			return ' '
-		}
-		return -1
-	}, s)
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/screen"
 	"golang.org/x/term"
 )
 
@@ -48,8 +49,9 @@ func passphrase(prompt string, twice bool) (string, error) {
 }
 
 func ask(tty *os.File, prompt string) (string, error) {
-	fmt.Fprint(tty, prompt)
-	defer fmt.Fprintln(tty)
+	out := screen.On(tty)
+	fmt.Fprint(out, prompt)
+	defer fmt.Fprintln(out)
 	word, err := term.ReadPassword(int(tty.Fd()))
 	if err != nil {
 		return "", fmt.Errorf("reading the passphrase: %w", err)

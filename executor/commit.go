@@ -1,0 +1,73 @@
+package executor
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// commit makes the Record in hand durable. A journal that fails is tried again
+// until it works or the agent ends: nothing goes on without it.
+func (w *walk) commit() error {
+	now := time.Now()
+	w.r.Ran += Duration(now.Sub(w.mark))
+	w.mark = now
+	w.r.Rev++
+	for wait := time.Second; ; wait = min(2*wait, 30*time.Second) {
+		err := w.Journal.Put(w.r)
+		if w.OnCommit != nil {
+			w.OnCommit(err)
+		}
+		if err == nil {
+			w.dirty = false
+			return nil
+		}
+		if !w.pauseFor(wait) {
+			return fmt.Errorf("%w; job %s is not journaled: %w", ErrStopped, w.r.ID, err)
+		}
+	}
+}
+
+// finish commits the final Record and then removes the undo data, in that order.
+func (w *walk) finish() error {
+	w.r.Ended = stamp(w.now())
+	if err := w.commit(); err != nil {
+		return err
+	}
+	if w.Dir == "" {
+		return nil
+	}
+	if err := os.RemoveAll(w.dir()); err != nil && w.Log != nil {
+		w.Log.Warn("undo data of a job that is over stays", "job", w.r.ID, "err", err) // sweep tries again
+	}
+	return nil
+}
+
+// pauseFor waits for d, unless the agent is asked to end meanwhile.
+func (w *walk) pauseFor(d time.Duration) bool {
+	defer w.watch(context.Background())()
+	select {
+	case <-time.After(d):
+		return true
+	case <-w.Stopping:
+		return false
+	}
+}
+
+// dir is where the tasks of this job keep their undo data.
+func (w *walk) dir() string { return filepath.Join(w.Dir, TaskDir(w.r)) }
+
+// TaskDir is the name, below Executor.Dir, of the directory that holds the undo
+// data of a job. A directory whose job is final may be removed.
+func TaskDir(r Record) string { return Digest([]byte(r.Key))[:16] }
+
+// save commits a kind's checkpoint: it is Task.save.
+func (w *walk) save(state json.RawMessage, cutExpected bool) error {
+	r, rec := w.r.clone()
+	rec.Saved, rec.CutExpected = state, cutExpected
+	w.change(r)
+	return w.commit()
+}

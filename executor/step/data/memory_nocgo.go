@@ -1,0 +1,5 @@
+//go:build !cgo
+
+package data
+
+const threadStacks = 0

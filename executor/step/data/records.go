@@ -1,0 +1,221 @@
+package data
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"unicode/utf8"
+
+	"github.com/ratchetd/ratchet/executor/jq"
+	"github.com/ratchetd/ratchet/executor/step/inputs"
+)
+
+// maxRecord bounds one line, or one CSV record, which may have several.
+const maxRecord = 1 << 20
+
+// records reads the records of several files, one after the other, in bounded
+// memory.
+type records struct {
+	format string
+	files  []inputs.File // those that are still to come
+	tell   func()        // called from time to time while it reads
+
+	count, bytes int64 // read so far
+	file         *os.File
+	path         string // of file, as the job names it
+	line         int    // of the last record
+	read         func() (any, error)
+}
+
+// next returns the next record, or io.EOF.
+func (r *records) next() (any, error) {
+	for {
+		if r.file == nil {
+			if len(r.files) == 0 {
+				return nil, io.EOF
+			}
+			if err := r.Open(); err != nil {
+				return nil, err
+			}
+		}
+		v, err := r.read()
+		if err == nil {
+			r.count++
+			return v, nil
+		}
+		if err != io.EOF {
+			return nil, fmt.Errorf("%s: %w", r.where(), err)
+		}
+		r.Close()
+	}
+}
+
+// where names the record that was read last.
+func (r *records) where() string { return fmt.Sprintf("%s, line %d", r.path, r.line) }
+
+func (r *records) Open() (err error) {
+	next := r.files[0]
+	r.files = r.files[1:]
+	if r.file, err = next.Open(); err != nil {
+		return err
+	}
+	r.path, r.line = next.Path, 0
+	if r.format == "csv" {
+		r.read = r.table()
+	} else {
+		r.read = r.lines()
+	}
+	return nil
+}
+
+func (r *records) Close() {
+	_ = r.file.Close() // it was only read
+	r.file = nil
+}
+
+// Read counts what is read of the file.
+func (r *records) Read(p []byte) (int, error) {
+	n, err := r.file.Read(p)
+	r.bytes += int64(n)
+	r.tell()
+	return n, err
+}
+
+// lines reads the open file as text or as JSON lines.
+func (r *records) lines() func() (any, error) {
+	scan := bufio.NewScanner(r)
+	scan.Buffer(make([]byte, 64<<10), maxRecord)
+	return func() (any, error) {
+		for scan.Scan() {
+			r.line++
+			line := scan.Bytes()
+			if r.line == 1 {
+				line = bytes.TrimPrefix(line, []byte("\uFEFF"))
+			}
+			if !utf8.Valid(line) {
+				return nil, errNotUTF8
+			}
+			if r.format == "text" {
+				return string(line), nil
+			}
+			if len(bytes.TrimSpace(line)) == 0 {
+				continue
+			}
+			return parseLine(string(line))
+		}
+		return nil, r.ended(scan.Err())
+	}
+}
+
+var errNotUTF8 = errors.New("not valid UTF-8: convert the file first")
+
+func (r *records) ended(err error) error {
+	if err == nil {
+		return io.EOF
+	}
+	r.line++
+	if errors.Is(err, bufio.ErrTooLong) {
+		return errTooLong
+	}
+	return err
+}
+
+var errTooLong = fmt.Errorf("longer than %d KiB", maxRecord>>10)
+
+func parseLine(line string) (any, error) {
+	v, err := jq.ParseValue(line)
+	if err != nil {
+		return nil, fmt.Errorf(`%w (to pass over such lines, read them as text: inputs | fromjson?)`, err)
+	}
+	return v, nil
+}
+
+// table reads the open file as CSV: the first record names the fields, and each
+// other one becomes an object of strings.
+func (r *records) table() func() (any, error) {
+	b := &bounded{r: bufio.NewReader(r)}
+	t := csv.NewReader(b)
+	t.ReuseRecord = true
+	b.offset = t.InputOffset
+	if start, _ := b.r.Peek(3); string(start) == "\uFEFF" {
+		_, _ = b.r.Discard(3)
+	}
+	var names []string
+	return func() (any, error) {
+		for {
+			fields, err := t.Read()
+			if err != nil {
+				return nil, r.tableError(err, t)
+			}
+			r.line, _ = t.FieldPos(0)
+			for _, f := range fields {
+				if !utf8.ValidString(f) {
+					return nil, errNotUTF8
+				}
+			}
+			if names != nil {
+				return object(names, fields), nil
+			}
+			if names = append(names, fields...); repeated(names) != "" {
+				return nil, fmt.Errorf("two columns have the name %q", repeated(names))
+			}
+		}
+	}
+}
+
+// tableError says what is wrong without the line, which where says.
+func (r *records) tableError(err error, t *csv.Reader) error {
+	var parse *csv.ParseError
+	if !errors.As(err, &parse) {
+		if err != io.EOF {
+			r.line++
+		}
+		return err
+	}
+	r.line = parse.Line
+	if errors.Is(err, csv.ErrFieldCount) {
+		return errors.New("not as many fields as the first line has names")
+	}
+	return fmt.Errorf("not CSV: %w", parse.Err)
+}
+
+func object(names, fields []string) map[string]any {
+	o := make(map[string]any, len(names))
+	for i, name := range names {
+		o[name] = fields[i]
+	}
+	return o
+}
+
+// repeated is a name that stands twice in the list.
+func repeated(names []string) string {
+	seen := map[string]bool{}
+	for _, name := range names {
+		if seen[name] {
+			return name
+		}
+		seen[name] = true
+	}
+	return ""
+}
+
+// bounded ends a CSV file with a record that is too long: a quote that is never
+// closed would take all the memory.
+type bounded struct {
+	r      *bufio.Reader
+	given  int64
+	offset func() int64 // where the last whole record ends
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	if b.given-b.offset() > maxRecord {
+		return 0, errTooLong
+	}
+	n, err := b.r.Read(p)
+	b.given += int64(n)
+	return n, err
+}

@@ -1,7 +1,0 @@
-//go:build cgo
-
-package step
-
-// threadStacks is what the C library reserves for the stacks of threads that
-// the runtime will start. None of it is touched, but the kernel counts it.
-const threadStacks = 80 << 20

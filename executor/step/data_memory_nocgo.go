@@ -1,5 +1,0 @@
-//go:build !cgo
-
-package step
-
-const threadStacks = 0
