@@ -82,25 +82,25 @@ func New(c *config.Config, log *slog.Logger) (*Agent, error) {
 	a.secrets = config.NewSecrets(a.config)
 	a.groups = process.Groups{Dir: config.RuntimeDir(c.State), Boot: boot}
 	a.web = fetch.NewClient(a.clock.Now)
-	a.facts = &facts.Facts{Config: a.config, Kinds: a, Custom: telemetry.Custom{Dir: filepath.Join(c.Dir(), "facts.d"), Log: log}, Log: log}
+	a.facts = &facts.Facts{Config: a.config, Kinds: a.kinds, Custom: telemetry.Custom{Dir: filepath.Join(c.Dir(), "facts.d"), Log: log}, Log: log}
 	a.connectParts(c)
 	return a, nil
 }
 
 // connectParts gives each part what it needs of the others, but for the journal.
 func (a *Agent) connectParts(c *config.Config) {
-	a.alerts = &alert.Alerts{Config: a.config, Clock: &a.clock, Report: a.report, Log: a.log}
+	a.alerts = &alert.Alerts{Config: a.config, Clock: &a.clock, Say: a.report.Say, Log: a.log}
 	a.rules = alert.Rules{Alerts: a.alerts, Intake: a.intake}
 
 	l := a.link
-	l.Config, l.Clock, l.Handler, l.Alerts, l.Log = a.config, &a.clock, events{a}, a.alerts, a.log
+	l.Config, l.Clock, l.Handler, l.Raise, l.Log = a.config, &a.clock, events{a}, a.alerts.Raise, a.log
 
 	i := a.intake
-	i.Judge = intake.Judge{Config: a.config, Clock: &a.clock, Device: board{a}, Started: a.started}
-	i.Desk, i.Report, i.Service, i.Alerts, i.Web, i.Log = &desk{Agent: a}, a.report, board{a}, a.alerts, a.web, a.log
+	i.Judge = intake.Judge{Config: a.config, Clock: &a.clock, Facts: a.facts, Env: board{a}.Env, Started: a.started}
+	i.Desk, i.Report, i.Raise, i.Clear, i.Web, i.Log = &desk{Agent: a}, a.report, a.alerts.Raise, a.alerts.Clear, a.web, a.log
 
 	r := a.report
-	r.Config, r.Link, r.Alerts, r.Loop, r.Log = a.config, a.link, a.alerts, a.watchdog.Report, a.log
+	r.Config, r.Link, r.Raise, r.Loop, r.Log = a.config, a.link, a.alerts.Raise, a.watchdog.Report, a.log
 
 	s := a.schedules
 	s.Config, s.Clock, s.Intake, s.Report, s.Boot, s.Started, s.Log = a.config, &a.clock, a.intake, a.report, a.boot, a.started, a.log
@@ -111,7 +111,7 @@ func (a *Agent) connectParts(c *config.Config) {
 	h.Board = &telemetry.Sampler{Device: c.Device, Log: a.log}
 
 	w := a.watchdog
-	w.Agent, w.Restart, w.Log = watched{a}, ErrRestart, a.log
+	w.Linking, w.Summary, w.Restart, w.Log = a.link.Making, a.summary, ErrRestart, a.log
 }
 
 // useJournal gives each part the journal.
@@ -124,6 +124,7 @@ func (a *Agent) useJournal(db *store.DB) {
 	a.intake.DB, a.intake.Journal = db, a.journal
 	a.schedules.DB, a.schedules.Journal = db, a.journal
 	a.health.DB = db
+	a.watchdog.Commit = db.AwaitCommit
 }
 
 // Wrap puts what f makes between the agent and its journal. Call it before Run.
@@ -198,7 +199,7 @@ const dropsWithin = 15 * time.Minute
 
 // listen answers programs on this device until ctx ends.
 func (a *Agent) listen(ctx context.Context) error {
-	s := &local.Server{Path: local.Path(a.config.Load().State), Handler: answers{a}, Log: a.log}
+	s := &local.Server{Path: local.Path(a.config.Load().State), Answer: a.answer, Log: a.log}
 	if err := s.Run(ctx); err != nil {
 		a.log.Error("no local socket: jobs run, but nobody on this device can ask", "err", err)
 	}

@@ -16,11 +16,8 @@ import (
 	"github.com/ratchetd/ratchet/executor"
 )
 
-// answers is the local socket's Handler.
-type answers struct{ *Agent }
-
-// Answer answers a program on this device.
-func (a answers) Answer(ctx context.Context, r local.Request, say func(any) error) error {
+// answer answers a program on this device.
+func (a *Agent) answer(ctx context.Context, r local.Request, say func(any) error) error {
 	switch r.Do {
 	case "status":
 		return say(a.status())

@@ -5,17 +5,13 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
-	"time"
 
-	"github.com/ratchetd/ratchet/agent/dialect"
-	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step/check"
 	"github.com/ratchetd/ratchet/store"
 	"github.com/ratchetd/ratchet/telemetry"
 )
 
-// A board is this device as steps and the intake see it: it is the Device of both,
-// and the intake's Service.
+// A board is this device as steps see it: the executor's Device.
 type board struct{ agent *Agent }
 
 // Env is what expressions see.
@@ -37,23 +33,6 @@ func (b board) Check(ctx context.Context, check json.RawMessage) error {
 
 // Connect makes a fresh connection to the broker.
 func (b board) Connect(ctx context.Context) error { return b.agent.link.Fresh(ctx) }
-
-// Kinds are the kinds of steps that the device can run now.
-func (b board) Kinds() executor.Kinds { return b.agent.Kinds() }
-
-// Matches reports whether a target means the device.
-func (b board) Matches(ctx context.Context, target string) (bool, error) {
-	return b.agent.facts.Matches(ctx, target)
-}
-
-// Ask asks the service for a job's document.
-func (b board) Ask(r executor.Record) bool {
-	s := b.agent.link.Session()
-	if s != nil {
-		s.Send(b.agent.config.Load().Dialect().Tell(dialect.Ask{Record: r}))
-	}
-	return s != nil
-}
 
 // prune bounds the history; what is forgotten is taken from the broker too, so
 // without a connection only that goes which nobody ever heard of. Where jobs are
@@ -78,21 +57,12 @@ func (a *Agent) checker() check.Checker {
 		Probes: telemetry.Prober{TLS: &tls.Config{Time: a.clock.Now}}}
 }
 
-// watched is the agent as its watchdog sees it.
-type watched struct{ agent *Agent }
-
-// Committed returns once a commit that is under way has ended.
-func (w watched) Committed() { w.agent.db.AwaitCommit() }
-
-// Linking is since when a connection has been made or ended.
-func (w watched) Linking() *time.Time { return w.agent.link.Making() }
-
-// Summary is what systemctl status shows. It asks for all that a status says.
-func (w watched) Summary() string {
-	s := w.agent.status()
+// summary is what systemctl status shows. It asks for all that a status says.
+func (a *Agent) summary() string {
+	s := a.status()
 	how := "connected to " + s.Link.Broker
 	if !s.Link.Connected {
 		how = "not connected"
 	}
-	return fmt.Sprintf("STATUS=%s, unfinished jobs: %d", how, w.agent.queue.len())
+	return fmt.Sprintf("STATUS=%s, unfinished jobs: %d", how, a.queue.len())
 }

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/agent/intake"
 	"github.com/ratchetd/ratchet/executor"
 )
@@ -13,11 +14,11 @@ import (
 // A desk takes on what the intake has decided: it is its Desk.
 type desk struct {
 	*Agent
-	fetched *atomic.Pointer[time.Time] // when all offers were fetched for room
+	fetched atomic.Pointer[time.Time] // when all offers were fetched for room
 }
 
 // Take queues a job, or has the schedules look at one that recurs.
-func (d desk) Take(r executor.Record, offered bool) {
+func (d *desk) Take(r executor.Record, offered bool) {
 	if intake.Recurs(r) {
 		d.schedules.Poke()
 	} else {
@@ -27,13 +28,13 @@ func (d desk) Take(r executor.Record, offered bool) {
 }
 
 // Has reports whether the job is unfinished.
-func (d desk) Has(key string) bool { return d.queue.has(key) }
+func (d *desk) Has(key string) bool { return d.queue.has(key) }
 
 // Poke has waiting jobs looked at again.
-func (d desk) Poke() { d.queue.poke() }
+func (d *desk) Poke() { d.queue.poke() }
 
 // End ends the job, if it runs.
-func (d desk) End(key, reason string) {
+func (d *desk) End(key, reason string) {
 	d.running.cancel(key, executor.Cancel{Reason: reason})
 	d.queue.poke()
 	d.schedules.Poke()
@@ -41,12 +42,21 @@ func (d desk) End(key, reason string) {
 
 // MakeRoom fetches all offers again, at most once an hour: an id can only be
 // forgotten when a full subscribe did not bring its offer any more.
-func (d desk) MakeRoom() {
+func (d *desk) MakeRoom() {
 	if last := d.fetched.Load(); last == nil || time.Since(*last) > time.Hour {
 		now := time.Now()
 		d.fetched.Store(&now)
 		d.link.Restart()
 	}
+}
+
+// Ask asks the service for a job's document.
+func (d *desk) Ask(r executor.Record) bool {
+	s := d.link.Session()
+	if s != nil {
+		s.Send(d.config.Load().Dialect().Tell(dialect.Ask{Record: r}))
+	}
+	return s != nil
 }
 
 // running is the job that runs, so that a cancel finds it.

@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"log/slog"
 	"os"
 	"slices"
 	"strings"
@@ -65,7 +64,5 @@ func (a *Agent) untilTold(ctx context.Context, job string) {
 
 // DescribeBoard says what the device has to write firmware with.
 func DescribeBoard(ctx context.Context, c *config.Config) []string {
-	a := &Agent{config: &config.Current{}, log: slog.New(slog.DiscardHandler)}
-	a.config.Store(c)
-	return a.firmware().Overview(ctx)
+	return bare(c).firmware().Overview(ctx)
 }

@@ -1,22 +1,14 @@
 package agent
 
 import (
-	"time"
-
 	"github.com/ratchetd/ratchet/agent/clock"
 	"github.com/ratchetd/ratchet/agent/report"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/store"
 )
 
-// A Journal is what of the store must be durable before anything follows from
-// it. It is an interface so that tests can cut the power there.
-type Journal interface {
-	executor.Journal
-	Accept(executor.Record) (store.Verdict, error)
-	Cancel(id string, signed time.Time) error
-	ReadBack([]store.Past) error
-}
+// A Journal is what must be durable before anything follows from it.
+type Journal = store.Journal
 
 // A commit is how a Record becomes durable: the time floor goes with it, and once
 // it is on disk the report is woken.

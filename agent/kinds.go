@@ -2,10 +2,13 @@ package agent
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/agent/facts"
+	"github.com/ratchetd/ratchet/agent/intake"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
 	"github.com/ratchetd/ratchet/executor/step/certificate"
@@ -16,9 +19,9 @@ import (
 	"github.com/ratchetd/ratchet/executor/step/upload"
 )
 
-// Kinds is the registration: every kind of step that this device can run, by
+// kinds is the registration: every kind of step that this device can run, by
 // its present configuration.
-func (a *Agent) Kinds() executor.Kinds {
+func (a *Agent) kinds() executor.Kinds {
 	policy, c := a.policy(), a.config.Load()
 	return executor.Kinds{
 		"certificate": a.certificateKind(),
@@ -40,12 +43,21 @@ func (a *Agent) Kinds() executor.Kinds {
 	}
 }
 
+// bare is an agent that has a configuration and nothing else: what it can and may
+// run is known, and nothing runs.
+func bare(c *config.Config) *Agent {
+	a := &Agent{config: &config.Current{}, log: slog.New(slog.DiscardHandler), intake: intake.New()}
+	a.config.Store(c)
+	a.facts = &facts.Facts{Config: a.config, Kinds: a.kinds, Log: a.log}
+	a.intake.Judge = intake.Judge{Config: a.config, Clock: &a.clock, Facts: a.facts}
+	return a
+}
+
 // Kinds are those of a device that nobody has configured: they tell whether a
 // job's parameters are good. What its owner's policy says only a device knows.
 func Kinds() executor.Kinds {
-	a := &Agent{config: &config.Current{}}
-	a.config.Store(config.Default())
-	list := a.Kinds()
+	a := bare(config.Default())
+	list := a.kinds()
 	firmware, update := a.firmware(), a.update(a.policy())
 	firmware.Unowned, update.Unowned = true, true
 	list["firmware"], list["update"] = firmware, update

@@ -91,7 +91,7 @@ func (d *diary) note(r executor.Record) {
 	if intake.Recurs(r) {
 		return
 	}
-	now := d.Now()
+	now, _ := d.now()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.entries = append(d.entries, strings.Replace(r.ID, "@", " ", 1)+" "+now.Format("02T1504"))
@@ -103,13 +103,13 @@ func (d *diary) isBusy() bool {
 	return d.busy
 }
 
-// The diary is the clock of the schedules.
-func (d *diary) Now() time.Time   { return d.wall.Add(time.Since(d.at)).UTC() }
-func (d *diary) Sane() bool       { return !d.insane }
-func (d *diary) Stamp() time.Time { return d.Now() }
+// now is the clock of the schedules.
+func (d *diary) now() (time.Time, bool) {
+	return d.wall.Add(time.Since(d.at)).UTC(), !d.insane
+}
 
-// Say notes what alerts have to say, in place of the report.
-func (d *diary) Say(n report.Notice) { d.notices = append(d.notices, n) }
+// say notes what alerts have to say, in place of the report.
+func (d *diary) say(n report.Notice) { d.notices = append(d.notices, n) }
 
 func (d *diary) on() {
 	d.t.Helper()
@@ -122,7 +122,7 @@ func (d *diary) on() {
 		d.t.Fatal(err)
 	}
 	d.agent.boot = fmt.Sprint("boot ", d.boots)
-	d.agent.schedules.Boot, d.agent.schedules.Clock, d.agent.alerts.Report = d.agent.boot, d, d
+	d.agent.schedules.Boot, d.agent.schedules.Now, d.agent.alerts.Say = d.agent.boot, d.now, d.say
 	d.agent.Wrap(func(j Journal) Journal { return diarist{j, d} })
 	if err := d.agent.open(); err != nil {
 		d.t.Fatal(err)

@@ -10,8 +10,7 @@ import (
 // TryJobs tells what is wrong with the jobs that the configuration names, and
 // that this device would begin by itself.
 func TryJobs(c *config.Config) error {
-	a := &Agent{config: &config.Current{}}
-	a.config.Store(c)
+	a := bare(c)
 	var errs []error
 	for _, s := range c.Schedules {
 		errs = append(errs, s.At.Wrong("schedule.job", a.tryJob(s.Name, s.Job)))

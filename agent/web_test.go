@@ -20,7 +20,7 @@ func TestDownloadsHoldCertificatesAgainstTheAgentsClock(t *testing.T) {
 	defer server.Close()
 	b := newBroker(t)
 	a := newDevice(t, b, "").start().online(b)
-	kinds := a.Kinds()
+	kinds := a.kinds()
 	client := kinds["download"].(step.Download).Client
 	for name, got := range map[string]*http.Client{
 		"upload": kinds["upload"].(upload.Kind).Client, "update": kinds["update"].(update.Kind).Client, "firmware": kinds["firmware"].(firmware.Kind).Client,

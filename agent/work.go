@@ -78,7 +78,7 @@ func (a *Agent) run(ctx context.Context, x *executor.Executor, key string) (wait
 		a.report.Waiting(key, reason)
 		return true, nil
 	}
-	x.Kinds = a.Kinds()
+	x.Kinds = a.kinds()
 	if most := a.config.Load().Policy.MaxTime; r.Job.Timeout == 0 && most > 0 {
 		r.Job.Timeout = executor.Duration(most)
 	}

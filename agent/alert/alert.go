@@ -15,6 +15,7 @@ import (
 	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/agent/report"
+	"github.com/ratchetd/ratchet/store"
 )
 
 // keepNoted is how long an alert about something that happened, and does not end by
@@ -24,26 +25,16 @@ const keepNoted = 24 * time.Hour
 // happened are those alerts; the others are cleared by what they watch.
 var happened = []string{"id-reused", "gave-up", "undo-failed", "journal-broken", "duplicate-id", "outcome-unreported"}
 
-// A Journal is where alerts are kept.
-type Journal interface {
-	Get(name string) ([]byte, error)
-	Set(name string, value []byte) error
-}
-
-// A Report tells what is raised and cleared.
-type Report interface {
-	Say(report.Notice)
-}
-
 // Alerts are what is raised now. They are in the journal, so that an alert is
 // raised once and cleared once across restarts; raising one that is raised costs
 // nothing. Set the exported fields, and Load, before it is used.
 type Alerts struct {
 	Config  *config.Current
 	Clock   *clock.Clock
-	Journal Journal
-	Report  Report
-	Log     *slog.Logger
+	Journal *store.DB
+	// Say takes a notice to be told.
+	Say func(report.Notice)
+	Log *slog.Logger
 
 	mu    sync.Mutex
 	noted map[string]noted
@@ -127,7 +118,7 @@ func (l *Alerts) save() {
 }
 
 func (l *Alerts) tell(a dialect.Alert) {
-	l.Report.Say(report.Notice{Messages: l.Config.Load().Dialect().Tell(a), Told: func() {
+	l.Say(report.Notice{Messages: l.Config.Load().Dialect().Tell(a), Told: func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		if now, ok := l.noted[a.Name]; ok && a.State == dialect.AlertCleared && now.State == a.State {

@@ -46,16 +46,11 @@ const (
 	maxFacts   = 64 << 10
 )
 
-// Kinds knows which kinds of steps a device can run now.
-type Kinds interface {
-	Kinds() executor.Kinds
-}
-
 // Facts are those of one device. Set the exported fields before it is used.
 type Facts struct {
 	Config *config.Current
-	Kinds  Kinds
-	Custom telemetry.Custom // the owner's own
+	Kinds  func() executor.Kinds // that this device can run now
+	Custom telemetry.Custom      // the owner's own
 	Log    *slog.Logger
 
 	packages telemetry.Packages
@@ -87,7 +82,7 @@ func (f *Facts) JSON() []byte {
 
 func (f *Facts) read(c *config.Config) facts {
 	ctx := context.Background()
-	all := factsOf(c, telemetry.Host(ctx), f.Kinds.Kinds())
+	all := factsOf(c, telemetry.Host(ctx), f.Kinds())
 	all.Packages = f.packages.Versions(ctx, c.Facts.Packages)
 	all.Custom = maps.Clone(f.Custom.Facts(ctx))
 	return all

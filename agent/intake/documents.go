@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/agent/link"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step/fetch"
 )
@@ -27,15 +28,6 @@ type arriving struct {
 
 var errOtherText = errors.New("sha256: the document is another one")
 
-// A Session is the connection that brought an offer: when it ends, so does what it
-// has begun.
-type Session interface {
-	Go(f func())
-	// Decide runs f, which decides something about this id that came earlier: the
-	// job topics are not quiet before it is done.
-	Decide(id string, f func())
-}
-
 // documents are the texts that are on their way.
 type documents struct {
 	limiter *limiter
@@ -46,7 +38,7 @@ type documents struct {
 
 // Fetch takes an offer whose text lies elsewhere: it is got in the background, and
 // judged when it is there.
-func (i *Intake) Fetch(ctx context.Context, s Session, o dialect.Offer) {
+func (i *Intake) Fetch(ctx context.Context, s *link.Session, o dialect.Offer) {
 	known, used, err := i.DB.Known(o.ID)
 	switch {
 	case err != nil:
@@ -108,7 +100,7 @@ func (i *Intake) GiveUp(gone func(id string) bool) {
 }
 
 // fetchText tries until the text is there, or cannot be the right one.
-func (i *Intake) fetchText(ctx context.Context, s Session, o dialect.Offer) {
+func (i *Intake) fetchText(ctx context.Context, s *link.Session, o dialect.Offer) {
 	refused := executor.Record{Key: o.ID, ID: o.ID, Digest: o.Remote.SHA256, Origin: o.Origin, State: executor.Rejected}
 	wait := fetchFirst
 	for try := 1; ; try++ {

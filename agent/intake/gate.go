@@ -82,7 +82,7 @@ func (j *Judge) required(src string) string {
 	if err != nil {
 		return "require: " + err.Error()
 	}
-	input, err := jq.Input(j.Device.Env())
+	input, err := jq.Input(j.Env())
 	if err != nil {
 		return "require: " + err.Error()
 	}

@@ -10,15 +10,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ratchetd/ratchet/agent/report"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/store"
 )
-
-// A Journal is what must be durable before anything follows from it.
-type Journal interface {
-	Accept(executor.Record) (store.Verdict, error)
-	Cancel(id string, signed time.Time) error
-}
 
 // A Desk takes on what was decided. None of it blocks.
 type Desk interface {
@@ -33,42 +28,23 @@ type Desk interface {
 	End(key, reason string)
 	// MakeRoom asks for what lets the journal forget something.
 	MakeRoom()
-}
-
-// A Report tells what is not in the journal.
-type Report interface {
-	// Refuse tells that an offer became no job; the Record says why.
-	Refuse(executor.Record)
-	// Withdraw drops a refusal that is void.
-	Withdraw(key string)
-	// Forget tells that nothing is known of an id, unless a job has it by then.
-	Forget(id string)
-}
-
-// A Service is where the documents of accepted jobs can be asked for again.
-type Service interface {
-	// Ask asks for the job's document, which comes as an offer; it reports whether
-	// there was a connection.
+	// Ask asks the job's service for its document, which comes as an offer; it
+	// reports whether there was a connection.
 	Ask(executor.Record) bool
-}
-
-// Alerts hears of what an operator has to know.
-type Alerts interface {
-	Raise(name, severity, why string)
-	Clear(name string)
 }
 
 // An Intake takes offers and cancels. Make it with New and set the exported fields
 // before it is used.
 type Intake struct {
 	Judge
-	Journal Journal
+	Journal store.Journal
 	Desk    Desk
-	Report  Report
-	Service Service
-	Alerts  Alerts
-	Web     *http.Client // for documents that lie elsewhere; nil is one of their own
-	Log     *slog.Logger
+	Report  *report.Reporter
+	// Raise and Clear tell an operator what he has to know.
+	Raise func(name, severity, why string)
+	Clear func(name string)
+	Web   *http.Client // for documents that lie elsewhere; nil is one of their own
+	Log   *slog.Logger
 
 	renewals  renewals
 	documents documents

@@ -11,20 +11,11 @@ import (
 	"github.com/ratchetd/ratchet/agent/clock"
 	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/agent/facts"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step/check"
 	"github.com/ratchetd/ratchet/store"
 )
-
-// A Device is what a job is judged by, besides the owner's word and the clock.
-type Device interface {
-	// Kinds are the kinds of steps that this device can run now.
-	Kinds() executor.Kinds
-	// Matches reports whether a target means this device.
-	Matches(ctx context.Context, target string) (bool, error)
-	// Env is what a job's expressions see: facts, health and vars.
-	Env() map[string]any
-}
 
 // A Judge decides whether a job may become one, may begin and may go on. It asks
 // the same questions whenever it is asked: when a job is offered, and again when
@@ -32,8 +23,10 @@ type Device interface {
 type Judge struct {
 	Config *config.Current
 	Clock  *clock.Clock
-	Device Device
-	DB     *store.DB // nil: no job is known
+	Facts  *facts.Facts
+	// Env is what a job's expressions see: facts, health and vars.
+	Env func() map[string]any
+	DB  *store.DB // nil: no job is known
 
 	// Started is when the agent did: what a spread counts from where the clock did
 	// not say when the job was accepted.
@@ -111,7 +104,7 @@ func (j *Judge) meant(ctx context.Context, job executor.Job, o dialect.Offer) er
 	if job.Target == "" {
 		return nil
 	}
-	yes, err := j.Device.Matches(ctx, job.Target)
+	yes, err := j.Facts.Matches(ctx, job.Target)
 	if err != nil {
 		return fmt.Errorf("target: %w", err)
 	}
@@ -147,7 +140,7 @@ func (j *Judge) Able(job executor.Job, by string) error {
 	if err := errors.Join(clock.CheckWindow(job.Window), maySetKeys(job, by)); err != nil {
 		return err
 	}
-	if err := j.Device.Kinds().Check(job); err != nil {
+	if err := j.Facts.Kinds().Check(job); err != nil {
 		return err
 	}
 	for i := range job.Total() {

@@ -74,12 +74,13 @@ func (i *Intake) quiet() bool {
 	return how.Quiet || !how.Receipts
 }
 
+// ErrReused is an offer under an id that another document has used.
 var ErrReused = errors.New("was used by another document: choose a new id")
 
 // reused tells of another document under a used id, by the alert only: the
 // retained status is that of the job that has the id.
 func (i *Intake) reused(id string, why error) error {
-	i.Alerts.Raise("id-reused", "warning", "another document came under the used id "+id+reasonOf(why))
+	i.Raise("id-reused", "warning", "another document came under the used id "+id+reasonOf(why))
 	return fmt.Errorf("id: %q %w", id, ErrReused)
 }
 
@@ -104,10 +105,10 @@ func (i *Intake) accept(r executor.Record, fromLink bool) error {
 	verdict, err := i.Journal.Accept(r)
 	switch {
 	case err != nil:
-		i.Alerts.Raise("no-room", "critical", "a job could not be stored: "+err.Error())
+		i.Raise("no-room", "critical", "a job could not be stored: "+err.Error())
 		return fmt.Errorf("%w: %w", ErrNoRoom, err)
 	case verdict == store.NoRoom:
-		i.Alerts.Raise("no-room", "warning", "the journal is full: jobs are refused until finished ones are pruned")
+		i.Raise("no-room", "warning", "the journal is full: jobs are refused until finished ones are pruned")
 		i.Desk.MakeRoom()
 		return fmt.Errorf("%w: the journal is full", ErrNoRoom)
 	case verdict == store.Reused && r.Key != r.ID:
@@ -122,7 +123,7 @@ func (i *Intake) accept(r executor.Record, fromLink bool) error {
 	if r.Key != r.ID {
 		i.renewals.came(r.Key, nil)
 	}
-	i.Alerts.Clear("no-room")
+	i.Clear("no-room")
 	i.Report.Withdraw(r.Key)
 	i.Desk.Take(r, fromLink)
 	return nil

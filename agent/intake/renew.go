@@ -92,7 +92,7 @@ func (i *Intake) urlExpired(r executor.Record) string {
 	if g := i.renewals.get(r.Key); !g.at.IsZero() && time.Since(g.at) < time.Duration(life)*time.Second*9/10 {
 		return ""
 	}
-	if i.renewals.due(r.Key) && !i.Service.Ask(r) {
+	if i.renewals.due(r.Key) && !i.Desk.Ask(r) {
 		i.renewals.unasked(r.Key)
 	}
 	return "its presigned URL is fetched anew"

@@ -31,16 +31,3 @@ type Handler interface {
 	// job. seen are the ids that a full subscribe brought; nil where there was none.
 	Settled(seen map[string]bool)
 }
-
-// A Journal is what the link keeps across restarts.
-type Journal interface {
-	// New reports whether the journal knows nothing of what this device told before.
-	New() bool
-	Get(name string) ([]byte, error)
-	Set(name string, value []byte) error
-}
-
-// Alerts hears of what an operator has to know.
-type Alerts interface {
-	Raise(name, severity, why string)
-}

@@ -15,6 +15,7 @@ import (
 	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/agent/link/packet"
+	"github.com/ratchetd/ratchet/store"
 )
 
 const (
@@ -30,9 +31,10 @@ type Link struct {
 	Config  *config.Current
 	Clock   *clock.Clock
 	Handler Handler
-	Journal Journal
-	Alerts  Alerts
-	Log     *slog.Logger
+	Journal *store.DB // what it keeps across restarts
+	// Raise tells an operator what he has to know.
+	Raise func(name, severity, why string)
+	Log   *slog.Logger
 
 	mu      sync.Mutex
 	session *Session    // nil until all is said that is said first
@@ -87,7 +89,7 @@ func (l *Link) Run(ctx context.Context) error {
 		l.down(err)
 		wait = backoff(wait, time.Since(began), fresh)
 		if takeovers.lost(time.Now(), time.Since(began), err) {
-			l.Alerts.Raise("duplicate-id", "critical", "the broker drops this device again and again: does another one use the id "+c.Device+"?")
+			l.Raise("duplicate-id", "critical", "the broker drops this device again and again: does another one use the id "+c.Device+"?")
 			wait = fightPause
 		}
 	}

@@ -24,7 +24,7 @@ func (h handler) Answer(ctx context.Context, r Request, say func(any) error) err
 // startLocal runs a local socket until the test ends, or until stop is called.
 func startLocal(t *testing.T, path string, patience time.Duration, handle handler) (stop func()) {
 	t.Helper()
-	l := &Server{Path: path, Handler: handle, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), patience: patience}
+	l := &Server{Path: path, Answer: handle, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), patience: patience}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- l.Run(ctx) }()

@@ -48,19 +48,15 @@ type reply struct {
 	Done  bool            `json:"done,omitempty"`
 }
 
-// A Handler answers one request: it says any number of values and returns. ctx
-// ends when the client leaves or the agent stops. Requests are answered at the
-// same time.
-type Handler interface {
-	Answer(ctx context.Context, r Request, say func(any) error) error
-}
-
 // A Server answers on the unix socket. It has one instance per state directory:
 // whoever runs it holds the agent's lock.
 type Server struct {
-	Path    string
-	Handler Handler
-	Log     *slog.Logger
+	Path string
+	// Answer answers one request: it says any number of values and returns. ctx ends
+	// when the client leaves or the agent stops. Requests are answered at the same
+	// time.
+	Answer func(ctx context.Context, r Request, say func(any) error) error
+	Log    *slog.Logger
 
 	patience time.Duration // for a client to send its request, or to take a line; 0: 10 s
 }
@@ -132,7 +128,7 @@ func (l *Server) answer(ctx context.Context, cancel func(), conn *net.UnixConn) 
 		io.Copy(io.Discard, conn) // ends when the client does
 		cancel()
 	})
-	return l.Handler.Answer(ctx, r, func(v any) error {
+	return l.Answer(ctx, r, func(v any) error {
 		value, err := json.Marshal(v)
 		if err != nil {
 			return err

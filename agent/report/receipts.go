@@ -163,7 +163,7 @@ func (t *Reporter) Receipt(e dialect.Receipt) {
 		t.Log.Warn("the service refused what a status says; its bare state is told", "job", e.Key, "err", e.Err)
 	default:
 		t.Log.Error("the service refuses a status", "job", e.Key, "err", e.Err)
-		t.Alerts.Raise("outcome-unreported", "warning", "the service refuses the status of "+e.Key+": "+e.Err.Error())
+		t.Raise("outcome-unreported", "warning", "the service refuses the status of "+e.Key+": "+e.Err.Error())
 		t.taken(e.Key, e.Rev)
 	}
 	t.settled(e.Key)
@@ -256,7 +256,7 @@ func (t *Reporter) close(key, why string) {
 // was finished all the same is worth an alert.
 func (t *Reporter) unheard(r executor.Record) {
 	if r.State == executor.Succeeded || r.State == executor.Failed {
-		t.Alerts.Raise("outcome-unreported", "warning", "job "+r.ID+" "+string(r.State)+" here, but was "+t.Closing(r.Key))
+		t.Raise("outcome-unreported", "warning", "job "+r.ID+" "+string(r.State)+" here, but was "+t.Closing(r.Key))
 	}
 	t.taken(r.Key, r.Rev)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/ratchetd/ratchet/agent/link"
 	"github.com/ratchetd/ratchet/agent/watchdog"
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/store"
 )
 
 const (
@@ -24,31 +25,17 @@ const (
 	inFlight      = 16               // statuses sent before the broker's answers are awaited
 )
 
-// A Journal is what the report reads of the journal, and where it notes what was
-// told: lazily, with the next commit.
-type Journal interface {
-	Untold() ([]executor.Record, error)
-	Records() ([]executor.Record, error)
-	Record(key string) (executor.Record, bool, error)
-	Known(key string) (digest string, known bool, err error)
-	Told(key string, rev uint64)
-}
-
-// Alerts hears of what an operator has to know.
-type Alerts interface {
-	Raise(name, severity, why string)
-}
-
 // A Reporter tells the broker how the jobs are. What is to be told is what the
 // journal says is untold: there is no outbox. Beyond that it knows what is not
 // worth a commit: why a job waits, how far a step is, what it says, and refusals.
 type Reporter struct {
 	Config  *config.Current
 	Link    *link.Link
-	Journal Journal
-	Alerts  Alerts
-	Log     *slog.Logger
-	Loop    *watchdog.Loop
+	Journal *store.DB
+	// Raise tells an operator what he has to know.
+	Raise func(name, severity, why string)
+	Log   *slog.Logger
+	Loop  *watchdog.Loop
 
 	mu       sync.Mutex
 	overlay  map[string]overlay // by the Record's key

@@ -12,6 +12,7 @@ import (
 	"github.com/ratchetd/ratchet/agent/link"
 	"github.com/ratchetd/ratchet/agent/watchdog"
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/store"
 )
 
 func TestProgressIsThatOfTheStep(t *testing.T) {
@@ -23,15 +24,6 @@ func TestProgressIsThatOfTheStep(t *testing.T) {
 		t.Errorf("step %s has progress %v, which was step a's", s.Step.Name, s.Step.Progress)
 	}
 }
-
-// A known is a journal in which nothing is untold and one job has ended.
-type known struct{ job executor.Record }
-
-func (k known) Untold() ([]executor.Record, error)               { return nil, nil }
-func (k known) Records() ([]executor.Record, error)              { return []executor.Record{k.job}, nil }
-func (k known) Record(string) (executor.Record, bool, error)     { return k.job, true, nil }
-func (k known) Known(string) (digest string, is bool, err error) { return "", true, nil }
-func (k known) Told(string, uint64)                              {}
 
 func TestWhatABreakSwallowedIsToldAgain(t *testing.T) {
 	here, there := net.Pipe()
@@ -57,7 +49,19 @@ func TestWhatABreakSwallowedIsToldAgain(t *testing.T) {
 	r := New()
 	r.Config, r.Link, r.Loop, r.Log = &c, l, watchdog.NewLoop(), l.Log
 	job := executor.Job{ID: "j1", Steps: []executor.Step{{Name: "a", Kind: "command"}}}
-	r.Journal = known{executor.Record{Key: "j1", ID: "j1", Job: job, State: executor.Succeeded, Rev: 3, Steps: make([]executor.StepRecord, 1)}}
+	if r.Journal, err = store.Open(t.TempDir(), store.Options{Log: l.Log}); err != nil {
+		t.Fatal(err)
+	}
+	defer r.Journal.Close()
+	rec := executor.NewRecord(job, []byte(`{"id":"j1","steps":[{"name":"a","command":{"argv":["true"]}}]}`), time.Now())
+	if _, err := r.Journal.Accept(rec); err != nil {
+		t.Fatal(err)
+	}
+	rec.State, rec.Rev = executor.Succeeded, 2
+	if err := r.Journal.Put(rec); err != nil {
+		t.Fatal(err)
+	}
+	r.Journal.Told("j1", 2)
 	r.Resend(true, time.Now())
 	if err := r.tell(t.Context(), l.Session()); err == nil {
 		t.Fatal("the broker was gone, and nothing was said of that")

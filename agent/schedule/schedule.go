@@ -29,26 +29,15 @@ const (
 	stillGoing = "skipped: the one before still runs"
 )
 
-// A Clock says what time it is, and whether that can be believed.
-type Clock interface {
-	Now() time.Time
-	Sane() bool
-	Stamp() time.Time
-}
-
-// A Journal is where the end of a recurring job becomes durable.
-type Journal interface {
-	Put(executor.Record) error
-}
-
 // Schedules are what the device begins by itself at certain times: those of its
 // configuration, and recurring jobs. A job that is due is one more offer, under
 // an id made of the time that it was due at; so it begins once, whatever is cut.
 type Schedules struct {
 	Config  *config.Current
-	Clock   Clock
+	Clock   *clock.Clock
+	Now     func() (at time.Time, sane bool) // nil: as the clock says
 	DB      *store.DB
-	Journal Journal
+	Journal store.Journal
 	Intake  *intake.Intake
 	Report  *report.Reporter
 	Boot    string // the id of this boot
@@ -94,6 +83,13 @@ func New() *Schedules {
 	return &Schedules{wake: make(chan struct{}, 1), known: map[string]coming{}}
 }
 
+func (s *Schedules) now() (at time.Time, sane bool) {
+	if s.Now != nil {
+		return s.Now()
+	}
+	return s.Clock.Now(), s.Clock.Sane()
+}
+
 // Poke has everything looked at again: a schedule came or went, or the clock
 // was set.
 func (s *Schedules) Poke() {
@@ -119,7 +115,7 @@ func (s *Schedules) Run(ctx context.Context) error {
 // believed from now on. It is called now and then, by whoever is awake anyway.
 func (s *Schedules) Heed() {
 	now := time.Now()
-	sane := s.Clock.Sane()
+	_, sane := s.now()
 	ahead := now.Round(0).Sub(s.Started.Round(0)) - now.Sub(s.Started)
 	if (ahead-s.ahead).Abs() > time.Second || sane != s.sane {
 		s.ahead, s.sane = ahead, sane
@@ -138,7 +134,7 @@ func (s *Schedules) look() time.Duration {
 		return fireAgain
 	}
 	var soonest time.Time
-	now, sane := s.Clock.Now(), s.Clock.Sane()
+	now, sane := s.now()
 	known := map[string]coming{}
 	for _, p := range plan {
 		c := s.step(p, now, sane)

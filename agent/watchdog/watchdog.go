@@ -31,20 +31,16 @@ var ErrHangs = errors.New("the agent hangs and ends, to be started anew")
 // end when its time is over, and a connection to be made: 4.5 and 15 minutes.
 const lateSteps, lateLinks = 6, 20
 
-// An Agent is what the watchdog looks at. Whatever it asks may hang: that is what
-// it wants to know.
-type Agent interface {
-	// Committed returns once a commit to the journal that is under way has ended.
-	Committed()
-	// Linking is since when a connection has been made or ended; nil: none is.
-	Linking() *time.Time
-	// Summary says in a line how the agent is; for that it asks every part of it.
-	Summary() string
-}
-
 // A Watchdog watches one agent.
 type Watchdog struct {
-	Agent   Agent
+	// What it asks of the agent; each may hang, which is what it wants to know.
+	// Commit returns once a commit to the journal that is under way has ended;
+	// Linking is since when a connection has been made or ended, nil: none is;
+	// Summary says in a line how the agent is, for which it asks every part of it.
+	Commit  func()
+	Linking func() *time.Time
+	Summary func() string
+
 	Work    Work
 	Report  *Loop
 	Restart error // the cause of an end after which the same process begins again
@@ -143,13 +139,13 @@ func (w *Watchdog) alive(ctx context.Context, limit time.Duration) (summary stri
 	if err := w.Work.late(limit); err != nil || w.frozen.Load() {
 		return "", err
 	}
-	if !returns(ctx, limit, w.Agent.Committed) {
+	if !returns(ctx, limit, w.Commit) {
 		return "", fmt.Errorf("a commit to the journal does not end within %s", limit)
 	}
 	if summary = w.summary(ctx, limit); summary == "" && ctx.Err() == nil {
 		return "", errors.New("the journal, the link, the schedules or the alerts do not answer")
 	}
-	if err := late("a connection to the broker has been made or ended", w.Agent.Linking(), lateLinks*limit); err != nil {
+	if err := late("a connection to the broker has been made or ended", w.Linking(), lateLinks*limit); err != nil {
 		return "", err
 	}
 	if !w.Report.alive(ctx, limit) {
@@ -164,7 +160,7 @@ func (w *Watchdog) alive(ctx context.Context, limit time.Duration) (summary stri
 // summary says how the agent is; nothing where that cannot be had within limit.
 func (w *Watchdog) summary(ctx context.Context, limit time.Duration) string {
 	said := make(chan string, 1)
-	returns(ctx, limit, func() { said <- w.Agent.Summary() })
+	returns(ctx, limit, func() { said <- w.Summary() })
 	select {
 	case summary := <-said:
 		return summary

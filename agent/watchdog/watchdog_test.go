@@ -27,13 +27,13 @@ func newFake() *fake {
 	return f
 }
 
-func (f *fake) Committed() { <-f.part(&f.commit) }
-func (f *fake) Summary() string {
+func (f *fake) commits() { <-f.part(&f.commit) }
+func (f *fake) says() string {
 	<-f.part(&f.summary)
 	return "STATUS=well"
 }
 
-func (f *fake) Linking() *time.Time {
+func (f *fake) linking() *time.Time {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.since
@@ -67,7 +67,7 @@ func (w *Watchdog) loops(ctx context.Context) {
 func guarded(t *testing.T, f *fake) (w *Watchdog, ended chan error) {
 	t.Helper()
 	w = New()
-	w.Agent, w.Log = f, slog.New(slog.DiscardHandler)
+	w.Commit, w.Linking, w.Summary, w.Log = f.commits, f.linking, f.says, slog.New(slog.DiscardHandler)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended = make(chan error, 1)
 	loops := make(chan error, 1)
