@@ -16,13 +16,14 @@ func (w *walk) attempt(ctx context.Context, begun string) error {
 	ctx, cancel := w.limits(ctx)
 	defer cancel()
 	out, start := &tail{}, time.Now()
-	t := w.task(out)
+	t, flush := w.task(out)
 	t.Begun = begun
 	var err error
 	if rec := w.rec(); !rec.Trial && !rec.Confirmed { // otherwise the change is made, and its output is kept
 		if err = Refuse(w.fill(ctx, t)); err == nil {
 			err = w.guard(ctx, func() error { return w.run(ctx, t) })
 		}
+		flush()
 		w.keepOutput(t, out)
 	}
 	if c := w.confirm(); err == nil && c != nil && !w.rec().Confirmed {
@@ -89,7 +90,6 @@ func (w *walk) guard(ctx context.Context, f func() error) error {
 
 // keepOutput records the output and the result of the attempt.
 func (w *walk) keepOutput(t *Task, out *tail) {
-	t.flush()
 	r, rec := w.r.clone()
 	hide := func(text string) string { return w.hide(t, text) }
 	rec.Output = out.text(hide)

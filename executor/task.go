@@ -40,7 +40,6 @@ type Task struct {
 	save     func(state json.RawMessage, cutExpected bool) error
 	progress func(fraction float64)
 	warn     func(text string)
-	flush    func() // passes on what live output still holds back
 	watch    func(ctx context.Context) (over func())
 }
 
@@ -100,10 +99,11 @@ func (t *Task) Watch(ctx context.Context) (over func()) {
 // Progress says how far the attempt is, from 0 to 1. It is cheap and not journaled.
 func (t *Task) Progress(fraction float64) { t.progress(fraction) }
 
-// task is the attempt under the cursor, for its kind.
-func (w *walk) task(out *tail) *Task {
+// task is the attempt under the cursor, for its kind. flush passes on what its live
+// output still holds back.
+func (w *walk) task(out *tail) (t *Task, flush func()) {
 	step, rec := w.step(), w.rec()
-	t := &Task{
+	t = &Task{
 		Job: w.r.ID, Step: step.Name, With: step.With, Attempt: rec.Attempts,
 		Boot: w.Boot, Timeout: step.Timeout, Stream: step.Stream, Stopping: w.Stopping,
 		Output: out, Err: out, Log: w.Log, saved: rec.Saved, save: w.save, watch: w.watch,
@@ -115,13 +115,12 @@ func (w *walk) task(out *tail) *Task {
 	t.progress = func(fraction float64) {
 		w.emit(t, Live{Progress: min(max(fraction, 0), 1)})
 	}
-	t.flush = func() {}
-	if step.Stream {
-		stdout, stderr := w.stream(t, "stdout"), w.stream(t, "stderr")
-		t.Output, t.Err = io.MultiWriter(out, stdout), io.MultiWriter(out, stderr)
-		t.flush = func() { stdout.flush(); stderr.flush() }
+	if !step.Stream {
+		return t, func() {}
 	}
-	return t
+	stdout, stderr := w.stream(t, "stdout"), w.stream(t, "stderr")
+	t.Output, t.Err = io.MultiWriter(out, stdout), io.MultiWriter(out, stderr)
+	return t, func() { stdout.flush(); stderr.flush() }
 }
 
 // stream passes on what t says on stdout or stderr while it runs.

@@ -32,7 +32,7 @@ func (w *walk) undo(ctx context.Context) error {
 	defer cancel()
 	ctx, unstop := w.untilStopped(ctx, grace)
 	defer unstop()
-	t := w.task(&tail{})
+	t, flush := w.task(&tail{})
 	t.Attempt, t.Begun = w.rec().Undo.Attempts, begun
 	_ = w.fill(ctx, t) // what can no longer be filled in stays open: most undos need none of it
 	err := w.guard(ctx, func() error { return w.Kinds[w.step().Kind].(Undoer).Undo(ctx, t) })
@@ -40,7 +40,7 @@ func (w *walk) undo(ctx context.Context) error {
 		w.change(w.r.stop())
 		return w.leave(ErrStopped)
 	}
-	t.flush()
+	flush()
 	step := w.r.At
 	w.change(w.r.endUndo(w.hideError(t, err), w.canUndo))
 	if w.r.At == step {
