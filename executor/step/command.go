@@ -195,3 +195,31 @@ func texts(m map[string]executor.Text) map[string]string {
 	}
 	return values
 }
+
+// Describe implements executor.Describer.
+func (k Command) Describe(s executor.Step) executor.Description {
+	p := executor.ReadParams(s.With)
+	d := executor.Description{
+		Does:  "runs " + strings.Join(p.List("argv"), " "),
+		Cut:   "it is run again from its beginning, and told which attempt it is",
+		Limit: "at most 1h",
+	}
+	if p["shell"] != nil {
+		d.Does = "runs in a shell: " + firstLine(p.Text("shell"))
+	}
+	if p["user"] != nil {
+		d.Does += " as " + p.Text("user")
+	}
+	if s.Confirm != nil {
+		d.Warnings = []string{"a command cannot be taken back: confirm can only make it fail"}
+	}
+	return d
+}
+
+func firstLine(text string) string {
+	line, more, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	if more != "" {
+		line += " ..."
+	}
+	return line
+}

@@ -269,3 +269,14 @@ func (k Download) Undo(_ context.Context, t *executor.Task) error {
 	}
 	return s.Undo.Restore(k.Files, t.Dir)
 }
+
+// Describe implements executor.Describer.
+func (k Download) Describe(s executor.Step) executor.Description {
+	p := executor.ReadParams(s.With)
+	return executor.Description{
+		Does:  fmt.Sprintf("fetches %s to %s; kept only if its sha256 is right", p.Text("url"), p.Text("to")),
+		Cut:   "it goes on at the byte where it was; what lies there is never half",
+		Undo:  "what was there before is put back, or the file is removed",
+		Limit: "given up after 5m without a byte",
+	}
+}

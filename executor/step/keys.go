@@ -283,3 +283,13 @@ func (k Keys) reload() error {
 	}
 	return nil
 }
+
+// Describe implements executor.Describer.
+func (k Keys) Describe(s executor.Step) executor.Description {
+	return executor.Description{
+		Does:  fmt.Sprintf("sets the %d keys that may sign jobs", len(executor.ReadParams(s.With).List("set"))),
+		Cut:   "the trial begins again",
+		Undo:  "the old keys are put back",
+		Trial: executor.Reconnected + " and have accepted a job that one of the new keys signed",
+	}
+}

@@ -137,3 +137,12 @@ func (k Plugin) begin(t *executor.Task) (*calling, error) {
 }
 
 func (k Plugin) dir() string { return cmp.Or(k.Dir, PluginDir) }
+
+// Describe implements executor.Describer.
+func (k Plugin) Describe(s executor.Step) executor.Description {
+	return executor.Description{
+		Does: "runs the owner's plugin " + executor.ReadParams(s.With).Text("name"),
+		Cut:  "the plugin is run again with what it saved",
+		Undo: "by the plugin, if it can",
+	}
+}

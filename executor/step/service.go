@@ -175,3 +175,13 @@ func (k Service) ask(ctx context.Context, t *executor.Task, argv ...string) (str
 	}
 	return out.String(), status.ExitStatus(), nil
 }
+
+// Describe implements executor.Describer.
+func (k Service) Describe(s executor.Step) executor.Description {
+	p := executor.ReadParams(s.With)
+	return executor.Description{
+		Does: fmt.Sprintf("%ss the service %s", p.Text("action"), p.Text("name")),
+		Cut:  "it is run again, which changes nothing",
+		Undo: "the service is put back into its earlier state",
+	}
+}

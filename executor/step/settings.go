@@ -131,3 +131,13 @@ func (k Settings) reload() error {
 	}
 	return nil
 }
+
+// Describe implements executor.Describer.
+func (k Settings) Describe(s executor.Step) executor.Description {
+	return executor.Description{
+		Does:  "changes the agent's own settings " + executor.ReadParams(s.With).Text("name"),
+		Cut:   "the trial begins again",
+		Undo:  "the old settings are put back",
+		Trial: executor.Reconnected,
+	}
+}
