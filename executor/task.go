@@ -134,6 +134,9 @@ func (w *walk) stream(t *Task, name string) *stream {
 // fill fills in what the step's parameters leave to the device.
 func (w *walk) fill(ctx context.Context, t *Task) error {
 	f := filler{ctx: ctx, env: w.env(), secret: w.Device.Secret}
+	if kind, ok := w.Kinds[w.step().Kind].(Filled); ok {
+		f.places = kind.Places()
+	}
 	with, err := f.fill(t.With)
 	if err == nil {
 		t.With = with

@@ -96,7 +96,7 @@ func parseCommand(with json.RawMessage) (w commandWith, err error) {
 	case w.Argv[0].S == "" && !w.Argv[0].Open:
 		return w, errors.New("argv[0]: want the name of a program")
 	default:
-		w.argv, _ = executor.Words(w.Argv)
+		w.argv, _ = executor.Texts(w.Argv)
 	}
 	if w.Dir != "" && w.Dir != "/" {
 		if err := safefile.CheckPath(w.Dir); err != nil {
@@ -222,4 +222,9 @@ func firstLine(text string) string {
 		line += " ..."
 	}
 	return line
+}
+
+// Places implements executor.Filled.
+func (k Command) Places() map[string]executor.Place {
+	return map[string]executor.Place{"argv": executor.Words, "env": executor.Values}
 }

@@ -280,3 +280,8 @@ func (k Download) Describe(s executor.Step) executor.Description {
 		Limit: "given up after 5m without a byte",
 	}
 }
+
+// Places implements executor.Filled.
+func (k Download) Places() map[string]executor.Place {
+	return map[string]executor.Place{"url": executor.One, "headers": executor.Values}
+}

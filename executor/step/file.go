@@ -153,3 +153,8 @@ func (k File) Describe(s executor.Step) executor.Description {
 	}
 	return d
 }
+
+// Places implements executor.Filled.
+func (k File) Places() map[string]executor.Place {
+	return map[string]executor.Place{"content": executor.One}
+}

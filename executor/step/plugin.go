@@ -146,3 +146,9 @@ func (k Plugin) Describe(s executor.Step) executor.Description {
 		Undo: "by the plugin, if it can",
 	}
 }
+
+// Places implements executor.Filled: what a plugin takes is its own, and where
+// values may stand in it is what the names say elsewhere.
+func (k Plugin) Places() map[string]executor.Place {
+	return map[string]executor.Place{"content": executor.One, "url": executor.One, "argv": executor.Words, "validate": executor.Words, "apply": executor.Words, "env": executor.Values, "headers": executor.Values, "uci": executor.Values}
+}

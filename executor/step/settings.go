@@ -141,3 +141,8 @@ func (k Settings) Describe(s executor.Step) executor.Description {
 		Trial: executor.Reconnected,
 	}
 }
+
+// Places implements executor.Filled.
+func (k Settings) Places() map[string]executor.Place {
+	return map[string]executor.Place{"content": executor.One}
+}

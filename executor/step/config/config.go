@@ -71,7 +71,7 @@ func (k Kind) permits(w configWith) error {
 		}
 	}
 	for name, argv := range w.programs() {
-		list, open := executor.Words(argv)
+		list, open := executor.Texts(argv)
 		if open { // it is asked again once the device has filled it in
 			continue
 		}
@@ -103,7 +103,7 @@ func (k Kind) parse(with json.RawMessage) (w configWith, err error) {
 		return w, err
 	}
 	for name, argv := range w.programs() {
-		list, open := executor.Words(argv)
+		list, open := executor.Texts(argv)
 		if argv == nil || open {
 			continue
 		}
@@ -211,7 +211,7 @@ func (c *configuring) apply(ctx context.Context) error {
 	if len(c.with.Apply) == 0 {
 		return nil
 	}
-	apply, _ := executor.Words(c.with.Apply)
+	apply, _ := executor.Texts(c.with.Apply)
 	return c.run(ctx, apply)
 }
 

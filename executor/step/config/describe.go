@@ -43,3 +43,8 @@ func pathsOf(files []any) []string {
 	}
 	return paths
 }
+
+// Places implements executor.Filled.
+func (k Kind) Places() map[string]executor.Place {
+	return map[string]executor.Place{"content": executor.One, "validate": executor.Words, "apply": executor.Words, "uci": executor.Values}
+}

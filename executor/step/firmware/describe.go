@@ -18,3 +18,8 @@ func (k Kind) Describe(s executor.Step) executor.Description {
 	}
 	return d
 }
+
+// Places implements executor.Filled.
+func (k Kind) Places() map[string]executor.Place {
+	return map[string]executor.Place{"url": executor.One}
+}

@@ -11,3 +11,8 @@ func (k Kind) Describe(s executor.Step) executor.Description {
 		Trial: executor.Reconnected,
 	}
 }
+
+// Places implements executor.Filled.
+func (k Kind) Places() map[string]executor.Place {
+	return map[string]executor.Place{"url": executor.One}
+}

@@ -15,3 +15,8 @@ func (k Kind) Describe(s executor.Step) executor.Description {
 		Cut:  "it is sent again from its beginning",
 	}
 }
+
+// Places implements executor.Filled.
+func (k Kind) Places() map[string]executor.Place {
+	return map[string]executor.Place{"url": executor.One, "headers": executor.Values}
+}
