@@ -69,10 +69,7 @@ func (a *attempt) emit(l Live) {
 
 // fill fills in what the step's parameters leave to the device.
 func (a *attempt) fill(ctx context.Context) error {
-	f := filler{ctx: ctx, env: a.w.env(), secret: a.w.Device.Secret}
-	if kind, ok := a.w.Kinds[a.w.step().Kind].(Filled); ok {
-		f.places = kind.Places()
-	}
+	f := filler{ctx: ctx, env: a.w.env(), secret: a.w.Device.Secret, places: a.w.Kinds.describe(a.w.step()).Places}
 	with, err := f.fill(a.task.With)
 	if err == nil {
 		a.task.With = with

@@ -2,8 +2,9 @@ package executor
 
 import "cmp"
 
-// A Describer says in words what its kind does; for explain. Where a kind does
-// not, only its name is told.
+// A Describer says what its kind does: in words, for explain, and where its
+// parameters take values that the device fills in. Of another kind only the name
+// is told, and nothing is filled in.
 type Describer interface {
 	Describe(s Step) Description
 }
@@ -23,6 +24,9 @@ type Description struct {
 	// MayCutOff says that its change may cut the device off, which only a
 	// confirm would notice before a reboot makes it final.
 	MayCutOff bool
+	// Places are where values may be left to the device: by the parameter's name,
+	// at whatever depth.
+	Places map[string]Place
 	// Warnings are what the job's author may not have meant.
 	Warnings []string
 }

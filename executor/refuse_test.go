@@ -13,7 +13,9 @@ type unwilling struct{ refusals, runs, undos int }
 
 func (*unwilling) Check(json.RawMessage) error { return nil }
 
-func (*unwilling) Places() map[string]Place { return map[string]Place{"content": One} }
+func (*unwilling) Describe(Step) Description {
+	return Description{Places: map[string]Place{"content": One}}
+}
 
 func (k *unwilling) Run(context.Context, *Task) error {
 	if k.refusals > 0 {

@@ -85,13 +85,6 @@ const (
 	Values                  // texts or lists of them, by name
 )
 
-// A Filled kind leaves values of parameters to the device. Places are where they
-// may stand: by the parameter's name, at whatever depth. Of other kinds nothing is
-// filled in.
-type Filled interface {
-	Places() map[string]Place
-}
-
 // A filler fills in what a step's parameters leave to the device.
 type filler struct {
 	ctx     context.Context

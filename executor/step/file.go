@@ -109,7 +109,7 @@ func (s *filing) put(ctx context.Context, now safefile.Entry) error {
 	return s.Files.Write(s.path, safefile.Reader(ctx, src), want)
 }
 
-// holds tells whether the file has the wanted content already.
+// holds reports whether the file has the wanted content already.
 func (s *filing) holds(ctx context.Context, now safefile.Entry) (bool, error) {
 	src, err := s.with.Open(s.Policy)
 	if err != nil {
@@ -141,9 +141,10 @@ func (k File) Undo(_ context.Context, t *executor.Task) error {
 func (k File) Describe(s executor.Step) executor.Description {
 	p := executor.ReadParams(s.With)
 	d := executor.Description{
-		Does: "writes " + p.Text("path"),
-		Cut:  "it is written again; the file is the old one or the new one, never half of it",
-		Undo: "what was there before is put back",
+		Places: map[string]executor.Place{"content": executor.One},
+		Does:   "writes " + p.Text("path"),
+		Cut:    "it is written again; the file is the old one or the new one, never half of it",
+		Undo:   "what was there before is put back",
 	}
 	switch {
 	case p["absent"] == true:
@@ -152,9 +153,4 @@ func (k File) Describe(s executor.Step) executor.Description {
 		d.Does = fmt.Sprintf("copies %s to %s", p.Text("from"), p.Text("path"))
 	}
 	return d
-}
-
-// Places implements executor.Filled.
-func (k File) Places() map[string]executor.Place {
-	return map[string]executor.Place{"content": executor.One}
 }

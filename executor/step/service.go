@@ -144,7 +144,7 @@ func (s *serving) Do(ctx context.Context, action string) error {
 	return nil
 }
 
-// isSo tells whether the service is as the action makes it.
+// isSo reports whether the service is as the action makes it.
 func (s *serving) isSo(ctx context.Context) (answer, error) {
 	now, err := s.look(ctx, s.t, s.with.Name)
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 
 // Kind is the kind that changes several files, UCI settings or both as one.
 //
-// All that is new is written beside the old and held against `validate` before
+// All that is new is written beside the old and checked with `validate` before
 // anything is replaced; all that is old is kept before, too. `validate` runs in
 // a folder, also named by RATCHET_PREPARED, in which the new files are found
 // under their own paths: etc/netplan/lan.yaml, or etc/config for `uci -c`.
@@ -63,7 +63,7 @@ func (k Kind) Check(with json.RawMessage) error {
 	return k.permits(w)
 }
 
-// permits holds the step against the owner's policy.
+// permits checks the step against the owner's policy.
 func (k Kind) permits(w configWith) error {
 	for _, path := range k.paths(w) {
 		if err := k.Policy.Writable(path); err != nil {

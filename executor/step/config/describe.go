@@ -11,6 +11,7 @@ import (
 // Describe implements executor.Describer.
 func (k Kind) Describe(s executor.Step) executor.Description {
 	return executor.Description{
+		Places:    map[string]executor.Place{"content": executor.One, "validate": executor.Words, "apply": executor.Words, "uci": executor.Values},
 		Does:      does(executor.ReadParams(s.With)),
 		Cut:       "it is applied again from what was saved; no file is ever half",
 		Undo:      "the old settings are put back and applied",
@@ -42,9 +43,4 @@ func pathsOf(files []any) []string {
 		paths = append(paths, executor.Params(file).Text("path"))
 	}
 	return paths
-}
-
-// Places implements executor.Filled.
-func (k Kind) Places() map[string]executor.Place {
-	return map[string]executor.Place{"content": executor.One, "validate": executor.Words, "apply": executor.Words, "uci": executor.Values}
 }

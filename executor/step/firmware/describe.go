@@ -6,6 +6,7 @@ import "github.com/ratchetd/ratchet/executor"
 func (k Kind) Describe(s executor.Step) executor.Description {
 	p := executor.ReadParams(s.With)
 	d := executor.Description{
+		Places:   map[string]executor.Place{"url": executor.One},
 		Does:     "writes the firmware " + p.Either("version", "url", "image") + " and boots it",
 		Cut:      "it goes on at the phase it was in; a new system that does not confirm itself is left again, where the board can",
 		Undo:     "the old system is booted again, where the board has two",
@@ -17,9 +18,4 @@ func (k Kind) Describe(s executor.Step) executor.Description {
 		d.Trial = ""
 	}
 	return d
-}
-
-// Places implements executor.Filled.
-func (k Kind) Places() map[string]executor.Place {
-	return map[string]executor.Place{"url": executor.One}
 }

@@ -11,12 +11,8 @@ import (
 func (k Kind) Describe(s executor.Step) executor.Description {
 	p := executor.ReadParams(s.With)
 	return executor.Description{
-		Does: fmt.Sprintf("sends %s to %s", strings.Join(p.List("paths"), ", "), p.Text("url")),
-		Cut:  "it is sent again from its beginning",
+		Places: map[string]executor.Place{"url": executor.One, "headers": executor.Values},
+		Does:   fmt.Sprintf("sends %s to %s", strings.Join(p.List("paths"), ", "), p.Text("url")),
+		Cut:    "it is sent again from its beginning",
 	}
-}
-
-// Places implements executor.Filled.
-func (k Kind) Places() map[string]executor.Place {
-	return map[string]executor.Place{"url": executor.One, "headers": executor.Values}
 }
