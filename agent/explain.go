@@ -26,7 +26,7 @@ func Explain(text []byte) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the document: %w", err)
 	}
-	return executor.Explain(j), nil
+	return executor.Explain(Kinds(), j), nil
 }
 
 // ExplainHere is Explain on the device whose configuration is at path: where

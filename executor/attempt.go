@@ -4,35 +4,125 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/ratchetd/ratchet/executor/fence"
 	"github.com/ratchetd/ratchet/executor/redact"
 )
 
-// attempt runs the step under the cursor once and closes the attempt. begun is
-// the id of the boot in which it was begun before, or empty.
-func (w *walk) attempt(ctx context.Context, begun string) error {
+// An attempt is one run of the step under the cursor, or of its Undo: the task that
+// its kind gets, and what it says.
+type attempt struct {
+	w    *walk
+	task *Task
+	out  tail
+	live []*stream // of a step that streams
+}
+
+// newAttempt is the next attempt at the step under the cursor. begun is the id of
+// the boot in which the step was begun before, or empty.
+func (w *walk) newAttempt(begun string) *attempt {
+	a := &attempt{w: w}
+	step, rec := w.step(), w.rec()
+	t := &Task{
+		Job: w.r.ID, Step: step.Name, With: step.With, Attempt: rec.Attempts,
+		Boot: w.Boot, Begun: begun, Timeout: step.Timeout, Stream: step.Stream, Stopping: w.Stopping,
+		Output: &a.out, Err: &a.out, Log: w.Log, saved: rec.Saved, save: w.save, watch: w.watch,
+	}
+	if w.Dir != "" {
+		t.Dir = filepath.Join(w.dir(), strconv.Itoa(w.r.At.Step))
+	}
+	t.warn = func(text string) { w.change(w.r.warn("step " + step.Name + ": " + a.hide(text))) }
+	t.progress = func(fraction float64) { a.emit(Live{Progress: min(max(fraction, 0), 1)}) }
+	if step.Stream {
+		t.Output, t.Err = a.stream("stdout"), a.stream("stderr")
+	}
+	a.task = t
+	return a
+}
+
+// stream passes on what is written to it while the step runs, and keeps it too.
+func (a *attempt) stream(name string) io.Writer {
+	s := &stream{hide: a.hide, emit: func(text string) { a.emit(Live{Stream: name, Text: text}) }}
+	a.live = append(a.live, s)
+	return io.MultiWriter(&a.out, s)
+}
+
+// flush passes on what live output still holds back.
+func (a *attempt) flush() {
+	for _, s := range a.live {
+		s.flush()
+	}
+}
+
+// emit is called from any goroutine of a kind, so it reads only what never changes
+// in a walk.
+func (a *attempt) emit(l Live) {
+	if a.w.OnLive != nil {
+		l.Key, l.Job, l.Step, l.Attempt = a.w.key, a.task.Job, a.task.Step, a.task.Attempt
+		a.w.OnLive(l)
+	}
+}
+
+// fill fills in what the step's parameters leave to the device.
+func (a *attempt) fill(ctx context.Context) error {
+	f := filler{ctx: ctx, env: a.w.env(), secret: a.w.Device.Secret, places: a.w.Kinds.describe(a.w.step()).Places}
+	with, err := f.fill(a.task.With)
+	if err == nil {
+		a.task.With = with
+	}
+	a.task.secrets = redact.New(f.secrets)
+	return err
+}
+
+// run calls the kind. It can be missing only where another version of the agent
+// has accepted the job.
+func (a *attempt) run(ctx context.Context) error {
+	k := a.w.Kinds[a.w.step().Kind]
+	if k == nil {
+		return errors.New("this agent does not have this kind of step")
+	}
+	return a.w.guard(ctx, func() error { return k.Run(ctx, a.task) })
+}
+
+// keepOutput records the output and the result of the attempt.
+func (a *attempt) keepOutput() {
+	a.flush()
+	r, rec := a.w.r.clone()
+	rec.Output = a.out.text(a.hide)
+	rec.Result = nil
+	if result := a.task.Result; len(result) > MaxOutput {
+		r = r.warn(fmt.Sprintf("step %s: its result of %d bytes was dropped: at most %d are kept", a.task.Step, len(result), MaxOutput))
+	} else if len(result) > 0 {
+		rec.Result = redact.JSON(result, a.hide)
+	}
+	a.w.change(r)
+}
+
+// runStep runs the step under the cursor once and closes the attempt. begun is as
+// for newAttempt.
+func (w *walk) runStep(ctx context.Context, begun string) error {
 	ctx, cancel := w.limits(ctx)
 	defer cancel()
-	out, start := &tail{}, time.Now()
-	t := w.task(out)
-	t.Begun = begun
+	start, a := time.Now(), w.newAttempt(begun)
 	var err error
 	if rec := w.rec(); !rec.Trial && !rec.Confirmed { // otherwise the change is made, and its output is kept
-		if err = Refuse(w.fill(ctx, t)); err == nil {
-			err = w.guard(ctx, func() error { return w.run(ctx, t) })
+		if err = Refuse(a.fill(ctx)); err == nil {
+			err = a.run(ctx)
 		}
-		w.keepOutput(t, out)
+		a.keepOutput()
 	}
 	if c := w.confirm(); err == nil && c != nil && !w.rec().Confirmed {
-		err = w.trial(ctx, t, c)
+		err = a.trial(ctx, c)
 	}
 	if err == nil {
-		err = w.makeFinal(ctx, t)
+		err = a.makeFinal(ctx)
 	}
 	w.addTime(time.Since(start))
-	return w.judge(context.Cause(ctx), w.hideError(t, err))
+	return w.judge(context.Cause(ctx), a.hideError(err))
 }
 
 // judge closes an attempt that ended with err. Success counts even when the
@@ -68,16 +158,6 @@ func (w *walk) fail(err error) {
 	}
 }
 
-// run calls the kind. It can be missing only where another version of the agent
-// has accepted the job.
-func (w *walk) run(ctx context.Context, t *Task) error {
-	k := w.Kinds[w.step().Kind]
-	if k == nil {
-		return errors.New("this agent does not have this kind of step")
-	}
-	return k.Run(ctx, t)
-}
-
 // guard calls f, turns a panic into an error and lets a hang be noticed: a bug in
 // one kind must not stop the agent. f must return soon after ctx ends.
 func (w *walk) guard(ctx context.Context, f func() error) error {
@@ -85,22 +165,6 @@ func (w *walk) guard(ctx context.Context, f func() error) error {
 	err := fence.Call(f)
 	fence.Log(w.Log, err, "a step panicked", "job", w.r.ID, "kind", w.step().Kind)
 	return err
-}
-
-// keepOutput records the output and the result of the attempt.
-func (w *walk) keepOutput(t *Task, out *tail) {
-	t.flush()
-	r, rec := w.r.clone()
-	hide := func(text string) string { return w.hide(t, text) }
-	rec.Output = out.text(hide)
-	rec.Result = nil
-	if len(t.Result) > 0 && len(t.Result) <= MaxOutput {
-		rec.Result = redact.JSON(t.Result, hide)
-	}
-	if len(t.Result) > MaxOutput {
-		r = r.warn(fmt.Sprintf("step %s: its result of %d bytes was dropped: at most %d are kept", t.Step, len(t.Result), MaxOutput))
-	}
-	w.change(r)
 }
 
 // addTime records how long the attempt took, its trial included.

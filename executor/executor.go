@@ -4,7 +4,13 @@
 // on the Record found on disk.
 //
 // It knows no broker, no database and no kind of step: those come in as a
-// Journal and as Kinds.
+// Journal, a Device, a Gate and as Kinds.
+//
+// The document is in job.go and step.go. How a Record changes is in advance.go and
+// undo.go, as pure functions from one Record to the next. The loop is the walk, which
+// decides which of them applies: walk.go from step to step, attempt.go one attempt,
+// trial.go a change on trial, interrupted.go what becomes of a step that was cut, and
+// commit.go where a Record becomes durable.
 package executor
 
 import (

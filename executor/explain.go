@@ -9,8 +9,8 @@ import (
 )
 
 // Explain says in words what a job would do on a device, step by step, and what
-// a power cut in each step would mean. It is a function of the document alone.
-func Explain(j Job) []string {
+// a power cut in each step would mean. The kinds need not be those of a device.
+func Explain(kinds Kinds, j Job) []string {
 	out := explainJob(j)
 	for i := range j.Total() {
 		s := j.StepAt(i)
@@ -19,9 +19,9 @@ func Explain(j Job) []string {
 			title = fmt.Sprintf("On failure %d of %d: %s (%s)", i+1-len(j.Steps), len(j.OnFailure), s.Name, s.Kind)
 		}
 		out = append(out, "", title)
-		out = append(out, explainStep(j, i)...)
+		out = append(out, explainStep(kinds, j, i)...)
 	}
-	for i, text := range Warnings(j) {
+	for i, text := range Warnings(kinds, j) {
 		if i == 0 {
 			out = append(out, "")
 		}
@@ -94,27 +94,24 @@ func failureOf(j Job) string {
 	return words
 }
 
-func explainStep(j Job, i int) said {
+func explainStep(kinds Kinds, j Job, i int) said {
 	s := j.StepAt(i)
-	k, known := kindTexts[s.Kind]
-	if !known {
-		k = kindText{does: func(params) string { return "is a kind that this program does not know" }}
-	}
+	d := kinds.describe(s)
 	var out said
-	out.add("does", "%s", k.does(readParams(s.With)))
+	out.add("does", "%s", d.Does)
 	if s.When != "" {
 		out.add("only if", "%s; else it is skipped", s.When)
 	}
-	out.add("tries", "%s", triesOf(s, k))
-	out.add("power cut", "%s", cutOf(s, k))
-	if words := trialOf(s, k); words != "" {
+	out.add("tries", "%s", triesOf(s, d))
+	out.add("power cut", "%s", cutOf(s, d))
+	if words := trialOf(s, d); words != "" {
 		out.add("on trial", "%s", words)
 	}
-	out.add("failure", "%s", endOf(j, i, k))
+	out.add("failure", "%s", endOf(j, i, d))
 	return out
 }
 
-func triesOf(s Step, k kindText) string {
+func triesOf(s Step, d Description) string {
 	words, each := "once", ""
 	if n := s.Retry.Attempts; n > 1 {
 		words, each = fmt.Sprintf("up to %d times", n), " each"
@@ -125,57 +122,54 @@ func triesOf(s Step, k kindText) string {
 	switch {
 	case s.Timeout > 0:
 		words += fmt.Sprintf(", at most %s%s", span(s.Timeout), each)
-	case k.limit != "":
-		words += ", " + k.limit
+	case d.Limit != "":
+		words += ", " + d.Limit
 	}
 	return words
 }
 
 // cutOf says what happens when the power goes while the step runs.
-func cutOf(s Step, k kindText) string {
+func cutOf(s Step, d Description) string {
 	most := cmp.Or(s.MaxInterruptions, 3)
 	givenUp := fmt.Sprintf("; given up when it was cut %d times", most)
 	if most == 1 {
 		givenUp = "; but maxInterruptions is 1, so the first cut ends it"
 	}
 	switch {
-	case s.Kind == "reboot":
-		return k.cut
+	case d.EndsByCut:
+		return d.Cut
 	case s.IfInterrupted == Fail:
 		return "the step fails: it is never begun twice"
 	case s.IfInterrupted == Verify:
 		return "the check decides: if it passes the step was done, else it is run again" + givenUp
 	}
-	return cmp.Or(k.cut, "it is run again") + givenUp
+	return cmp.Or(d.Cut, "it is run again") + givenUp
 }
 
 // trialOf says what the change must withstand; nothing where it is on no trial.
-func trialOf(s Step, k kindText) string {
-	c, must := s.Confirm, ""
-	if k.trial != nil {
-		must = k.trial(readParams(s.With))
-	}
+func trialOf(s Step, d Description) string {
+	c, must := s.Confirm, d.Trial
 	switch {
 	case c == nil && must == "":
 		return ""
 	case c == nil:
 		c = &Confirm{Within: Duration(ownTrial)}
 	}
-	words := fmt.Sprintf("within %s %s", span(c.Within), cmp.Or(must, reconnected))
+	words := fmt.Sprintf("within %s %s", span(c.Within), cmp.Or(must, Reconnected))
 	if len(c.Check) > 0 {
 		words += " and the check must pass"
 	}
-	if k.undo == "" {
+	if d.Undo == "" {
 		return words + ", else the step fails; this kind cannot be taken back"
 	}
-	return words + ", else it is taken back; a power cut begins the trial anew"
+	return words + ", else it is taken back; a power cut begins the trial again"
 }
 
 // endOf says what a failure of this step means.
-func endOf(j Job, i int, k kindText) string {
+func endOf(j Job, i int, d Description) string {
 	words := "nothing to take back"
-	if k.undo != "" {
-		words = "taken back: " + k.undo
+	if d.Undo != "" {
+		words = "taken back: " + d.Undo
 	}
 	s := j.StepAt(i)
 	switch {
@@ -189,36 +183,34 @@ func endOf(j Job, i int, k kindText) string {
 
 // Warnings are what the author of a job may not have meant, each behind the
 // name of its step.
-func Warnings(j Job) []string {
+func Warnings(kinds Kinds, j Job) []string {
 	var out []string
 	warn := func(s Step, text string) { out = append(out, s.Name+": "+text) }
-	reboots := func(s Step) bool { return s.Kind == "reboot" }
+	reboots := func(s Step) bool { return kinds.describe(s).EndsByCut }
 	for i, s := range j.Steps {
-		later := j.Steps[i+1:]
-		switch {
-		case s.Kind == "config" && s.Confirm == nil && slices.ContainsFunc(later, reboots):
+		d := kinds.describe(s)
+		if d.MayCutOff && s.Confirm == nil && slices.ContainsFunc(j.Steps[i+1:], reboots) {
 			warn(s, "a reboot follows and it is not on trial: if it cuts the device off nothing takes it back; add confirm")
-		case s.Kind == "firmware":
-			warn(s, "on a board with one firmware slot, as with sysupgrade, there is no way back: a bad image needs a visit")
-		case s.Kind == "command" && s.Confirm != nil:
-			warn(s, "a command cannot be taken back: confirm can only make it fail")
+		}
+		for _, text := range d.Warnings {
+			warn(s, text)
 		}
 	}
 	for i := range j.Total() {
-		if s := j.StepAt(i); s.Timeout > 0 && s.Timeout <= s.trial() {
-			warn(s, fmt.Sprintf("its timeout of %s ends its trial, which may take %s, too early: make the timeout longer", span(s.Timeout), span(s.trial())))
+		s := j.StepAt(i)
+		if trial := kinds.trial(s); s.Timeout > 0 && s.Timeout <= trial {
+			warn(s, fmt.Sprintf("its timeout of %s ends its trial, which may take %s, too early: make the timeout longer", span(s.Timeout), span(trial)))
 		}
 	}
 	return out
 }
 
 // trial is how long the step may be on trial; 0 when it never is.
-func (s Step) trial() Duration {
-	k := kindTexts[s.Kind]
+func (k Kinds) trial(s Step) Duration {
 	switch {
 	case s.Confirm != nil:
 		return s.Confirm.Within
-	case k.trial != nil && k.trial(readParams(s.With)) != "":
+	case k.describe(s).Trial != "":
 		return Duration(ownTrial)
 	}
 	return 0

@@ -13,6 +13,10 @@ type unwilling struct{ refusals, runs, undos int }
 
 func (*unwilling) Check(json.RawMessage) error { return nil }
 
+func (*unwilling) Describe(Step) Description {
+	return Description{Places: map[string]Place{"content": One}}
+}
+
 func (k *unwilling) Run(context.Context, *Task) error {
 	if k.refusals > 0 {
 		k.refusals--

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
-	"path/filepath"
-	"strconv"
 
 	"github.com/ratchetd/ratchet/executor/redact"
 )
@@ -40,7 +38,6 @@ type Task struct {
 	save     func(state json.RawMessage, cutExpected bool) error
 	progress func(fraction float64)
 	warn     func(text string)
-	flush    func() // passes on what live output still holds back
 	watch    func(ctx context.Context) (over func())
 }
 
@@ -99,55 +96,3 @@ func (t *Task) Watch(ctx context.Context) (over func()) {
 
 // Progress says how far the attempt is, from 0 to 1. It is cheap and not journaled.
 func (t *Task) Progress(fraction float64) { t.progress(fraction) }
-
-// task is the attempt under the cursor, for its kind.
-func (w *walk) task(out *tail) *Task {
-	step, rec := w.step(), w.rec()
-	t := &Task{
-		Job: w.r.ID, Step: step.Name, With: step.With, Attempt: rec.Attempts,
-		Boot: w.Boot, Timeout: step.Timeout, Stream: step.Stream, Stopping: w.Stopping,
-		Output: out, Err: out, Log: w.Log, saved: rec.Saved, save: w.save, watch: w.watch,
-	}
-	if w.Dir != "" {
-		t.Dir = filepath.Join(w.dir(), strconv.Itoa(w.r.At.Step))
-	}
-	t.warn = func(text string) { w.change(w.r.warn("step " + step.Name + ": " + w.hide(t, text))) }
-	t.progress = func(fraction float64) {
-		w.emit(t, Live{Progress: min(max(fraction, 0), 1)})
-	}
-	t.flush = func() {}
-	if step.Stream {
-		stdout, stderr := w.stream(t, "stdout"), w.stream(t, "stderr")
-		t.Output, t.Err = io.MultiWriter(out, stdout), io.MultiWriter(out, stderr)
-		t.flush = func() { stdout.flush(); stderr.flush() }
-	}
-	return t
-}
-
-// stream passes on what t says on stdout or stderr while it runs.
-func (w *walk) stream(t *Task, name string) *stream {
-	return &stream{
-		hide: func(text string) string { return w.hide(t, text) },
-		emit: func(text string) { w.emit(t, Live{Stream: name, Text: text}) },
-	}
-}
-
-// fill fills in what the step's parameters leave to the device.
-func (w *walk) fill(ctx context.Context, t *Task) error {
-	f := filler{ctx: ctx, env: w.env(), secret: w.Device.Secret}
-	with, err := f.fill(t.With)
-	if err == nil {
-		t.With = with
-	}
-	t.secrets = redact.New(f.secrets)
-	return err
-}
-
-// emit is called from any goroutine of a kind, so it reads only what never changes
-// in a walk.
-func (w *walk) emit(t *Task, l Live) {
-	if w.OnLive != nil {
-		l.Key, l.Job, l.Step, l.Attempt = w.key, t.Job, t.Step, t.Attempt
-		w.OnLive(l)
-	}
-}

@@ -33,7 +33,8 @@ func (w *walk) kindsTrial() *Trial {
 // must connect again, the check must pass and the kind must see its proof. That
 // the trial has begun is committed first, so that a power cut repeats the trial
 // and not the change.
-func (w *walk) trial(ctx context.Context, t *Task, c *Confirm) error {
+func (a *attempt) trial(ctx context.Context, c *Confirm) error {
+	w := a.w
 	r, rec := w.r.clone()
 	if !rec.Trial {
 		rec.Trial = true
@@ -48,11 +49,11 @@ func (w *walk) trial(ctx context.Context, t *Task, c *Confirm) error {
 	ctx, unstop := w.untilStopped(ctx, 0) // a trial only waits, and is repeated at the next start
 	defer unstop()
 	defer w.watch(ctx)()
-	if err := w.connect(ctx); err != nil {
-		return notConfirmed(within, err)
+	if err := w.Device.Connect(ctx); err != nil {
+		return notConfirmed(within, fmt.Errorf("no connection to the broker: %w", err))
 	}
 	for {
-		err := w.checkTrial(ctx, t, c)
+		err := a.checkTrial(ctx, c)
 		if err == nil {
 			return nil
 		}
@@ -65,21 +66,22 @@ func (w *walk) trial(ctx context.Context, t *Task, c *Confirm) error {
 }
 
 // checkTrial is why the change has not passed its trial yet, or nil.
-func (w *walk) checkTrial(ctx context.Context, t *Task, c *Confirm) error {
+func (a *attempt) checkTrial(ctx context.Context, c *Confirm) error {
 	if c.Check != nil {
-		if err := w.Device.Check(ctx, c.Check); err != nil {
+		if err := a.w.Device.Check(ctx, c.Check); err != nil {
 			return err
 		}
 	}
-	if k := w.kindsTrial(); k != nil && k.Proof != nil {
-		return w.guard(ctx, func() error { return k.Proof(ctx, t) })
+	if k := a.w.kindsTrial(); k != nil && k.Proof != nil {
+		return a.w.guard(ctx, func() error { return k.Proof(ctx, a.task) })
 	}
 	return nil
 }
 
 // makeFinal lets a Confirmer make its change final. That the trial was passed is
 // committed first: a cut from here on does not repeat the trial.
-func (w *walk) makeFinal(ctx context.Context, t *Task) error {
+func (a *attempt) makeFinal(ctx context.Context) error {
+	w := a.w
 	k, ok := w.Kinds[w.step().Kind].(Confirmer)
 	if !ok {
 		return nil
@@ -92,17 +94,10 @@ func (w *walk) makeFinal(ctx context.Context, t *Task) error {
 			return err
 		}
 	}
-	return w.guard(ctx, func() error { return k.Confirm(ctx, t) })
+	return w.guard(ctx, func() error { return k.Confirm(ctx, a.task) })
 }
 
 // notConfirmed is the error of a trial that ended without success.
 func notConfirmed(within time.Duration, err error) error {
 	return fmt.Errorf("not confirmed within %s: %w", within, err)
-}
-
-func (w *walk) connect(ctx context.Context) error {
-	if err := w.Device.Connect(ctx); err != nil {
-		return fmt.Errorf("no connection to the broker: %w", err)
-	}
-	return nil
 }

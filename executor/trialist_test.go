@@ -48,26 +48,6 @@ func TestAKindThatIsAlwaysOnTrialNeedsNoConfirm(t *testing.T) {
 	}
 }
 
-func TestExplainTellsOfATrialThatNobodyAskedFor(t *testing.T) {
-	const connected = "on trial   within 3m the device must be connected anew"
-	for step, want := range map[string]string{
-		`"settings":{"name":"tags","content":""}`: connected + ", else it is taken back",
-		`"keys":{"set":["RWQ"],"sequence":1}`:     connected + " and have accepted a job that one of the new keys signed, else it is taken back",
-		`"certificate":{"install":{}}`:            connected + ", else it is taken back",
-		`"certificate":{"request":{}}`:            "",
-		`"file":{}`:                               "",
-	} {
-		j, err := Parse([]byte(`{"id":"j","steps":[{"name":"a",` + step + `}]}`))
-		if err != nil {
-			t.Fatal(err)
-		}
-		got := strings.Join(Explain(j), "\n")
-		if !strings.Contains(got, want) || want == "" && strings.Contains(got, "on trial") {
-			t.Errorf("%s: want %q in\n%s", step, want, got)
-		}
-	}
-}
-
 // witness is a kind that sees for itself whether its change may stay.
 type witness struct {
 	risky

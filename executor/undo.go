@@ -32,17 +32,17 @@ func (w *walk) undo(ctx context.Context) error {
 	defer cancel()
 	ctx, unstop := w.untilStopped(ctx, grace)
 	defer unstop()
-	t := w.task(&tail{})
-	t.Attempt, t.Begun = w.rec().Undo.Attempts, begun
-	_ = w.fill(ctx, t) // what can no longer be filled in stays open: most undos need none of it
-	err := w.guard(ctx, func() error { return w.Kinds[w.step().Kind].(Undoer).Undo(ctx, t) })
+	a := w.newAttempt(begun)
+	a.task.Attempt = w.rec().Undo.Attempts
+	_ = a.fill(ctx) // what can no longer be filled in stays open: most undos need none of it
+	err := w.guard(ctx, func() error { return w.Kinds[w.step().Kind].(Undoer).Undo(ctx, a.task) })
 	if err != nil && w.stopping() {
 		w.change(w.r.stop())
 		return w.leave(ErrStopped)
 	}
-	t.flush()
+	a.flush()
 	step := w.r.At
-	w.change(w.r.endUndo(w.hideError(t, err), w.canUndo))
+	w.change(w.r.endUndo(a.hideError(err), w.canUndo))
 	if w.r.At == step {
 		w.pause = time.Second
 	}

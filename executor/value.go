@@ -26,9 +26,9 @@ type Text struct {
 // such as on a command line or in a URL.
 type Word struct{ Text }
 
-// Words are the texts of argv; open tells that some are still to be filled in,
+// Texts are the texts of argv; open tells that some are still to be filled in,
 // so that nothing can be said of them yet.
-func Words(argv []Word) (list []string, open bool) {
+func Texts(argv []Word) (list []string, open bool) {
 	for _, w := range argv {
 		list = append(list, w.S)
 		open = open || w.Open
@@ -76,18 +76,26 @@ func readSource(data []byte) (source, error) {
 	return s, err
 }
 
+// A Place is how a parameter takes values that are left to the device.
+type Place int
+
+const (
+	One    Place = iota + 1 // a text
+	Words                   // a list, the command line of a program: no word becomes an option
+	Values                  // texts or lists of them, by name
+)
+
 // A filler fills in what a step's parameters leave to the device.
 type filler struct {
 	ctx     context.Context
 	env     map[string]any
 	input   any // env for the engine, made when first needed
 	secret  func(name string) (string, error)
+	places  map[string]Place
 	secrets []string // that were filled in
 }
 
-// fill returns the parameters with every open Text filled in. Only content,
-// url, the words of argv, validate and apply, and the values of env, headers
-// and uci can be open.
+// fill returns the parameters with every open Text filled in.
 func (f *filler) fill(with json.RawMessage) (json.RawMessage, error) {
 	if !bytes.Contains(with, []byte(`"jq"`)) && !bytes.Contains(with, []byte(`"secret"`)) {
 		return with, nil
@@ -124,15 +132,15 @@ func (f *filler) walk(v any) error {
 
 // field fills in one parameter by what its name allows.
 func (f *filler) field(m map[string]any, key string) (err error) {
-	switch key {
-	case "content", "url":
+	switch f.places[key] {
+	case One:
 		m[key], err = f.text(m[key])
-	case "argv", "validate", "apply":
+	case Words:
 		before := slices.Clone(asList(m[key]))
 		if err = f.list(m[key]); err == nil {
 			err = noOptions(before, asList(m[key]))
 		}
-	case "env", "headers", "uci":
+	case Values:
 		values, _ := m[key].(map[string]any)
 		for name := range values {
 			if _, several := values[name].([]any); several {

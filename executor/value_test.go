@@ -35,7 +35,8 @@ func TestValuesAreFilledInOnTheDevice(t *testing.T) {
 		{`{"url":{"jq":".nothing"}}`, "", "url: jq gives null"},
 		{`{"env":{"K":{"secret":"other"}}}`, "", "env: K: no such secret"},
 	} {
-		f := filler{ctx: t.Context(), env: env, secret: secret}
+		f := filler{ctx: t.Context(), env: env, secret: secret, places: map[string]Place{
+			"content": One, "url": One, "argv": Words, "validate": Words, "apply": Words, "env": Values, "headers": Values, "uci": Values}}
 		got, err := f.fill(json.RawMessage(c.with))
 		if c.err != "" {
 			if err == nil || !strings.Contains(err.Error(), c.err) {

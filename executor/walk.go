@@ -43,7 +43,7 @@ func (w *walk) next(ctx context.Context) error {
 	if err := w.commit(); err != nil {
 		return err
 	}
-	return w.attempt(ctx, begun)
+	return w.runStep(ctx, begun)
 }
 
 // cancelled ends the job where cause is a Cancel. Any other cause only ends the walk.

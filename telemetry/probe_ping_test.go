@@ -78,10 +78,9 @@ func TestPingOfASilentHostEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	e := echoes{conn: icmpConn{Conn: peer(t, func(byte) bool { return false })}}
-	start := time.Now()
 	e.run(ctx)
-	if took := time.Since(start); e.answered != 0 || took > 2*time.Second {
-		t.Errorf("got %d answers after %s, want none after 50ms", e.answered, took)
+	if e.answered != 0 || len(e.sent) > pings { // it would ask for 5 s
+		t.Errorf("got %d answers to %d echoes, want none, and no echo after its time", e.answered, len(e.sent))
 	}
 	if got := e.why(); !errors.Is(got, errNoAnswer) {
 		t.Errorf("got %v, want no answer", got)
@@ -90,14 +89,13 @@ func TestPingOfASilentHostEndsWithItsContext(t *testing.T) {
 
 // TestPingTellsWhatTheNetworkSays: a closed port is UDP's unreachable host.
 func TestPingTellsWhatTheNetworkSays(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-	defer cancel()
+	t.Parallel()
 	conn, err := net.Dial("udp", closedPort(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	e := echoes{conn: icmpConn{Conn: conn}}
-	e.run(ctx)
+	e.run(t.Context())
 	if got := e.why(); !errors.Is(got, syscall.ECONNREFUSED) {
 		t.Errorf("got %v, want connection refused", got)
 	}

@@ -2,13 +2,17 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +21,7 @@ import (
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/broker"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/link"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/signing"
 )
 
 var update = flag.Bool("update", false, "write testdata/attacks.txt again")
@@ -69,7 +74,14 @@ var attacks = []attack{
 	{"control characters in a device's id", map[string]string{"device/gw\u009b2J\u202e/state": `{"online":true}`}, []string{"devices"}},
 	{"control characters in a job's id", map[string]string{"device/gw-1/jobs/j\u009b2J\u202e": `{"state":"failed","rev":1}`}, []string{"jobs"}},
 	{"control characters in whom an offer is for", map[string]string{"jobs/group/g\u009b2J\u202e/j": `{"id":"j","steps":[]}`}, []string{"cancel", "j"}},
+	{"audiences that the broker made up", map[string]string{"jobs/all/j": wholeJob, "jobs/device/bank/j": wholeJob}, []string{"cancel", "j", "--sign", "KEY"}},
+	{"a cancel that only looks signed", map[string]string{"jobs/all/j": `{"job":"{\"id\":\"j\",\"cancel\":true,\"audience\":[\"all\"]}","signature":"x"}`},
+		[]string{"cancel", "j", "--sign", "KEY", "--to", "all"}},
+	{"a longer life than the author gave", map[string]string{"jobs/all/j": `{"id":"j","created":"2026-01-01T00:00:00Z","expires":"2099-01-01T00:00:00Z","audience":["all"],"steps":[{"name":"s","command":{"argv":["true"]}}]}`},
+		[]string{"submit", "JOB", "--to", "all", "--sign", "KEY"}},
 }
+
+const wholeJob = `{"id":"j","steps":[{"name":"s","command":{"argv":["true"]}}]}`
 
 // TestAttacks lets a device or a broker try to fill the operator's memory and to
 // write to the terminal. What comes of each is checked against testdata/attacks.txt.
@@ -105,7 +117,12 @@ func (a attack) try(t *testing.T) string {
 	var out, errs bytes.Buffer
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	run(append(a.run, "--broker", url), strings.NewReader(""), &out, &errs)
+	files := a.files(t)
+	args := append(slices.Clone(a.run), "--broker", url)
+	for i, arg := range args {
+		args[i] = cmp.Or(files[arg], arg)
+	}
+	run(args, strings.NewReader(""), &out, &errs)
 	runtime.ReadMemStats(&after)
 	if used := after.TotalAlloc - before.TotalAlloc; used > maxAllocated {
 		t.Errorf("%d MB were allocated, at most %d", used>>20, maxAllocated>>20)
@@ -122,6 +139,17 @@ func (a attack) try(t *testing.T) string {
 	last := strings.Join(strings.Fields(lines[len(lines)-1]), " ")
 	last = regexp.MustCompile(`\d+ more`).ReplaceAllString(last, "N more") // a broker may send one twice
 	return last[:min(len(last), 200)]
+}
+
+// files are a key and a job of the operator's own.
+func (a attack) files(t *testing.T) map[string]string {
+	dir := t.TempDir()
+	key, job := filepath.Join(dir, "jobs.key"), filepath.Join(dir, "job.json")
+	_, _, err := signing.Create(key, true)
+	if err := errors.Join(err, os.WriteFile(job, []byte(wholeJob), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	return map[string]string{"KEY": key, "JOB": job}
 }
 
 func (a attack) publish(t *testing.T, url string) {

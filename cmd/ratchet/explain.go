@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ratchetd/ratchet/agent"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/jobfile"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/screen"
 	"github.com/ratchetd/ratchet/executor"
@@ -27,7 +28,7 @@ and what is taken back when it fails. No broker is needed and nothing is sent.`,
 			if err != nil {
 				return err
 			}
-			for _, line := range executor.Explain(job) {
+			for _, line := range executor.Explain(agent.Kinds(), job) {
 				fmt.Fprintln(s.out, screen.Line(line))
 			}
 			return nil

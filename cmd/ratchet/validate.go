@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/spf13/cobra"
+
+	"github.com/ratchetd/ratchet/agent"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/jobfile"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/screen"
 	"github.com/ratchetd/ratchet/executor"
-	"github.com/spf13/cobra"
 )
 
 func (s *session) validateCommand() *cobra.Command {
@@ -50,7 +52,7 @@ func (s *session) warn(f jobfile.File) {
 	if err != nil {
 		return
 	}
-	for _, text := range executor.Warnings(job) {
+	for _, text := range executor.Warnings(agent.Kinds(), job) {
 		fmt.Fprintf(s.out, "%s: warning: %s\n", f.Name, screen.Line(text))
 	}
 }

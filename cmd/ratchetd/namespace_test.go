@@ -237,7 +237,7 @@ func TestNamespaceAWrongAddressIsUndoneAfterAPowerCut(t *testing.T) {
 	r.say("kill -9, in the middle of the trial; the device has %s", r.address())
 	time.Sleep(time.Second)
 	r.boot()
-	r.say("ratchetd is started again: the trial begins anew, the change is not made again")
+	r.say("ratchetd is started again: the trial begins again, the change is not made again")
 	s := r.ended()
 	r.undone(s)
 	if s.Steps[0].Attempts != 2 {

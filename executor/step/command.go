@@ -20,7 +20,7 @@ import (
 
 // Command is the kind that runs a program, or a shell script when `shell` is
 // used, in a process group of its own. Nothing of the group outlives the step.
-// It has no undo and no memory: a rerun begins anew, and knows it from
+// It has no undo and no memory: a rerun begins again, and knows it from
 // RATCHET_ATTEMPT.
 type Command struct {
 	Groups process.Groups // where groups are noted; the zero value notes none
@@ -55,7 +55,7 @@ func (k Command) Check(with json.RawMessage) error {
 	return k.permits(w)
 }
 
-// permits holds the step against the owner's policy, as far as it is filled in.
+// permits checks the step against the owner's policy, as far as it is filled in.
 func (k Command) permits(w commandWith) error {
 	if err := k.Policy.User(w.User); err != nil {
 		return err
@@ -96,7 +96,7 @@ func parseCommand(with json.RawMessage) (w commandWith, err error) {
 	case w.Argv[0].S == "" && !w.Argv[0].Open:
 		return w, errors.New("argv[0]: want the name of a program")
 	default:
-		w.argv, _ = executor.Words(w.Argv)
+		w.argv, _ = executor.Texts(w.Argv)
 	}
 	if w.Dir != "" && w.Dir != "/" {
 		if err := safefile.CheckPath(w.Dir); err != nil {
@@ -194,4 +194,33 @@ func texts(m map[string]executor.Text) map[string]string {
 		values[name] = text.S
 	}
 	return values
+}
+
+// Describe implements executor.Describer.
+func (k Command) Describe(s executor.Step) executor.Description {
+	p := executor.ReadParams(s.With)
+	d := executor.Description{
+		Places: map[string]executor.Place{"argv": executor.Words, "env": executor.Values},
+		Does:   "runs " + strings.Join(p.List("argv"), " "),
+		Cut:    "it is run again from its beginning, and told which attempt it is",
+		Limit:  "at most 1h",
+	}
+	if p["shell"] != nil {
+		d.Does = "runs in a shell: " + firstLine(p.Text("shell"))
+	}
+	if p["user"] != nil {
+		d.Does += " as " + p.Text("user")
+	}
+	if s.Confirm != nil {
+		d.Warnings = []string{"a command cannot be taken back: confirm can only make it fail"}
+	}
+	return d
+}
+
+func firstLine(text string) string {
+	line, more, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	if more != "" {
+		line += " ..."
+	}
+	return line
 }

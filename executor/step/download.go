@@ -54,7 +54,7 @@ func (k Download) Check(with json.RawMessage) error {
 	return k.permits(w)
 }
 
-// permits holds the step against the owner's policy, as far as it is filled in.
+// permits checks the step against the owner's policy, as far as it is filled in.
 func (k Download) permits(w downloadWith) error {
 	if !w.URL.Open {
 		if err := k.Policy.URL(w.URL.S); err != nil {
@@ -174,7 +174,7 @@ func (k Download) Run(ctx context.Context, t *executor.Task) error {
 	return s.bring(ctx, want)
 }
 
-// isHere tells whether the target has the wanted content already.
+// isHere reports whether the target has the wanted content already.
 func (s *downloading) isHere(ctx context.Context, now safefile.Entry) (bool, error) {
 	if now.Absent || s.with.Unverified {
 		return false, nil
@@ -192,7 +192,7 @@ func (s *downloading) isHere(ctx context.Context, now safefile.Entry) (bool, err
 }
 
 // adopt makes do with the content that is there. What is not as it shall be is
-// written anew: if it was somebody else's he could still change it.
+// written again: if it was somebody else's he could still change it.
 func (s *downloading) adopt(ctx context.Context, now safefile.Entry, want safefile.Attrs) error {
 	if err := s.Files.RemoveDurably(s.part()); err != nil {
 		return err
@@ -268,4 +268,16 @@ func (k Download) Undo(_ context.Context, t *executor.Task) error {
 		return err
 	}
 	return s.Undo.Restore(k.Files, t.Dir)
+}
+
+// Describe implements executor.Describer.
+func (k Download) Describe(s executor.Step) executor.Description {
+	p := executor.ReadParams(s.With)
+	return executor.Description{
+		Places: map[string]executor.Place{"url": executor.One, "headers": executor.Values},
+		Does:   fmt.Sprintf("fetches %s to %s; kept only if its sha256 is right", p.Text("url"), p.Text("to")),
+		Cut:    "it goes on at the byte where it was; what lies there is never half",
+		Undo:   "what was there before is put back, or the file is removed",
+		Limit:  "given up after 5m without a byte",
+	}
 }

@@ -115,7 +115,7 @@ func TestAPartOfSomebodyElseIsNotGoneOnWith(t *testing.T) {
 		t.Errorf("got a file of user %d (%v), want one of the agent's", info.Sys().(*syscall.Stat_t).Uid, err)
 	}
 	if got := s.Requests(); !slices.Equal(got, []string{"", ""}) {
-		t.Errorf("got ranges %q, want it fetched anew", got)
+		t.Errorf("got ranges %q, want it fetched again", got)
 	}
 }
 
@@ -321,7 +321,7 @@ func TestAChangedFileIsFetchedAnew(t *testing.T) {
 		t.Fatal(err)
 	}
 	steptest.WantFile(t, to, s.Content)
-	if got := a.Out.String(); !strings.Contains(got, "beginning anew") {
+	if got := a.Out.String(); !strings.Contains(got, "beginning again") {
 		t.Errorf("got output %q, want it to say so", got)
 	}
 }

@@ -3,6 +3,7 @@ package step
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step/filespec"
@@ -108,7 +109,7 @@ func (s *filing) put(ctx context.Context, now safefile.Entry) error {
 	return s.Files.Write(s.path, safefile.Reader(ctx, src), want)
 }
 
-// holds tells whether the file has the wanted content already.
+// holds reports whether the file has the wanted content already.
 func (s *filing) holds(ctx context.Context, now safefile.Entry) (bool, error) {
 	src, err := s.with.Open(s.Policy)
 	if err != nil {
@@ -134,4 +135,22 @@ func (k File) Undo(_ context.Context, t *executor.Task) error {
 		return err
 	}
 	return u.Restore(k.Files, t.Dir)
+}
+
+// Describe implements executor.Describer.
+func (k File) Describe(s executor.Step) executor.Description {
+	p := executor.ReadParams(s.With)
+	d := executor.Description{
+		Places: map[string]executor.Place{"content": executor.One},
+		Does:   "writes " + p.Text("path"),
+		Cut:    "it is written again; the file is the old one or the new one, never half of it",
+		Undo:   "what was there before is put back",
+	}
+	switch {
+	case p["absent"] == true:
+		d.Does = "removes " + p.Text("path")
+	case p["from"] != nil:
+		d.Does = fmt.Sprintf("copies %s to %s", p.Text("from"), p.Text("path"))
+	}
+	return d
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
-// maxKeys bounds a set: every signature is held against each of its keys.
+// maxKeys bounds a set: every signature is checked against each of its keys.
 const maxKeys = 16
 
 // Keys is the kind that changes which keys may sign jobs. It is always on trial:
@@ -34,7 +34,7 @@ type Keys struct {
 	Use  func(sequence int64) error
 	// Now are the keys that count. Nil is none.
 	Now func() []string
-	// Signed tells whether a job that was accepted after this one, or this one
+	// Signed reports whether a job that was accepted after this one, or this one
 	// itself, was signed by a key with one of these ids. Nil is no.
 	Signed func(job string, ids []string) (bool, error)
 	// Alone says that no other job comes while this one is on trial: then the
@@ -202,7 +202,7 @@ func (k Keys) Write(set KeySet) error {
 	return k.reload()
 }
 
-// proof tells whether there is reason to believe that the owner has the new keys.
+// proof reports whether there is reason to believe that the owner has the new keys.
 func (k Keys) proof(_ context.Context, t *executor.Task) error {
 	w, err := parseKeys(t.With)
 	if err != nil {
@@ -282,4 +282,14 @@ func (k Keys) reload() error {
 		return fmt.Errorf("reloading the keys: %w", err)
 	}
 	return nil
+}
+
+// Describe implements executor.Describer.
+func (k Keys) Describe(s executor.Step) executor.Description {
+	return executor.Description{
+		Does:  fmt.Sprintf("sets the %d keys that may sign jobs", len(executor.ReadParams(s.With).List("set"))),
+		Cut:   "the trial begins again",
+		Undo:  "the old keys are put back",
+		Trial: executor.Reconnected + " and have accepted a job that one of the new keys signed",
+	}
 }

@@ -137,3 +137,14 @@ func (k Plugin) begin(t *executor.Task) (*calling, error) {
 }
 
 func (k Plugin) dir() string { return cmp.Or(k.Dir, PluginDir) }
+
+// Describe implements executor.Describer.
+func (k Plugin) Describe(s executor.Step) executor.Description {
+	return executor.Description{
+		// what a plugin takes is its own: values may stand where the names say it elsewhere
+		Places: map[string]executor.Place{"content": executor.One, "url": executor.One, "argv": executor.Words, "validate": executor.Words, "apply": executor.Words, "env": executor.Values, "headers": executor.Values, "uci": executor.Values},
+		Does:   "runs the owner's plugin " + executor.ReadParams(s.With).Text("name"),
+		Cut:    "the plugin is run again with what it saved",
+		Undo:   "by the plugin, if it can",
+	}
+}

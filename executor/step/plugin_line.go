@@ -36,7 +36,7 @@ func (l *line) acknowledge() {
 	_, _ = l.acks.WriteString("ok\n")
 }
 
-// over tells whether the plugin has ended.
+// over reports whether the plugin has ended.
 func (l *line) over() bool {
 	select {
 	case <-l.ended:

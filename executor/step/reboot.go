@@ -60,3 +60,13 @@ func (k Reboot) Run(ctx context.Context, t *executor.Task) error {
 	}
 	return process.Reboot(ctx, t, k.Command)
 }
+
+// Describe implements executor.Describer.
+func (k Reboot) Describe(executor.Step) executor.Description {
+	return executor.Description{
+		Does:      "reboots the device; done when it is up again",
+		Cut:       "the cut is the reboot: the step is done",
+		Limit:     "fails when the device has not gone down after 10m",
+		EndsByCut: true,
+	}
+}

@@ -144,7 +144,7 @@ func (s *serving) Do(ctx context.Context, action string) error {
 	return nil
 }
 
-// isSo tells whether the service is as the action makes it.
+// isSo reports whether the service is as the action makes it.
 func (s *serving) isSo(ctx context.Context) (answer, error) {
 	now, err := s.look(ctx, s.t, s.with.Name)
 	if err != nil {
@@ -174,4 +174,14 @@ func (k Service) ask(ctx context.Context, t *executor.Task, argv ...string) (str
 		return "", 0, fmt.Errorf("asking %s: %w", filepath.Base(argv[0]), err)
 	}
 	return out.String(), status.ExitStatus(), nil
+}
+
+// Describe implements executor.Describer.
+func (k Service) Describe(s executor.Step) executor.Description {
+	p := executor.ReadParams(s.With)
+	return executor.Description{
+		Does: fmt.Sprintf("%ss the service %s", p.Text("action"), p.Text("name")),
+		Cut:  "it is run again, which changes nothing",
+		Undo: "the service is put back into its earlier state",
+	}
 }

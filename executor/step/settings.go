@@ -79,7 +79,7 @@ func (k Settings) try(w settingsWith, offered bool) error {
 }
 
 // Run implements executor.Kind. The settings are tried before they are written:
-// an agent that starts anew must be able to run with them.
+// an agent that starts again must be able to run with them.
 func (k Settings) Run(ctx context.Context, t *executor.Task) error {
 	w, err := parseSettings(t.With)
 	if err != nil {
@@ -130,4 +130,15 @@ func (k Settings) reload() error {
 		return fmt.Errorf("reloading the settings: %w", err)
 	}
 	return nil
+}
+
+// Describe implements executor.Describer.
+func (k Settings) Describe(s executor.Step) executor.Description {
+	return executor.Description{
+		Places: map[string]executor.Place{"content": executor.One},
+		Does:   "changes the agent's own settings " + executor.ReadParams(s.With).Text("name"),
+		Cut:    "the trial begins again",
+		Undo:   "the old settings are put back",
+		Trial:  executor.Reconnected,
+	}
 }

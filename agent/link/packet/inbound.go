@@ -75,7 +75,8 @@ func (c *Conn) judge(b []byte) (size, payload int, err error) {
 	return size, 0, c.answer(kind, b[head:size])
 }
 
-// expected checks a packet's type and flags.
+// expected checks a packet's type and flags. That a message with QoS 0 comes
+// once more (DUP) makes no sense, but does no harm.
 func (c *Conn) expected(first byte) error {
 	kind, flags := first>>4, first&0xf
 	switch {

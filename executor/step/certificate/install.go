@@ -67,7 +67,7 @@ func onlyCertificates(text string) error {
 }
 
 // fitting is the key on this device that the certificate is for: the one that
-// waits for it or, where the authority only certified anew, the present one.
+// waits for it or, where the authority only certified again, the present one.
 func (k Kind) fitting(w *installWith) ([]byte, error) {
 	switch now, sane := k.now(); {
 	case !now.Before(w.leaf.NotAfter):

@@ -177,7 +177,7 @@ func TestServiceIsAskedOfSystemdOrProcd(t *testing.T) {
 		{procd, "up", ""},
 		{procd, "down", "failed: down does not run"},
 		{procd, "none", "failed: there is no service none"},
-		{procd, "old", "is unknown: old cannot tell whether it runs"},
+		{procd, "old", "is unknown: old cannot say whether it runs"},
 		{t.TempDir(), "up", "is unknown: neither systemd nor procd runs here"},
 	} {
 		err := check.Checker{Root: c.root}.Check(t.Context(), json.RawMessage(fmt.Sprintf(`{"service":%q}`, c.service)))

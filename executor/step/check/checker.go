@@ -64,7 +64,7 @@ func (k Checker) Run(ctx context.Context, c Check) Result {
 // Timeout is the longest that the check may take.
 func (c Check) Timeout() time.Duration { return cmp.Or(time.Duration(c.Within), checkTimeout) }
 
-// holds holds the figure against the limits.
+// holds checks the figure against the limits.
 func (c Check) holds(found telemetry.Reading) error {
 	if found.Value == nil {
 		return nil

@@ -58,7 +58,7 @@ func serviceState(name string, status syscall.WaitStatus, said string) error {
 	said = strings.TrimSpace(said)
 	switch code := status.ExitStatus(); {
 	case strings.Contains(said, "Syntax:"):
-		return telemetry.Unknown{Reason: name + " cannot tell whether it runs"}
+		return telemetry.Unknown{Reason: name + " cannot say whether it runs"}
 	case code == 0:
 		return nil
 	case status.Signaled(), said != "" && code != 3 && code != 4:

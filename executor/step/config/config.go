@@ -21,7 +21,7 @@ import (
 
 // Kind is the kind that changes several files, UCI settings or both as one.
 //
-// All that is new is written beside the old and held against `validate` before
+// All that is new is written beside the old and checked with `validate` before
 // anything is replaced; all that is old is kept before, too. `validate` runs in
 // a folder, also named by RATCHET_PREPARED, in which the new files are found
 // under their own paths: etc/netplan/lan.yaml, or etc/config for `uci -c`.
@@ -63,7 +63,7 @@ func (k Kind) Check(with json.RawMessage) error {
 	return k.permits(w)
 }
 
-// permits holds the step against the owner's policy.
+// permits checks the step against the owner's policy.
 func (k Kind) permits(w configWith) error {
 	for _, path := range k.paths(w) {
 		if err := k.Policy.Writable(path); err != nil {
@@ -71,7 +71,7 @@ func (k Kind) permits(w configWith) error {
 		}
 	}
 	for name, argv := range w.programs() {
-		list, open := executor.Words(argv)
+		list, open := executor.Texts(argv)
 		if open { // it is asked again once the device has filled it in
 			continue
 		}
@@ -103,7 +103,7 @@ func (k Kind) parse(with json.RawMessage) (w configWith, err error) {
 		return w, err
 	}
 	for name, argv := range w.programs() {
-		list, open := executor.Words(argv)
+		list, open := executor.Texts(argv)
 		if argv == nil || open {
 			continue
 		}
@@ -211,7 +211,7 @@ func (c *configuring) apply(ctx context.Context) error {
 	if len(c.with.Apply) == 0 {
 		return nil
 	}
-	apply, _ := executor.Words(c.with.Apply)
+	apply, _ := executor.Texts(c.with.Apply)
 	return c.run(ctx, apply)
 }
 

@@ -151,7 +151,7 @@ func TestUCIFailsClearly(t *testing.T) {
 	}
 }
 
-// TestASecretIsOnNoCommandLine holds what uci is started with against the value
+// TestASecretIsOnNoCommandLine checks what uci is started with against the value
 // that a secret was filled in with.
 func TestASecretIsOnNoCommandLine(t *testing.T) {
 	dir, kind := newUCI(t)

@@ -106,7 +106,7 @@ func (c *configuring) add(ctx context.Context, f filespec.Spec, open func() (io.
 	return nil
 }
 
-// holds tells whether the file is already as it shall be.
+// holds reports whether the file is already as it shall be.
 func (t *target) holds(ctx context.Context) (bool, error) {
 	if t.with.Absent {
 		return t.now.Absent, nil

@@ -38,7 +38,7 @@ func (c *configuring) keep(context.Context) error {
 // willAct saves that files are replaced and applied from here on.
 func (c *configuring) willAct(dirty bool) error {
 	if len(c.state.Apply) == 0 && len(c.with.Apply) > 0 {
-		c.state.Apply, _ = executor.Words(c.with.Apply)
+		c.state.Apply, _ = executor.Texts(c.with.Apply)
 		dirty = true
 	}
 	if !dirty {
@@ -90,7 +90,7 @@ func (c *configuring) validate(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("validate: preparing the folder to run in: %w", err)
 	}
-	argv, _ := executor.Words(c.with.Validate)
+	argv, _ := executor.Texts(c.with.Validate)
 	p := process.Tool{Argv: argv, Dir: tree, Env: map[string]string{"RATCHET_PREPARED": tree}}
 	if err := p.Run(ctx, c.t, c.Groups); err != nil {
 		return fmt.Errorf("validate: nothing was changed: %w", err)

@@ -116,7 +116,7 @@ func parseUCI(settings map[string]uciValue) (list []uciEdits, err error) {
 	return list, nil
 }
 
-// check holds an edit against the others.
+// check checks an edit against the others.
 func (e uciEdit) check(others map[string]uciValue) error {
 	section := e.uciKey
 	section.option = ""

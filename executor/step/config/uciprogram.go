@@ -94,7 +94,7 @@ func (u uciCopy) make(ctx context.Context, e uciEdit) error {
 }
 
 // batch is the edit in uci's own words. A list is filled where it stands: set
-// anew it would move to the end of its section.
+// again it would move to the end of its section.
 func (e uciEdit) batch(key string) string {
 	if e.gone() {
 		return "delete " + key + "\n"

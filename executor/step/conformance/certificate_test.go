@@ -24,7 +24,7 @@ func certificateCases(t *testing.T) []steptest.Case {
 	ca := steptest.NewAuthority(t, "ca", nil)
 	before, next := steptest.NewECKey(t), steptest.NewECKey(t)
 	kind := func(f safefile.Files) executor.Kind {
-		return unasked{steptest.Late{Kind: func() steptest.Undoable {
+		return unasked{steptest.Late{Kind: func() executor.Kind {
 			k := steptest.OnDevice(dir)
 			k.Draw = func() (*ecdsa.PrivateKey, error) { return next, nil } // so that its runs can be compared
 			k.Files = f

@@ -16,7 +16,7 @@ func configCases(t *testing.T) []steptest.Case {
 	plain := func(f safefile.Files) executor.Kind { return config.Kind{Files: f} }
 	var dir string
 	onUCI := func(f safefile.Files) executor.Kind {
-		return steptest.Late{Kind: func() steptest.Undoable { return config.Kind{Files: f, UCI: uci, UCIDir: dir} }}
+		return steptest.Late{Kind: func() executor.Kind { return config.Kind{Files: f, UCI: uci, UCIDir: dir} }}
 	}
 	within := func(format string) func(string) string {
 		return func(d string) string {

@@ -19,7 +19,7 @@ import (
 	"github.com/ratchetd/ratchet/executor/step/steptest"
 )
 
-var rewrite = flag.Bool("update", false, "write testdata/matrix.txt anew")
+var rewrite = flag.Bool("update", false, "write testdata/matrix.txt again")
 
 // TestEveryCutEndsInTheSamePlace is tier 3: every kind, cut and failed at
 // every Save and every file operation.

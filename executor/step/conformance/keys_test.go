@@ -16,7 +16,7 @@ func keysCases(t *testing.T) []steptest.Case {
 	var dir string
 	one, _ := steptest.NewSigningKey(t)
 	kind := func(f safefile.Files) executor.Kind {
-		return steptest.Late{Kind: func() steptest.Undoable { return step.Keys{Files: f, Path: filepath.Join(dir, "keys.json")} }}
+		return steptest.Late{Kind: func() executor.Kind { return step.Keys{Files: f, Path: filepath.Join(dir, "keys.json")} }}
 	}
 	with := func(d string) string {
 		dir = d

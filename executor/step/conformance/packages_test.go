@@ -12,7 +12,7 @@ import (
 func packageCases(t *testing.T) []steptest.Case {
 	var dir string
 	kind := func(f safefile.Files) executor.Kind {
-		return steptest.Late{Kind: func() steptest.Undoable {
+		return steptest.Late{Kind: func() executor.Kind {
 			k := steptest.OnPackages(t, dir)
 			k.Files = f
 			return k

@@ -11,7 +11,7 @@ import (
 )
 
 // TestReadmeHoldsTheMatrix keeps the README's summary of the matrix that the
-// conformance suite writes; -update writes it anew.
+// conformance suite writes; -update writes it again.
 func TestReadmeHoldsTheMatrix(t *testing.T) {
 	const readme, begin, end = "../../../README.md", "<!-- matrix -->\n", "<!-- /matrix -->"
 	rows, err := os.ReadFile("testdata/matrix.txt")

@@ -26,7 +26,7 @@ func serviceCases(t *testing.T) (cases []steptest.Case) {
 		cases = append(cases, steptest.Case{
 			Name: c.name,
 			Kind: func(safefile.Files) executor.Kind {
-				return steptest.Late{Kind: func() steptest.Undoable { return step.Service{Root: root} }}
+				return steptest.Late{Kind: func() executor.Kind { return step.Service{Root: root} }}
 			},
 			With:  func(dir string) string { root = dir; return c.with },
 			Setup: func(dir string) error { return c.setup(t, dir) },

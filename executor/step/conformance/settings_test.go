@@ -14,7 +14,7 @@ import (
 func settingsCases() []steptest.Case {
 	var dir string
 	kind := func(f safefile.Files) executor.Kind {
-		return steptest.Late{Kind: func() steptest.Undoable { return step.Settings{Files: f, Dir: filepath.Join(dir, "conf.d")} }}
+		return steptest.Late{Kind: func() executor.Kind { return step.Settings{Files: f, Dir: filepath.Join(dir, "conf.d")} }}
 	}
 	with := func(text string) func(string) string {
 		return func(d string) string {

@@ -134,7 +134,7 @@ func (k Kind) Run(ctx context.Context, t *executor.Task) error {
 	return err
 }
 
-// begin holds what the step is to do against the device, and changes nothing.
+// begin checks what the step is to do against the device, and changes nothing.
 func (k Kind) begin(t *executor.Task) (s *processing, err error) {
 	s = &processing{Kind: k, t: t}
 	if s.with, err = parseData(t.With); err != nil {

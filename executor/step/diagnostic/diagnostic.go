@@ -20,7 +20,7 @@ import (
 // Kind is the kind that finds out what ails a device. It makes every
 // check, those of the network in the order in which one depends on another,
 // repairs what it is told to, and can collect files and output into a bundle.
-// It has no undo. Cut, it begins anew: a repair must be fit to be run twice.
+// It has no undo. Cut, it begins again: a repair must be fit to be run twice.
 type Kind struct {
 	Checker check.Checker
 	Files   safefile.Files
@@ -49,7 +49,7 @@ func (k Kind) Check(with json.RawMessage) error {
 	return k.permits(w)
 }
 
-// permits holds all that it may run or write against the owner's policy.
+// permits checks all that it may run or write against the owner's policy.
 func (k Kind) permits(w diagnosticWith) error {
 	for _, c := range w.checks {
 		if err := c.Permits(k.Policy); err != nil {

@@ -11,7 +11,7 @@ import (
 )
 
 // NewClient is a client of one's own, with the proxy of the environment, that
-// holds certificates against this clock: a board without one may come up years
+// checks certificates against this clock: a board without one may come up years
 // before they were made.
 func NewClient(now func() time.Time) *http.Client {
 	t := http.DefaultTransport.(*http.Transport).Clone() // it has the environment's proxy

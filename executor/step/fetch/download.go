@@ -40,7 +40,7 @@ type Download struct {
 	Save     func(Checkpoint) error // makes it durable
 	Progress func(fraction float64)
 	Stopping <-chan struct{} // when closed, the bytes are synced and saved, and it returns
-	Note     io.Writer       // takes a line when it goes on or begins anew
+	Note     io.Writer       // takes a line when it goes on or begins again
 }
 
 // Checkpoint is what a Download must know to go on.

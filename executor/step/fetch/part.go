@@ -22,7 +22,7 @@ func (x *transfer) Open(ctx context.Context) error {
 	}
 	var err error
 	if x.part, err = x.Files.Open(x.Part, 0); err != nil {
-		return nil // it is begun anew
+		return nil // it is begun again
 	}
 	good, err := x.part.Size()
 	if err != nil {

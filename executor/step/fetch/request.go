@@ -159,7 +159,7 @@ func (x *transfer) restart() error {
 	if x.restarts > MaxRestarts {
 		return fmt.Errorf("GET %s: the server closes early and cannot resume: given up after %d beginnings", Masked(x.URL), x.restarts)
 	}
-	fmt.Fprintln(x.Note, "beginning anew: the server does not go on where the part ends")
+	fmt.Fprintln(x.Note, "beginning again: the server does not go on where the part ends")
 	x.done, x.at = 0, Checkpoint{}
 	x.sum.Reset()
 	return x.part.Truncate(0)

@@ -26,7 +26,7 @@ func CheckSignature(signature string, keys []string, p policy.Policy, unowned bo
 	case signature == "":
 		return nil
 	case len(keys) == 0 && !unowned:
-		return errors.New("signature: policy.keys is empty, so there is nothing to hold it against: set it, or leave out the signature")
+		return errors.New("signature: policy.keys is empty, so there is nothing to check it against: set it, or leave out the signature")
 	case len(signature) > maxSignature:
 		return fmt.Errorf("signature: %d bytes: a minisign signature has at most %d", len(signature), maxSignature)
 	case updater.IsSignature(signature):

@@ -78,7 +78,7 @@ func (k Kind) Check(with json.RawMessage) error {
 	return k.permits(w)
 }
 
-// permits holds the step against the owner's keys and policy.
+// permits checks the step against the owner's keys and policy.
 func (k Kind) permits(w firmwareWith) error {
 	if w.URL.S != "" {
 		if err := k.Policy.URL(w.URL.S); err != nil {
@@ -108,7 +108,7 @@ func parseFirmware(with json.RawMessage) (w firmwareWith, err error) {
 	case hasURL == (w.Image != ""):
 		return w, errors.New("want exactly one of url and image")
 	case w.Version == "" || len(w.Version) > 128 || strings.ContainsAny(w.Version, "\n\x00"):
-		return w, errors.New("version: want the version that the new system says it has: after the boot that tells whether it runs")
+		return w, errors.New("version: want the version that the new system says it has: after the boot that reports whether it runs")
 	case w.Backend != "" && !slices.Contains(updater.Backends(), w.Backend):
 		return w, fmt.Errorf("backend: %q: want one of %s", w.Backend, strings.Join(updater.Backends(), ", "))
 	case w.Image != "":
@@ -170,10 +170,10 @@ func (k Kind) begin(ctx context.Context, t *executor.Task, with firmwareWith) (*
 
 func (s *flashing) save() error { return s.t.Save(&s.state) }
 
-// rebooted tells whether the device has booted since the step was to boot it.
+// rebooted reports whether the device has booted since the step was to boot it.
 func (s *flashing) rebooted() bool { return s.state.Phase == booting && s.state.Boot != s.t.Boot }
 
-// isNew tells whether the system that runs is the one that this step has
+// isNew reports whether the system that runs is the one that this step has
 // written, as far as the board can say.
 func (s *flashing) isNew(now updater.System) bool {
 	known := now.Slot != "" && s.state.From.Slot != ""

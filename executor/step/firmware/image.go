@@ -115,7 +115,7 @@ func (s *flashing) sum(ctx context.Context, path string) error {
 	return nil
 }
 
-// verify holds the image against its signature.
+// verify checks the image against its signature.
 func (s *flashing) verify(ctx context.Context, path string) error {
 	if s.with.Signature == "" {
 		return nil

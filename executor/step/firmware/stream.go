@@ -16,7 +16,7 @@ import (
 	"github.com/ratchetd/ratchet/updater"
 )
 
-// mayStream tells whether what there was no room for can be written as it comes.
+// mayStream reports whether what there was no room for can be written as it comes.
 func (s *flashing) mayStream(err error) bool {
 	return s.backend.Stream != nil && (errors.Is(err, fetch.ErrNoRoom) || errors.Is(err, syscall.ENOSPC))
 }
@@ -27,7 +27,7 @@ type broken struct{ error }
 func (b broken) Unwrap() error { return b.error }
 
 // stream writes an image that there is no room for as it comes. A connection
-// that breaks off begins the write anew, as a power cut does.
+// that breaks off begins the write again, as a power cut does.
 func (s *flashing) stream(ctx context.Context, image updater.Image) error {
 	ctx, cancel := s.uncancelled(ctx)
 	defer cancel()
@@ -42,7 +42,7 @@ func (s *flashing) stream(ctx context.Context, image updater.Image) error {
 		if err == nil || !errors.As(err, new(broken)) || try > fetch.MaxRestarts {
 			return streamed(err)
 		}
-		fmt.Fprintf(s.t.Output, "beginning anew: %v\n", err)
+		fmt.Fprintf(s.t.Output, "beginning again: %v\n", err)
 		if err := executor.Sleep(ctx, s.t.Stopping, fetch.Jitter(time.Duration(try)*time.Second)); err != nil {
 			return err
 		}

@@ -174,7 +174,7 @@ func (p *packing) fetch(ctx context.Context, list []wanted) error {
 	return nil
 }
 
-// offered tells whether an exact version can be had from a manager that takes
+// offered reports whether an exact version can be had from a manager that takes
 // only names; which one it would install it does not say.
 func (p *packing) offered(ctx context.Context, w wanted) error {
 	if p.exact || w.version == "" {
@@ -220,7 +220,7 @@ func (p *packing) renew(ctx context.Context) error {
 	return nil
 }
 
-// verify holds what is installed against what was asked: not every manager
+// verify checks what is installed against what was asked: not every manager
 // fails when it could not do its work.
 func (p *packing) verify(now versions) error {
 	left, err := p.todo(now)

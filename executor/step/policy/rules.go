@@ -93,7 +93,7 @@ func (p Policy) Size(bytes int64) error {
 	return nil
 }
 
-// covers holds a name against a pattern of the owner's; a broken one matches nothing.
+// covers checks a name against a pattern of the owner's; a broken one matches nothing.
 func covers(pattern, name string) bool {
 	ok, err := path.Match(pattern, name)
 	return ok && err == nil

@@ -83,13 +83,7 @@ func ReadFile(t *testing.T, path string) string {
 }
 
 // Late is a kind that learns from its parameters where its device is.
-type Late struct{ Kind func() Undoable }
-
-// Undoable is a kind with an undo.
-type Undoable interface {
-	executor.Kind
-	executor.Undoer
-}
+type Late struct{ Kind func() executor.Kind }
 
 // Check implements executor.Kind.
 func (l Late) Check(with json.RawMessage) error { return l.Kind().Check(with) }
@@ -98,7 +92,9 @@ func (l Late) Check(with json.RawMessage) error { return l.Kind().Check(with) }
 func (l Late) Run(ctx context.Context, t *executor.Task) error { return l.Kind().Run(ctx, t) }
 
 // Undo implements executor.Undoer.
-func (l Late) Undo(ctx context.Context, t *executor.Task) error { return l.Kind().Undo(ctx, t) }
+func (l Late) Undo(ctx context.Context, t *executor.Task) error {
+	return l.Kind().(executor.Undoer).Undo(ctx, t)
+}
 
 // Olds is Old with several files.
 func Olds(names ...string) func(string) error {

@@ -30,7 +30,7 @@ type Case struct {
 	Boot  func(dir string) error             // what a boot changes by itself in dir; nil is nothing
 }
 
-// Run holds the case against every promise and returns its rows of the matrix:
+// Run checks the case against every promise and returns its rows of the matrix:
 // what a cut at each point comes to.
 func Run(t *testing.T, c Case) []string {
 	t.Helper()

@@ -60,7 +60,7 @@ func gone(path string) error {
 	return err
 }
 
-// TestTheSuiteCatches holds the suite against kinds with one fault each.
+// TestTheSuiteCatches checks the suite against kinds with one fault each.
 func TestTheSuiteCatches(t *testing.T) {
 	for _, tt := range []struct {
 		name  string

@@ -61,7 +61,7 @@ func (u *updating) fetch() fetch.Download {
 	}
 }
 
-// vouch holds what was fetched against its digest and signature: with
+// vouch checks what was fetched against its digest and signature: with
 // selfupdate where there is room for what that holds in memory, and for the
 // copy that it writes; else as it lies.
 func (u *updating) vouch(c updater.Candidate) error {

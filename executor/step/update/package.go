@@ -20,7 +20,7 @@ func (u *updating) owner(ctx context.Context) (string, error) {
 	return name, nil
 }
 
-// upgrade lets the package manager do it. Its scripts may start the agent anew;
+// upgrade lets the package manager do it. Its scripts may start the agent again;
 // where they do not, this does.
 func (u *updating) upgrade(ctx context.Context) error {
 	if u.Version == u.state.To.Version {
@@ -36,7 +36,7 @@ func (u *updating) upgrade(ctx context.Context) error {
 	return u.follow(ctx, fmt.Errorf("package %s has no version %s to upgrade to: publish it, or use force: true", u.state.Package, u.state.To.Version))
 }
 
-// follow starts the agent anew where another binary lies at its path by now.
+// follow starts the agent again where another binary lies at its path by now.
 func (u *updating) follow(ctx context.Context, same error) error {
 	sum, err := updater.Digest(u.path)
 	switch {

@@ -14,7 +14,7 @@ import (
 )
 
 // swap makes the new binary the agent's: the old one keeps a second name, the
-// new one takes the first in one rename, and the agent starts anew.
+// new one takes the first in one rename, and the agent starts again.
 func (u *updating) swap(ctx context.Context) error {
 	if !u.state.Armed {
 		if err := u.arm(); err != nil {
@@ -48,7 +48,7 @@ func (u *updating) arm() error {
 	return u.save()
 }
 
-// maxRestarts bounds how often one step starts the agent anew: something else
+// maxRestarts bounds how often one step starts the agent again: something else
 // than the binary at its path may be what is started.
 const maxAgentRestarts = 4
 
@@ -57,9 +57,9 @@ func (u *updating) restart(ctx context.Context) error {
 	u.state.Restarts++
 	switch {
 	case u.Restart == nil:
-		return errors.New("this agent cannot start anew")
+		return errors.New("this agent cannot start again")
 	case u.state.Restarts > maxAgentRestarts:
-		return fmt.Errorf("the agent was started anew %d times, and what runs is still not %s: see what its service starts", maxAgentRestarts, u.path)
+		return fmt.Errorf("the agent was started again %d times, and what runs is still not %s: see what its service starts", maxAgentRestarts, u.path)
 	}
 	if err := u.t.SaveBeforeReboot(&u.state); err != nil {
 		return err
@@ -71,7 +71,7 @@ func (u *updating) restart(ctx context.Context) error {
 	case <-u.t.Stopping:
 		return executor.ErrStopped
 	case <-ctx.Done():
-		return fmt.Errorf("the agent did not start anew: %w", context.Cause(ctx))
+		return fmt.Errorf("the agent did not start again: %w", context.Cause(ctx))
 	}
 }
 

@@ -23,7 +23,7 @@ import (
 // Kind is the kind that exchanges the agent's own binary. The new one must be
 // what was signed, made for this processor, of the version that the step names,
 // and able to run with the present configuration, before it takes the old one's
-// place; then the agent starts anew, and the step is always on trial.
+// place; then the agent starts again, and the step is always on trial.
 //
 // The old binary stays beside the new one until the job is over: Undo puts it
 // back, and so do the scripts of the service manager when the new one does not
@@ -45,7 +45,7 @@ type Kind struct {
 	Config  string                          // the file that the new one must be able to run with
 	Memory  func() (free uint64, err error) // of the board; nil is updater.FreeMemory
 
-	// Restart makes the agent end, soon, and start anew from Path.
+	// Restart makes the agent end, soon, and start again from Path.
 	Restart func() error
 }
 
@@ -78,7 +78,7 @@ func parseUpdate(with json.RawMessage) (w updateWith, err error) {
 	return w, fetch.CheckSource(w.URL, w.SHA256)
 }
 
-// permits holds the step against the owner's keys and policy.
+// permits checks the step against the owner's keys and policy.
 func (k Kind) permits(w updateWith) error {
 	if !w.URL.Open {
 		if err := k.Policy.URL(w.URL.S); err != nil {
@@ -209,7 +209,7 @@ func (u *updating) say() (err error) {
 	return err
 }
 
-// fellBack tells whether the service manager has put the old binary back.
+// fellBack reports whether the service manager has put the old binary back.
 func (u *updating) fellBack() bool {
 	return u.state.Armed && u.running == u.state.From.SHA256 && !safefile.Exists(updater.Old(u.path))
 }

@@ -86,7 +86,7 @@ func (u updatable) job(release []byte, more string) *steptest.Attempt {
 	return steptest.NewAttempt(u.T, `{"url":%q,"sha256":%q,"version":"version","force":true%s}`, url, sum, more)
 }
 
-// anew runs the step as far as to the start of the new agent.
+// again runs the step as far as to the start of the new agent.
 func (u updatable) anew(a *steptest.Attempt) {
 	u.Helper()
 	if err := a.Run(u.Context(), u.kind); err != steptest.ErrRestart {
@@ -243,7 +243,7 @@ func TestAStartThatBringsAnotherBinaryIsGivenUp(t *testing.T) {
 	for range 4 {
 		u.anew(a) // and it is the old one again that runs
 	}
-	steptest.WantError(t, a.Run(t.Context(), u.kind), "the agent was started anew 4 times")
+	steptest.WantError(t, a.Run(t.Context(), u.kind), "the agent was started again 4 times")
 	u.runs([]byte("a third one"))
 	steptest.WantError(t, a.Run(t.Context(), u.kind), "somebody else has replaced it")
 	if err := a.Undo(u.kind); err != nil {

@@ -23,7 +23,7 @@ import (
 //
 // The archive is a file, not made while it is sent: a presigned URL wants its
 // length beforehand, and what changes meanwhile must not spoil a second try. It
-// is never synced, for after a cut it is made anew.
+// is never synced, for after a cut it is made again.
 func (k Kind) pack(ctx context.Context, path string, files []inputs.File) (size int64, err error) {
 	file, err := k.Files.Create(path)
 	if err != nil {

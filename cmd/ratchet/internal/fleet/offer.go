@@ -13,9 +13,9 @@ import (
 
 // An Offer is what lies on one job topic: a job, or a cancel.
 type Offer struct {
-	Job       executor.Job
-	Text      []byte // the job's exact text; empty for a cancel
-	Signature string // of Text; empty when it is not signed
+	Job       executor.Job // of a cancel its ID, Audience and Expires
+	Text      []byte       // its exact text
+	Signature string       // of Text; empty when it is not signed
 	Cancel    bool
 	Err       error // why it cannot be read; every device rejects it then
 
@@ -29,11 +29,12 @@ func ReadOffer(payload []byte) Offer {
 	if err != nil {
 		return Offer{Err: err}
 	}
-	var c struct{ Cancel bool }
-	if json.Unmarshal([]byte(e.Job), &c) == nil && c.Cancel {
-		return Offer{Cancel: true, Signature: e.Signature}
-	}
 	o := Offer{Text: []byte(e.Job), Signature: e.Signature}
+	var c dialect.CancelText
+	if json.Unmarshal(o.Text, &c) == nil && c.Cancel {
+		o.Cancel, o.Job = true, executor.Job{ID: c.ID, Audience: c.Audience, Expires: c.Expires}
+		return o
+	}
 	if e.Rollout != nil {
 		o.percent = &e.Rollout.Percent
 	}
