@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/ratchetd/ratchet/executor/backoff"
 )
 
 // commit makes the Record in hand durable. A journal that fails is tried again
@@ -16,7 +18,8 @@ func (w *walk) commit() error {
 	w.r.Ran += Duration(now.Sub(w.mark))
 	w.mark = now
 	w.r.Rev++
-	for wait := time.Second; ; wait = min(2*wait, 30*time.Second) {
+	pause := backoff.Pause{First: time.Second, Most: 30 * time.Second}
+	for {
 		err := w.Journal.Put(w.r)
 		if w.OnCommit != nil {
 			w.OnCommit(err)
@@ -25,7 +28,7 @@ func (w *walk) commit() error {
 			w.dirty = false
 			return nil
 		}
-		if !w.pauseFor(wait) {
+		if !w.pauseFor(pause.Next()) {
 			return fmt.Errorf("%w; job %s is not journaled: %w", ErrStopped, w.r.ID, err)
 		}
 	}

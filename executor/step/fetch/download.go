@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/backoff"
 	"github.com/ratchetd/ratchet/executor/step/policy"
 	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
@@ -111,7 +112,7 @@ func (f Download) Run(ctx context.Context) (Checkpoint, error) {
 // loop asks for the rest until there is none.
 func (x *transfer) loop(ctx context.Context) error {
 	x.deadline = time.Now().Add(x.Stall)
-	pause := time.Second
+	pause := backoff.Pause{First: time.Second, Most: time.Minute}
 	for x.at.Size == 0 || x.done < x.at.Size {
 		before := x.done
 		err := x.once(ctx)
@@ -125,7 +126,7 @@ func (x *transfer) loop(ctx context.Context) error {
 			return err
 		}
 		if x.done > before {
-			pause = time.Second
+			pause.Reset()
 		}
 		if err := x.pause(ctx, err, &pause); err != nil {
 			return err
@@ -144,12 +145,11 @@ func (x *transfer) ended(cause error) error {
 }
 
 // pause waits before the next request, unless the time without a byte is over.
-func (x *transfer) pause(ctx context.Context, err error, pause *time.Duration) error {
+func (x *transfer) pause(ctx context.Context, err error, pause *backoff.Pause) error {
 	if errors.As(err, new(outdated)) {
 		return nil
 	}
-	wait := Jitter(*pause)
-	*pause = min(*pause*2, time.Minute)
+	wait := backoff.Jitter(pause.Next())
 	if long := AskedWait(err); long > 0 {
 		wait = long
 		x.asked += wait

@@ -2,15 +2,10 @@ package fetch
 
 import (
 	"context"
-	"math/rand/v2"
 	"time"
 
 	"github.com/ratchetd/ratchet/executor"
 )
-
-// Jitter is d, give or take a half of it: devices that were cut off together must
-// not come back together.
-func Jitter(d time.Duration) time.Duration { return d/2 + rand.N(d) }
 
 // pacer holds a transfer to a rate.
 type pacer struct{ next time.Time }

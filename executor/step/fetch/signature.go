@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/backoff"
 	"github.com/ratchetd/ratchet/executor/step/policy"
 	"github.com/ratchetd/ratchet/updater"
 )
@@ -37,6 +38,9 @@ func CheckSignature(signature string, keys []string, p policy.Policy, unowned bo
 	return p.URL(signature)
 }
 
+// signatureTries take some 30 seconds in all.
+const signatureTries = 6
+
 // Signature is the text of a signature, brought from its URL where it is one.
 func Signature(ctx context.Context, signature string, p policy.Policy, client *http.Client) (string, error) {
 	if signature == "" || updater.IsSignature(signature) {
@@ -44,12 +48,13 @@ func Signature(ctx context.Context, signature string, p policy.Policy, client *h
 	}
 	client = WithRules(client, nil, p)
 	defer client.CloseIdleConnections()
-	for pause := time.Second; ; pause *= 2 {
+	pause := backoff.Pause{First: time.Second, Most: 16 * time.Second}
+	for try := 1; ; try++ {
 		text, err := getSmall(ctx, client, signature)
-		if err == nil || IsFinal(err) || pause > 16*time.Second {
+		if err == nil || IsFinal(err) || try == signatureTries {
 			return text, err
 		}
-		if err := executor.Sleep(ctx, nil, Jitter(pause)); err != nil {
+		if err := executor.Sleep(ctx, nil, backoff.Jitter(pause.Next())); err != nil {
 			return "", err
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/backoff"
 	"github.com/ratchetd/ratchet/executor/fence"
 	"github.com/ratchetd/ratchet/executor/step/fetch"
 	"github.com/ratchetd/ratchet/updater"
@@ -43,7 +44,7 @@ func (s *flashing) stream(ctx context.Context, image updater.Image) error {
 			return streamed(err)
 		}
 		fmt.Fprintf(s.t.Output, "beginning again: %v\n", err)
-		if err := executor.Sleep(ctx, s.t.Stopping, fetch.Jitter(time.Duration(try)*time.Second)); err != nil {
+		if err := executor.Sleep(ctx, s.t.Stopping, backoff.Jitter(time.Duration(try)*time.Second)); err != nil {
 			return err
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/backoff"
 	"github.com/ratchetd/ratchet/executor/step/fetch"
 	"github.com/ratchetd/ratchet/executor/step/inputs"
 	"github.com/ratchetd/ratchet/executor/step/safefile"
@@ -65,7 +66,8 @@ func (u *upload) loop(ctx context.Context) error {
 	// To follow one would show another server what only this one was to get.
 	u.Client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	u.deadline = time.Now().Add(u.stall())
-	for pause := time.Second; ; pause = min(2*pause, time.Minute) {
+	pause := backoff.Pause{First: time.Second, Most: time.Minute}
+	for {
 		err := u.once(ctx)
 		if err == nil {
 			return nil
@@ -79,7 +81,7 @@ func (u *upload) loop(ctx context.Context) error {
 			return fmt.Errorf("given up after %d tries: %w", u.tries, err)
 		}
 		fmt.Fprintln(u.t.Output, err)
-		if err := u.pause(ctx, err, fetch.Jitter(pause)); err != nil {
+		if err := u.pause(ctx, err, backoff.Jitter(pause.Next())); err != nil {
 			return err
 		}
 		if errors.Is(err, errChanged) {
