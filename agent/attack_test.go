@@ -19,7 +19,7 @@ import (
 	"github.com/ratchetd/ratchet/executor"
 )
 
-var rewrite = flag.Bool("update", false, "write testdata/attacks.txt anew")
+var rewrite = flag.Bool("update", false, "write testdata/attacks.txt again")
 
 // An attack is what somebody tries who owns the broker, or a user of the
 // device, but none of the owner's keys. try tells what came of it.
@@ -29,7 +29,7 @@ type attack struct {
 }
 
 // TestNoAttackGetsThrough tries them all, each against a device of its own, and
-// holds what came of them against testdata/attacks.txt.
+// checks what came of them against testdata/attacks.txt.
 func TestNoAttackGetsThrough(t *testing.T) {
 	const table = "testdata/attacks.txt"
 	want, err := os.ReadFile(table)

@@ -167,7 +167,7 @@ func (d *device) said(e jobs.Execution) string {
 	return text
 }
 
-// golden holds text against a file that -update writes.
+// golden checks text against a file that -update writes.
 func golden(t *testing.T, path, text string) {
 	t.Helper()
 	if t.Failed() {

@@ -96,7 +96,7 @@ func TestASignedJobOfAServiceIsDoneOnce(t *testing.T) {
 	}
 	create(t, s, "job", said("job", "echo once >>"+file))
 	if e := ends(t, s, "job"); e.Status != "SUCCEEDED" {
-		t.Errorf("signed anew: got %s (%s)", e.Status, e.Details["reason"])
+		t.Errorf("signed again: got %s (%s)", e.Status, e.Details["reason"])
 	}
 	if got := read(t, file); got != "once fails fails once" {
 		t.Errorf("ran %q", got)

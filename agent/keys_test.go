@@ -135,7 +135,7 @@ func TestAKeyThatNeverSignsIsTakenBack(t *testing.T) {
 }
 
 // Cancel works at any moment: by the old key as long as it counts. The keys are
-// all that is read anew, whatever has become of the configuration.
+// all that is read again, whatever has become of the configuration.
 func TestTheOldKeyCancelsARotationThatWaitsForItsProof(t *testing.T) {
 	was, next := newSigner(t), newSigner(t)
 	b := newBroker(t)

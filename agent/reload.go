@@ -26,9 +26,9 @@ func (a *Agent) obey(ctx context.Context, asked <-chan os.Signal) error {
 }
 
 // reload reads the configuration again. A running job goes on; the link connects
-// anew, for topics, facts and credentials may have changed. A configuration that
+// again, for topics, facts and credentials may have changed. A configuration that
 // is wrong changes nothing. What cannot change while the agent runs, such as the
-// id that a device gets when it is enrolled, has it start anew.
+// id that a device gets when it is enrolled, has it start again.
 func (a *Agent) reload() {
 	c, err := a.config.Load().Again(config.Draft{})
 	if err == nil {
@@ -36,7 +36,7 @@ func (a *Agent) reload() {
 	}
 	switch {
 	case errors.Is(err, config.ErrFixed):
-		a.log.Info("the device's id or its state directory is another one: the agent starts anew")
+		a.log.Info("the device's id or its state directory is another one: the agent starts again")
 		a.stop(ErrRestart)
 	case err != nil:
 		a.log.Error("the configuration was not reloaded", "err", err)

@@ -9,7 +9,7 @@ import (
 	"github.com/ratchetd/ratchet/agent/dialect"
 )
 
-// A service may give the document of an accepted job anew, for its URLs go
+// A service may give the document of an accepted job again, for its URLs go
 // stale. It must not get steps into a signed job that nobody signed.
 func TestAServiceCannotChangeASignedJobThatWasAccepted(t *testing.T) {
 	owner := newSigner(t)

@@ -44,16 +44,16 @@ func (d *diary) told() string {
 }
 
 // An alert is told once when it is raised and once when it is cleared, and begins
-// one repair each time, whenever the agent is cut or started anew.
+// one repair each time, whenever the agent is cut or started again.
 func TestAnAlertAndItsRepair(t *testing.T) {
 	for _, c := range []struct{ name, script, told, begun string }{
 		{"raised and cleared", "60 85 85 75 60", "hot raised 85, hot cleared 85", "hot 20000101T000100Z"},
-		{"started anew while it is raised", "85 off 85 85 60", "hot raised 85, hot cleared 85", "hot 20000101T000030Z"},
+		{"started again while it is raised", "85 off 85 85 60", "hot raised 85, hot cleared 85", "hot 20000101T000030Z"},
 		{"power lost before the repair is in the journal", "cut1 85 off 85 85", "hot raised 85", "hot 20000101T000030Z"},
 		{"power lost behind it", "cut2 85 off 85 85", "hot raised 85", "hot 20000101T000030Z"},
 		{"a repair a quarter of an hour", "85 60 85 60 85" + strings.Repeat(" 85", 40), "hot raised 85, hot cleared 85, hot raised 85, hot cleared 85, hot raised 85",
 			"hot 20000101T000030Z, hot 20000101T000230Z"},
-		{"also when started anew", "85 60 85 off 85 85", "hot raised 85, hot cleared 85, hot raised 85", "hot 20000101T000030Z"},
+		{"also when started again", "85 60 85 off 85 85", "hot raised 85, hot cleared 85, hot raised 85", "hot 20000101T000030Z"},
 		{"what is well again needs no repair", "85 60 85 60" + strings.Repeat(" 60", 60), "hot raised 85, hot cleared 85, hot raised 85, hot cleared 85", "hot 20000101T000030Z"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -53,7 +53,7 @@ func TestSettingsThatCutTheDeviceOffComeBackByThemselves(t *testing.T) {
 }
 
 // A restart in the trial is not the end of it: the agent that comes back has
-// the settings that lie there, holds the trial anew and takes them back.
+// the settings that lie there, holds the trial again and takes them back.
 func TestSettingsOnTrialAreTakenBackAfterARestartToo(t *testing.T) {
 	b := newBroker(t)
 	d := newDevice(t, b, "").start().online(b)

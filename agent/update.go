@@ -13,8 +13,8 @@ import (
 )
 
 // ErrRestart is Run's error when an update has exchanged the agent's binary:
-// the program is to be started anew.
-var ErrRestart = errors.New("the agent starts anew")
+// the program is to be started again.
+var ErrRestart = errors.New("the agent starts again")
 
 // update is the kind that exchanges this agent's binary.
 func (a *Agent) update(p policy.Policy) update.Kind {

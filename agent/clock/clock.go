@@ -74,7 +74,7 @@ func (c *Clock) Believable(signed time.Time) error {
 		synchronised = c.Synchronised
 	}
 	if !signed.IsZero() && c.Plausible(signed).IsZero() && synchronised() {
-		return fmt.Errorf("it says that it was made at %s, and here, where the clock is synchronised, it is %s: set the clock of the computer that signs, and sign anew",
+		return fmt.Errorf("it says that it was made at %s, and here, where the clock is synchronised, it is %s: set the clock of the computer that signs, and sign again",
 			signed.UTC().Format(time.RFC3339), c.Now().UTC().Format(time.RFC3339))
 	}
 	return nil

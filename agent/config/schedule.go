@@ -61,7 +61,7 @@ const (
 	OverlapQueue = "queue"
 )
 
-// validateFirings holds against the rules what the device begins by itself.
+// validateFirings checks what the device begins by itself against the rules.
 func (c *Config) validateFirings() error {
 	var errs []error
 	used := map[string]bool{}

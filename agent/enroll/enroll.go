@@ -140,7 +140,7 @@ func (e *Enrolment) text(files []secret, dir string) string {
 	if len(e.Groups) > 0 {
 		all["groups"] = e.Groups
 	}
-	text := bytes.NewBufferString("# Written by ratchetd enroll, over ratchet.toml. Enrolling anew replaces it.\n")
+	text := bytes.NewBufferString("# Written by ratchetd enroll, over ratchet.toml. Enrolling again replaces it.\n")
 	encoder := toml.NewEncoder(text)
 	encoder.Indent = ""
 	if err := encoder.Encode(all); err != nil {

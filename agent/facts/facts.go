@@ -167,7 +167,7 @@ func asksVolatile(target string) bool {
 }
 
 // sameButVolatile reports whether two facts differ in nothing else. Only other
-// changes make a device judge every offer anew.
+// changes make a device judge every offer again.
 func sameButVolatile(x, y []byte) bool {
 	return bytes.Equal(withoutVolatile(x), withoutVolatile(y))
 }

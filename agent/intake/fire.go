@@ -67,7 +67,7 @@ func Recurs(r executor.Record) bool {
 	return r.Job.Schedule != "" && !fired
 }
 
-// mayRecur holds a recurring job against what this device can do.
+// mayRecur checks a recurring job against what this device can do.
 func (j *Judge) mayRecur(job executor.Job) error {
 	if job.Schedule == "" {
 		return nil

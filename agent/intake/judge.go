@@ -151,7 +151,7 @@ func (j *Judge) Able(job executor.Job, by string) error {
 	return nil
 }
 
-// permitted holds a step against policy.allow, and its checks against the rules.
+// permitted checks a step against policy.allow, and its checks against the rules.
 func (j *Judge) permitted(s executor.Step) error {
 	allow := j.Config.Load().Policy.Allow
 	if !slices.Contains(allow, "*") && !slices.Contains(allow, s.Kind) {

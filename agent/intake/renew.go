@@ -95,7 +95,7 @@ func (i *Intake) urlExpired(r executor.Record) string {
 	if i.renewals.due(r.Key) && !i.Desk.Ask(r) {
 		i.renewals.unasked(r.Key)
 	}
-	return "its presigned URL is fetched anew"
+	return "its presigned URL is fetched again"
 }
 
 // AwaitsURL tells why a step that was cut may not be begun again yet. One that

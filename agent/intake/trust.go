@@ -57,7 +57,7 @@ func signedAt(comment string) time.Time {
 	return time.Time{}
 }
 
-// bounded holds a signed job against what keeps a broker from replaying it or
+// bounded checks a signed job against what keeps a broker from replaying it or
 // handing it to somebody else.
 func bounded(job executor.Job, by string) error {
 	switch {
@@ -86,13 +86,13 @@ func (j *Judge) doneBefore(o dialect.Offer, by string, signed time.Time) error {
 			was = r.Ended
 		}
 		if r.ID == o.ID && r.Digest == digest && r.State == executor.Succeeded && !signed.After(was.Time) {
-			return errors.New("signature: what it signed was done here already, as an earlier execution of this job: to have it done once more, sign it anew")
+			return errors.New("signature: what it signed was done here already, as an earlier execution of this job: to have it done once more, sign it again")
 		}
 	}
 	return err
 }
 
-// verifyCancel holds a cancel against the owner's keys, and tells when it was
+// verifyCancel checks a cancel against the owner's keys, and tells when it was
 // signed. A broker may keep it, and bring it to others: so it must expire; its
 // audience, which ratchet writes and others may leave out, says for whom it is,
 // and its time for which jobs of that id.

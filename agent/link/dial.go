@@ -35,7 +35,7 @@ type conn struct {
 	gone    chan struct{} // closed when it is of no more use: no answer comes any more
 	ending  sync.Once
 	resumed bool          // the broker had the session
-	renew   time.Duration // after so long it is made anew, with a new password; 0: never
+	renew   time.Duration // after so long it is made again, with a new password; 0: never
 }
 
 // An inbound is a message that waits to be decided and then acknowledged.

@@ -29,7 +29,7 @@ func TestOnlyNewsOfTheTwinCounts(t *testing.T) {
 			<-d.stale
 		}
 		if takes != step.takes || stale != step.stale {
-			t.Errorf("%d: edition %d, whole %v: taken %v, asks anew %v; want %v and %v", i, step.number, step.whole, takes, stale, step.takes, step.stale)
+			t.Errorf("%d: edition %d, whole %v: taken %v, asks again %v; want %v and %v", i, step.number, step.whole, takes, stale, step.takes, step.stale)
 		}
 	}
 }

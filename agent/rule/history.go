@@ -37,7 +37,7 @@ type bucket struct {
 	n              int
 	sum, low, high float64
 	last           float64
-	rise           float64 // since the bucket before; a counter that began anew counts from zero
+	rise           float64 // since the bucket before; a counter that began again counts from zero
 }
 
 // functions are those of a rule, bound to its history.

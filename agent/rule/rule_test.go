@@ -31,7 +31,7 @@ func TestAlerts(t *testing.T) {
 		{"a least", Spec{When: `min(.x; "1m") > 5`}, "6 6 6 1 6 6 6", "+2 -4 +7"},
 		{"a most", Spec{When: `max(.x; "1m") > 5`}, "1 6 1 1 1 1", "+2 -5"},
 		{"a rate", Spec{When: `rate(.x; "1m") > 10`}, "0 100 700 1300 1310 1320 1330", "+3 -6"},
-		{"a counter that begins anew", Spec{When: `rate(.x; "1m") < 0 or rate(.x; "1m") > 20`}, "5000 5100 5200 100 200", ""},
+		{"a counter that begins again", Spec{When: `rate(.x; "1m") < 0 or rate(.x; "1m") > 20`}, "5000 5100 5200 100 200", ""},
 		{"a slope", Spec{When: `slope(.x; "2m") < -1`}, "900 900 850 800 750 700 700 700 700 700", "+4 -8"},
 		{"full tomorrow", Spec{When: `.x + slope(.x; "5m") * 3600 < 0`}, "9000 8950 8900 8850 8800 8750 8700", ""},
 		{"full within the hour", Spec{When: `.x + slope(.x; "5m") * 3600 < 0`}, "1000 990 980 970 960 950 940 930", "+6"},

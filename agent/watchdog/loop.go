@@ -85,7 +85,7 @@ func (w *Work) alive(ctx context.Context, limit time.Duration) bool {
 	return w.call.Load() != nil || w.Loop.alive(ctx, limit)
 }
 
-// late tells whether what a job waits for has outlived its own limit, or a cancel.
+// late reports whether what a job waits for has outlived its own limit, or a cancel.
 func (w *Work) late(limit time.Duration) error {
 	c := w.call.Load()
 	if c == nil {

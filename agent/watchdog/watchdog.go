@@ -25,7 +25,7 @@ const (
 
 // ErrHangs says that a part of the agent hangs: it is left behind, and the process
 // is to end.
-var ErrHangs = errors.New("the agent hangs and ends, to be started anew")
+var ErrHangs = errors.New("the agent hangs and ends, to be started again")
 
 // lateSteps and lateLinks are how many times the limit of a loop a step gets to
 // end when its time is over, and a connection to be made: 4.5 and 15 minutes.
@@ -85,7 +85,7 @@ func (w *Watchdog) Guard(ctx context.Context, ended <-chan error) error {
 			if missed++; missed == maxMissed {
 				return w.hangs(err)
 			}
-			w.Log.Error("a part of the agent does not get on: soon it ends, to be started anew", "err", err)
+			w.Log.Error("a part of the agent does not get on: soon it ends, to be started again", "err", err)
 		}
 	}
 }

@@ -59,7 +59,7 @@ func (v *awsSite) create(id string, document []byte) {
 	}
 }
 
-// over tells whether the service holds the job for over.
+// over reports whether the service holds the job for over.
 func (v *awsSite) over(id string) bool {
 	e := v.Execution("gw-1", id)
 	return e.Status != "QUEUED" && e.Status != "IN_PROGRESS"

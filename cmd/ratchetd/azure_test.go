@@ -128,7 +128,7 @@ func TestAHubHearsTheTruthWhereverTheDaemonIsKilled(t *testing.T) {
 	}
 }
 
-// killed tells whether the point was reached.
+// killed reports whether the point was reached.
 func (v *hubSite) killed(carrier, point string, fails bool) bool {
 	document := mixed("j", v.dir, fails)
 	done := make(chan error, 1)

@@ -116,7 +116,7 @@ func ownMounts() *syscall.SysProcAttr {
 	return a
 }
 
-// canFakeBoot tells whether this system lets us: many containers do not.
+// canFakeBoot reports whether this system lets us: many containers do not.
 var canFakeBoot = sync.OnceValue(func() bool {
 	file, err := os.CreateTemp("", "boot")
 	if err != nil {

@@ -62,7 +62,7 @@ func again() error {
 	if err == nil {
 		err = syscall.Exec(path, os.Args, os.Environ())
 	}
-	return fmt.Errorf("starting the agent anew: %w", err)
+	return fmt.Errorf("starting the agent again: %w", err)
 }
 
 // check is the command that tells what is wrong before the daemon is started.

@@ -24,7 +24,7 @@ job = %q
 
 // TestKillAtTheMomentOfFiring kills ratchetd before and after every commit of
 // the firings of a schedule, and starts it again: no due time has two jobs, and
-// what was begun is not begun anew.
+// what was begun is not begun again.
 func TestKillAtTheMomentOfFiring(t *testing.T) {
 	t.Parallel()
 	last := 3

@@ -114,7 +114,7 @@ func (f *flashed) off(d *daemon) {
 	}
 }
 
-// judge holds the report against the board, and says in words how it ended.
+// judge checks the report against the board, and says in words how it ended.
 func (f *flashed) judge(is string) string {
 	f.t.Helper()
 	s := f.final(f.job)

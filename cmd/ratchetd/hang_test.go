@@ -66,7 +66,7 @@ func (v *victim) ended(d *daemon) bool {
 }
 
 var (
-	hangs     = regexp.MustCompile(`(?m)^ratchetd: the agent hangs and ends, to be started anew: (.*?)( for \S+)?$`)
+	hangs     = regexp.MustCompile(`(?m)^ratchetd: the agent hangs and ends, to be started again: (.*?)( for \S+)?$`)
 	hangsHere = regexp.MustCompile(`msg="goroutine \d+ \[select[^"]*cut_test.go`)
 )
 

@@ -79,7 +79,7 @@ func (h *hostile) answer(p packets.ControlPacket) error {
 		if _, id, ok := strings.Cut(p.TopicName, "/device/gw-1/jobs/"); ok {
 			h.statuses[id] = string(p.Payload)
 		}
-		if strings.HasSuffix(p.TopicName, "/state") { // a device that does not hear itself would connect anew
+		if strings.HasSuffix(p.TopicName, "/state") { // a device that does not hear itself would connect again
 			echo := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
 			echo.TopicName, echo.Payload = p.TopicName, p.Payload
 			if err := echo.Write(h); err != nil {

@@ -137,7 +137,7 @@ func TestRatchetdCarriesNothingUnwanted(t *testing.T) {
 	}
 }
 
-// within tells whether a package is of that path, or below it, or another
+// within reports whether a package is of that path, or below it, or another
 // version of it.
 func within(pkg, path string) bool {
 	return pkg == path || strings.HasPrefix(pkg, path+"/") || strings.HasPrefix(pkg, path+".v")

@@ -105,7 +105,7 @@ func (v *victim) final(id string) dialect.JobStatus {
 	return s
 }
 
-// keeps holds the promises against a job that is final.
+// keeps checks the promises against a job that is final.
 func (v *victim) keeps(id string, fails bool) {
 	v.t.Helper()
 	v.holds(v.final(id), fails)
@@ -180,7 +180,7 @@ func TestKillAtEveryPoint(t *testing.T) {
 // together is how many points are tried at the same time.
 const together = 6
 
-// killAround tries the points behind the n-th commit and tells whether all of
+// killAround tries the points behind the n-th commit and reports whether all of
 // them were reached.
 func killAround(t *testing.T, n int, fails bool) bool {
 	var reached atomic.Int32
@@ -200,7 +200,7 @@ func killAround(t *testing.T, n int, fails bool) bool {
 	return reached.Load() == 2*together
 }
 
-// killAt tells whether the point was reached.
+// killAt reports whether the point was reached.
 func killAt(t *testing.T, point string, fails bool) bool {
 	v := newVictim(t, embedded)
 	v.offer("j", fails)
@@ -221,7 +221,7 @@ func killAt(t *testing.T, point string, fails bool) bool {
 }
 
 // TestKillAtRandomMoments kills ratchetd again and again while jobs come and are
-// done, cancelled and undone, and holds the promises against what is left.
+// done, cancelled and undone, and checks the promises against what is left.
 func TestKillAtRandomMoments(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {

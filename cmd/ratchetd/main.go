@@ -25,7 +25,7 @@ Usage: ratchetd COMMAND [--config FILE] [ARGUMENTS]
 
   enroll --broker URL ...   write the settings, try the broker, tell what to do next
   run                       the daemon
-  check [--connect]         hold the configuration against the rules; try the broker
+  check [--connect]         check the configuration against the rules; try the broker
   status [--json] [--watch] how the agent and the board are
   jobs [--json] [ID]        what it knows of its jobs, or of one
   submit [--watch] FILE     give it a job (JSON; - is stdin), by the same policy as over the link

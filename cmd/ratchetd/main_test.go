@@ -43,7 +43,7 @@ func mortal() {
 	os.Exit(run(ctx, args, os.Stdin, os.Stdout, os.Stderr, dying(os.Getenv(this.dieAt()))))
 }
 
-// thorough tells whether everything is to be tried that takes its time or
+// thorough reports whether everything is to be tried that takes its time or
 // needs programs beyond Go.
 func thorough() bool { return os.Getenv("RATCHET_E2E") != "" }
 

@@ -157,7 +157,7 @@ func (r *remote) has(address string) {
 	r.say("the device has %s", address)
 }
 
-// reachable tells whether a packet goes to the address and back.
+// reachable reports whether a packet goes to the address and back.
 func (r *remote) reachable(address string) bool {
 	host, _, _ := strings.Cut(address, "/")
 	c, err := net.DialTimeout("tcp", host+":9", time.Second) // nobody listens: a refusal is an answer
@@ -186,7 +186,7 @@ func (r *remote) ended() (s dialect.JobStatus) {
 	return s
 }
 
-// undone holds the end against what a bad address must come to.
+// undone checks the end against what a bad address must come to.
 func (r *remote) undone(s dialect.JobStatus) {
 	r.t.Helper()
 	why := "step address: not confirmed within 8s: no connection to the broker: "

@@ -63,7 +63,7 @@ func watchPeak(pid int) *watchedPeak {
 		defer close(w.done)
 		for {
 			most, _, own := memoryOf(pid)
-			if most < w.most { // a new program begins anew
+			if most < w.most { // a new program begins again
 				return
 			}
 			w.most, w.own = most, max(w.own, own)

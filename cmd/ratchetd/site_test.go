@@ -167,7 +167,7 @@ func (d *daemon) signal(s syscall.Signal) error { return d.cmd.Process.Signal(s)
 
 var unsound = regexp.MustCompile(`(?m)^panic:|DATA RACE|^fatal error:|a bug in ratchet`)
 
-// sane holds what it said against what no ratchetd ever says.
+// sane checks what it said against what no ratchetd ever says.
 func (d *daemon) sane() error {
 	text, err := os.ReadFile(d.log)
 	if err != nil {

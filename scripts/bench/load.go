@@ -93,7 +93,7 @@ func traced(env []string) []string {
 	return append(append([]string{}, env...), debug) // the last one holds
 }
 
-// footprint measures three devices, each of which begins anew.
+// footprint measures three devices, each of which begins again.
 func (b *bench) footprint(ctx context.Context, name string, p program, env []string) (f footprint, err error) {
 	d, err := b.device(name, p, env)
 	if err != nil {

@@ -136,7 +136,7 @@ func TestE2EAReleaseIsSignedAndSaysWhatItIsMadeOf(t *testing.T) {
 	t.Logf("%s", out)
 }
 
-// lists holds a bill against what Go says is in the programs: each module is
+// lists checks a bill against what Go says is in the programs: each module is
 // there, with its version and its licence.
 func lists(t *testing.T, bill []byte, dir string) {
 	t.Helper()

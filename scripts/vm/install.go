@@ -89,7 +89,7 @@ func (g *gateway) installed(ctx context.Context) (row, error) {
 	return row{"installed and enrolled", text}, err
 }
 
-// upgraded has the newer release's install.sh run in a step, which starts the agent anew.
+// upgraded has the newer release's install.sh run in a step, which starts the agent again.
 func (g *gateway) upgraded(ctx context.Context) (row, error) {
 	s, err := g.run(ctx, g.machine, "upgraded",
 		shell("arm", "systemd-run --quiet --on-active=3 sh -c 'sh /release-2/install.sh >/upgraded 2>&1'"),

@@ -18,7 +18,7 @@ type Report struct {
 	At time.Time `json:"-"`
 }
 
-// takeReport holds a report against the rules: 300 s apart, with an id that
+// takeReport checks a report against the rules: 300 s apart, with an id that
 // rises, and with metrics at all [defender]. The lock is held.
 func (s *Service) takeReport(name, topic string, payload []byte) (string, []byte) {
 	var r Report

@@ -33,7 +33,7 @@ type Execution struct {
 
 func (e *Execution) open() bool { return e.Status == "QUEUED" || e.Status == "IN_PROGRESS" }
 
-// late tells whether a timer is over [lifecycle].
+// late reports whether a timer is over [lifecycle].
 func (e *Execution) late(now time.Time) bool {
 	return e.Status == "IN_PROGRESS" && (!e.expires.IsZero() && now.After(e.expires) || !e.step.IsZero() && now.After(e.step))
 }
@@ -53,7 +53,7 @@ func (e *Execution) set(status string, now time.Time) {
 }
 
 // end closes an execution and, where the job's configuration says so, queues it
-// anew under the next number [retry]; the lock is held.
+// again under the next number [retry]; the lock is held.
 func (s *Service) end(name string, t *thing, e *Execution, status string) {
 	e.set(status, s.Now())
 	for _, kind := range []string{status, "ALL"} {
@@ -135,7 +135,7 @@ func (e *Execution) summary() map[string]any {
 	return m
 }
 
-// describe is an execution as the device sees it, its URLs minted anew [presigned].
+// describe is an execution as the device sees it, its URLs minted again [presigned].
 func (s *Service) describe(name string, e *Execution, document bool) map[string]any {
 	m := e.summary()
 	m["thingName"], m["status"] = name, e.Status

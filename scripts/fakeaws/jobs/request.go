@@ -177,7 +177,7 @@ func (s *Service) update(name string, t *thing, job string, w wire) (map[string]
 }
 
 // apply changes an execution: details are replaced as a whole, or left alone;
-// the step's timer is set anew or taken away [api].
+// the step's timer is set again or taken away [api].
 func (s *Service) apply(e *Execution, w wire) {
 	e.set(w.Status, s.Now())
 	if w.StatusDetails != nil {

@@ -75,7 +75,7 @@ func quoted(s string) string {
 	return string(text)
 }
 
-// holds tells whether a device's twin is what the condition wants.
+// holds reports whether a device's twin is what the condition wants.
 func (c condition) holds(twin map[string]any) bool {
 	for _, one := range c {
 		v, ok := at(twin, one.path)

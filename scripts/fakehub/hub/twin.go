@@ -87,7 +87,7 @@ func merge(into, patch map[string]any) map[string]any {
 	return result
 }
 
-// valid holds a value against the bounds of twins [twins].
+// valid checks a value against the bounds of twins [twins].
 func valid(v any, depth int) error {
 	switch v := v.(type) {
 	case map[string]any:
