@@ -107,7 +107,7 @@ func (a *Agent) connectParts(c *config.Config) {
 	a.spool = schedule.Spool{Config: a.config, Intake: a.intake, Log: a.log}
 
 	h := a.health
-	h.Config, h.Clock, h.Link, h.Boot, h.Log = a.config, &a.clock, a.link, bootOf(a.boot, ""), a.log
+	h.Config, h.Clock, h.Link, h.BootID, h.Log = a.config, &a.clock, a.link, a.boot, a.log
 	h.Board = &telemetry.Sampler{Device: c.Device, Log: a.log}
 
 	w := a.watchdog
@@ -175,7 +175,7 @@ func (a *Agent) loops(ctx context.Context, asked <-chan os.Signal) error {
 		err = talkErr
 	}
 	a.health.Spill()
-	if markErr := a.noteStop(); markErr != nil {
+	if markErr := a.health.NoteStop(); markErr != nil {
 		a.log.Warn("that the agent was stopped is not in the journal", "err", markErr)
 	}
 	if err == nil && context.Cause(ctx) == ErrRestart {
@@ -240,7 +240,7 @@ func (a *Agent) open() error {
 	}
 	a.sweep(unfinished)
 	a.forgetOld(unfinished)
-	if err := errors.Join(a.health.Restore(), a.noteBoot()); err != nil {
+	if err := errors.Join(a.health.Restore(), a.health.NoteBoot()); err != nil {
 		a.log.Warn("what an earlier agent noted of the board's health is lost", "err", err)
 	}
 	return a.lookBack()

@@ -24,9 +24,10 @@ type Health struct {
 	Link   *link.Link
 	DB     *store.DB
 	Board  *telemetry.Sampler
-	Boot   *telemetry.Boot // as every sample has it
+	BootID string // the id of this boot
 	Log    *slog.Logger
 
+	boot     *telemetry.Boot // as every sample has it
 	last     atomic.Pointer[telemetry.Sample]
 	backlog  *backlog
 	defended defended
@@ -55,7 +56,7 @@ func (h *Health) Watch(ctx context.Context, onSample func(context.Context, telem
 		c := h.Config.Load()
 		s := h.Board.Sample(ctx)
 		s.Time = clock.TimeOf(h.Clock.Stamp()).Time
-		s.Boot = h.Boot
+		s.Boot = h.boot
 		s.Broker = h.broker()
 		if s.Broker != nil {
 			s.Broker.DNSMillis = dns.millis(ctx, c.Link.Broker)

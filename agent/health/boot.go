@@ -1,4 +1,4 @@
-package agent
+package health
 
 import (
 	"encoding/json"
@@ -14,42 +14,43 @@ type bootMark struct {
 	Stopped bool   `json:"stopped,omitempty"` // the agent was ended in order
 }
 
-// noteBoot finds out why the boot before this one ended.
-func (a *Agent) noteBoot() error {
+// NoteBoot finds out why the boot before this one ended.
+func (h *Health) NoteBoot() error {
+	h.boot = bootOf(h.BootID, "")
 	var was bootMark
-	saved, err := a.db.Get("boot")
+	saved, err := h.DB.Get("boot")
 	if err != nil {
 		return err
 	}
 	if saved != nil {
 		_ = json.Unmarshal(saved, &was) // at worst the reason is not known
 	}
-	now := bootMark{ID: a.boot}
+	now := bootMark{ID: h.BootID}
 	switch {
-	case was.ID == a.boot:
+	case was.ID == h.BootID:
 		now.Reason = was.Reason
 	case was.Stopped:
 		now.Reason = "stopped"
 	case was.ID != "":
 		now.Reason = telemetry.ResetReason()
 	}
-	a.health.Boot = bootOf(a.boot, now.Reason)
-	return a.markBoot(now)
+	h.boot = bootOf(h.BootID, now.Reason)
+	return h.markBoot(now)
 }
 
 func bootOf(id, reason string) *telemetry.Boot {
 	return &telemetry.Boot{ID: id[:min(8, len(id))], Reason: reason}
 }
 
-// noteStop says that the agent ends in order, as when the board is shut down.
-func (a *Agent) noteStop() error {
-	return a.markBoot(bootMark{ID: a.boot, Reason: a.health.Boot.Reason, Stopped: true})
+// NoteStop says that the agent ends in order, as when the board is shut down.
+func (h *Health) NoteStop() error {
+	return h.markBoot(bootMark{ID: h.BootID, Reason: h.boot.Reason, Stopped: true})
 }
 
-func (a *Agent) markBoot(m bootMark) error {
+func (h *Health) markBoot(m bootMark) error {
 	text, err := json.Marshal(m)
 	if err == nil {
-		err = a.db.Set("boot", text)
+		err = h.DB.Set("boot", text)
 	}
 	return err
 }
