@@ -173,7 +173,7 @@ func TestWatchOutlivesTheBroker(t *testing.T) {
 	_ = first.Close()
 	select {
 	case <-c.Lost():
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("the loss was not noticed")
 	}
 	second, _ := start(address)
@@ -183,7 +183,7 @@ func TestWatchOutlivesTheBroker(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer other.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // the old one may take the connection and answer nothing
 	defer cancel()
 	if err := other.Publish(ctx, dialect.Topic{To: "all", Name: "j"}, []byte("after")); err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/private"
 	"github.com/spf13/pflag"
 )
 
@@ -64,9 +65,9 @@ func (o *Options) password() (string, error) {
 	if o.PasswordFile == "" {
 		return "", nil
 	}
-	data, err := os.ReadFile(o.PasswordFile)
+	data, err := private.Read(o.PasswordFile)
 	if err != nil {
-		return "", fmt.Errorf("reading the password: %w", err)
+		return "", fmt.Errorf("reading the password: --password-file: %w", err)
 	}
 	return strings.TrimRight(string(data), "\r\n"), nil
 }
@@ -74,9 +75,9 @@ func (o *Options) password() (string, error) {
 func (o *Options) tls() (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	if o.CA != "" {
-		pem, err := os.ReadFile(o.CA)
+		pem, err := private.ReadPublic(o.CA)
 		if err != nil {
-			return nil, fmt.Errorf("reading --ca: %w", err)
+			return nil, fmt.Errorf("--ca: %w", err)
 		}
 		config.RootCAs = x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM(pem) {
@@ -84,7 +85,15 @@ func (o *Options) tls() (*tls.Config, error) {
 		}
 	}
 	if o.Cert != "" {
-		pair, err := tls.LoadX509KeyPair(o.Cert, o.Key)
+		cert, err := private.ReadPublic(o.Cert)
+		if err != nil {
+			return nil, fmt.Errorf("--cert: %w", err)
+		}
+		key, err := private.Read(o.Key)
+		if err != nil {
+			return nil, fmt.Errorf("--key: %w", err)
+		}
+		pair, err := tls.X509KeyPair(cert, key)
 		if err != nil {
 			return nil, fmt.Errorf("reading --cert and --key: %w", err)
 		}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"aead.dev/minisign"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/private"
 )
 
 // A Key is a secret key that is ready to sign. A nil Key signs nothing.
@@ -20,7 +21,7 @@ type Key struct{ private minisign.PrivateKey }
 
 // Open reads a secret key, and asks for its passphrase if it has one.
 func Open(file string) (*Key, error) {
-	text, err := readPrivate(file)
+	text, err := private.Read(file)
 	if err != nil {
 		return nil, fmt.Errorf("reading the secret key: %w", err)
 	}

@@ -6,27 +6,16 @@ import (
 	"os"
 	"strings"
 
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/private"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/screen"
 	"golang.org/x/term"
 )
-
-// readPrivate reads a file that must be nobody else's to read.
-func readPrivate(file string) ([]byte, error) {
-	info, err := os.Stat(file)
-	if err != nil {
-		return nil, err
-	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return nil, fmt.Errorf("others can read %s (mode %04o): run chmod 600 %s", file, mode, file)
-	}
-	return os.ReadFile(file)
-}
 
 // passphrase comes from the file that RATCHET_PASSPHRASE_FILE names, or else
 // from the terminal.
 func passphrase(prompt string, twice bool) (string, error) {
 	if file := os.Getenv("RATCHET_PASSPHRASE_FILE"); file != "" {
-		text, err := readPrivate(file)
+		text, err := private.Read(file)
 		if err != nil {
 			return "", fmt.Errorf("reading the passphrase: %w", err)
 		}
