@@ -114,7 +114,7 @@ func (a events) Hold() { a.queue.hold() }
 // Connected has everything told that waits for a connection.
 func (a events) Connected(lost bool) {
 	a.health.Retry()
-	if a.config.Load().Dialect().Connection().Receipts {
+	if a.config.Load().Dialect().Connection().Service {
 		a.report.Renew()
 	} else {
 		a.report.Resend(lost, a.clock.Now())

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
-	"github.com/ratchetd/ratchet/agent/dialect/azure"
 	"github.com/ratchetd/ratchet/agent/intake"
 	"github.com/ratchetd/ratchet/agent/link"
 	"github.com/ratchetd/ratchet/agent/local"
@@ -99,13 +98,13 @@ func (a *Agent) callJob(ctx context.Context, payload []byte) (int, any) {
 		}
 		return a.after(head.ID, http.StatusAccepted)
 	case dialect.Offer:
-		read.Origin = dialect.OriginOf(azure.FromMethod)
 		return a.callOffer(ctx, read)
 	}
 	return http.StatusBadRequest, problem(head.ID, errors.New("want a job"))
 }
 
 func (a *Agent) callOffer(ctx context.Context, o dialect.Offer) (int, any) {
+	o.Origin = dialect.OriginOf(dialect.FromCall)
 	_, known, err := a.db.Known(o.ID)
 	if err == nil {
 		err = a.intake.Offer(ctx, o, true)
@@ -188,5 +187,5 @@ func (a *Agent) callStep(ctx context.Context, method, id string, payload []byte)
 	if err != nil {
 		return http.StatusBadRequest, problem(id, err)
 	}
-	return a.callOffer(ctx, dialect.Offer{ID: id, Scope: "device", Text: text, Origin: dialect.OriginOf(azure.FromMethod)})
+	return a.callOffer(ctx, dialect.Offer{ID: id, Scope: "device", Text: text})
 }

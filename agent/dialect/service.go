@@ -11,20 +11,16 @@ import (
 type Connection struct {
 	// Will is what the broker says for a device that vanished; nil for none.
 	Will *Message
-	// Clean asks the broker to keep nothing between connections: what counts
-	// the service tells again to whoever asks.
-	Clean bool
-	// Receipts says that the broker's acknowledgement means nothing: a Status is
-	// told when its Receipt came, and is told again until then, also after a
-	// restart. Of one job only one is under way at a time. A refused offer is
-	// told in the same way, so also one that is not for this device: the service
-	// waits for an answer.
-	Receipts bool
-	// Asks says that Hello is a question: it is asked again until an Open came,
-	// and no job begins before that.
-	Asks bool
-	// Quiet says that nobody waits for a word on an offer that is not for this
-	// device, though there are Receipts.
+	// Service says that the other side is a service with jobs of its own, not a
+	// broker that hands on and keeps messages. So the broker is asked to keep nothing
+	// between connections; Hello is a question, which is asked again until an Open
+	// came, and no job begins before that; and acknowledgements mean nothing: a Status
+	// is told when its Receipt came, and told again until then, also after a restart.
+	// Of one job only one is under way at a time. A refused offer is told in the same
+	// way, even one that is not for this device: the service waits for an answer.
+	Service bool
+	// Quiet says that the service waits for no answer to an offer that is not for
+	// this device.
 	Quiet bool
 	// Recalls says that a message brings Past, and that a new journal takes no
 	// offer before it came. Topics.ReadBack does the same by retained messages.
@@ -109,6 +105,9 @@ type Answer struct {
 type origin struct {
 	From string `json:"from"`
 }
+
+// FromCall is the origin of a job that came with a Call.
+const FromCall = "method"
 
 // OriginOf is the Record.Origin of a job that came from there, which From gives back.
 func OriginOf(from string) json.RawMessage { return Marshal(origin{From: from}) }

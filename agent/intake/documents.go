@@ -11,6 +11,7 @@ import (
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/agent/link"
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/backoff"
 	"github.com/ratchetd/ratchet/executor/step/fetch"
 )
 
@@ -102,7 +103,7 @@ func (i *Intake) GiveUp(gone func(id string) bool) {
 // fetchText tries until the text is there, or cannot be the right one.
 func (i *Intake) fetchText(ctx context.Context, s *link.Session, o dialect.Offer) {
 	refused := executor.Record{Key: o.ID, ID: o.ID, Digest: o.Remote.SHA256, Origin: o.Origin, State: executor.Rejected}
-	wait := fetchFirst
+	pause := backoff.Pause{First: fetchFirst, Most: fetchMost}
 	for try := 1; ; try++ {
 		text, err := i.text(ctx, *o.Remote)
 		if ctx.Err() != nil {
@@ -120,8 +121,7 @@ func (i *Intake) fetchText(ctx context.Context, s *link.Session, o dialect.Offer
 			return
 		}
 		select {
-		case <-time.After(wait):
-			wait = min(2*wait, fetchMost)
+		case <-time.After(pause.Next()):
 		case <-ctx.Done():
 			return
 		}

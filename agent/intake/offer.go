@@ -71,7 +71,7 @@ func (i *Intake) refused(r executor.Record, why error) {
 // quiet reports whether nobody is to hear of offers that are not for this device.
 func (i *Intake) quiet() bool {
 	how := i.Config.Load().Dialect().Connection()
-	return how.Quiet || !how.Receipts
+	return how.Quiet || !how.Service
 }
 
 // ErrReused is an offer under an id that another document has used.

@@ -44,10 +44,16 @@ type inbound struct {
 	ack func()
 }
 
+// An opening is what a device says of itself when it connects.
+type opening struct {
+	will  *dialect.Message // what the broker says for it when it vanished; nil for none
+	clean bool             // the broker is to keep nothing of the sessions before
+}
+
 // dial connects. Messages go to inbox, in order and unacknowledged, also those
 // that a resumed session brings before dial returns.
-func dial(ctx context.Context, c *config.Config, how dialect.Connection, now func() time.Time, inbox chan<- inbound) (*conn, error) {
-	o, renew, err := clientOptions(c, how, now)
+func dial(ctx context.Context, c *config.Config, as opening, now func() time.Time, inbox chan<- inbound) (*conn, error) {
+	o, renew, err := clientOptions(c, as, now)
 	if err != nil {
 		return nil, err
 	}
@@ -88,15 +94,15 @@ func dial(ctx context.Context, c *config.Config, how dialect.Connection, now fun
 	return n, nil
 }
 
-func clientOptions(c *config.Config, how dialect.Connection, now func() time.Time) (o *mqtt.ClientOptions, renew time.Duration, err error) {
+func clientOptions(c *config.Config, as opening, now func() time.Time) (o *mqtt.ClientOptions, renew time.Duration, err error) {
 	if err := c.Link.Usable(); err != nil {
 		return nil, 0, err
 	}
 	o = mqtt.NewClientOptions().AddBroker(c.Address()).SetClientID(c.Device).
-		SetProtocolVersion(4).SetCleanSession(how.Clean).SetKeepAlive(keepAlive).
+		SetProtocolVersion(4).SetCleanSession(as.clean).SetKeepAlive(keepAlive).
 		SetConnectTimeout(connectTimeout).SetWriteTimeout(replyTimeout).
 		SetAutoReconnect(false).SetConnectRetry(false).SetAutoAckDisabled(true).SetOrderMatters(true)
-	if will := how.Will; will != nil {
+	if will := as.will; will != nil {
 		o.SetBinaryWill(will.Topic, will.Payload, 1, will.Retain)
 	}
 	conf, err := c.TLS(now)

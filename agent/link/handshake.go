@@ -30,7 +30,7 @@ func (s *Session) handshake(ctx context.Context) (whole bool, err error) {
 		}
 	}
 	var first []dialect.Message
-	if !how.Asks {
+	if !how.Service {
 		first = l.dialect().Hello()
 	}
 	first = append(first, l.presence()...)
@@ -56,7 +56,7 @@ func (s *Session) handshake(ctx context.Context) (whole bool, err error) {
 func (s *Session) subscribe(ctx context.Context) error {
 	t := s.link.dialect().Topics()
 	topics := append(slices.Clone(t.Jobs), t.Own...)
-	clean := s.link.dialect().Connection().Clean
+	clean := s.link.dialect().Connection().Service
 	var had []string
 	if saved, err := s.link.Journal.Get("topics"); err == nil && saved != nil && !clean {
 		_ = json.Unmarshal(saved, &had) // at worst a topic too many is unsubscribed or not

@@ -15,6 +15,7 @@ import (
 	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/agent/link/packet"
+	"github.com/ratchetd/ratchet/executor/backoff"
 	"github.com/ratchetd/ratchet/store"
 )
 
@@ -62,6 +63,7 @@ func New() *Link {
 func (l *Link) Run(ctx context.Context) error {
 	c := l.Config.Load()
 	wait := clock.Share(c.Device, time.Duration(c.Link.Spread))
+	pause := backoff.Pause{First: backoffMin, Most: backoffMax}
 	var takeovers takeovers
 	var asked asking
 	for {
@@ -87,7 +89,7 @@ func (l *Link) Run(ctx context.Context) error {
 		fresh := errors.As(err, &again)
 		asked = again.asked
 		l.down(err)
-		wait = backoff(wait, time.Since(began), fresh)
+		wait = pauseAfter(&pause, time.Since(began), fresh)
 		if takeovers.lost(time.Now(), time.Since(began), err) {
 			l.Raise("duplicate-id", "critical", "the broker drops this device again and again: does another one use the id "+c.Device+"?")
 			wait = fightPause
@@ -95,16 +97,16 @@ func (l *Link) Run(ctx context.Context) error {
 	}
 }
 
-// backoff doubles the pause up to its bound; a session that held begins from the
-// shortest, and one that was ended for a fresh one is followed at once.
-func backoff(wait, held time.Duration, fresh bool) time.Duration {
+// pauseAfter is how long to wait after a session that held for so long. One that
+// was ended for a fresh one is followed at once.
+func pauseAfter(pause *backoff.Pause, held time.Duration, fresh bool) time.Duration {
+	if fresh || held > time.Minute {
+		pause.Reset()
+	}
 	if fresh {
 		return 0
 	}
-	wait = min(2*wait, backoffMax)
-	if held > time.Minute || wait < backoffMin {
-		wait = backoffMin
-	}
+	wait := pause.Next()
 	return wait/2 + rand.N(wait/2)
 }
 

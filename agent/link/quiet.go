@@ -16,7 +16,7 @@ const (
 // after SettleLimit of chatter.
 func (s *Session) silence(ctx context.Context, d time.Duration) error {
 	began := time.Now()
-	if s.link.dialect().Connection().Asks {
+	if s.link.dialect().Connection().Service {
 		select {
 		case <-s.opened:
 		case <-ctx.Done():

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/executor/backoff"
 )
 
 // A service answers within seconds or never: then it is asked again, first after
@@ -53,57 +54,39 @@ func (s *Session) refresh(ctx context.Context) {
 		case <-s.twin.fresh: // of an earlier question
 		default:
 		}
-		if err := s.askAgain(ctx); err != nil {
+		if !s.askUntil(ctx, s.twin.fresh) {
 			return
 		}
 	}
 }
 
-// askAgain puts the question until its answer comes.
-func (s *Session) askAgain(ctx context.Context) error {
-	for wait := AnswerMin; ; wait = min(2*wait, AnswerMax) {
-		if err := s.hello(ctx); err != nil {
-			return err
-		}
-		select {
-		case <-s.twin.fresh:
-			return nil
-		case <-time.After(wait):
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-}
-
-// hello puts the dialect's question once.
-func (s *Session) hello(ctx context.Context) error {
-	for _, m := range s.link.dialect().Hello() {
-		if err := s.conn.answered(ctx, s.conn.publish(m)); err != nil {
-			s.Fail(err)
-			return err
-		}
-	}
-	return nil
-}
-
-// ask puts the dialect's question until it is answered.
+// ask puts the dialect's question to a service: at first until it is answered,
+// and again whenever the service could not answer another one.
 func (s *Session) ask(ctx context.Context) {
-	if !s.link.dialect().Connection().Asks {
+	if !s.link.dialect().Connection().Service {
 		return
 	}
-	for wait := AnswerMin; ; wait = min(2*wait, AnswerMax) {
-		if s.hello(ctx) != nil {
-			return
+	for s.askUntil(ctx, s.opened) && s.rest(ctx) {
+	}
+}
+
+// askUntil says the dialect's Hello again and again until it is answered; false
+// when the session ends before.
+func (s *Session) askUntil(ctx context.Context, answered <-chan struct{}) bool {
+	pause := backoff.Pause{First: AnswerMin, Most: AnswerMax}
+	for {
+		for _, m := range s.link.dialect().Hello() {
+			if err := s.conn.answered(ctx, s.conn.publish(m)); err != nil {
+				s.Fail(err)
+				return false
+			}
 		}
 		select {
-		case <-s.opened:
-			if !s.rest(ctx) {
-				return
-			}
-			wait = AnswerMin
-		case <-time.After(wait):
+		case <-answered:
+			return true
+		case <-time.After(pause.Next()):
 		case <-ctx.Done():
-			return
+			return false
 		}
 	}
 }

@@ -46,8 +46,8 @@ func (l *Link) serve(ctx context.Context, asked asking) error {
 	making, made := s.making(ctx, asked)
 	var err error
 	how := l.dialect().Connection()
-	how.Clean = how.Clean || l.unreadable()
-	if s.conn, err = dial(making, l.Config.Load(), how, l.Clock.Now, s.inbox); err != nil {
+	as := opening{will: how.Will, clean: how.Service || l.unreadable()}
+	if s.conn, err = dial(making, l.Config.Load(), as, l.Clock.Now, s.inbox); err != nil {
 		return asked.answer(dialError{cmp.Or(made(), err)})
 	}
 	defer s.conn.close()

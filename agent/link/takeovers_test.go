@@ -5,15 +5,17 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ratchetd/ratchet/executor/backoff"
 )
 
 func TestAFightForTheIDIsLeftAlone(t *testing.T) {
 	var f takeovers
 	now := time.Now()
 	var waits []string
-	wait := time.Second
+	pause := backoff.Pause{First: backoffMin, Most: backoffMax}
 	for range 14 {
-		wait = backoff(wait, time.Second, false)
+		wait := pauseAfter(&pause, time.Second, false)
 		if f.lost(now, time.Second, io.EOF) {
 			wait = 5 * time.Minute
 		}

@@ -16,9 +16,8 @@ import (
 func Try(ctx context.Context, c *config.Config) ([]string, error) {
 	d := c.Dialect()
 	how := d.Connection()
-	how.Will = nil // whoever only looks leaves nothing behind
 	came, began := make(chan inbound, 64), time.Now()
-	n, err := dial(ctx, c, how, time.Now, came)
+	n, err := dial(ctx, c, opening{clean: how.Service}, time.Now, came) // no will: whoever only looks leaves nothing behind
 	if err != nil {
 		return nil, fmt.Errorf("connecting to %s: %w", c.Link.Broker, err)
 	}
@@ -29,7 +28,7 @@ func Try(ctx context.Context, c *config.Config) ([]string, error) {
 	more, err := tryTopics(ctx, c, n, d.Topics())
 	lines = append(lines, more...)
 	switch {
-	case err == nil && how.Asks:
+	case err == nil && how.Service:
 		more, err = tryAsking(ctx, c, n, d, heard)
 		lines = append(lines, more...)
 	case err == nil && len(d.Topics().ReadBack) > 0:

@@ -7,6 +7,7 @@ import (
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/agent/link"
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/backoff"
 )
 
 // receipts is what RAM knows of a service that takes or refuses each status. By
@@ -21,7 +22,7 @@ type receipts struct {
 
 // awaited is a status whose receipt has not come.
 type awaited struct {
-	tries int
+	pause backoff.Pause
 	again time.Time // then it is told once more
 }
 
@@ -33,7 +34,7 @@ func newReceipts() receipts {
 // Refuse tells that an offer became no job; the Record says why. Where a service
 // sends receipts it is told until its own comes.
 func (t *Reporter) Refuse(r executor.Record) {
-	if !t.dialect().Connection().Receipts {
+	if !t.dialect().Connection().Service {
 		t.Say(Notice{ID: r.ID, Messages: t.dialect().Status(dialect.Report{Record: r})})
 		return
 	}
@@ -92,12 +93,14 @@ func (t *Reporter) overdue() <-chan time.Time {
 func (t *Reporter) mayTell(key string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	w := t.receipts.waits[key]
+	w, there := t.receipts.waits[key]
 	if time.Now().Before(w.again) {
 		return false
 	}
-	w.again = time.Now().Add(min(link.AnswerMin<<min(w.tries, 10), link.AnswerMax))
-	w.tries++
+	if !there {
+		w.pause = backoff.Pause{First: link.AnswerMin, Most: link.AnswerMax}
+	}
+	w.again = time.Now().Add(w.pause.Next())
 	t.receipts.waits[key] = w
 	return true
 }

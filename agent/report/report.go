@@ -270,7 +270,7 @@ func (t *Reporter) retold(again map[string]bool, resend func(executor.Record) bo
 // tellRecords sends statuses; one is told when the broker has taken it or,
 // where the service sends receipts, with its receipt.
 func (t *Reporter) tellRecords(ctx context.Context, n *link.Session, records []executor.Record) error {
-	if t.dialect().Connection().Receipts {
+	if t.dialect().Connection().Service {
 		return t.tellService(ctx, n, records)
 	}
 	for len(records) > 0 {

@@ -91,7 +91,7 @@ func (d Dialect) jobs(rest string) string   { return d.things("jobs/" + rest) }
 
 // Connection keeps no session: what counts is asked for after every connect.
 func (d Dialect) Connection() dialect.Connection {
-	return dialect.Connection{Clean: true, Receipts: true, Asks: true}
+	return dialect.Connection{Service: true}
 }
 
 // Hello asks for the head of the queue.

@@ -15,11 +15,8 @@ import (
 // reported properties, and the rest goes as messages from device to cloud.
 type Dialect struct{ Device string }
 
-// Where an Azure job came from, in its Record's Origin.
-const (
-	FromTwin   = "twin"
-	FromMethod = "method"
-)
+// fromTwin is in the Record's Origin of a job that came with the twin.
+const fromTwin = "twin"
 
 const (
 	twinGet      = "$iothub/twin/GET/?$rid="
@@ -46,7 +43,7 @@ func (Dialect) Topics() dialect.Topics {
 
 // Connection is one that the hub keeps nothing for: the twin is what lasts.
 func (Dialect) Connection() dialect.Connection {
-	return dialect.Connection{Clean: true, Receipts: true, Asks: true, Recalls: true, Quiet: true}
+	return dialect.Connection{Service: true, Recalls: true, Quiet: true}
 }
 
 // Hello asks for the twin.

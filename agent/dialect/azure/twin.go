@@ -40,7 +40,7 @@ func (a Dialect) wholeTwin(body []byte) []dialect.Event {
 			events = append(events, readTwinJob(id, jobs[id]))
 		}
 	}
-	events = append(events, dialect.Open{From: FromTwin, Keys: keys, Cancels: true})
+	events = append(events, dialect.Open{From: fromTwin, Keys: keys, Cancels: true})
 	if m := tidy(reported, jobs); m != nil {
 		events = append(events, dialect.Say{*m})
 	}
@@ -85,14 +85,14 @@ func readTwinJob(id string, raw json.RawMessage) dialect.Event {
 		err = errors.New("sha256: want the document's digest, 64 lower-case hex digits")
 	case j.URL != "":
 		return dialect.Offer{ID: id, Scope: "device", Signature: j.Signature, Percent: percentOf(j.Rollout),
-			Remote: &dialect.Remote{URL: j.URL, SHA256: j.SHA256}, Origin: dialect.OriginOf(FromTwin)}
+			Remote: &dialect.Remote{URL: j.URL, SHA256: j.SHA256}, Origin: dialect.OriginOf(fromTwin)}
 	default:
 		text, err = joined(j.T)
 	}
 	if err != nil {
-		return dialect.Offer{ID: id, Scope: "device", Err: fmt.Errorf("the twin's jobs.%s: %w", id, err), Origin: dialect.OriginOf(FromTwin)}
+		return dialect.Offer{ID: id, Scope: "device", Err: fmt.Errorf("the twin's jobs.%s: %w", id, err), Origin: dialect.OriginOf(fromTwin)}
 	}
-	return from(FromTwin, dialect.ReadOffer(id, "device", dialect.Envelope{Job: text, Signature: j.Signature, Rollout: j.Rollout}.Payload()))
+	return from(fromTwin, dialect.ReadOffer(id, "device", dialect.Envelope{Job: text, Signature: j.Signature, Rollout: j.Rollout}.Payload()))
 }
 
 // from notes where an offer came from.
