@@ -82,8 +82,10 @@ func (hidden) Method() {}
 type Line int // is documented behind
 
 type empty interface{}
+
+type closed interface{ one() }
 `})
-	if got := s.broken(); len(got) > 0 {
-		t.Errorf("got %q, want nothing", got)
+	if got := s.broken(); len(got) > 0 || len(s.ifaces) > 0 {
+		t.Errorf("got %q and the interfaces %v, want nothing", got, s.ifaces)
 	}
 }

@@ -86,12 +86,23 @@ func exportedReceiver(d *ast.FuncDecl) bool {
 	return exported
 }
 
+// sealed reports whether nobody outside of its package can implement an interface:
+// then it is a closed set of types, and no seam.
+func sealed(i *ast.InterfaceType) bool {
+	for _, m := range i.Methods.List {
+		if len(m.Names) == 0 || m.Names[0].IsExported() {
+			return false
+		}
+	}
+	return true
+}
+
 // spec looks at one type, or one line of constants or variables; what stands
 // in a group is documented by the group's comment too.
 func (s *source) spec(path string, d *ast.GenDecl, spec ast.Spec) {
 	switch spec := spec.(type) {
 	case *ast.TypeSpec:
-		if i, ok := spec.Type.(*ast.InterfaceType); ok && i.Methods.NumFields() > 0 {
+		if i, ok := spec.Type.(*ast.InterfaceType); ok && i.Methods.NumFields() > 0 && !sealed(i) {
 			s.ifaces = append(s.ifaces, size{path + " " + spec.Name.Name, i.Methods.NumFields()})
 		}
 		if spec.Name.IsExported() && d.Doc == nil && spec.Doc == nil && spec.Comment == nil {

@@ -15,11 +15,11 @@ const (
 	refreshEvery = 30 * time.Second
 )
 
-// A Display shows a job as it goes on. Its methods are called one at a time.
-type Display interface {
-	Tell(dialect.JobStatus) // every status as it comes
-	Draw([]Row)             // how all devices stand, again and again
-	Note(string)            // what else there is to say
+// An Update is news of a job that goes on; one of its fields is set.
+type Update struct {
+	Status *dialect.JobStatus // every status as it comes
+	Rows   []Row              // how all devices stand, again and again
+	Note   string             // what else there is to say
 }
 
 // Read takes all that is retained of these parts.
@@ -27,12 +27,12 @@ func (j *Job) Read(ctx context.Context, c *link.Client, parts ...Part) error {
 	return c.Settle(ctx, func(m link.Message) { j.Take(m) }, Filters(c.Root(), parts...)...)
 }
 
-// Follow keeps the job and the display up to date until no device is to be
-// waited for. The notes, which may be nil, are shown as they come.
-func (j *Job) Follow(ctx context.Context, c *link.Client, d Display, notes <-chan string) error {
+// Follow keeps the job up to date and shows its updates, one at a time, until no
+// device is to be waited for. The notes, which may be nil, are shown as they come.
+func (j *Job) Follow(ctx context.Context, c *link.Client, show func(Update), notes <-chan string) error {
 	for _, r := range j.Rows(time.Now()) {
 		if r.Answered {
-			d.Tell(r.Status)
+			show(Update{Status: &r.Status})
 		}
 	}
 	beat, again := time.NewTicker(tick), time.NewTicker(refreshEvery)
@@ -40,11 +40,11 @@ func (j *Job) Follow(ctx context.Context, c *link.Client, d Display, notes <-cha
 	defer again.Stop()
 	for {
 		rows := j.Rows(time.Now())
-		d.Draw(rows)
+		show(Update{Rows: rows})
 		if !j.Waits(rows) {
 			return nil
 		}
-		if err := j.listen(ctx, c, d, notes, beat.C); err != nil {
+		if err := j.listen(ctx, c, show, notes, beat.C); err != nil {
 			return err
 		}
 		select {
@@ -56,17 +56,17 @@ func (j *Job) Follow(ctx context.Context, c *link.Client, d Display, notes <-cha
 }
 
 // listen takes what comes until the next beat.
-func (j *Job) listen(ctx context.Context, c *link.Client, d Display, notes <-chan string, beat <-chan time.Time) error {
+func (j *Job) listen(ctx context.Context, c *link.Client, show func(Update), notes <-chan string, beat <-chan time.Time) error {
 	for {
 		select {
 		case m := <-c.Feed():
 			if news, ok := j.Take(m); ok {
-				d.Tell(news)
+				show(Update{Status: &news})
 			}
 		case err := <-c.Lost():
-			d.Note(fmt.Sprintf("ratchet: lost the broker (%v), connecting again", err))
+			show(Update{Note: fmt.Sprintf("ratchet: lost the broker (%v), connecting again", err)})
 		case text := <-notes:
-			d.Note(text)
+			show(Update{Note: text})
 		case <-beat:
 			return nil
 		case <-ctx.Done():

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/fleet"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/screen"
 	"github.com/ratchetd/ratchet/executor"
@@ -17,12 +16,17 @@ const barWidth = 20 // leaves room for a whole line of words in 80 columns
 // bars shows a bar per device and redraws them in place.
 type bars struct{ out *screen.Screen }
 
-func (b bars) Tell(dialect.JobStatus) {}
+// show redraws the bars; a note is a line that stays, above them.
+func (b bars) show(u fleet.Update) {
+	switch {
+	case u.Note != "":
+		b.out.Above(u.Note)
+	case u.Status == nil:
+		b.draw(u.Rows)
+	}
+}
 
-// Note writes a line that stays, above the bars.
-func (b bars) Note(text string) { b.out.Above(text) }
-
-func (b bars) Draw(rows []fleet.Row) {
+func (b bars) draw(rows []fleet.Row) {
 	width, height, ok := b.out.Size()
 	if !ok {
 		width, height = 80, 24

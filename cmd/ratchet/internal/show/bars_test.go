@@ -83,7 +83,7 @@ func TestADeviceIDCannotDraw(t *testing.T) {
 	rows := []fleet.Row{runningRow("gw\x1b[2J\u202e", 0, 2, 0)}
 	rows[0].Status.Step.Name = "\u009b2J"
 	t.Setenv("NO_COLOR", "1")
-	bars{screen.On(&out)}.Draw(rows)
+	bars{screen.On(&out)}.draw(rows)
 	if got, want := out.String(), "gw\uFFFD[2J\uFFFD  ░░░░░░░░░░░░░░░░░░░░  running 1/2 \uFFFD2J (download)\n"; got != want {
 		t.Errorf("got %+q, want %+q", got, want)
 	}
