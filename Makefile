@@ -134,9 +134,9 @@ vm-jffs2 vm-ubifs: vm-%: dist/ratchetd-linux-mipsle
 vm-armhf: dist/ratchetd-linux-armv7
 	$(GO) run ./scripts/vm armhf
 
-# Needs root, and the package: make packages PACKAGES=deb/amd64
-vm-systemd:
-	$(GO) run ./scripts/vm systemd
+# They need root, and the package: make packages PACKAGES=deb/amd64
+vm-systemd vm-units: vm-%:
+	$(GO) run ./scripts/vm $*
 
 # Needs root too.
 vm-install: dist/ratchetd-linux-amd64
@@ -165,4 +165,4 @@ clean:
 	rm -rf build dist
 
 .DEFAULT_GOAL = build
-.PHONY: vm vm-slots vm-cuts vm-bounds vm-jffs2 vm-ubifs vm-armhf vm-systemd vm-install build demo test race check budget vulnerabilities cross packages release size boards bench e2e e2e-mips e2e-mipsle e2e-armv7 fuzz deps clean FORCE
+.PHONY: vm vm-slots vm-cuts vm-bounds vm-jffs2 vm-ubifs vm-armhf vm-systemd vm-units vm-install build demo test race check budget vulnerabilities cross packages release size boards bench e2e e2e-mips e2e-mipsle e2e-armv7 fuzz deps clean FORCE

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/fleet"
-	"github.com/ratchetd/ratchet/cmd/ratchet/internal/link"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/screen"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/show"
 	"github.com/ratchetd/ratchet/executor"
@@ -34,12 +33,7 @@ facts, as a job's target does.`,
 			if err != nil {
 				return usageError{err}
 			}
-			c, err := s.dial(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			return s.devices(cmd.Context(), c, keep, asJSON)
+			return s.devices(cmd.Context(), keep, asJSON)
 		},
 	}
 	cmd.Flags().StringVar(&where, "where", "", "only devices for whose facts this `jq` is true")
@@ -74,12 +68,11 @@ type deviceLine struct {
 	known  fleet.Known
 }
 
-func (s *session) devices(ctx context.Context, c *link.Client, keep func(*fleet.Device) bool, asJSON bool) error {
-	f, err := fleet.Read(ctx, c, fleet.Devices)
+func (s *session) devices(ctx context.Context, keep func(*fleet.Device) bool, asJSON bool) error {
+	f, err := s.readFleet(ctx, fleet.Devices)
 	if err != nil {
 		return err
 	}
-	s.leftOut(f)
 	var list []deviceLine
 	for _, d := range f.Devices() {
 		if keep(d) {

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/fleet"
-	"github.com/ratchetd/ratchet/cmd/ratchet/internal/link"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/screen"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/show"
 	"github.com/ratchetd/ratchet/executor"
@@ -27,15 +26,10 @@ number of devices in each state. With --device it lists one device's jobs.`,
 			if device != "" && !executor.ValidDevice(device) {
 				return usageError{fmt.Errorf("--device %q: want 1 to 64 of A-Z a-z 0-9 _ . -", device)}
 			}
-			c, err := s.dial(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer c.Close()
 			if device != "" {
-				return s.deviceJobs(cmd.Context(), c, device, asJSON)
+				return s.deviceJobs(cmd.Context(), device, asJSON)
 			}
-			return s.allJobs(cmd.Context(), c, asJSON)
+			return s.allJobs(cmd.Context(), asJSON)
 		},
 	}
 	cmd.Flags().StringVar(&device, "device", "", "only this `device`, one line a job")
@@ -44,12 +38,11 @@ number of devices in each state. With --device it lists one device's jobs.`,
 	return cmd
 }
 
-func (s *session) allJobs(ctx context.Context, c *link.Client, asJSON bool) error {
-	f, err := fleet.Read(ctx, c, fleet.Offers("+"), fleet.Statuses("+", "+"))
+func (s *session) allJobs(ctx context.Context, asJSON bool) error {
+	f, err := s.readFleet(ctx, fleet.Offers("+"), fleet.Statuses("+", "+"))
 	if err != nil {
 		return err
 	}
-	s.leftOut(f)
 	lines := f.JobLines()
 	if asJSON {
 		return screen.JSONList(s.out, lines)
@@ -69,12 +62,11 @@ func toInWords(l *fleet.JobLine) string {
 	return strings.Join(words, ", ")
 }
 
-func (s *session) deviceJobs(ctx context.Context, c *link.Client, device string, asJSON bool) error {
-	f, err := fleet.Read(ctx, c, fleet.Statuses(device, "+"))
+func (s *session) deviceJobs(ctx context.Context, device string, asJSON bool) error {
+	f, err := s.readFleet(ctx, fleet.Statuses(device, "+"))
 	if err != nil {
 		return err
 	}
-	s.leftOut(f)
 	list := f.Device(device).JobLines()
 	if asJSON {
 		return screen.JSONList(s.out, list)

@@ -94,7 +94,7 @@ func (b *bench) crowd(device string, n int) (jobs []<-chan status, err error) {
 	return jobs, nil
 }
 
-// all waits for the success of the jobs, and tells when each one came.
+// all waits for the success of the jobs, and returns when each one came.
 func (d *daemon) all(ctx context.Context, jobs []<-chan status) (done []time.Time, err error) {
 	for i, statuses := range jobs {
 		s, err := d.wait(ctx, statuses, status.final)

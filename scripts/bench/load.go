@@ -27,7 +27,7 @@ func (l load) String() string {
 	return fmt.Sprintf("%.1f s, %d", l.cpu.Seconds(), l.collections)
 }
 
-// under does something, and tells what that takes. Where a child works for the
+// under does something, and returns what that takes. Where a child works for the
 // daemon, its time counts.
 func (d *daemon) under(ctx context.Context, children bool, do func() error) (l load, err error) {
 	cpu, collections := d.processor(children), d.collections()
@@ -82,7 +82,7 @@ func (b *bench) device(name string, p program, env []string) (*daemon, error) {
 	return d, err
 }
 
-// traced has Go tell of each collection.
+// traced has Go report each collection.
 func traced(env []string) []string {
 	debug := "GODEBUG=gctrace=1"
 	for _, v := range env {

@@ -90,7 +90,7 @@ func stated(archive []byte, name, word string, unit int64) (int64, error) {
 	_, rest, ok := strings.Cut("\n"+string(text), "\n"+word)
 	line, _, _ := strings.Cut(rest, "\n")
 	if !ok {
-		return 0, errors.New("it tells no size")
+		return 0, errors.New("it names no size")
 	}
 	n, err := strconv.ParseInt(strings.TrimSpace(line), 10, 64)
 	return n * unit, err
@@ -114,5 +114,5 @@ func rpmSize(rpm []byte) (int64, error) {
 			return int64(word(at + 16 + 16*entries + word(entry+8))), nil
 		}
 	}
-	return 0, errors.New("it tells no size")
+	return 0, errors.New("it names no size")
 }

@@ -82,7 +82,7 @@ func resident(pid int) (m memory) {
 	return m
 }
 
-// emulators tells which mappings are the emulator's: a 32-bit program lies in
+// emulators lists which mappings are the emulator's: a 32-bit program lies in
 // 4 GiB that begin 64 KiB before its text. A 64-bit one may lie anywhere, as Go
 // puts its heap where chance says; the emulator is near its own text.
 func emulators(list []mapping, qemu string) func(mapping) bool {

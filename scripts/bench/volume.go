@@ -81,7 +81,7 @@ func (v *volume) demand() (demand, error) {
 	return demand{sectors * 512, flushes}, err
 }
 
-// perRound opens something, does one thing with it many times, and tells what one time cost.
+// perRound opens something, does one thing with it many times, and returns what one time cost.
 func (v *volume) perRound(rounds int, open func() (do, done func() error, err error)) (demand, error) {
 	do, done, err := open()
 	if err != nil {

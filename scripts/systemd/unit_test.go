@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/ratchetd/ratchet/agent"
 )
 
 // lay makes a root with the unit and one drop-in, or none.
@@ -52,7 +54,7 @@ func TestSystemdTakesTheUnitsAndRatesThemAsTold(t *testing.T) {
 	if err != nil {
 		t.Skip("systemd is not installed")
 	}
-	for dropIn, most := range map[string]int{"": 91, "hardened.conf": 46, "unprivileged.conf": 14} {
+	for dropIn, most := range map[string]int{"": 91, "hardened.conf": 45, "unprivileged.conf": 17} {
 		root := lay(t, dropIn)
 		out, err := exec.Command(analyze, "verify", "--root="+root, "--man=no", "ratchetd.service").CombinedOutput()
 		if err != nil || strings.Contains(string(out), "ratchetd") {
@@ -62,6 +64,38 @@ func TestSystemdTakesTheUnitsAndRatesThemAsTold(t *testing.T) {
 		if err != nil {
 			lines := strings.Split(strings.TrimSpace(string(out)), "\n")
 			t.Errorf("%q: got %v: %s", dropIn, err, lines[len(lines)-1])
+		}
+	}
+}
+
+// TestADeniedCallEndsNothing: without an error number systemd's filter kills who makes
+// the call, and the agent asks for some that it can do without.
+func TestADeniedCallEndsNothing(t *testing.T) {
+	for _, name := range []string{"ratchetd.service", "hardened.conf", "unprivileged.conf"} {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(text), "\nSystemCallFilter=") || !strings.Contains(string(text), "\nSystemCallErrorNumber=EPERM\n") {
+			t.Errorf("%s: a filter without SystemCallErrorNumber=EPERM, or none", name)
+		}
+	}
+}
+
+// TestEachKindWasTriedUnderEachUnit: kinds.txt is what make vm-units saw.
+func TestEachKindWasTriedUnderEachUnit(t *testing.T) {
+	text, err := os.ReadFile("kinds.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := map[string]int{}
+	for line := range strings.Lines(string(text)) {
+		kind, _, _ := strings.Cut(line, " ")
+		rows[strings.TrimSuffix(kind, ",")] = strings.Count(line, "works") + strings.Count(line, "| no ")
+	}
+	for kind := range agent.Kinds() {
+		if rows[kind] != 3 {
+			t.Errorf("%s: got %d results, want one for each unit: make vm-units", kind, rows[kind])
 		}
 	}
 }

@@ -107,11 +107,16 @@ func (b *broker) offer(job string, steps []any) (<-chan struct{}, error) {
 	if err != nil {
 		return nil, err
 	}
+	return b.announce(job, doc)
+}
+
+// announce publishes the offer of a job, as offer does.
+func (b *broker) announce(job string, payload []byte) (<-chan struct{}, error) {
 	c := make(chan struct{})
 	b.mu.Lock()
 	b.final[job] = c
 	b.mu.Unlock()
-	return c, b.Publish("ratchet/v1/jobs/device/"+device+"/"+job, doc, true, 1)
+	return c, b.Publish("ratchet/v1/jobs/device/"+device+"/"+job, payload, true, 1)
 }
 
 // report is the newest one of the job.

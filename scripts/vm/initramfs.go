@@ -69,7 +69,7 @@ func keys(t tree) func(func(string) bool) {
 	}
 }
 
-// entry tells the mode and the content of one.
+// entry returns the mode and the content of one.
 func (t tree) entry(path string) (mode uint32, content []byte) {
 	switch text := t[path]; {
 	case strings.HasSuffix(path, "/"):

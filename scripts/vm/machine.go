@@ -58,7 +58,7 @@ func (r *running) off() {
 }
 
 // until keeps the machine on, however often it reboots, until ended is closed.
-// cut tells for each boot when its power is cut; zero is never. It returns how
+// cut says for each boot when its power is cut; zero is never. It returns how
 // often it was cut.
 func (m *machine) until(ctx context.Context, ended <-chan struct{}, cut func() time.Duration) (cuts int, err error) {
 	for boots := 0; ; boots++ {

@@ -29,6 +29,7 @@ var sessions = map[string]session{
 	"ubifs":   {"the same router on UBIFS", []string{"qemu-system-mipsel"}, playFlash("ubifs")},
 	"systemd": {"a Debian with systemd and the package: starts, hangs, reboots, is killed in a step", []string{"qemu-system-x86_64", "debootstrap", "chroot"}, playSystemd},
 	"install": {"the same without the package: install.sh, again, in a step, and away", []string{"qemu-system-x86_64", "debootstrap", "debugfs"}, playInstall},
+	"units":   {"a Debian with systemd: a job of each kind under each form of the unit", []string{"qemu-system-x86_64", "debootstrap", "chroot", "dpkg-deb"}, playUnits},
 	"bounds":  {"an amd64 board whose kernel grants the agent less and less memory", []string{"qemu-system-x86_64"}, playBounded(pc, "max", "32M", "24M", "16M", "12M")},
 	"armhf":   {"an armhf board: memory as the kernel sees it, without a bound and with one", []string{"qemu-system-arm"}, playBounded(virt, "max", "16M")},
 	"slots":   {"a board with two slots and a boot loader: good firmware, and four that are bad", []string{"qemu-system-x86_64"}, playSlots},
@@ -67,7 +68,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	s, ok := sessions[flags.Arg(0)]
 	if !ok || flags.NArg() != 1 {
-		return errors.New("want one session: slots, cuts, jffs2, ubifs, bounds, armhf, systemd or install")
+		return errors.New("want one session: slots, cuts, jffs2, ubifs, bounds, armhf, systemd, units or install")
 	}
 	if missing := missingTools(append(everyTool, s.tools...)); len(missing) > 0 {
 		fmt.Fprintf(out, "skipped: %s: this needs %s (Debian: qemu-system-x86 qemu-system-mips qemu-system-arm e2fsprogs kmod)\n", flags.Arg(0), strings.Join(missing, ", "))

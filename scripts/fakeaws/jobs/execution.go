@@ -104,7 +104,7 @@ func (t *thing) find(job string, number int64) *Execution {
 	return nil
 }
 
-// announce tells the device of its queue, and of its head when that is another
+// announce notifies the device of its queue, and of its head when that is another
 // one; not when the same head merely changes [topics, api]. The lock is held.
 func (s *Service) announce(name string, t *thing) {
 	pending := t.pending()

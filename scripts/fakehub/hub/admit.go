@@ -16,7 +16,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 )
 
-// admit tells why a device is not let in.
+// admit says why a device is not let in.
 func (h *Hub) admit(cl *mochi.Client, p packets.Packet) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -55,7 +55,7 @@ func (h *Hub) userName(id, name string) error {
 }
 
 // credentials are a certificate for the device's name and no password, or a
-// token [mqtt, sas]. It tells when they expire.
+// token [mqtt, sas]. It returns when they expire.
 func (h *Hub) credentials(d *device, cl *mochi.Client, password string) (time.Time, error) {
 	if d.key != nil {
 		return checkToken(password, h.Host+"/devices/"+d.id, d.key, h.Now())

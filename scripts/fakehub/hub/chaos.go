@@ -20,7 +20,7 @@ type Chaos struct {
 }
 
 // Fate is for Hub.Fate. Methods and patches from the service are never lost by
-// it: their caller is told.
+// it: their caller learns of it.
 func (c Chaos) Fate() func(string) Fate {
 	var mu sync.Mutex
 	dice := rand.New(rand.NewPCG(c.Seed, 1))

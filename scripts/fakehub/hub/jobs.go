@@ -65,7 +65,7 @@ func (h *Hub) Schedule(j Job) error {
 	return nil
 }
 
-// Job tells how a job is doing.
+// Job returns how a job is doing.
 func (h *Hub) Job(id string) (Job, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
