@@ -39,7 +39,6 @@ func (a *Agent) kinds() executor.Kinds {
 		"service":     step.Service{Groups: a.groups},
 		"settings":    step.Settings{Dir: c.ConfDir(), Try: a.trySettings, Reload: a.reloadSettings},
 		"update":      a.update(policy),
-		"wait":        step.Wait{},
 		"upload":      upload.Kind{Policy: policy, Client: a.web},
 	}
 }

@@ -77,7 +77,6 @@ func cases(t *testing.T) []steptest.Case {
 		{Name: "download, checkpoints", Kind: func(f safefile.Files) executor.Kind { return step.Download{Files: f, Every: 100 << 10} },
 			With: func(dir string) string { return fetch(dir, "f") }},
 		{Name: "download, replaces", Kind: download, Setup: steptest.Old("f"), With: func(dir string) string { return fetch(dir, "f") }},
-		{Name: "wait", Kind: func(safefile.Files) executor.Kind { return step.Wait{} }, With: func(string) string { return `{"for":"1ms"}` }},
 		{Name: "command", Kind: func(safefile.Files) executor.Kind { return step.Command{} },
 			With: with(`{"argv":["/bin/sh","-c","echo done > $0",%q]}`, "f")},
 		{Name: "reboot", Kind: func(safefile.Files) executor.Kind { return step.Reboot{Command: []string{"true"}} },
