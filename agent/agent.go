@@ -72,6 +72,9 @@ type Agent struct {
 
 // New is an agent with this configuration.
 func New(c *config.Config, log *slog.Logger) (*Agent, error) {
+	if err := CheckPolicy(c); err != nil {
+		return nil, err
+	}
 	boot, err := telemetry.BootID()
 	if err != nil {
 		return nil, fmt.Errorf("without the id of this boot a reboot cannot be told from a restart: %w", err)

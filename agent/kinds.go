@@ -3,6 +3,8 @@ package agent
 import (
 	"context"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/ratchetd/ratchet/agent/config"
@@ -41,6 +43,12 @@ func (a *Agent) kinds() executor.Kinds {
 		"update":      a.update(policy),
 		"upload":      upload.Kind{Policy: policy, Client: a.web},
 	}
+}
+
+// CheckPolicy says which kind of step the owner allows that this agent does not
+// know, or nil.
+func CheckPolicy(c *config.Config) error {
+	return c.Policy.CheckAllow(slices.Sorted(maps.Keys(bare(c).kinds())))
 }
 
 // bare is an agent that has a configuration and nothing else: what it can and may

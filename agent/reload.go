@@ -32,7 +32,7 @@ func (a *Agent) obey(ctx context.Context, asked <-chan os.Signal) error {
 // is wrong changes nothing. What cannot change while the agent runs, such as the
 // id that a device gets when it is enrolled, has it start again.
 func (a *Agent) reload() {
-	c, err := a.config.Load().Again(config.Draft{})
+	c, err := a.readAgain(config.Draft{})
 	if err == nil {
 		err = c.Link.Usable()
 	}
@@ -48,6 +48,15 @@ func (a *Agent) reload() {
 	}
 }
 
+// readAgain reads the configuration as it would be with the draft, for this agent.
+func (a *Agent) readAgain(d config.Draft) (*config.Config, error) {
+	c, err := a.config.Load().Again(d)
+	if err == nil {
+		err = CheckPolicy(c)
+	}
+	return c, err
+}
+
 func (a *Agent) use(c *config.Config) {
 	a.config.Store(c)
 	a.link.Restart()
@@ -60,7 +69,7 @@ func (a *Agent) use(c *config.Config) {
 // trySettings tells why this agent could not run with that file in conf.d.
 // While its job is only offered, the files that it names need not be there.
 func (a *Agent) trySettings(name, content string, offered bool) error {
-	c, err := a.config.Load().Again(config.Draft{Name: name, Content: content})
+	c, err := a.readAgain(config.Draft{Name: name, Content: content})
 	if err == nil {
 		err = a.mayShow(c)
 	}
@@ -90,7 +99,7 @@ func (a *Agent) mayShow(c *config.Config) error {
 // reloadSettings puts conf.d into force after a change. Where it says what it
 // did before, the link stands.
 func (a *Agent) reloadSettings() error {
-	c, err := a.config.Load().Again(config.Draft{})
+	c, err := a.readAgain(config.Draft{})
 	if err == nil && !reflect.DeepEqual(c, a.config.Load()) {
 		a.use(c)
 	}

@@ -79,6 +79,7 @@ func (a *Agent) run(ctx context.Context, x *executor.Executor, key string) (wait
 		return true, nil
 	}
 	x.Kinds = a.kinds()
+	x.MaxUndo = time.Duration(a.config.Load().Policy.MaxUndo)
 	if most := a.config.Load().Policy.MaxTime; r.Job.Timeout == 0 && most > 0 {
 		r.Job.Timeout = executor.Duration(most)
 	}

@@ -188,6 +188,8 @@ func (w *walk) pauseBeforeRetry(ctx context.Context) error {
 	}
 	if w.r.At.Undo {
 		ctx = context.WithoutCancel(ctx)
+	} else if left, limited := w.left(); limited { // the next attempt then says that the time is over
+		pause = min(pause, left)
 	}
 	defer w.watch(ctx)()
 	select {

@@ -14,9 +14,7 @@ import (
 // commit makes the Record in hand durable. A journal that fails is tried again
 // until it works or the agent ends: nothing goes on without it.
 func (w *walk) commit() error {
-	now := time.Now()
-	w.r.Ran += Duration(now.Sub(w.mark))
-	w.mark = now
+	w.r = w.spend(w.r)
 	w.r.Rev++
 	pause := backoff.Pause{First: time.Second, Most: 30 * time.Second}
 	for {

@@ -30,6 +30,7 @@ type Executor struct {
 	Gate     Gate
 	Boot     string          // id of this boot
 	Dir      string          // below it every task gets a directory for undo data
+	MaxUndo  time.Duration   // of one step's undo, all its attempts together; 0 is 10 minutes
 	Stopping <-chan struct{} // closed when the agent is asked to end
 	Log      *slog.Logger
 

@@ -56,7 +56,8 @@ type Record struct {
 	Accepted Time         `json:"accepted,omitzero"`
 	Started  Time         `json:"started,omitzero"`
 	Ended    Time         `json:"ended,omitzero"`
-	Ran      Duration     `json:"ran,omitzero"` // running time since the first begin
+	Ran      Duration     `json:"ran,omitzero"`    // running time since the first begin
+	Walked   Duration     `json:"walked,omitzero"` // running time of the walk back, or of the one over onFailure
 	At       Cursor       `json:"at"`
 	Verdict  State        `json:"verdict,omitempty"` // while undoing: how the job will end
 	Steps    []StepRecord `json:"steps"`             // steps, then those of onFailure
@@ -112,11 +113,12 @@ type StepRecord struct {
 
 // UndoRecord counts what an Undo has cost so far.
 type UndoRecord struct {
-	Running     bool `json:"running,omitempty"` // it has begun and not ended: a cut shows here
-	Attempts    int  `json:"attempts"`
-	Interrupted int  `json:"interrupted,omitempty"`
-	Failures    int  `json:"failures,omitempty"`
-	GivenUp     bool `json:"givenUp,omitempty"` // it is never tried again
+	Running     bool     `json:"running,omitempty"` // it has begun and not ended: a cut shows here
+	Attempts    int      `json:"attempts"`
+	Interrupted int      `json:"interrupted,omitempty"`
+	Failures    int      `json:"failures,omitempty"`
+	GivenUp     bool     `json:"givenUp,omitempty"` // it is never tried again
+	Ran         Duration `json:"ran,omitzero"`      // running time of the attempts that ended
 }
 
 // NewRecord is the Record of a job that was just accepted, at its first commit.

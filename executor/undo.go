@@ -24,12 +24,18 @@ func (w *walk) undo(ctx context.Context) error {
 		}
 	}
 	begun := w.rec().Boot
+	left, late := w.undoLimit()
+	if left <= 0 {
+		w.change(w.r.endUndo(late, w.canUndo))
+		return nil
+	}
 	w.change(w.r.beginUndo(w.Boot))
 	if err := w.commit(); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, undoTimeout, timeout{after: undoTimeout})
+	ctx, cancel := context.WithTimeoutCause(ctx, left, late)
 	defer cancel()
+	start := time.Now()
 	ctx, unstop := w.untilStopped(ctx, grace)
 	defer unstop()
 	a := w.newAttempt(begun)
@@ -40,7 +46,13 @@ func (w *walk) undo(ctx context.Context) error {
 		w.change(w.r.stop())
 		return w.leave(ErrStopped)
 	}
+	if err != nil && context.Cause(ctx) == late {
+		err = late
+	}
 	a.flush()
+	r, rec := w.r.clone()
+	rec.Undo.Ran += Duration(time.Since(start))
+	w.change(r)
 	step := w.r.At
 	w.change(w.r.endUndo(a.hideError(err), w.canUndo))
 	if w.r.At == step {
@@ -71,9 +83,13 @@ func (r Record) interruptUndo() Record {
 }
 
 // endUndo closes the Undo under the cursor and moves on; an Undo that failed
-// stays under the cursor until it has failed or was cut too often.
+// stays under the cursor until it has failed or was cut too often, or has had its
+// time.
 func (r Record) endUndo(err error, canUndo func(i int) bool) Record {
 	r, s := r.clone()
+	if s.Undo == nil { // its time was over before it could begin
+		s.Undo = &UndoRecord{}
+	}
 	s.Undo.Running = false
 	switch {
 	case err == nil && r.At.Phase == Back:
@@ -86,7 +102,7 @@ func (r Record) endUndo(err error, canUndo func(i int) bool) Record {
 		s.Reason = boundReason(s.Reason + "; " + err.Error())
 	case err != nil:
 		s.Undo.Failures++
-		if s.Undo.Failures < maxUndoFailures && s.Undo.Interrupted < maxInterruptions {
+		if late := errors.As(err, new(timeout)); !late && s.Undo.Failures < maxUndoFailures && s.Undo.Interrupted < maxInterruptions {
 			return r
 		}
 		s.Undo.GivenUp = true

@@ -13,7 +13,7 @@ type walk struct {
 	key   string // r.Key, for any goroutine
 	r     Record
 	dirty bool      // r holds what is not on disk
-	mark  time.Time // up to here the running time is in r.Ran
+	mark  time.Time // up to here the running time is in r
 	pause time.Duration
 }
 
@@ -33,6 +33,10 @@ func (w *walk) next(ctx context.Context) error {
 	}
 	if cause := context.Cause(ctx); cause != nil {
 		return w.cancelled(cause)
+	}
+	if w.r.At.Phase == OnFailure && w.rec().Attempts == 0 && w.spent() {
+		w.change(w.r.close(w.r.Verdict, w.r.Reason)) // the steps that are left are dropped
+		return nil
 	}
 	ready, err := w.prepare(ctx)
 	if err != nil || !ready {
@@ -126,7 +130,13 @@ func (w *walk) stopping() bool {
 }
 
 // change makes r the Record in hand; the next commit carries it.
-func (w *walk) change(r Record) { w.r, w.dirty = r, true }
+func (w *walk) change(r Record) {
+	if r.At.Phase != w.r.At.Phase {
+		r = w.spend(r)
+		r.Walked = 0
+	}
+	w.r, w.dirty = r, true
+}
 
 // end ends the attempt under the cursor.
 func (w *walk) end(e ending) { w.change(w.r.end(e, w.canUndo)) }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -91,19 +90,6 @@ func (b sysupgrade) packKept(ctx context.Context, keep []string) error {
 	return nil
 }
 
-// files are the regular files and links at and below the paths.
-func (b *Board) files(paths []string) (list []string) {
-	for _, path := range paths {
-		_ = filepath.WalkDir(filepath.Join(b.Root, path), func(file string, e os.DirEntry, err error) error {
-			if err == nil && !e.IsDir() && e.Type()&(os.ModeSocket|os.ModeNamedPipe) == 0 {
-				list = append(list, strings.TrimPrefix(file, strings.TrimSuffix(b.Root, "/")))
-			}
-			return nil // sysupgrade misses what cannot be read as well
-		})
-	}
-	return list
-}
-
 // Kept lists what a flash of OpenWrt must keep for the agent to be there after it:
 // the given paths and, where the agent is not part of the image, its binary and
 // what starts it.
@@ -122,14 +108,6 @@ func (b *Board) Kept(paths []string, binary string) []string {
 
 func (b *Board) inImage(binary string) bool { return b.has(filepath.Join("/rom", binary)) }
 
-func (b *Board) glob(pattern string) (list []string) {
-	found, _ := filepath.Glob(filepath.Join(b.Root, pattern)) // the patterns are good
-	for _, f := range found {
-		list = append(list, strings.TrimPrefix(f, strings.TrimSuffix(b.Root, "/")))
-	}
-	return list
-}
-
 // KeepWarning is why the agent may be missing after a flash, or empty.
 func (b *Board) KeepWarning(kept []string, binary string) string {
 	if b.inImage(binary) || !b.has("/overlay") {
@@ -144,15 +122,6 @@ func (b *Board) KeepWarning(kept []string, binary string) string {
 		return fmt.Sprintf("the agent is not part of the image and its %d bytes do not fit into the %d of the overlay: after the flash it would be missing; build an image with it", need, room)
 	}
 	return "the agent is not part of the image: it is kept as a file, and the packages of the image should list it"
-}
-
-func (b *Board) size(paths []string) (sum int64) {
-	for _, f := range b.files(paths) {
-		if info, err := os.Stat(filepath.Join(b.Root, f)); err == nil {
-			sum += info.Size()
-		}
-	}
-	return sum
 }
 
 // roomToFlash is an error where RAM has no room for the tar of what is kept and for

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -60,7 +61,7 @@ func (c *Config) ValidateLink() error {
 		errs = append(errs, checkBroker(l.Broker))
 	}
 	if _, ok := dialects[l.Dialect]; !ok {
-		errs = append(errs, fmt.Errorf("link.dialect: %q: want plain, aws or azure", l.Dialect))
+		errs = append(errs, fmt.Errorf("link.dialect: %q: want plain, aws or azure%s", l.Dialect, didYouMean(l.Dialect, slices.Collect(maps.Keys(dialects)))))
 	}
 	errs = append(errs, c.Service().Check(c.settings()))
 	if strings.Trim(l.Root, "/") != l.Root || l.Root == "" || len(l.Root) > 128 || strings.ContainsAny(l.Root, "#+\x00") {
@@ -78,7 +79,8 @@ func (c *Config) ValidateLink() error {
 func (a *AWS) validate() error {
 	for _, m := range a.Metrics {
 		if telemetry.Figures[m] == nil {
-			return fmt.Errorf("aws.metrics: %q: want some of %s", m, strings.Join(slices.Sorted(maps.Keys(telemetry.Figures)), ", "))
+			known := slices.Sorted(maps.Keys(telemetry.Figures))
+			return fmt.Errorf("aws.metrics: %q: want some of %s%s", m, strings.Join(known, ", "), didYouMean(m, known))
 		}
 	}
 	if a.Defender != 0 && a.Defender < Duration(5*time.Minute) {
@@ -176,12 +178,35 @@ func (p *Policy) validate() error {
 			}
 		}
 	}
+	for _, pattern := range p.Commands {
+		if !path.IsAbs(pattern) {
+			errs = append(errs, fmt.Errorf("policy.commands: %q matches nothing: want the whole path of a program, such as /usr/bin/logger", pattern))
+		}
+	}
+	for _, pattern := range p.URLs {
+		if host := hostOf(pattern); host != pattern {
+			errs = append(errs, fmt.Errorf("policy.urls: %q matches nothing: want a host, such as %s", pattern, cmp.Or(host, "*.example.com")))
+		}
+	}
 	for _, tree := range p.Paths {
 		if !path.IsAbs(tree) {
 			errs = append(errs, fmt.Errorf("policy.paths: %q: want an absolute path", tree))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// hostOf is the host in what somebody wrote for one; a pattern stays as it is.
+func hostOf(text string) string {
+	_, rest, whole := strings.Cut(text, "://")
+	if !whole {
+		rest = text
+	}
+	host, _, _ := strings.Cut(rest, "/")
+	if name, port, ok := strings.Cut(host, ":"); ok && !strings.Contains(port, ":") {
+		return name
+	}
+	return host
 }
 
 func (t *Telemetry) validate() error {
@@ -197,7 +222,7 @@ func (t *Telemetry) validate() error {
 	}
 	for _, name := range t.Builtin {
 		if name = strings.TrimPrefix(name, "-"); name != "*" && !rule.IsBuiltin(name) {
-			errs = append(errs, fmt.Errorf("telemetry.builtin: %q: want *, or of %s, with a - before it to take it away", name, strings.Join(rule.Names(), " ")))
+			errs = append(errs, fmt.Errorf("telemetry.builtin: %q: want *, or of %s, with a - before it to take it away%s", name, strings.Join(rule.Names(), " "), didYouMean(name, rule.Names())))
 		}
 	}
 	return errors.Join(errs...)

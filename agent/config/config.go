@@ -79,6 +79,7 @@ type Policy struct {
 	URLs     []string `toml:"urls,omitempty"`
 	Users    []string `toml:"users,omitempty"`
 	MaxTime  Duration `toml:"maxTime,omitzero"`
+	MaxUndo  Duration `toml:"maxUndo,omitzero"` // of one step's undo; 0 is 10 minutes
 	MaxSize  Size     `toml:"maxSize,omitzero"`
 	Reboot   []string `toml:"reboot"` // the command that reboots the device
 }

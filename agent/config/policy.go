@@ -1,9 +1,11 @@
 package config
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/ratchetd/ratchet/executor/step"
 	"github.com/ratchetd/ratchet/executor/step/policy"
@@ -55,4 +57,15 @@ func (c *Config) FirmwareScript() string { return filepath.Join(c.Folder(), "fir
 // Allows reports whether steps of that kind may run on this device.
 func (p *Policy) Allows(kind string) bool {
 	return slices.Contains(p.Allow, "*") || slices.Contains(p.Allow, kind)
+}
+
+// CheckAllow says which name in policy.allow is none of the kinds of steps, or nil.
+// It would allow nothing, and nobody would know.
+func (p *Policy) CheckAllow(kinds []string) error {
+	for _, name := range p.Allow {
+		if name != "*" && !slices.Contains(kinds, name) {
+			return fmt.Errorf("policy.allow: %q is no kind of step: want *, or of %s%s", name, strings.Join(kinds, " "), didYouMean(name, kinds))
+		}
+	}
+	return nil
 }

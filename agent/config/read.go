@@ -45,7 +45,7 @@ func fill(file string, meta *toml.MetaData, table map[string]toml.Primitive, to 
 		var err error
 		switch {
 		case !ok:
-			err = readable(file, refuse(meta, table[name], "unknown key"))
+			err = readable(file, refuse(meta, table[name], "unknown key"+didYouMean(name, keysOf(to))))
 		case field.Kind() == reflect.Struct:
 			err = section(file, meta, table[name], field)
 		default:
@@ -66,6 +66,17 @@ func section(file string, meta *toml.MetaData, p toml.Primitive, to reflect.Valu
 		return readable(file, err)
 	}
 	return fill(file, meta, table, to)
+}
+
+// keysOf are the keys that a section knows.
+func keysOf(v reflect.Value) []string {
+	var keys []string
+	for _, f := range reflect.VisibleFields(v.Type()) {
+		if tag, _, _ := strings.Cut(f.Tag.Get("toml"), ","); tag != "" && tag != "-" {
+			keys = append(keys, tag)
+		}
+	}
+	return keys
 }
 
 func fieldOf(v reflect.Value, name string) (reflect.Value, bool) {

@@ -82,6 +82,9 @@ func (c *Config) validateFirings() error {
 	return errors.Join(errs...)
 }
 
+// severities are the values of Alert.Severity.
+var severities = []string{"info", "warning", "critical"}
+
 func (a Alert) validate() error {
 	_, err := rule.New(a.spec(), func(key string, err error) error { return a.At.Wrong("alert."+key, err) })
 	errs := []error{err}
@@ -91,8 +94,8 @@ func (a Alert) validate() error {
 	if a.When == "" {
 		errs = append(errs, a.At.Wrong("alert.when", errors.New(`want a condition such as ".cpu.celsius > 85"`)))
 	}
-	if a.Severity != "" && !slices.Contains([]string{"info", "warning", "critical"}, a.Severity) {
-		errs = append(errs, a.At.Wrong("alert.severity", fmt.Errorf("%q: want info, warning or critical", a.Severity)))
+	if a.Severity != "" && !slices.Contains(severities, a.Severity) {
+		errs = append(errs, a.At.Wrong("alert.severity", fmt.Errorf("%q: want info, warning or critical%s", a.Severity, didYouMean(a.Severity, severities))))
 	}
 	return errors.Join(errs...)
 }
@@ -101,7 +104,7 @@ func (s Schedule) validate() error {
 	_, err := clock.ParseTimetable(s.Cron, s.TZ)
 	errs := []error{s.At.Wrong("schedule.cron", err)}
 	if o := cmp.Or(s.Overlap, overlapSkip); o != overlapSkip && o != OverlapQueue {
-		errs = append(errs, s.At.Wrong("schedule.overlap", fmt.Errorf("%q: want skip or queue", s.Overlap)))
+		errs = append(errs, s.At.Wrong("schedule.overlap", fmt.Errorf("%q: want skip or queue%s", s.Overlap, didYouMean(s.Overlap, []string{overlapSkip, OverlapQueue}))))
 	}
 	if s.Job == "" {
 		errs = append(errs, s.At.Wrong("schedule.job", errors.New("want the file of the job")))

@@ -12,6 +12,7 @@ import (
 	"github.com/ratchetd/ratchet/agent/link"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/backoff"
+	"github.com/ratchetd/ratchet/executor/fence"
 	"github.com/ratchetd/ratchet/executor/step/fetch"
 )
 
@@ -135,7 +136,11 @@ func (i *Intake) text(ctx context.Context, r dialect.Remote) ([]byte, error) {
 		return nil, err
 	}
 	defer done()
-	text, err := fetch.Document(ctx, i.Web, r.URL, i.Config.Load().StepPolicy(), executor.MaxDocument)
+	var text []byte
+	err = fence.Call(func() (err error) {
+		text, err = fetch.Document(ctx, i.Web, r.URL, i.Config.Load().StepPolicy(), executor.MaxDocument)
+		return err
+	})
 	if err == nil && executor.Digest(text) != r.SHA256 {
 		err = errOtherText
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/fence"
 )
 
 // judgeOnce judges an offer, but not one that took the agent down while it was
@@ -32,10 +33,7 @@ func (i *Intake) judgeOnce(ctx context.Context, o dialect.Offer) (r executor.Rec
 		i.Log.Debug("an offer is judged unguarded", "err", err)
 	}
 	defer os.Remove(note)
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("judging it panicked: %v (a bug in the agent; please report it)", p)
-		}
-	}()
-	return i.Decide(ctx, o)
+	err = fence.Call(func() (err error) { r, err = i.Decide(ctx, o); return err })
+	fence.Log(i.Log, err, "a job was not judged", "job", o.ID)
+	return r, err
 }

@@ -13,16 +13,22 @@ import (
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/agent/link/packet"
+	"github.com/ratchetd/ratchet/executor/fence"
 )
 
 const (
 	connectTimeout = 30 * time.Second
 	replyTimeout   = 30 * time.Second // for the broker's answer to a subscribe or publish
 	keepAlive      = 60 * time.Second
+
+	// maxWaiting is how many bytes of messages may wait to be decided. The
+	// broker waits then, too. The longest message fits.
+	maxWaiting = 1 << 20
 )
 
 // A conn is one connection to the broker. It is never reused: only the reply to
@@ -58,8 +64,17 @@ func dial(ctx context.Context, c *config.Config, as opening, now func() time.Tim
 		return nil, err
 	}
 	n := &conn{lost: make(chan error, 1), gone: make(chan struct{}), renew: renew}
+	waiting := semaphore.NewWeighted(maxWaiting)
 	o.SetDefaultPublishHandler(func(_ mqtt.Client, m mqtt.Message) {
-		in := inbound{dialect.Message{Topic: m.Topic(), Payload: m.Payload(), Retain: m.Retained()}, m.Ack}
+		in := inbound{Message: dialect.Message{Topic: m.Topic(), Payload: m.Payload(), Retain: m.Retained()}}
+		size := int64(len(in.Topic) + len(in.Payload))
+		if waiting.Acquire(ctx, size) != nil {
+			return
+		}
+		in.ack = func() {
+			m.Ack()
+			waiting.Release(size)
+		}
 		select {
 		case inbox <- in:
 		case <-ctx.Done():
@@ -68,7 +83,8 @@ func dial(ctx context.Context, c *config.Config, as opening, now func() time.Tim
 	o.SetConnectionLostHandler(func(_ mqtt.Client, err error) { n.fail(err) })
 	var keep func() bool
 	o.SetCustomOpenConnectionFn(func(to *url.URL, o mqtt.ClientOptions) (net.Conn, error) {
-		raw, err := open(to, o)
+		var raw *packet.Conn
+		err := fence.Call(func() (err error) { raw, err = open(to, o); return err })
 		if err != nil {
 			return nil, err
 		}

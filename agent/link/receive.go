@@ -7,6 +7,7 @@ import (
 
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/fence"
 )
 
 // drain decides what comes, in order, and acknowledges it then.
@@ -15,7 +16,7 @@ func (s *Session) drain(ctx context.Context) {
 		select {
 		case m := <-s.inbox:
 			s.inHand(1)
-			s.receive(ctx, m.Message)
+			s.request(func() { s.receive(ctx, m.Message) }, "topic", m.Topic)
 			s.inHand(-1)
 			m.ack()
 		case <-ctx.Done():
@@ -34,9 +35,16 @@ func (s *Session) inHand(n int) {
 // job topics are not quiet before it is done.
 func (s *Session) Decide(id string, f func()) {
 	s.inHand(1)
+	defer s.inHand(-1)
 	f()
-	s.inHand(-1)
 	s.touch(id)
+}
+
+// request runs f for one message or one question. Its panic is logged and ends
+// that alone: the message counts as decided, else it would come again and again.
+func (s *Session) request(f func(), about ...any) {
+	err := fence.Call(func() error { f(); return nil })
+	fence.Log(s.link.Log, err, "a bug kept a message from being handled: please report it", about...)
 }
 
 // receive decides what a message asks for; when it returns, what was decided

@@ -11,6 +11,7 @@ import (
 	"github.com/ratchetd/ratchet/agent/clock"
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/fence"
 )
 
 // A Session is one connection to the broker and what it has brought so far.
@@ -20,7 +21,7 @@ type Session struct {
 	inbox  chan inbound
 	wanted uint64        // the state of topics, facts and credentials that it was made for
 	began  executor.Time // as its first words have it
-	loops  sync.WaitGroup
+	loops  fence.Group
 
 	settled chan struct{} // closed once the job topics are quiet
 	opened  chan struct{} // closed once the service said what it holds open
@@ -43,6 +44,7 @@ func (l *Link) serve(ctx context.Context, asked asking) error {
 	defer cancel()
 	s := &Session{link: l, inbox: make(chan inbound, 64), wanted: l.wants(), settled: make(chan struct{}), opened: make(chan struct{}), later: make(chan struct{}, 1),
 		began: clock.TimeOf(l.Clock.Stamp()), twin: newTwinVersion()}
+	s.loops.Fail = s.panicked
 	making, made := s.making(ctx, asked)
 	var err error
 	how := l.dialect().Connection()
@@ -148,8 +150,14 @@ func (s *Session) depart() {
 // Fail ends the session: what is left to tell is told on the next one.
 func (s *Session) Fail(err error) { s.conn.fail(fmt.Errorf("speaking with the broker: %w", err)) }
 
-// Go runs f until it returns or the session ends, which waits for it.
-func (s *Session) Go(f func()) { s.loops.Go(f) }
+// panicked ends the session for a panic in one of its loops.
+func (s *Session) panicked(p *fence.Panic) {
+	fence.Log(s.link.Log, p, "a part of the session panicked")
+	s.Fail(p)
+}
+
+// Go runs f until it returns, which the end of the session waits for.
+func (s *Session) Go(f func()) { s.loops.Go(func() { s.request(f) }) }
 
 // Opened is closed once the service said which jobs it holds open.
 func (s *Session) Opened() <-chan struct{} { return s.opened }

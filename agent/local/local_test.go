@@ -281,3 +281,21 @@ func TestStoppingTellsWhoeverWaits(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+// A request over which the agent panics is answered with that, and logged; the
+// next one is answered as ever.
+func TestAPanicEndsOneRequest(t *testing.T) {
+	path := Path(t.TempDir())
+	startLocal(t, path, 0, func(ctx context.Context, r Request, say func(any) error) error {
+		if r.Do == "poison" {
+			panic("poison")
+		}
+		return echo(ctx, r, say)
+	})
+	if _, err := ask(t, path, Request{Do: "poison"}); !strings.Contains(errText(err), "panic: poison (a bug in ratchet: please report it)") {
+		t.Errorf("got %v", err)
+	}
+	if got, err := ask(t, path, Request{Do: "jobs", ID: "a"}); err != nil || len(got) != 1 {
+		t.Errorf("got %q (%v), want one value", got, err)
+	}
+}

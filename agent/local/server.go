@@ -21,6 +21,7 @@ import (
 
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/fence"
 )
 
 // Bounds of the local socket. A request may be as long as a payload of the
@@ -106,7 +107,8 @@ func (l *Server) serve(agent context.Context, conn *net.UnixConn) {
 	defer cancel()
 	// Only reading is ended: what is left to say still goes out.
 	defer context.AfterFunc(ctx, func() { conn.CloseRead() })()
-	err := l.answer(ctx, cancel, conn)
+	err := fence.Call(func() error { return l.answer(ctx, cancel, conn) })
+	fence.Log(l.Log, err, "a local request panicked")
 	if err != nil && agent.Err() != nil {
 		err = errors.New("ratchetd is stopping: ask again when it runs")
 	}

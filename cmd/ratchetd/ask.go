@@ -37,7 +37,7 @@ func (c *command) status(ctx context.Context, args []string) error {
 				return c.line(v)
 			}
 			if *watch {
-				fmt.Fprint(c.out, "\x1b[H\x1b[2J")
+				fmt.Fprint(c.raw, "\x1b[H\x1b[2J") // home, and all of the screen empty
 			}
 			return showStatus(c.out, v)
 		})

@@ -76,6 +76,9 @@ func (c *command) check(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	if err := agent.CheckPolicy(config); err != nil {
+		return err
+	}
 	fmt.Fprint(c.out, config.Effective())
 	for _, line := range agent.DescribeBoard(ctx, config) {
 		fmt.Fprintln(c.out, "#", line)

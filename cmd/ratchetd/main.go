@@ -56,7 +56,7 @@ func main() {
 
 // run is the program; wrap, in tests, cuts the power at the journal.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, wrap func(agent.Journal) agent.Journal) int {
-	c := &command{in: stdin, out: stdout, err: stderr, wrap: wrap}
+	c := &command{in: stdin, out: printable{stdout}, err: printable{stderr}, raw: stdout, wrap: wrap}
 	err := c.run(ctx, args)
 	switch {
 	case err == nil:
@@ -68,7 +68,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	case err == errWorker:
 		return 1
 	}
-	fmt.Fprintln(stderr, "ratchetd:", err)
+	fmt.Fprintln(c.err, "ratchetd:", err)
 	return 1
 }
 
@@ -77,6 +77,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 type command struct {
 	in       io.Reader
 	out, err io.Writer
+	raw      io.Writer // out, for what is no text
 	wrap     func(agent.Journal) agent.Journal
 	config   string
 }
@@ -94,7 +95,7 @@ func (c *command) run(ctx context.Context, args []string) error {
 		return nil
 	}
 	if args[0] == agent.WorkerArg {
-		if agent.DataWorker(c.in, c.out, c.err) != 0 {
+		if agent.DataWorker(c.in, c.raw, c.err) != 0 {
 			return errWorker
 		}
 		return nil

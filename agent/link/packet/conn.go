@@ -80,7 +80,8 @@ func (c *Conn) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// advance checks more of what was read ahead, or reads more ahead.
+// advance checks more of what was read ahead, or reads more ahead. It is called
+// when all that was checked has been handed out.
 func (c *Conn) advance() error {
 	if c.payload > 0 {
 		n := min(c.payload, len(c.in)-c.checked)
@@ -88,21 +89,23 @@ func (c *Conn) advance() error {
 		return nil
 	}
 	rest := c.in[c.checked:]
-	size, payload, err := c.judge(rest)
+	is, err := c.judge(rest)
 	if err != nil {
 		v := &Violation{err.Error()}
 		c.broken.Store(v)
 		return v
 	}
-	if size > len(rest) {
-		return c.fill(size)
+	if is.size > len(rest) {
+		return c.fill(is.size)
 	}
-	c.checked, c.payload = c.checked+size, payload
+	c.checked, c.payload = c.checked+is.size, is.payload
+	if is.idle {
+		c.next = c.checked
+	}
 	return nil
 }
 
-// fill reads ahead, with room for size bytes that are not checked yet. It is
-// called when all that was checked has been handed out.
+// fill reads ahead, with room for size bytes that are not checked yet.
 func (c *Conn) fill(size int) error {
 	rest := c.in[c.checked:]
 	c.next, c.checked = 0, 0

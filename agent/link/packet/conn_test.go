@@ -92,11 +92,11 @@ func TestAnAnswerToWhatWasNotSentIsAViolation(t *testing.T) {
 		hand(t, c, theirs, greeting...)
 		failed := make(chan error, 1)
 		go func() {
-			_, err := c.Write([]byte{0x32, 5, 0, 1, 't', 0, 9})
+			_, err := c.Write([]byte{0x82, 6, 0, 9, 0, 1, 't', 0})
 			failed <- err
 		}()
 		synctest.Wait()
-		go theirs.Write([]byte{0x40, 2, 0, 9})
+		go theirs.Write([]byte{0x90, 3, 0, 9, 0})
 		_, err := c.Read(make([]byte, 1))
 		if v := new(Violation); !errors.As(err, &v) {
 			t.Errorf("got %v", err)
@@ -105,6 +105,26 @@ func TestAnAnswerToWhatWasNotSentIsAViolation(t *testing.T) {
 			t.Errorf("a broker that does not read: got %v", err)
 		}
 	})
+}
+
+// A broker that resumes a session may repeat acknowledgements of messages of the
+// connection before. The library would take one for the answer to whatever has
+// that id now, a subscription for one.
+func TestAcknowledgementsThatNothingWaitsForAreLeftOut(t *testing.T) {
+	late := []byte{0x40, 2, 0, 1}
+	stream := bytes.Join([][]byte{greeting, late, late, {0x90, 3, 0, 1, 1}, late, {0x40, 2, 0, 2}, {0x40, 2, 0, 2}, {0xd0, 0}, late}, nil)
+	want := bytes.Join([][]byte{greeting, {0x90, 3, 0, 1, 1}, {0x40, 2, 0, 2}, {0xd0, 0}}, nil)
+	for name, cut := range pieces {
+		c := Guard(pipe{Reader: cut(bytes.NewReader(stream))}, 100)
+		for _, ask := range [][]byte{{0x82, 6, 0, 1, 0, 1, 't', 1}, {0x32, 5, 0, 1, 't', 0, 2}} {
+			if _, err := c.Write(ask); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, err := io.ReadAll(c); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s: got %x (%v), want %x", name, got, err, want)
+		}
+	}
 }
 
 func TestOnlyWholePacketsWithoutQoS2AreWritten(t *testing.T) {

@@ -40,39 +40,45 @@ func header(b []byte) (size, rest int, err error) {
 	return max(2, len(b)+1), 0, nil
 }
 
-// judge checks the packet that b begins with: how many of its bytes were
-// checked, and how many of payload follow. A size above len(b) says that so many
-// must be there first.
-func (c *Conn) judge(b []byte) (size, payload int, err error) {
+// A verdict is on the packet that some bytes begin with.
+type verdict struct {
+	size    int  // of what was checked; above the number of bytes: so many must be there first
+	payload int  // bytes that follow and need no check
+	idle    bool // nothing waits for it: it is left out
+}
+
+// judge checks the packet that b begins with.
+func (c *Conn) judge(b []byte) (verdict, error) {
 	if len(b) == 0 {
-		return 2, 0, nil
+		return verdict{size: 2}, nil
 	}
 	if err := c.expected(b[0]); err != nil {
-		return 0, 0, err
+		return verdict{}, err
 	}
 	head, rest, err := header(b)
 	if err != nil || head > len(b) {
-		return head, 0, err
+		return verdict{size: head}, err
 	}
 	kind := b[0] >> 4
 	if kind == publish {
 		return c.message(b, head, rest)
 	}
 	if err := fits(kind, rest); err != nil {
-		return 0, 0, err
+		return verdict{}, err
 	}
 	if kind == suback { // its id says how long it may be
 		if len(b) < head+2 {
-			return head + 2, 0, nil
+			return verdict{size: head + 2}, nil
 		}
 		if err := c.asked.counted(number(b[head:]), rest-2); err != nil {
-			return 0, 0, err
+			return verdict{}, err
 		}
 	}
-	if size = head + rest; size > len(b) {
-		return size, 0, nil
+	if len(b) < head+rest {
+		return verdict{size: head + rest}, nil
 	}
-	return size, 0, c.answer(kind, b[head:size])
+	idle, err := c.answer(kind, b[head:head+rest])
+	return verdict{size: head + rest, idle: idle}, err
 }
 
 // expected checks a packet's type and flags. That a message with QoS 0 comes
@@ -107,40 +113,51 @@ func fits(kind byte, rest int) error {
 	return wrong("%s of %d bytes", names[kind], rest)
 }
 
-// answer checks a whole packet that is no message.
-func (c *Conn) answer(kind byte, b []byte) error {
+// answer checks a whole packet that is no message, and reports whether nothing
+// waits for it.
+func (c *Conn) answer(kind byte, b []byte) (idle bool, err error) {
 	switch kind {
-	case pingresp:
-		return nil
 	case connack:
 		c.greeted = true
-		switch present, code := b[0], b[1]; {
-		case code > 5:
-			return fmt.Errorf("the broker refuses the connection with code %d, which MQTT 3.1.1 does not have: check the credentials, then update the broker", code)
-		case present > 1 || present == 1 && code != 0:
-			return wrong("CONNACK with flags %#x and code %d", present, code)
-		}
-		return nil
+		return false, welcome(b[0], b[1])
+	case puback:
+		return !c.asked.answered(kind, number(b)), nil
 	case suback:
 		for _, code := range b[2:] {
 			if code > 2 && code < 0x80 { // some brokers refuse with the codes of MQTT 5
-				return wrong("SUBACK with code %#x", code)
+				return false, wrong("SUBACK with code %#x", code)
 			}
 		}
+		c.asked.answered(kind, number(b)) // it was found before
+	case unsuback:
+		if id := number(b); !c.asked.answered(kind, id) {
+			return false, unasked(kind, id)
+		}
 	}
-	return c.asked.answered(kind, number(b))
+	return false, nil
+}
+
+// welcome checks what a CONNACK says.
+func welcome(present, code byte) error {
+	switch {
+	case code > 5:
+		return fmt.Errorf("the broker refuses the connection with code %d, which MQTT 3.1.1 does not have: check the credentials, then update the broker", code)
+	case present > 1 || present == 1 && code != 0:
+		return wrong("CONNACK with flags %#x and code %d", present, code)
+	}
+	return nil
 }
 
 // message checks a PUBLISH, up to its payload.
-func (c *Conn) message(b []byte, head, rest int) (size, payload int, err error) {
+func (c *Conn) message(b []byte, head, rest int) (verdict, error) {
 	if rest > c.most {
-		return 0, 0, fmt.Errorf("the broker sends a message that is too long: clear that retained message (%d bytes, at most %d are taken)", rest, c.most)
+		return verdict{}, fmt.Errorf("the broker sends a message that is too long: clear that retained message (%d bytes, at most %d are taken)", rest, c.most)
 	}
 	if rest < 2 {
-		return 0, 0, wrong("a message of %d bytes", rest)
+		return verdict{}, wrong("a message of %d bytes", rest)
 	}
 	if len(b) < head+2 {
-		return head + 2, 0, nil
+		return verdict{size: head + 2}, nil
 	}
 	topic := int(number(b[head:]))
 	before := 2 + topic
@@ -149,21 +166,22 @@ func (c *Conn) message(b []byte, head, rest int) (size, payload int, err error) 
 		before += 2
 	}
 	if topic == 0 || before > rest {
-		return 0, 0, wrong("a message of %d bytes with a topic of %d", rest, topic)
+		return verdict{}, wrong("a message of %d bytes with a topic of %d", rest, topic)
 	}
-	if size = head + before; size > len(b) {
-		return size, 0, nil
+	size := head + before
+	if size > len(b) {
+		return verdict{size: size}, nil
 	}
 	name := b[head+2 : head+2+topic]
 	switch {
 	case !utf8.Valid(name) || bytes.IndexByte(name, 0) >= 0:
-		return 0, 0, message(name, "is no text in UTF-8")
+		return verdict{}, message(name, "is no text in UTF-8")
 	case bytes.ContainsAny(name, "+#"):
-		return 0, 0, message(name, "has a wildcard")
+		return verdict{}, message(name, "has a wildcard")
 	case acknowledged && number(b[size-2:]) == 0:
-		return 0, 0, message(name, "has QoS 1 and no id")
+		return verdict{}, message(name, "has QoS 1 and no id")
 	}
-	return size, rest - before, nil
+	return verdict{size: size, payload: rest - before}, nil
 }
 
 // number reads two bytes.

@@ -107,39 +107,42 @@ func (q *questions) written(id uint16, err error) {
 	q.done.Broadcast()
 }
 
-// find returns the question that such a packet answers. An answer to what is
-// being written is looked at when that has returned: the library ends the same
-// token from either side, which must not happen at once.
-func (q *questions) find(kind byte, id uint16) (question, error) {
+// find returns the question that such a packet answers, if there is one. An
+// answer to what is being written is looked at when that has returned: the
+// library ends the same token from either side, which must not happen at once.
+func (q *questions) find(kind byte, id uint16) (question, bool) {
 	asked := q.open[id]
 	for asked.answer == kind && !asked.sent {
 		q.done.Wait()
 		asked = q.open[id]
 	}
-	if asked.answer != kind {
-		return asked, wrong("%s with id %d, under which nothing waits for it", names[kind], id)
-	}
-	return asked, nil
+	return asked, asked.answer == kind
 }
 
 // counted checks whether a SUBACK has a code for each topic that was asked for.
 func (q *questions) counted(id uint16, codes int) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	asked, err := q.find(suback, id)
-	if err == nil && asked.codes != codes {
-		err = wrong("SUBACK with %d codes (topics asked for: %d)", codes, asked.codes)
+	asked, ok := q.find(suback, id)
+	switch {
+	case !ok:
+		return unasked(suback, id)
+	case asked.codes != codes:
+		return wrong("SUBACK with %d codes (topics asked for: %d)", codes, asked.codes)
 	}
-	return err
+	return nil
 }
 
-// answered takes the answer of that type to the packet with that id.
-func (q *questions) answered(kind byte, id uint16) error {
+// answered takes the answer of that type to the packet with that id, and reports
+// whether one waits for it. A PUBACK for which none does is no violation: when a
+// session is resumed, some brokers repeat those that got lost with the connection
+// before, whose ids this one has not used or uses for something else.
+func (q *questions) answered(kind byte, id uint16) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	_, err := q.find(kind, id)
-	if err == nil {
+	_, ok := q.find(kind, id)
+	if ok {
 		delete(q.open, id)
 	}
-	return err
+	return ok
 }

@@ -14,6 +14,10 @@ func wrong(format string, args ...any) error {
 	return fmt.Errorf("the broker breaks the rules of MQTT: it sent "+format+": update or replace it", args...)
 }
 
+func unasked(kind byte, id uint16) error {
+	return wrong("%s with id %d, under which nothing waits for it", names[kind], id)
+}
+
 // message is a violation by one message, which may lie at the broker.
 func message(topic []byte, format string, args ...any) error {
 	const shown = 100

@@ -81,7 +81,6 @@ var Attacks = []Attack{
 		return append(ack, ack...)
 	}, "SUBACK with id"},
 	{"SUBACK with flags", packets.Subscribe, raw(0x92, 3, 0, 1, 0), "SUBACK with flags 0x2"},
-	{"PUBACK for a subscription", packets.Subscribe, func(id byte, _ int) []byte { return []byte{0x40, 2, 0, id} }, "PUBACK with id"},
 	{"UNSUBACK for a subscription", packets.Subscribe, func(id byte, _ int) []byte { return []byte{0xb0, 2, 0, id} }, "UNSUBACK with id"},
 
 	{"PUBLISH with QoS 2", packets.Subscribe, raw(0x34, 6, 0, 1, 't', 0, 1, 'x'), "QoS 2"},
@@ -113,10 +112,8 @@ var Attacks = []Attack{
 	{"PINGRESP with a body", packets.Subscribe, raw(0xd0, 1, 0), "PINGRESP of 1 bytes"},
 	{"PUBACK of one byte", packets.Subscribe, raw(0x40, 1, 0), "PUBACK of 1 bytes"},
 	{"PUBACK with the reason of MQTT 5", packets.Subscribe, raw(0x40, 3, 0, 1, 0), "PUBACK of 3 bytes"},
-	{"PUBACK for nothing", packets.Subscribe, raw(0x40, 2, 0x77, 0x77), "PUBACK with id 30583"},
 	{"UNSUBACK for nothing", packets.Subscribe, raw(0xb0, 2, 0x77, 0x77), "UNSUBACK with id 30583"},
 
-	{"PUBACK twice", packets.Publish, func(id byte, _ int) []byte { return []byte{0x40, 2, 0, id, 0x40, 2, 0, id} }, "PUBACK with id"},
 	{"PUBACK with QoS in its flags", packets.Publish, func(id byte, _ int) []byte { return []byte{0x42, 2, 0, id} }, "PUBACK with flags 0x2"},
 	{"SUBACK for a message", packets.Publish, func(id byte, _ int) []byte { return Suback(uint16(id), 0) }, "SUBACK with id"},
 	{"a topic of 60,000 slashes, then garbage", packets.Subscribe, raw(append([]byte{0x30, 0xe2, 0xd4, 3, 0xea, 0x60}, strings.Repeat("/", 60_000)+"\x07"...)...), "type 0"},

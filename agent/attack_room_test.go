@@ -1,0 +1,53 @@
+package agent
+
+import (
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// attacksOnTimeAndRoom would hold the queue, or fill the disk, without an end.
+var attacksOnTimeAndRoom = []attack{
+	{"an onFailure that never ends", func(f *fort) string {
+		f.rules(`maxTime = "3s"`)
+		return f.timed("steps", []any{shell("s", "exit 1")}, "onFailure", []any{shell("x", "sleep 100000"), shell("y", "true")})
+	}},
+	{"an undo that never ends", func(f *fort) string {
+		f.rules(`maxTime = "3s"`, `maxUndo = "3s"`)
+		there := filepath.Join(f.dir, "there")
+		apply := []string{"sh", "-c", "test ! -e " + there + " || sleep 100000; touch " + there}
+		return f.timed("undoOnFailure", true, "steps", []any{
+			map[string]any{"name": "s", "config": map[string]any{"files": []any{map[string]any{"path": filepath.Join(f.dir, "conf"), "content": "x"}}, "apply": apply}},
+			shell("t", "exit 1")})
+	}},
+	{"a pause before a retry that never ends", func(f *fort) string {
+		f.rules(`maxTime = "3s"`)
+		step := shell("s", "exit 1")
+		step["retry"] = map[string]any{"attempts": 2, "delay": "1h"}
+		return f.timed("steps", []any{step})
+	}},
+}
+
+func shell(name, script string) map[string]any {
+	return map[string]any{"name": name, "command": map[string]any{"shell": script}}
+}
+
+// rules starts the device again with these lines in its policy.
+func (f *fort) rules(lines ...string) {
+	f.stop()
+	f.b.forget()
+	f.write("ratchet.toml", readAll(f.T, filepath.Join(f.dir, "ratchet.toml"))+strings.Join(lines, "\n")+"\n")
+	f.start().online(f.b)
+}
+
+// timed sends a job that would hold the queue for hours, and a good one behind it.
+func (f *fort) timed(changes ...any) string {
+	f.Helper()
+	start := time.Now()
+	got := f.send("j", signed(f.first, f.good("j", changes...)))
+	f.wantRuns()
+	if took := time.Since(start); took > 5*time.Minute {
+		f.Errorf("it held the queue for %s", took)
+	}
+	return got
+}
