@@ -20,8 +20,13 @@ func (b board) Env() map[string]any {
 	return map[string]any{"facts": json.RawMessage(a.facts.JSON()), "health": a.health.Last(), "vars": a.config.Load().Vars}
 }
 
-// Secret reads one of the device's secrets.
-func (b board) Secret(name string) (string, error) { return b.agent.secrets.Read(name) }
+// Secret reads one of the device's secrets, if the owner lets jobs use it.
+func (b board) Secret(name string) (string, error) {
+	if err := b.agent.policy().Secret(name); err != nil {
+		return "", err
+	}
+	return b.agent.secrets.Read(name)
+}
 
 // Mask hides the device's secrets.
 func (b board) Mask(text string) string { return b.agent.secrets.Hide(text) }

@@ -38,7 +38,7 @@ func (a *Agent) kinds() executor.Kinds {
 		"package":     packages.Kind{Groups: a.groups},
 		"plugin":      step.Plugin{Groups: a.groups},
 		"reboot":      step.Reboot{Command: c.Policy.Reboot},
-		"service":     step.Service{Groups: a.groups},
+		"service":     step.Service{Policy: policy, Groups: a.groups},
 		"settings":    step.Settings{Dir: c.ConfDir(), Try: a.trySettings, Reload: a.reloadSettings},
 		"update":      a.update(policy),
 		"upload":      upload.Kind{Policy: policy, Client: a.web},

@@ -85,6 +85,32 @@ const (
 	Values                  // texts or lists of them, by name
 )
 
+// SecretsIn are the names of the secrets that parameters use.
+func SecretsIn(with json.RawMessage) (names []string) {
+	var v any
+	if json.Unmarshal(with, &v) != nil {
+		return nil
+	}
+	return secretsIn(v)
+}
+
+func secretsIn(v any) (names []string) {
+	switch v := v.(type) {
+	case []any:
+		for _, e := range v {
+			names = append(names, secretsIn(e)...)
+		}
+	case map[string]any:
+		if name, ok := v["secret"].(string); ok && len(v) == 1 {
+			return []string{name}
+		}
+		for _, e := range v {
+			names = append(names, secretsIn(e)...)
+		}
+	}
+	return names
+}
+
 // A filler fills in what a step's parameters leave to the device.
 type filler struct {
 	ctx     context.Context

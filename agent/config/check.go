@@ -171,7 +171,7 @@ func (p *Policy) validate() error {
 	if len(p.Reboot) == 0 || p.Reboot[0] == "" {
 		errs = append(errs, errors.New(`policy.reboot: want the command that reboots the device, such as ["reboot"]`))
 	}
-	for key, patterns := range map[string][]string{"commands": p.Commands, "urls": p.URLs} {
+	for key, patterns := range map[string][]string{"commands": p.Commands, "urls": p.URLs, "env": p.Env, "secrets": p.Secrets, "services": p.Services} {
 		for _, pattern := range patterns {
 			if _, err := path.Match(pattern, ""); err != nil || pattern == "" {
 				errs = append(errs, fmt.Errorf("policy.%s: %q is no pattern: want a name with * and ?", key, pattern))
@@ -188,9 +188,11 @@ func (p *Policy) validate() error {
 			errs = append(errs, fmt.Errorf("policy.urls: %q matches nothing: want a host, such as %s", pattern, cmp.Or(host, "*.example.com")))
 		}
 	}
-	for _, tree := range p.Paths {
-		if !path.IsAbs(tree) {
-			errs = append(errs, fmt.Errorf("policy.paths: %q: want an absolute path", tree))
+	for key, trees := range map[string][]string{"paths": p.Paths, "read": p.Read} {
+		for _, tree := range trees {
+			if !path.IsAbs(tree) {
+				errs = append(errs, fmt.Errorf("policy.%s: %q: want an absolute path", key, tree))
+			}
 		}
 	}
 	return errors.Join(errs...)

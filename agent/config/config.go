@@ -75,9 +75,13 @@ type Policy struct {
 	Keys     []string `toml:"keys,omitempty"` // minisign public keys
 	Allow    []string `toml:"allow"`          // kinds of steps
 	Commands []string `toml:"commands,omitempty"`
+	Env      []string `toml:"env,omitempty"` // variables that a job may set, where commands is set
 	Paths    []string `toml:"paths,omitempty"`
+	Read     []string `toml:"read,omitempty"` // trees; where it is not set, paths
 	URLs     []string `toml:"urls,omitempty"`
 	Users    []string `toml:"users,omitempty"`
+	Secrets  []string `toml:"secrets,omitempty"`
+	Services []string `toml:"services,omitempty"`
 	MaxTime  Duration `toml:"maxTime,omitzero"`
 	MaxUndo  Duration `toml:"maxUndo,omitzero"` // of one step's undo; 0 is 10 minutes
 	MaxSize  Size     `toml:"maxSize,omitzero"`

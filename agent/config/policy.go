@@ -17,7 +17,8 @@ import (
 func (c *Config) StepPolicy() policy.Policy {
 	return policy.Policy{
 		Protected: c.Protected(),
-		Paths:     c.Policy.Paths, Commands: c.Policy.Commands, URLs: c.Policy.URLs, Users: c.Policy.Users,
+		Allow:     c.Policy.Allow, Commands: c.Policy.Commands, Env: c.Policy.Env, Users: c.Policy.Users,
+		Paths: c.Policy.Paths, Read: c.Policy.Read, URLs: c.Policy.URLs, Secrets: c.Policy.Secrets, Services: c.Policy.Services,
 		MaxSize: int64(c.Policy.MaxSize),
 	}
 }

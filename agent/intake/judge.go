@@ -157,6 +157,11 @@ func (j *Judge) permitted(s executor.Step) error {
 	if !slices.Contains(allow, "*") && !slices.Contains(allow, s.Kind) {
 		return fmt.Errorf("%s: policy.allow does not allow this kind", s.Kind)
 	}
+	for _, name := range executor.SecretsIn(s.With) {
+		if err := j.Config.Load().StepPolicy().Secret(name); err != nil {
+			return err
+		}
+	}
 	checks := map[string]json.RawMessage{"check": s.Check}
 	if s.Confirm != nil {
 		checks["confirm.check"] = s.Confirm.Check

@@ -61,7 +61,7 @@ func (k Command) permits(w commandWith) error {
 		return err
 	}
 	for _, name := range slices.Sorted(maps.Keys(w.Env)) {
-		if err := k.Policy.Env(name); err != nil {
+		if err := k.Policy.Variable(name); err != nil {
 			return err
 		}
 	}

@@ -61,6 +61,9 @@ func (k Download) permits(w downloadWith) error {
 			return err
 		}
 	}
+	if err := k.Policy.ModeText(w.Mode); err != nil {
+		return err
+	}
 	return k.Policy.Writable(w.To)
 }
 
@@ -161,6 +164,9 @@ func (k Download) Run(ctx context.Context, t *executor.Task) error {
 		return err
 	}
 	want, err := safefile.AttrsFor(s.with.Mode, s.with.Owner, now)
+	if err == nil {
+		err = k.Policy.Mode(want.Mode)
+	}
 	if err != nil {
 		return err
 	}

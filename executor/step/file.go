@@ -25,6 +25,9 @@ func (k File) Check(with json.RawMessage) error {
 	if err != nil {
 		return err
 	}
+	if err := k.Policy.ModeText(w.Mode); err != nil {
+		return err
+	}
 	return k.Policy.Writable(w.Path)
 }
 
@@ -85,6 +88,9 @@ func (s *filing) takeAway(now safefile.Entry) error {
 
 func (s *filing) put(ctx context.Context, now safefile.Entry) error {
 	want, err := safefile.AttrsFor(s.with.Mode, s.with.Owner, now)
+	if err == nil {
+		err = s.Policy.Mode(want.Mode) // also of what was there before, which is given new content
+	}
 	if err != nil {
 		return err
 	}

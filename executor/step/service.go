@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/policy"
 	"github.com/ratchetd/ratchet/executor/step/process"
 	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
@@ -24,6 +25,7 @@ import (
 //
 // It does not judge whether a service does its work: that is a check's.
 type Service struct {
+	Policy policy.Policy
 	Groups process.Groups
 	Root   string // where the system's files are found; empty is /
 }
@@ -50,8 +52,11 @@ var serviceForm = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.@:\\-]{0,127}$`)
 
 // Check implements executor.Kind.
 func (k Service) Check(with json.RawMessage) error {
-	_, err := parseService(with)
-	return err
+	w, err := parseService(with)
+	if err != nil {
+		return err
+	}
+	return k.Policy.Service(w.Name)
 }
 
 func parseService(with json.RawMessage) (w serviceWith, err error) {

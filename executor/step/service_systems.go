@@ -62,7 +62,7 @@ func (k Service) look(ctx context.Context, t *executor.Task, name string) (servi
 }
 
 func (k Service) lookSystemd(ctx context.Context, t *executor.Task, name string) (now serviceNow, err error) {
-	said, code, err := k.ask(ctx, t, k.path("/bin/systemctl"), "show", "--property=LoadState,ActiveState,UnitFileState", "--", name)
+	said, code, err := k.ask(ctx, t, k.path("/bin/systemctl"), "show", "--property=Id,LoadState,ActiveState,UnitFileState", "--", name)
 	if err == nil && code != 0 {
 		err = fmt.Errorf("asking systemd for %s: exit status %d", name, code)
 	}
@@ -76,6 +76,11 @@ func (k Service) lookSystemd(ctx context.Context, t *executor.Task, name string)
 	}
 	if is["LoadState"] == "not-found" {
 		return now, fmt.Errorf("there is no service %s: systemctl list-unit-files shows those of this device", name)
+	}
+	if k.Policy.Services == nil && is["Id"] != "" { // an alias: runlevel0.target is poweroff.target
+		if err := k.Policy.Service(is["Id"]); err != nil {
+			return now, err
+		}
 	}
 	switch is["UnitFileState"] {
 	case "enabled", "disabled": // others, such as static, are neither

@@ -12,6 +12,11 @@ func (c Check) Permits(p policy.Policy) error {
 	if err := p.Program(c.argv); err != nil {
 		return err
 	}
+	if c.Kind == "file" {
+		if err := p.Readable(c.text); err != nil {
+			return err
+		}
+	}
 	return p.Program(c.Repair)
 }
 

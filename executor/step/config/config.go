@@ -70,6 +70,11 @@ func (k Kind) permits(w configWith) error {
 			return err
 		}
 	}
+	for i, f := range w.files {
+		if err := k.Policy.ModeText(f.Mode); err != nil {
+			return fmt.Errorf("files[%d]: %w", i, err)
+		}
+	}
 	for name, argv := range w.programs() {
 		list, open := executor.Texts(argv)
 		if open { // it is asked again once the device has filled it in

@@ -23,7 +23,7 @@ import (
 // the rule.
 func TestPolicyIsTheOwnersWord(t *testing.T) {
 	dir := t.TempDir()
-	p := policy.Policy{Paths: []string{dir}, Commands: []string{"/bin/echo", "/usr/lib/ratchet/*"}, URLs: []string{"*.example.com"}, Users: []string{"app"}, MaxSize: 1000}
+	p := policy.Policy{Paths: []string{dir}, Commands: []string{"/bin/echo", "/usr/lib/ratchet/*"}, URLs: []string{"*.example.com"}, Users: []string{"app"}, Env: []string{"LANG", "LC_*"}, MaxSize: 1000}
 	sum := strings.Repeat("0", 64)
 	for _, c := range []struct {
 		kind       executor.Kind
@@ -41,7 +41,9 @@ func TestPolicyIsTheOwnersWord(t *testing.T) {
 		{step.Command{Policy: p}, `{"argv":["/bin/echo"],"user":"app","env":{"LD_PRELOAD":"` + dir + `/a.so"}}`, "env: LD_PRELOAD: policy.commands"},
 		{step.Command{Policy: p}, `{"argv":["echo"],"user":"app","env":{"PATH":"` + dir + `"}}`, "env: PATH: policy.commands"},
 		{step.Command{Policy: p}, `{"argv":["/bin/echo"],"user":"app","env":{"BASH_ENV":{"jq":".vars.x"}}}`, "env: BASH_ENV: policy.commands"},
-		{step.Command{Policy: p}, `{"argv":["/bin/echo"],"user":"app","env":{"TZ":"UTC"}}`, ""},
+		{step.Command{Policy: p}, `{"argv":["/bin/echo"],"user":"app","env":{"TZ":"UTC"}}`, "env: TZ: policy.commands is set, so a job sets only the variables that policy.env names"},
+		{step.Command{Policy: p}, `{"argv":["/bin/echo"],"user":"app","env":{"TAR_OPTIONS":"--checkpoint=1"}}`, "env: TAR_OPTIONS: policy.commands"},
+		{step.Command{Policy: p}, `{"argv":["/bin/echo"],"user":"app","env":{"LC_ALL":"C"}}`, ""},
 		{step.File{Policy: p}, `{"path":"` + dir + `/a","content":"x"}`, ""},
 		{step.File{Policy: p}, `{"path":"/etc/a","content":"x"}`, "policy.paths"},
 		{step.Download{Policy: p}, `{"url":"http://a.example.com/x","sha256":"` + sum + `","to":"` + dir + `/a"}`, ""},

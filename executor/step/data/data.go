@@ -177,6 +177,9 @@ func (s *processing) keep(temp string) error {
 		return s.Files.Remove(temp)
 	}
 	want, err := safefile.AttrsFor("", "", *s.undo.Was)
+	if err == nil {
+		err = s.Policy.Mode(want.Mode)
+	}
 	if err != nil {
 		return err
 	}

@@ -1,11 +1,8 @@
 package diagnostic_test
 
 import (
-	"archive/tar"
 	"bytes"
-	"compress/gzip"
 	"fmt"
-	"io"
 	"math/rand"
 	"os"
 	"path/filepath"
@@ -18,38 +15,6 @@ import (
 	"github.com/ratchetd/ratchet/executor/step/policy"
 	"github.com/ratchetd/ratchet/executor/step/steptest"
 )
-
-// unpack reads a bundle whole: its texts by name.
-func unpack(t *testing.T, path string) map[string]string {
-	t.Helper()
-	file, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	z, err := gzip.NewReader(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	texts := map[string]string{}
-	for r := tar.NewReader(z); ; {
-		h, err := r.Next()
-		if err == io.EOF {
-			return texts
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		text, err := io.ReadAll(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, twice := texts[h.Name]; twice || h.Typeflag != tar.TypeReg {
-			t.Errorf("%s is in the bundle twice, or is no regular file", h.Name)
-		}
-		texts[h.Name] = string(text)
-	}
-}
 
 // put writes files below dir.
 func put(t *testing.T, dir string, files map[string]string) {
@@ -86,7 +51,7 @@ func bundled(t *testing.T, k diagnostic.Kind, format string, args ...any) (map[s
 	if err != nil {
 		t.Fatal(err)
 	}
-	return unpack(t, to), info
+	return steptest.Unpack(t, to), info
 }
 
 func TestABundleHoldsChecksFilesAndOutput(t *testing.T) {
@@ -206,7 +171,7 @@ func TestAFailedCheckStillGetsItsBundle(t *testing.T) {
 	to := filepath.Join(t.TempDir(), "bundle")
 	_, _, err := diagnose(t, diagnostic.Kind{}, `{"checks":[{"file":"/no/such"}],"collect":{"to":%q}}`, to)
 	steptest.WantError(t, err, "1 of 1 checks failed")
-	wantText(t, unpack(t, to), "checks.json", `"state":"failed"`)
+	wantText(t, steptest.Unpack(t, to), "checks.json", `"state":"failed"`)
 	_, _, err = diagnose(t, diagnostic.Kind{}, `{"collect":{"to":%q}}`, filepath.Dir(to))
 	steptest.WantError(t, err, "is a directory")
 }

@@ -19,11 +19,17 @@ type Policy struct {
 	// Protected are files and trees that no job may read or write: the agent's
 	// state, its config, keys, secrets and binary.
 	Protected []string
-	Paths     []string // the only trees that may be written; nil is all
-	Commands  []string // patterns of the programs that may be run; nil is all
-	URLs      []string // patterns of the hosts that may be reached; nil is all
-	Users     []string // the only ones as whom programs may be run; nil is all
-	MaxSize   int64    // bytes that one step may move; 0 is any number
+
+	Allow    []string // kinds of steps; nil is all. Without command no program runs but those of Commands
+	Paths    []string // the only trees that may be written; nil is all
+	Read     []string // the only trees that may be read; nil is Paths
+	Commands []string // patterns of the programs that may be run; nil is all
+	Env      []string // patterns of the variables that a job may set for them, where Commands is set
+	URLs     []string // patterns of the hosts that may be reached; nil is all
+	Users    []string // the only ones as whom programs may be run; nil is all
+	Secrets  []string // patterns of the secrets that may be used; nil is all
+	Services []string // patterns of the units that may be touched; nil is all but those of the board itself
+	MaxSize  int64    // bytes that one step may move; 0 is any number
 }
 
 // Writable says why a job may not write path, or nil. One that leads nowhere
@@ -36,7 +42,7 @@ func (p Policy) Writable(path string) error {
 // Readable says why a job may not read path, or nil.
 func (p Policy) Readable(path string) error {
 	m, _ := follow(path)
-	return p.open(m, "read")
+	return p.readable(m)
 }
 
 // ToWrite is where path leads, and a job may write. That, without links, is
@@ -65,10 +71,26 @@ func (p Policy) ToRemove(path string) (string, error) {
 // ToRead is where path leads, and a job may read.
 func (p Policy) ToRead(path string) (string, error) {
 	m, err := follow(path)
-	if denied := p.open(m, "read"); denied != nil {
+	if denied := p.readable(m); denied != nil {
 		return "", denied
 	}
 	return m.real, err
+}
+
+func (p Policy) readable(m meaning) error {
+	rule, trees := "policy.read", p.Read
+	if trees == nil {
+		rule, trees = "policy.paths, for policy.read is not set,", p.Paths
+	}
+	if err := p.open(m, "read"); err != nil || trees == nil {
+		return err
+	}
+	for real := range m.each {
+		if !slices.ContainsFunc(trees, lineageOf(real).within) {
+			return fmt.Errorf("%s: %s does not allow it to be read", m.path, rule)
+		}
+	}
+	return nil
 }
 
 func (p Policy) writable(m meaning) error {

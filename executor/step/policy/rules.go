@@ -6,6 +6,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/ratchetd/ratchet/executor/step/process"
@@ -23,23 +24,57 @@ func (p Policy) Command(argv []string) error {
 		return fmt.Errorf("%s: policy.commands: no such program", argv[0])
 	case !filepath.IsAbs(name) || filepath.Clean(name) != name:
 		return fmt.Errorf("%s: policy.commands: want an absolute path without . or .., or a name without a slash", name)
+	case filepath.Base(name) == launcher:
+		return fmt.Errorf("%s: it starts whatever it is given, so no job may run it: name the program itself", name)
 	case slices.ContainsFunc(p.Commands, func(pattern string) bool { return covers(pattern, name) }):
 		return nil
 	}
 	return fmt.Errorf("%s: policy.commands does not allow this program", name)
 }
 
-// steering are the beginnings of the names with which an environment makes a
-// loader or an interpreter run what the owner has not allowed.
-var steering = []string{"PATH", "LD_", "GCONV_PATH", "GLIBC_TUNABLES", "LOCPATH", "BASH_", "ENV", "SHELLOPTS", "PS4", "IFS",
-	"PYTHON", "PERL", "RUBY", "NODE_", "LUA_", "JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "GIT_", "PAGER", "EDITOR", "VISUAL"}
+// launcher is the program of the package that starts the agent.
+const launcher = "ratchetd-start"
 
-// Env says why a job may not give a program a variable of this name, or nil.
-func (p Policy) Env(name string) error {
-	if p.Commands == nil || !slices.ContainsFunc(steering, func(s string) bool { return strings.HasPrefix(name, s) }) {
+// Variable says why a job may not give a program a variable of this name, or nil.
+// Which names make a program run another one nobody can list: so the owner lists
+// those that do not.
+func (p Policy) Variable(name string) error {
+	if p.Commands == nil || slices.ContainsFunc(p.Env, func(pattern string) bool { return covers(pattern, name) }) {
 		return nil
 	}
-	return fmt.Errorf("env: %s: policy.commands is set, and this could make the program run another one", name)
+	return fmt.Errorf("env: %s: policy.commands is set, so a job sets only the variables that policy.env names", name)
+}
+
+// Mode says why a job may not give a file these permission bits, or nil: a program
+// with set-user-id or set-group-id runs as somebody whom policy.users or
+// policy.commands may have left out.
+func (p Policy) Mode(mode uint32) error {
+	switch {
+	case mode&0o6000 == 0:
+		return nil
+	case p.Users != nil:
+		return fmt.Errorf("mode: %04o: policy.users is set, so no job makes a file set-user-id or set-group-id", mode)
+	case p.Commands != nil:
+		return fmt.Errorf("mode: %04o: policy.commands is set, so no job makes a file set-user-id or set-group-id", mode)
+	}
+	return nil
+}
+
+// ModeText is Mode of a parameter, which may be empty.
+func (p Policy) ModeText(mode string) error {
+	bits, err := strconv.ParseUint(mode, 8, 32)
+	if mode == "" || err != nil { // its form is judged elsewhere
+		return nil
+	}
+	return p.Mode(uint32(bits))
+}
+
+// Secret says why a job may not use the secret of this name, or nil.
+func (p Policy) Secret(name string) error {
+	if p.Secrets == nil || slices.ContainsFunc(p.Secrets, func(pattern string) bool { return covers(pattern, name) }) {
+		return nil
+	}
+	return fmt.Errorf("secret: policy.secrets does not allow %s", name)
 }
 
 // URL says why a job may not reach an address, or nil.
@@ -62,6 +97,9 @@ func (p Policy) URL(address string) error {
 func (p Policy) Program(argv []string) error {
 	if err := p.Command(argv); err != nil || len(argv) == 0 {
 		return err
+	}
+	if p.Commands == nil && p.Allow != nil && !slices.Contains(p.Allow, "*") && !slices.Contains(p.Allow, "command") {
+		return fmt.Errorf("%s: policy.allow does not hold command, so a program must be named in policy.commands", argv[0])
 	}
 	if p.User("") != nil {
 		return fmt.Errorf("%s: policy.users does not allow the agent's own user, as whom it would run", argv[0])
