@@ -85,7 +85,7 @@ func New(c *config.Config, log *slog.Logger) (*Agent, error) {
 	a.secrets = config.NewSecrets(a.config)
 	a.groups = process.Groups{Dir: config.RuntimeDir(c.State), Boot: boot}
 	a.web = fetch.NewClient(a.clock.Now)
-	a.facts = &facts.Facts{Config: a.config, Kinds: a.kinds, Custom: telemetry.Custom{Dir: filepath.Join(c.Dir(), "facts.d"), Log: log}, Log: log}
+	a.facts = &facts.Facts{Config: a.config, Kinds: a.kinds, Custom: telemetry.Custom{Dir: filepath.Join(c.Dir(), "facts.d"), Log: log, Owned: config.OwnProgram}, Log: log}
 	a.connectParts(c)
 	return a, nil
 }
@@ -215,6 +215,9 @@ func (a *Agent) open() error {
 	c := a.config.Load()
 	if err := os.MkdirAll(c.State, 0o700); err != nil {
 		return fmt.Errorf("making the state directory: %w", err)
+	}
+	if err := config.OwnOnly(c.State); err != nil {
+		return fmt.Errorf("state: %w", err) // what lies there is restored by root
 	}
 	db, err := store.Open(c.State, store.Options{Log: a.log, Now: a.clock.Now})
 	if err != nil {

@@ -34,6 +34,9 @@ const (
 type Custom struct {
 	Dir string
 	Log *slog.Logger // nil is silent
+	// Owned says why others could put another program in the place of this one, or
+	// nil. It is asked beside what a look at the file itself tells; nil is not asked.
+	Owned func(path string) error
 
 	first sync.Once
 	known atomic.Pointer[map[string]json.RawMessage]
@@ -106,12 +109,22 @@ func (c *Custom) read(ctx context.Context, file string) (name string, text []byt
 	case !ours(info):
 		err = fmt.Errorf("it belongs to another user, so it is not run: run chown root %s", path)
 	default:
-		text, err = runForFact(ctx, path)
+		text, err = c.run(ctx, path)
 	}
 	if err == nil {
 		err = wellFormed(text)
 	}
 	return name, text, err
+}
+
+// run runs a program for a fact, where nobody else could have put it there.
+func (c *Custom) run(ctx context.Context, path string) ([]byte, error) {
+	if c.Owned != nil {
+		if err := c.Owned(path); err != nil {
+			return nil, fmt.Errorf("it is not run: %w", err)
+		}
+	}
+	return runForFact(ctx, path)
 }
 
 // ours reports whether a file belongs to root or to the agent's own user.

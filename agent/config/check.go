@@ -16,6 +16,7 @@ import (
 
 	"github.com/ratchetd/ratchet/agent/rule"
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 	"github.com/ratchetd/ratchet/telemetry"
 )
 
@@ -126,8 +127,19 @@ func withoutUser(address string) string {
 
 // readableFile tells what is wrong with a file that key names, if it does.
 func readableFile(key, path string) error {
-	_, err := stat(key, path)
-	return err
+	info, err := stat(key, path)
+	if err != nil || info == nil {
+		return err
+	}
+	return ownFile(key, path)
+}
+
+// ownFile wants the file to be nobody else's to write or exchange.
+func ownFile(key, path string) error {
+	if _, err := safefile.Owned(path); err != nil {
+		return fmt.Errorf("%s: %w", key, err)
+	}
+	return nil
 }
 
 // secretFile also wants the file to be nobody else's to read.
@@ -144,7 +156,7 @@ func secretFile(key, path string) error {
 	if mode := info.Mode().Perm(); mode&open != 0 {
 		return fmt.Errorf("%s: others can read %s (mode %04o): run chmod 600 %s", key, path, mode, path)
 	}
-	return nil
+	return ownFile(key, path)
 }
 
 func stat(key, path string) (fs.FileInfo, error) {

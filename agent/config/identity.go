@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -21,7 +20,7 @@ func (c *Config) identify(mac func() (string, error)) error {
 		return nil
 	}
 	path := filepath.Join(c.dir, "device")
-	kept, err := os.ReadFile(path)
+	kept, err := readConfig(path)
 	switch {
 	case err == nil:
 		c.Device = strings.TrimSpace(string(kept))

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -19,7 +18,7 @@ func (c *Config) KeysFile() string { return filepath.Join(c.dir, "keys.json") }
 // ReadKeys lets the key set that a job brought replace that of the policy. One
 // that cannot be read is no reason to fall back to keys that may be revoked.
 func (c *Config) ReadKeys() error {
-	text, err := os.ReadFile(c.KeysFile())
+	text, err := readConfig(c.KeysFile())
 	if errors.Is(err, fs.ErrNotExist) {
 		c.Policy.Keys, c.sequence = c.ownKeys, 0
 		return nil

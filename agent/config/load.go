@@ -39,7 +39,7 @@ func LoadDraft(path string, d Draft, mac func() (string, error)) (*Config, error
 		return nil, err
 	}
 	c := DefaultAt(path)
-	text, err := os.ReadFile(path)
+	text, err := readConfig(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
 	}
@@ -72,6 +72,10 @@ func (c *Config) ConfDir() string { return filepath.Join(c.dir, "conf.d") }
 
 // readParts reads what lies in conf.d, in order of name.
 func (c *Config) readParts(d Draft) error {
+	// Left out it would be what its writer may want, so it is no part to do without.
+	if err := errors.Join(OwnOnly(c.ConfDir()), OwnOnly(c.FirmwareScript())); err != nil {
+		return err
+	}
 	parts, err := filepath.Glob(filepath.Join(c.ConfDir(), "*.toml"))
 	if err != nil {
 		return err
@@ -85,7 +89,7 @@ func (c *Config) readParts(d Draft) error {
 	for _, part := range parts {
 		text, err := []byte(d.Content), error(nil)
 		if d.Name == "" || part != drafted {
-			text, err = os.ReadFile(part)
+			text, err = readConfig(part)
 		}
 		if err == nil {
 			err = c.read(part, text, "policy")

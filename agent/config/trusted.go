@@ -3,21 +3,27 @@ package config
 import (
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"syscall"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
+
+// maxFile bounds a file of the configuration, in bytes.
+const maxFile = 1 << 20
 
 // ReadJobFile reads a job that the configuration names.
 func ReadJobFile(path string) ([]byte, error) { return ReadTrusted(path, executor.MaxDocument) }
 
-// ReadTrusted reads a file that is believed for where it lies, so nobody else may be
-// able to write it.
+// ReadTrusted reads at most one byte more than most of a file that is believed for
+// where it lies: neither it nor a folder above it may be anybody else's to write.
 func ReadTrusted(path string, most int64) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // nor waits for the other end of a pipe
+	real, err := safefile.Owned(path)
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(real, os.O_RDONLY|syscall.O_NONBLOCK, 0) // nor waits for the other end of a pipe
 	if err != nil {
 		return nil, err
 	}
@@ -29,21 +35,26 @@ func ReadTrusted(path string, most int64) ([]byte, error) {
 	case !info.Mode().IsRegular():
 		return nil, fmt.Errorf("%s is no file", path)
 	}
-	if err := OwnOnly(info, path); err != nil {
-		return nil, err
-	}
 	return io.ReadAll(io.LimitReader(f, most+1))
 }
 
-// OwnOnly is an error where somebody else can write.
-func OwnOnly(info fs.FileInfo, path string) error {
-	if info.Mode().Perm()&0o022 != 0 {
-		return fmt.Errorf("others can write %s: run chmod go-w %s", path, path)
+// readConfig reads one of the files that make up the configuration.
+func readConfig(path string) ([]byte, error) {
+	text, err := ReadTrusted(path, maxFile)
+	if err == nil && len(text) > maxFile {
+		err = fmt.Errorf("%s has more than %d bytes", path, maxFile)
 	}
-	if stat, ok := info.Sys().(*syscall.Stat_t); ok && stat.Uid != 0 && int(stat.Uid) != os.Getuid() {
-		return fmt.Errorf("%s belongs to somebody else: run chown root %s", path, path)
+	return text, err
+}
+
+// OwnOnly says why others could have changed what lies at path, or lead it
+// elsewhere; nil where nothing is there.
+func OwnOnly(path string) error {
+	if _, err := os.Lstat(path); err != nil {
+		return nil // whoever uses it says what is wrong with it
 	}
-	return nil
+	_, err := safefile.Owned(path)
+	return err
 }
 
 // HandlerFile reports whether a file is there that may be run as a job handler.
@@ -54,21 +65,8 @@ func HandlerFile(path string) (bool, error) {
 	if err != nil || !info.Mode().IsRegular() {
 		return false, nil // the step says what is wrong with it
 	}
-	if err := OwnOnly(info, path); err != nil {
-		return false, err
-	}
-	dirs := []string{filepath.Dir(path)}
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		dirs = append(dirs, filepath.Dir(real))
-	}
-	for _, dir := range dirs {
-		if folder, err := os.Stat(dir); err == nil && folder.Mode()&fs.ModeSticky == 0 {
-			if err := OwnOnly(folder, dir); err != nil {
-				return false, err
-			}
-		}
-	}
-	return true, nil
+	_, err = safefile.Owned(path)
+	return err == nil, err
 }
 
 // OwnProgram says why others could have changed a program, or nil.

@@ -74,11 +74,7 @@ func stateOf(path string) string {
 }
 
 func (s *Spool) takeOne(ctx context.Context, dir, path string) error {
-	info, err := os.Stat(dir)
-	if err == nil {
-		err = config.OwnOnly(info, dir)
-	}
-	if err != nil {
+	if err := config.OwnOnly(dir); err != nil {
 		return err
 	}
 	text, err := config.ReadTrusted(path, dialect.MaxPayload)

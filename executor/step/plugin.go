@@ -129,6 +129,9 @@ func (k Plugin) begin(t *executor.Task) (*calling, error) {
 			return nil, fmt.Errorf("plugin %s: %w", w.Name, err)
 		}
 	}
+	if _, err := safefile.Owned(c.path); err != nil {
+		return nil, fmt.Errorf("plugin %s: %w", w.Name, err)
+	}
 	info, err := os.Lstat(c.path)
 	if err == nil && (!info.Mode().IsRegular() || info.Mode()&0o111 == 0) {
 		err = fmt.Errorf("%s is no executable file: a plugin is one, not a link", c.path)

@@ -228,6 +228,7 @@ func TestPluginIsTrustedByWhoCanWriteIt(t *testing.T) {
 		{"world can write it", func(dir string) error { return os.Chmod(filepath.Join(dir, "p"), 0o757) }, "could be changed by others"},
 		{"a group can write it", func(dir string) error { return os.Chmod(filepath.Join(dir, "p"), 0o775) }, "could be changed by others"},
 		{"world can write the folder", func(dir string) error { return os.Chmod(dir, 0o777) }, "could be changed by others"},
+		{"world can write one above", func(dir string) error { return os.Chmod(filepath.Dir(dir), 0o777) }, "others can write"},
 		{"no executable", func(dir string) error { return os.Chmod(filepath.Join(dir, "p"), 0o644) }, "is no executable file"},
 		{"missing", func(dir string) error { return os.Remove(filepath.Join(dir, "p")) }, "does not exist on this device: install it there"},
 		{"no folder", os.RemoveAll, "does not exist on this device"},

@@ -1,0 +1,51 @@
+package agent
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/ratchetd/ratchet/agent/config"
+)
+
+var attacksOnTheConfiguration = []attack{
+	{"an entry in a conf.d that all can write", func(f *fort) string {
+		return f.reloadWith(func(conf string) error { return os.Chmod(conf, 0o777) })
+	}},
+	{"an entry of another user in conf.d", func(f *fort) string {
+		return f.reloadWith(func(conf string) error { return os.Chown(filepath.Join(conf, "evil.toml"), nobody, nobody) })
+	}},
+	{"an entry in a conf.d below a folder that all can write", func(f *fort) string {
+		return f.reloadWith(func(conf string) error { return os.Chmod(filepath.Dir(conf), 0o777) })
+	}},
+}
+
+// reloadWith lays a schedule into conf.d, which harm opens to others, has the
+// device read its configuration again, and tells why it does not. The schedule's
+// job needs no signature, for where it lies.
+func (f *fort) reloadWith(harm func(conf string) error) string {
+	f.Helper()
+	conf := filepath.Join(f.dir, "conf.d")
+	must(f, os.Mkdir(conf, 0o755))
+	f.write("evil.json", mustJSON(f, doc("evil", f.canary, "evil")))
+	f.write("conf.d/evil.toml", "[[schedule]]\nname = \"evil\"\ncron = \"@every 1s\"\njob = \"evil.json\"\n")
+	if err := harm(conf); errors.Is(err, os.ErrPermission) {
+		f.Skip("only root can give a file away")
+	} else {
+		must(f, err)
+	}
+	f.signals <- syscall.SIGHUP
+	f.signals <- syscall.SIGUSR1 // it is heard when the first was obeyed
+	if got := len(f.config.Load().Schedules); got != 0 {
+		f.Errorf("the entry is in force: %d schedules", got)
+	}
+	f.wantRuns()
+	_, err := f.readAgain(config.Draft{})
+	if err == nil {
+		return "taken"
+	}
+	why, _, _ := strings.Cut(err.Error(), ": run ")
+	return "not reloaded: " + strings.NewReplacer(f.dir, "DIR").Replace(why)
+}
