@@ -90,7 +90,7 @@ func (c *cloud) await(id string, want executor.State) map[string]any {
 
 func (c *cloud) until(what string, ok func() bool) {
 	c.t.Helper()
-	for end := time.Now().Add(30 * time.Second); !ok(); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); !ok(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			c.t.Fatalf("waited for %s; told is %v, dropped for %q", what, c.Twin("gw-1").Reported["jobs"], c.Drops())
 		}
@@ -289,9 +289,9 @@ func TestALostJournalIsReadBackFromTheTwin(t *testing.T) {
 
 func TestATokenIsRenewedBeforeItExpires(t *testing.T) {
 	c := newCloud(t, &hub.Hub{})
-	d := c.device("", `tokenLife = "8s"`).start()
+	d := c.device("", `tokenLife = "50s"`).start()
 	file := filepath.Join(d.dir, "ran")
-	c.desireDoc("long", map[string]any{"id": "long", "steps": []any{map[string]any{"name": "long", "command": map[string]any{"shell": "sleep 8; echo ran >>" + file}}}})
+	c.desireDoc("long", map[string]any{"id": "long", "steps": []any{map[string]any{"name": "long", "command": map[string]any{"shell": "sleep 45; echo ran >>" + file}}}})
 	c.await("long", executor.Succeeded)
 	if n := c.Connects("gw-1"); n < 2 || len(c.Drops()) > 0 {
 		t.Errorf("connected %d times, was dropped for %q, want twice and never", n, c.Drops())

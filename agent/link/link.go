@@ -76,7 +76,7 @@ func (l *Link) Run(ctx context.Context) error {
 			}
 		}
 		if asked.tell != nil {
-			wait = 0 // how a trial goes says nothing of the link behind it
+			pause.Reset() // how a trial goes says nothing of the link behind it
 		}
 		began := time.Now()
 		l.making.Store(&began)
