@@ -116,3 +116,56 @@ func TestTheLauncherStartsNothingButTheAgent(t *testing.T) {
 		t.Errorf("got %q, %v", out, err)
 	}
 }
+
+// TestABinaryBehindALinkIsTakenBack: the agent keeps the old one beside the file
+// that runs, not beside the links that lead there.
+func TestABinaryBehindALinkIsTakenBack(t *testing.T) {
+	shells := map[string][]string{"sh": nil}
+	if _, err := exec.LookPath("busybox"); err == nil {
+		shells["busybox"] = []string{"busybox", "sh"}
+	}
+	for name, shell := range shells {
+		dir := t.TempDir()
+		file := filepath.Join(dir, "versions", "ratchetd-2")
+		for _, sub := range []string{"versions", "bin"} {
+			if err := os.Mkdir(filepath.Join(dir, sub), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		binary(t, file, "new")
+		binary(t, hidden(file, ".old"), "old")
+		put(t, hidden(file, ".trial"), "")
+		for link, to := range map[string]string{"current": "versions", "bin/ratchetd": "../current/ratchetd-2"} {
+			if err := os.Symlink(to, filepath.Join(dir, link)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		// What lies beside the link is a binary in its place, and no more.
+		if got, want := starts(t, shell, filepath.Join(dir, "bin", "ratchetd"), 5), "new new new old old, 1 files"; got != want {
+			t.Errorf("%s: got %s, want %s", name, got, want)
+		}
+		if to, err := os.Readlink(filepath.Join(dir, "bin", "ratchetd")); to != "../current/ratchetd-2" {
+			t.Errorf("%s: got a link to %q, %v", name, to, err)
+		}
+	}
+}
+
+// TestWhatCannotBeTakenBackIsStartedAndNotSaidToBeBack: on a file system that became
+// read-only the new binary is all that there is.
+func TestWhatCannotBeTakenBackIsStartedAndNotSaidToBeBack(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ratchetd")
+	binary(t, path, "new")
+	binary(t, hidden(path, ".old"), "old")
+	put(t, hidden(path, ".trial"), "started\nstarted\nstarted\n")
+	bin := t.TempDir()
+	put(t, filepath.Join(bin, "mv"), "#!/bin/sh\necho 'mv: read-only file system' >&2\nexit 1\n")
+	if err := os.Chmod(filepath.Join(bin, "mv"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("./ratchetd-start", path, "run")
+	cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"))
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "new run\n") || !strings.Contains(string(out), "cannot be put back") || strings.Contains(string(out), "is back") {
+		t.Errorf("got %s, %v", out, err)
+	}
+}
