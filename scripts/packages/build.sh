@@ -50,6 +50,30 @@ needs() {
 	}
 }
 
+# archive FOLDER NAME... is the same for the same bytes, whoever makes it.
+archive() {
+	folder=$1
+	shift
+	tar --format=gnu --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --mode=go=u,go-w -C "$folder" -cf - "$@" | gzip -9n
+}
+
+# inBytes gives an ipk its installed size in bytes: nfpm writes KiB, and opkg would
+# begin to unpack where there is room for a thousandth.
+inBytes() {
+	work=$stage/ipk
+	rm -rf "$work"
+	mkdir -p "$work/control"
+	tar -xzf "$1" -C "$work"
+	tar -xzf "$work/control.tar.gz" -C "$work/control"
+	size=$(tar --numeric-owner -tvzf "$work/data.tar.gz" | awk '{ n += $3 } END { printf "%.0f", n }')
+	sed -i "s/^Installed-Size: .*/Installed-Size: $size/" "$work/control/control"
+	grep -qx "Installed-Size: $size" "$work/control/control"
+	(cd "$work/control" && find . -type f | LC_ALL=C sort) >"$work/names"
+	# shellcheck disable=SC2046  # they are names without spaces
+	archive "$work/control" $(cat "$work/names") >"$work/control.tar.gz"
+	archive "$work" ./debian-binary ./control.tar.gz ./data.tar.gz >"$1"
+}
+
 # pack DESCRIPTION NAME FORMAT/ARCHITECTURE PROGRAM
 pack() {
 	needs "$4"
@@ -59,6 +83,7 @@ pack() {
 		echo "build.sh: nfpm did not make $file" >&2
 		exit 1
 	}
+	case $3 in ipk/*) inBytes "$file" ;; esac
 	echo "$file"
 }
 

@@ -30,6 +30,9 @@ uci set other.other.changed=1 # and not reloaded, which is its owner's to do
 add 1.0.0
 [ ! -e /usr/lib/ratchet ]
 [ ! -e /tmp/reloaded ]
+if [ "$FORMAT" = ipk ]; then # what opkg asks for room by
+	[ "$(sed -n 's/^Installed-Size: //p' /usr/lib/opkg/info/ratchetd.control)" -gt "$(wc -c </usr/sbin/ratchetd)" ]
+fi
 if [ "$FORMAT" = apk ]; then
 	while read -r file; do [ -e "$file" ] || [ "$file" = /etc/uci-defaults/95-ratchet ]; done </lib/apk/packages/ratchetd.list
 	while read -r file sum; do echo "$sum  $file" | sha256sum -c - >/dev/null; done </lib/apk/packages/ratchetd.conffiles_static
