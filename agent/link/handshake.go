@@ -93,6 +93,7 @@ func (s *Session) remember(ctx context.Context) error {
 		return s.link.Handler.Remember(nil)
 	}
 	s.watch()
+	s.listenBack()
 	began := time.Now()
 	denied, err := s.conn.subscribe(ctx, filters, 0)
 	if err == nil && len(denied) > 0 {
@@ -108,7 +109,7 @@ func (s *Session) remember(ctx context.Context) error {
 	if err := s.conn.unsubscribe(ctx, filters); err != nil {
 		return err
 	}
-	if err := s.link.Handler.Remember(s.recalled()); err != nil {
+	if err := s.recall(); err != nil {
 		return fmt.Errorf("keeping what was read back: %w", err)
 	}
 	return nil

@@ -59,10 +59,11 @@ func (s *Session) settle(ctx context.Context, whole bool) {
 	s.seen = nil
 	s.mu.Unlock()
 	close(s.settled)
-	if !whole {
-		seen = nil
-	} else {
+	if whole {
 		s.link.fetched(s.wanted)
+	}
+	if !whole || len(seen) == maxSeen { // what else there is does not show: nothing is forgotten
+		seen = nil
 	}
 	s.link.Handler.Settled(seen)
 }

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
-	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/fence"
 )
 
@@ -71,7 +70,7 @@ func (s *Session) act(ctx context.Context, e dialect.Event) {
 	case dialect.Told:
 		s.readBack(e.Status)
 	case dialect.Past:
-		s.recall(e)
+		s.recallFrom(e)
 	case dialect.Stale:
 		signal(s.twin.stale)
 	case dialect.Say:
@@ -120,7 +119,7 @@ func (s *Session) touch(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.last = time.Now()
-	if s.seen != nil && id != "" {
+	if s.seen != nil && id != "" && len(id) <= maxName && len(s.seen) < maxSeen {
 		s.seen[id] = true
 	}
 }
@@ -130,22 +129,32 @@ func (s *Session) readBack(status dialect.JobStatus) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.last = time.Now()
-	if status.State != executor.Rejected {
-		s.past = append(s.past, status)
-	}
+	s.past.add(status)
 }
 
 // watch begins to note what the job topics bring.
 func (s *Session) watch() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.seen, s.past = map[string]bool{}, nil
+	s.seen = map[string]bool{}
 }
 
-func (s *Session) recalled() []dialect.JobStatus {
+// listenBack begins to note what this device once told.
+func (s *Session) listenBack() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.past
+	s.past = past{on: true}
+}
+
+// recall gives the Handler what this device once told.
+func (s *Session) recall() error {
+	s.mu.Lock()
+	told, err := s.past.take()
+	s.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return s.link.Handler.Remember(told)
 }
 
 // signal says that there is something; once is enough.

@@ -107,16 +107,17 @@ func (s *Session) rest(ctx context.Context) bool {
 	}
 }
 
-// recall gives a new journal what this device told earlier.
-func (s *Session) recall(past dialect.Past) {
+// recallFrom gives a new journal what a service says that this device told earlier.
+func (s *Session) recallFrom(told dialect.Past) {
 	if !s.link.Journal.New() {
 		return
 	}
 	s.watch()
-	for _, p := range past {
-		s.readBack(p)
+	s.listenBack()
+	for _, status := range told {
+		s.readBack(status)
 	}
-	if err := s.link.Handler.Remember(s.recalled()); err != nil {
+	if err := s.recall(); err != nil {
 		s.Fail(err) // it is asked for again
 	}
 }

@@ -34,7 +34,7 @@ type Session struct {
 	last time.Time       // when a job topic last brought something
 	busy int             // messages that are being decided
 	seen map[string]bool // ids that a full subscribe brought; nil when there is none under way
-	past []dialect.JobStatus
+	past past
 }
 
 // serve makes one connection and serves it until it ends. asked gets to know
