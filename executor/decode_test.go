@@ -25,7 +25,7 @@ type part struct {
 	Wait Duration `json:"wait"`
 }
 
-func TestAMistakeIsToldWithItsField(t *testing.T) {
+func TestAMistakeIsReportedWithItsField(t *testing.T) {
 	for doc, want := range map[string]string{
 		`{"lable": "x"}`:                        "lable: unknown field",
 		`{"Label": "x"}`:                        "Label: unknown field",

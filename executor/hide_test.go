@@ -8,7 +8,7 @@ import (
 )
 
 // Hidden secrets make a text shorter, so that its cut beginning is told.
-func TestACutSecretIsNotTold(t *testing.T) {
+func TestACutSecretIsNotReported(t *testing.T) {
 	const secret = "hunter2hunter2hunter2hunter2"
 	hide := func(s string) string { return redact.New([]string{secret}).Hide(s) }
 	for name, said := range map[string]string{

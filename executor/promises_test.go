@@ -103,7 +103,7 @@ func (leaky) Undo(_ context.Context, t *Task) error {
 	return fmt.Errorf("undo said: %s", t.With)
 }
 
-func TestAnUndoTellsNoSecret(t *testing.T) {
+func TestAnUndoReportsNoSecret(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := job("a")
 		j.Steps[0].Kind = "leaky"
@@ -128,7 +128,7 @@ func (echoer) Run(_ context.Context, t *Task) error {
 	return nil
 }
 
-func TestALaterStepTellsNoSecret(t *testing.T) {
+func TestALaterStepReportsNoSecret(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := job("a b")
 		j.Steps[0].With = json.RawMessage(`{"content":{"secret":"wifi"}}`)

@@ -10,7 +10,7 @@ import (
 // A device that is offline for years runs its schedules all the same: of what
 // nobody was told the last three are kept, and what somebody holds a status of
 // is not forgotten behind their back.
-func TestFiringsAreBoundedWhileNobodyCanBeTold(t *testing.T) {
+func TestFiringsAreBoundedWhileNoStatusCanBeSent(t *testing.T) {
 	db := open(t, Options{})
 	for i := range 10 {
 		r := accept(t, db, job(t, fmt.Sprintf("backup@%d", i), 1, ""))

@@ -219,7 +219,7 @@ func TestUnfinishedComeInTheOrderOfAcceptance(t *testing.T) {
 	}
 }
 
-func TestWhatWasToldIsDurableWithTheNextCommit(t *testing.T) {
+func TestToldIsDurableWithTheNextCommit(t *testing.T) {
 	db := open(t, Options{})
 	accept(t, db, job(t, "a", 1, ""))
 	accept(t, db, job(t, "b", 1, ""))

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestFactsTellSystemAndBoard(t *testing.T) {
+func TestFactsNameTheSystemAndTheBoard(t *testing.T) {
 	for _, c := range []struct {
 		dir   string
 		os    OS
@@ -62,7 +62,7 @@ func TestDeviceIDComesFromTheMakersLowestAddress(t *testing.T) {
 	}
 }
 
-func TestBoardWithoutOwnAddressIsToldToNameItself(t *testing.T) {
+func TestABoardWithoutAnAddressOfItsOwnMustBeNamed(t *testing.T) {
 	dir := t.TempDir()
 	write(t, "02:42:ac:11:00:02\n", dir, "sys/class/net/eth0/address")
 	write(t, "3\n", dir, "sys/class/net/eth0/addr_assign_type")

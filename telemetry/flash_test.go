@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestFlashTellsHowWornItIs(t *testing.T) {
+func TestFlashReportsItsWear(t *testing.T) {
 	dir := t.TempDir()
 	for file, text := range map[string]string{
 		"block/mmcblk0/device/life_time":      "0x02 0x0b",
@@ -52,7 +52,7 @@ func TestSlowdownOfTheProcessorIsSeen(t *testing.T) {
 	}
 }
 
-func TestEndOfABootIsToldByWhoeverKeptANote(t *testing.T) {
+func TestWhyABootEndedIsReadFromWhatKeptANote(t *testing.T) {
 	for _, c := range []struct{ file, text, want string }{
 		{"class/watchdog/watchdog0/bootstatus", "0", "cut"},
 		{"class/watchdog/watchdog0/bootstatus", "32", "watchdog"},

@@ -50,7 +50,7 @@ func TestInterfacesThatStackInACircleEnd(t *testing.T) {
 	}
 }
 
-func TestCounterThatBeganAnewGivesNoRate(t *testing.T) {
+func TestACounterThatBeganAgainGivesNoRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := traffic{at: time.Now(), last: []Interface{{Name: "wwan0", RxBytes: 500, TxBytes: 100}}}
 		time.Sleep(4 * time.Second)

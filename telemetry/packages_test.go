@@ -45,7 +45,7 @@ func TestPackagesAreFoundWithWhateverManagerTheDeviceHas(t *testing.T) {
 	}
 }
 
-func TestPackagesAreReadAnewOnlyWhenAListOrTheNamesHaveChanged(t *testing.T) {
+func TestPackagesAreReadAgainOnlyWhenAListOrTheNamesHaveChanged(t *testing.T) {
 	root, p := t.TempDir(), &Packages{}
 	list := filepath.Join(root, "var/lib/dpkg/status")
 	put(t, list, "Package: a\nStatus: install ok installed\nVersion: 1\n")

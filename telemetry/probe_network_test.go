@@ -151,7 +151,7 @@ func errText(err error) string {
 	return err.Error()
 }
 
-func TestHTTPSProbeTellsTheDaysLeft(t *testing.T) {
+func TestHTTPSProbeReportsTheDaysLeft(t *testing.T) {
 	server := httptest.NewTLSServer(http.NotFoundHandler())
 	defer server.Close()
 	if _, err := (Prober{}).HTTP(t.Context(), server.URL, 404); err == nil || !strings.Contains(err.Error(), "unknown authority") {

@@ -87,8 +87,8 @@ func TestPingOfASilentHostEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// TestPingTellsWhatTheNetworkSays: a closed port is UDP's unreachable host.
-func TestPingTellsWhatTheNetworkSays(t *testing.T) {
+// TestPingReportsWhatTheNetworkSays: a closed port is UDP's unreachable host.
+func TestPingReportsWhatTheNetworkSays(t *testing.T) {
 	t.Parallel()
 	conn, err := net.Dial("udp", closedPort(t))
 	if err != nil {

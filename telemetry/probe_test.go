@@ -29,7 +29,7 @@ func TestProbesOfTheBoardGiveFiguresWithTheirUnits(t *testing.T) {
 	}
 }
 
-func TestDiskProbeTellsPercentAndFreeBytes(t *testing.T) {
+func TestDiskProbeReportsPercentAndFreeBytes(t *testing.T) {
 	got, err := Prober{}.Disk(context.Background(), t.TempDir())
 	if err != nil || got.Value == nil || *got.Value < 0 || *got.Value > 100 || !strings.HasSuffix(got.Detail, " bytes free") {
 		t.Errorf("got %+v, %v, want percent used and the bytes that are free", got, err)

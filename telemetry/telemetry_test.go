@@ -32,7 +32,7 @@ func TestSampleHasTheFieldsOfTheContract(t *testing.T) {
 		`"agent":{"rss":2500,"flashWritten":40960}}`)
 }
 
-func TestBoardTellsOfItsFlashItsRadioAndNoSensor(t *testing.T) {
+func TestABoardReportsItsFlashItsRadioAndNoSensor(t *testing.T) {
 	stat := "cpu  0\ncpu0 200 0 50 850 0 0 0 0 0 0\ncpu1 100 0 50 950 0 0 0 0 0 0\n"
 	expect(t, secondSample(t, "testdata/board", stat, "wlan0: 9000", "wlan0: 9010"),
 		`{"device":"gw-7","time":"2000-01-01T00:00:10Z","uptime":30,"cpu":{"percent":0,"cores":2,"perCore":[0,0]},`+
@@ -42,7 +42,7 @@ func TestBoardTellsOfItsFlashItsRadioAndNoSensor(t *testing.T) {
 			`"processes":{"count":0},"agent":{"rss":2000,"flashWritten":0}}`)
 }
 
-func TestServerTellsOfPressureSwapAndThrottling(t *testing.T) {
+func TestAServerReportsPressureSwapAndThrottling(t *testing.T) {
 	core := "100 0 100 800 50 0 0 50 0 0\n"
 	stat := "cpu  0\ncpu0 " + core + "cpu1 " + core + "cpu2 " + core + "cpu3 " + core
 	expect(t, secondSample(t, "testdata/server", stat, "", ""),

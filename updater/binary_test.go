@@ -50,7 +50,7 @@ func wantError(t *testing.T, what string, err error, want string) {
 	}
 }
 
-func TestOnlyWhatATrustedKeySignedIsVouchedFor(t *testing.T) {
+func TestOnlyWhatATrustedKeySignedVerifies(t *testing.T) {
 	public, private := newKey(t)
 	other, stranger := newKey(t)
 	content := []byte("\x7fELF and more")
@@ -89,7 +89,7 @@ func TestOnlyWhatATrustedKeySignedIsVouchedFor(t *testing.T) {
 	wantError(t, "a stranger's, by selfupdate", candidate.Stage(path), "none of the trusted keys")
 }
 
-func TestABinaryForAnotherProcessorIsTold(t *testing.T) {
+func TestABinaryForAnotherProcessorIsRefused(t *testing.T) {
 	self, err := os.ReadFile(updater.Running)
 	if err != nil {
 		t.Fatal(err)

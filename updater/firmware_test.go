@@ -90,7 +90,7 @@ func TestABackendThatIsNotThereSaysWhatItNeeds(t *testing.T) {
 	}
 }
 
-func TestTheSystemTellsItsVersionItsBoardAndItsSlot(t *testing.T) {
+func TestTheSystemHasItsVersionItsBoardAndItsSlot(t *testing.T) {
 	b := plant(t, map[string]string{
 		"/etc/openwrt_release":              "DISTRIB_ID='OpenWrt'\nDISTRIB_RELEASE='25.12.5'\nDISTRIB_REVISION='r32000-abc'\n",
 		"/etc/os-release":                   "NAME=\"OpenWrt\"\nVERSION_ID=\"25.12.5\"\nBUILD_ID=\"r32000-abc\"\n",
@@ -180,7 +180,7 @@ func TestMenderIsDrivenStandalone(t *testing.T) {
 	}
 }
 
-func TestWhatDecidesBeforeTheTrialIsTold(t *testing.T) {
+func TestWhatDecidesBeforeTheTrialIsNamed(t *testing.T) {
 	b := plant(t, map[string]string{"/etc/rc.d/S99bootcount": "", "/etc/systemd/system/multi-user.target.wants/rauc-mark-good.service": ""})
 	got := strings.Join(b.Deciders("rauc"), "\n")
 	if !strings.Contains(got, "/etc/init.d/bootcount disable") || !strings.Contains(got, "systemctl mask rauc-mark-good.service") {

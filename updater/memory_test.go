@@ -52,7 +52,7 @@ func peak(t *testing.T, act func() error) uint64 {
 	return 0
 }
 
-func TestVouchingTakesNoMemoryAndSelfupdateNoMoreThanIsReckonedWith(t *testing.T) {
+func TestVerifyTakesNoMemoryAndStageNoMoreThanNeed(t *testing.T) {
 	const size = 10 << 20
 	content := make([]byte, size)
 	_, _ = rand.NewChaCha8([32]byte{1}).Read(content)

@@ -135,7 +135,7 @@ func TestAnExpressionIsCutOffAfterOneSecond(t *testing.T) {
 	}
 }
 
-func TestACancelledExpressionTellsTheCause(t *testing.T) {
+func TestACancelledExpressionReturnsTheCause(t *testing.T) {
 	cause := errors.New("the job was cancelled")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(cause)

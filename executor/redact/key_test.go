@@ -114,7 +114,7 @@ func TestTheLinesOfAKeyAreHidden(t *testing.T) {
 }
 
 // What a key has in common with a certificate, or with any text, may be told.
-func TestWhatIsNoSecretOfAKeyIsTold(t *testing.T) {
+func TestWhatIsPublicInAKeyIsNotHidden(t *testing.T) {
 	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)

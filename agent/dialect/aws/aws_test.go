@@ -185,7 +185,7 @@ func jobOf(t *testing.T, state executor.State, document string) executor.Record 
 		Origin: json.RawMessage(`{"from":"aws"}`), Steps: make([]executor.StepRecord, job.Total())}
 }
 
-func TestAJobIsToldAsUpdatesOfItsExecution(t *testing.T) {
+func TestAJobIsReportedAsUpdatesOfItsExecution(t *testing.T) {
 	const plain = `{"id":"j","steps":[{"name":"a","command":{"argv":["true"]}}]}`
 	const timed = `{"id":"j","steps":[{"name":"a","command":{"argv":["true"]},"timeout":"90s","retry":{"attempts":3,"delay":"1m"}}]}`
 	const endless = `{"id":"j","steps":[{"name":"a","command":{"argv":["true"]},"timeout":"100h","retry":{"attempts":2}}]}`
