@@ -8,49 +8,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ratchetd/ratchet/telemetry/dnstest"
 )
-
-// nameServer answers every question for an A record with 127.0.0.1, and all
-// others with nothing. It returns its address.
-func nameServer(t *testing.T) string {
-	t.Helper()
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
-	go func() {
-		buf := make([]byte, 512)
-		for {
-			n, from, err := conn.ReadFrom(buf)
-			if err != nil {
-				return
-			}
-			_, _ = conn.WriteTo(dnsReply(buf[:n]), from)
-		}
-	}()
-	return conn.LocalAddr().String()
-}
-
-// dnsReply is the header, the question, and for type A one answer that points
-// to the question's name.
-func dnsReply(query []byte) []byte {
-	end := 12
-	for query[end] != 0 {
-		end += 1 + int(query[end])
-	}
-	reply := slices.Clone(query[:end+5])
-	copy(reply[2:12], []byte{0x81, 0x80, 0, 1, 0, 0, 0, 0, 0, 0})
-	if query[end+2] == 1 {
-		reply[7] = 1
-		reply = append(reply, 0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 127, 0, 0, 1)
-	}
-	return reply
-}
 
 // resolverAt asks one server, whatever resolv.conf says.
 func resolverAt(server string) *net.Resolver {
@@ -71,7 +34,7 @@ func closedPort(t *testing.T) string {
 }
 
 func TestDNSProbeMeasuresTheLookup(t *testing.T) {
-	got, err := Prober{Resolver: resolverAt(nameServer(t))}.DNS(t.Context(), "device.example.com")
+	got, err := Prober{Resolver: resolverAt(dnstest.Serve(t))}.DNS(t.Context(), "device.example.com")
 	if err != nil || got.Value == nil || got.Unit != "ms" || got.Detail != "127.0.0.1" {
 		t.Errorf("got %+v, %v, want milliseconds and 127.0.0.1", got, err)
 	}
@@ -105,7 +68,7 @@ func TestTCPProbeConnectsByName(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	defer server.Close()
 	_, port, _ := net.SplitHostPort(server.Listener.Addr().String())
-	p := Prober{Resolver: resolverAt(nameServer(t))}
+	p := Prober{Resolver: resolverAt(dnstest.Serve(t))}
 	got, err := p.TCP(t.Context(), net.JoinHostPort("device.example.com", port))
 	if err != nil || got.Value == nil || got.Unit != "ms" {
 		t.Errorf("got %+v, %v, want milliseconds", got, err)

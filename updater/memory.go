@@ -21,7 +21,7 @@ func FreeMemory() (uint64, error) {
 	_, rest, _ := strings.Cut(string(text), "MemAvailable:")
 	fields := strings.Fields(rest)
 	if len(fields) == 0 {
-		return 0, errors.New("/proc/meminfo tells no MemAvailable")
+		return 0, errors.New("/proc/meminfo has no MemAvailable")
 	}
 	kib, err := strconv.ParseUint(fields[0], 10, 64)
 	return kib << 10, err
