@@ -2,6 +2,7 @@ package agent
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,6 +21,35 @@ var attacksOnTheConfiguration = []attack{
 	{"an entry in a conf.d below a folder that all can write", func(f *fort) string {
 		return f.reloadWith(func(conf string) error { return os.Chmod(filepath.Dir(conf), 0o777) })
 	}},
+	{"settings that send the password to a new broker", func(f *fort) string {
+		f.withPassword("")
+		return f.step("settings", map[string]any{"name": "net", "content": evilBroker})
+	}},
+	{"the same, by way of a value that is filled in", func(f *fort) string {
+		f.withPassword("")
+		return f.step("settings", map[string]any{"name": "net", "content": map[string]any{"jq": ".vars.evil"}})
+	}},
+	{"settings that name a broker beyond policy.urls", func(f *fort) string {
+		f.withPassword("urls = [\"*.example.com\"]\n")
+		return f.step("settings", map[string]any{"name": "net", "content": evilBroker + "username = \"x\"\npasswordFile = \"password\"\n"})
+	}},
+}
+
+const evilBroker = "[link]\nbroker = \"tls://evil.example.net:8883\"\n"
+
+// withPassword gives the device a password for its broker, and its policy more rules.
+func (f *fort) withPassword(rules string) {
+	f.Helper()
+	text := strings.Replace(readAll(f.T, filepath.Join(f.dir, "ratchet.toml")), "[link]\n", "[link]\nusername = \"gw-1\"\npasswordFile = \"password\"\n", 1)
+	must(f, os.Mkdir(filepath.Join(f.dir, "conf.d"), 0o755))
+	f.write("password", "correct-horse\n")
+	f.write("conf.d/vars.toml", fmt.Sprintf("[vars]\nevil = %q\n", evilBroker))
+	f.write("ratchet.toml", text+rules)
+	f.signals <- syscall.SIGHUP
+	f.signals <- syscall.SIGUSR1 // it is heard when the first was obeyed
+	if f.config.Load().Link.PasswordFile == "" {
+		f.Fatal("the device has no password")
+	}
 }
 
 // reloadWith lays a schedule into conf.d, which harm opens to others, has the

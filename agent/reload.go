@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -83,10 +84,14 @@ func (a *Agent) trySettings(name, content string, offered bool) error {
 }
 
 // mayShow tells why these settings would show something to a broker that it must
-// not see: what a file holds that is named for the password is sent to whatever
+// not see: one that the policy does not allow, or that a secret was not given for.
+// What a file holds that is named for the password is sent to whatever
 // broker they name, and a job may no more have a key sent than read it.
 func (a *Agent) mayShow(c *config.Config) error {
 	now, file := a.config.Load(), c.Link.PasswordFile
+	if err := cmp.Or(c.MayConnect(), c.GivenFor(now)); err != nil {
+		return err
+	}
 	if file == "" || now.NamesPassword(file) {
 		return nil
 	}

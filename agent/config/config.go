@@ -40,6 +40,9 @@ type Config struct {
 	ownKeys  []string // policy.keys as ratchet.toml has them
 	sequence int64    // of the key set that a job brought; 0 is none
 
+	ownBroker string // link.broker as ratchet.toml has it
+	given     []gift // secrets of the link, in the order of the files that name them
+
 	// What any file of the configuration names, also where a later one names
 	// another: a secret stays one.
 	passwords   []string // files for link.passwordFile

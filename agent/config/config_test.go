@@ -69,6 +69,7 @@ func TestTheShortestConfigurationHasTheDocumentedDefaults(t *testing.T) {
 		Telemetry: Telemetry{Every: Duration(30 * time.Second), Publish: Duration(5 * time.Minute), QoS: 1, Spill: Duration(15 * time.Minute), Builtin: []string{"*"}},
 		path:      got.path,
 		dir:       got.dir,
+		ownBroker: "tcp://broker:1883",
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
@@ -232,7 +233,7 @@ func TestTheEffectiveConfigurationReadsBackAsItself(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	back := &Config{path: c.path, dir: c.dir}
+	back := &Config{path: c.path, dir: c.dir, ownBroker: c.ownBroker}
 	if err := back.read("effective", []byte(c.Effective())); err != nil {
 		t.Fatalf("%v in\n%s", err, c.Effective())
 	}
@@ -283,7 +284,7 @@ func FuzzConfig(f *testing.F) {
 			t.Errorf("took what is no TOML: %v", err)
 		}
 		c.Telemetry.settle(0)
-		back := &Config{path: c.path, dir: c.dir}
+		back := &Config{path: c.path, dir: c.dir, ownBroker: c.ownBroker}
 		if err := back.read("effective", []byte(c.Effective())); err != nil {
 			t.Errorf("the effective configuration cannot be read back: %v", err)
 		}

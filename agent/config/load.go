@@ -43,8 +43,8 @@ func LoadDraft(path string, d Draft, mac func() (string, error)) (*Config, error
 	if err != nil {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
 	}
-	err = c.read(path, text)
-	c.ownKeys = c.Policy.Keys
+	err = c.readNoting(path, text)
+	c.ownKeys, c.ownBroker = c.Policy.Keys, c.Link.Broker
 	c.noteSecrets()
 	if err := errors.Join(err, c.readParts(d)); err != nil {
 		return nil, err
@@ -92,7 +92,7 @@ func (c *Config) readParts(d Draft) error {
 			text, err = readConfig(part)
 		}
 		if err == nil {
-			err = c.read(part, text, "policy")
+			err = c.readNoting(part, text, "policy")
 		}
 		c.noteSecrets()
 		errs = append(errs, err)
@@ -155,6 +155,9 @@ func (c *Config) absolute() {
 		for i := range list {
 			paths = append(paths, &list[i])
 		}
+	}
+	for i := range c.given {
+		paths = append(paths, &c.given[i].file)
 	}
 	for i := range c.Schedules {
 		paths = append(paths, &c.Schedules[i].Job)

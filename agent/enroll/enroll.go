@@ -2,6 +2,7 @@ package enroll
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -163,7 +164,11 @@ func (e *Enrolment) draft(path, staged string, files []secret) (*config.Config, 
 	if err != nil {
 		return nil, err
 	}
-	return c, e.overruled(c, files, staged)
+	if err := e.overruled(c, files, staged); err != nil {
+		return nil, err
+	}
+	before, _ := config.LoadDraft(path, config.Draft{}, telemetry.PermanentMAC) // nil: nothing is in force
+	return c, cmp.Or(c.MayConnect(), c.GivenFor(before))
 }
 
 // overruled tells where a file that is read later says something else.

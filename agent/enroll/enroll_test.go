@@ -156,3 +156,30 @@ func readAll(t *testing.T, path string) string {
 	}
 	return string(text)
 }
+
+// Who enrolls at another broker says what it is to be told, and the owner's policy
+// which brokers there may be.
+func TestEnrollSendsNoSecretToABrokerThatItWasNotGivenFor(t *testing.T) {
+	for _, c := range []struct {
+		main string
+		e    Enrolment
+		want string
+	}{
+		{"[link]\nbroker = \"tls://old:8883\"\nusername = \"x\"\npasswordFile = \"p\"\n", Enrolment{Broker: "tls://new:8883"}, "link.passwordFile was given for another broker than tls://new:8883"},
+		{"[link]\nbroker = \"tls://old:8883\"\nusername = \"x\"\npasswordFile = \"p\"\n", Enrolment{Broker: "tls://new:8883", Token: "secret"}, ""},
+		{"[link]\nusername = \"x\"\npasswordFile = \"p\"\n", Enrolment{Broker: "tls://new:8883"}, ""},
+		{"[policy]\nurls = [\"*.example.com\"]\n", Enrolment{Broker: "tls://new:8883", Token: "secret"}, "link.broker: new: policy.urls does not allow this host: add it there"},
+		{"[policy]\nurls = [\"*.example.com\"]\n", Enrolment{Broker: "tls://b.example.com:8883", Token: "secret"}, ""},
+	} {
+		dir := t.TempDir()
+		for name, text := range map[string]string{"ratchet.toml": "device = \"gw-7\"\n" + c.main, "p": "old-secret\n"} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, _, err := enrolAt(t, filepath.Join(dir, "ratchet.toml"), c.e)
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s at %s: got %v, want %q", c.main, c.e.Broker, err, c.want)
+		}
+	}
+}
