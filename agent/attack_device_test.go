@@ -229,7 +229,7 @@ func (f *fort) own() []string {
 	must(f, os.Link(filepath.Join(f.dir, "state/ratchet.db"), filepath.Join(f.dir, "db")))
 	must(f, os.Link(filepath.Join(f.dir, "secrets/wifi"), filepath.Join(f.dir, "wifi")))
 	own := []string{exe, "/proc/self/environ", "/proc/self/root" + f.dir + "/ratchet.toml"}
-	for _, name := range []string{"ratchet.toml", "keys.json", "secrets/wifi", "state/ratchet.db", "state/undo/x", "conf.d/a.toml", "link/ratchet.db", "hard", "db", "wifi"} {
+	for _, name := range []string{"ratchet.toml", "keys.json", "secrets/wifi", "state/ratchet.db", "state/undo/x", "conf.d/a.toml", "device", "facts.d/x", "jobs.d/x.json", "firmware", "link.ca", "link.crt", "link.csr", "link.key", "link.password", "link.sas", "link/ratchet.db", "hard", "db", "wifi"} {
 		own = append(own, filepath.Join(f.dir, name))
 	}
 	return own
@@ -238,7 +238,7 @@ func (f *fort) own() []string {
 func writeOwn(f *fort) string {
 	sum := strings.Repeat("0", 64)
 	tried := 0
-	for _, path := range append(f.own(), "/etc/config/ratchet") {
+	for _, path := range append(f.own(), "/etc/config/ratchet", "/usr/libexec/ratchetd/ratchetd-start", "/usr/lib/ratchet/plugins/x") {
 		for kind, with := range map[string]string{
 			"file":       `{"path":%q,"content":""}`,
 			"download":   `{"to":%q,"url":"http://127.0.0.1:9/x","sha256":"` + sum + `"}`,

@@ -23,15 +23,14 @@ func (c *Config) StepPolicy() policy.Policy {
 	}
 }
 
-// Protected is what no job may read or write. Single files are named beside the trees
-// they lie in, since hard links to them are known by the file. On OpenWrt ratchet.toml is made
-// from /etc/config/ratchet.
+// Protected is what no job may read or write: the folder of the configuration and
+// all that it names, for what lies there is believed or run without a signature.
+// Single files are named beside the trees they lie in, since hard links to them are
+// known by the file. On OpenWrt ratchet.toml is made from /etc/config/ratchet.
 func (c *Config) Protected() []string {
 	own := append(c.secretPaths(), c.State, store.Path(c.State), c.path, c.ConfDir(), c.KeysFile(), c.secretsDir(),
-		c.FirmwareScript(), "/etc/config/ratchet")
-	if c.Policy.Commands != nil { // what lies there is run, whatever commands says
-		own = append(own, filepath.Join(filepath.Dir(c.path), "facts.d"), c.AWS.Handlers, step.PluginDir)
-	}
+		c.FirmwareScript(), "/etc/config/ratchet", launchers, step.PluginDir)
+	own = append(own, c.named()...)
 	secrets, _ := os.ReadDir(c.secretsDir()) // none: nothing to keep
 	for _, f := range secrets {
 		own = append(own, filepath.Join(c.secretsDir(), f.Name()))
@@ -40,6 +39,26 @@ func (c *Config) Protected() []string {
 		own = append(append(own, exe), update.Kind{Path: exe}.Beside()...)
 	}
 	return slices.DeleteFunc(own, func(p string) bool { return p == "" })
+}
+
+// launchers is the package's folder for the programs that start the agent.
+const launchers = "/usr/libexec/ratchetd"
+
+// named are the files and folders that the configuration names, by a key or by
+// where it looks for them.
+func (c *Config) named() []string {
+	cert, _ := c.CertFiles()
+	list := []string{c.Link.CA, cert, c.AWS.Handlers}
+	for _, name := range []string{"device", "facts.d", "jobs.d", LinkCA, LinkCert, LinkCSR} {
+		list = append(list, filepath.Join(c.Folder(), name))
+	}
+	for _, s := range c.Schedules {
+		list = append(list, s.Job)
+	}
+	for _, a := range c.Alerts {
+		list = append(list, a.Run)
+	}
+	return list
 }
 
 // Folder is that of the configuration, whole: programs and the list of what a

@@ -217,3 +217,22 @@ func TestTheLauncherIsNoProgramOfAJobs(t *testing.T) {
 		steptest.WantError(t, step.Command{Policy: p}.Check(with), "it starts whatever it is given")
 	}
 }
+
+// A job that may run a program of the owner's list must not be able to bring it.
+func TestAJobWritesNoProgramThatCommandsNames(t *testing.T) {
+	dir := t.TempDir()
+	if err := errors.Join(os.Mkdir(dir+"/bin", 0o755), os.Symlink("bin", dir+"/link"), os.WriteFile(dir+"/bin/tool", nil, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	p := policy.Policy{Paths: []string{dir}, Commands: []string{dir + "/bin/*", dir + "/one"}}
+	for name, want := range map[string]string{"bin/tool": "policy.commands", "bin/new": "policy.commands", "link/new": "policy.commands", "one": "policy.commands", "other": "", "bin/sub/x": ""} {
+		for verb, with := range map[string]string{
+			"content": `{"path":"%[1]s/%[2]s","content":"x"}`, "absent": `{"path":"%[1]s/%[2]s","absent":true}`,
+		} {
+			err := step.File{Policy: p}.Check(json.RawMessage(fmt.Sprintf(with, dir, name)))
+			if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+				t.Errorf("%s of %s: got %v, want %q", verb, name, err, want)
+			}
+		}
+	}
+}

@@ -94,7 +94,10 @@ func (p Policy) readable(m meaning) error {
 }
 
 func (p Policy) writable(m meaning) error {
-	if err := p.open(m, "written"); err != nil || p.Paths == nil {
+	if err := p.open(m, "written"); err != nil {
+		return err
+	}
+	if err := p.noProgram(m); err != nil || p.Paths == nil {
 		return err
 	}
 	for real := range m.each {
@@ -105,17 +108,45 @@ func (p Policy) writable(m meaning) error {
 	return nil
 }
 
-func (p Policy) open(m meaning, verb string) error {
+// noProgram refuses to write what policy.commands lets a job run: it would bring a
+// program of its own.
+func (p Policy) noProgram(m meaning) error {
+	mounts := allMounts()
 	for real := range m.each {
-		above := lineageOf(real)
+		dir, name := filepath.Split(real)
+		names := mounts.names(filepath.Clean(dir))
+		for _, pattern := range p.Commands {
+			folder, base := filepath.Split(pattern)
+			same := anyOf(names, mounts.names(filepath.Clean(folder))) && covers(base, name)
+			if same || covers(pattern, real) {
+				return fmt.Errorf("%s: policy.commands lets it be run, so no job may write it", m.path)
+			}
+		}
+	}
+	return nil
+}
+
+func (p Policy) open(m meaning, verb string) error {
+	mounts := allMounts()
+	for real := range m.each {
+		above, names := lineageOf(real), mounts.names(real)
 		// /proc shows the agent's own memory and environment.
 		for _, kept := range append([]string{"/proc"}, p.Protected...) {
-			if above.within(kept) || real == safefile.Beside(kept, "new") {
+			if above.within(kept) || real == safefile.Beside(kept, "new") || mounts.reach(names, kept) {
 				return fmt.Errorf("%s is protected: it cannot be %s by a job", m.path, verb)
 			}
 		}
 	}
 	return nil
+}
+
+// reach reports whether a file of these names is kept or lies in it, or is what
+// grows beside it, also where a mount shows it elsewhere.
+func (list mounted) reach(names []string, kept string) bool {
+	if real, err := safefile.Resolve(kept); err == nil {
+		kept = real
+	}
+	return anyBelow(names, list.names(kept)) || anyBelow(names, list.names(safefile.Beside(kept, "new")))
 }
 
 // A lineage is a path without links and the directories above it.
