@@ -2,8 +2,10 @@ package fleet_test
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/fleet"
@@ -73,4 +75,38 @@ func TestBracketsInTextsDoNotNest(t *testing.T) {
 	if !say(f, "j", `{"state":"running","reason":"`+strings.Repeat(`[{\"`, 100)+strings.Repeat(",", 1000)+`"}`) {
 		t.Errorf("a text full of brackets is left out: %q", f.LeftOut())
 	}
+}
+
+// Whatever comes on whatever topic, the fleet and a job on it stay askable.
+func FuzzTake(f *testing.F) {
+	for topic, payload := range map[string]string{
+		"device/gw-1/state":      `{"online":true}`,
+		"device/gw-1/facts":      `{"groups":["g"],"tags":{"a":"b"},"board":{"arch":"arm"}}`,
+		"device/gw-1/jobs/j":     `{"state":"running","rev":1,"step":{"index":1,"of":-2,"progress":1e300},"steps":[null,{"interrupted":-1}]}`,
+		"jobs/all/j":             `{"id":"j","target":".tags.a == \"b\"","steps":[{"name":"a","command":{"argv":["true"]}}]}`,
+		"jobs/group/g/j":         `{"job":"{\"id\":\"j\",\"cancel\":true}","signature":"x","rollout":{"percent":1e9}}`,
+		"jobs/device/gw-1/other": `[`,
+	} {
+		f.Add(topic, []byte(payload))
+	}
+	f.Fuzz(func(t *testing.T, topic string, payload []byte) {
+		j := fleet.NewJob("j", true)
+		for topic, payload := range map[string][]byte{topic: payload, "device/gw-1/facts": []byte(`{"groups":["g"]}`), "jobs/group/g/j": []byte(`{"id":"j","steps":[{"name":"a","command":{"argv":["true"]}}]}`)} {
+			if at, ok := dialect.ParseTopic("r", "r/"+topic); ok {
+				j.Take(link.Message{Topic: at, Payload: payload})
+			}
+		}
+		for _, r := range j.Rows(time.Now()) {
+			if far := r.Fraction(); far < 0 || far > 1 || math.IsNaN(far) {
+				t.Errorf("%s is %v far", r.Device, far)
+			}
+			_ = r.Cuts()
+		}
+		for _, d := range j.Devices() {
+			_ = d.JobLines()
+		}
+		for _, l := range j.Fleet.JobLines() {
+			_ = l.States.String()
+		}
+	})
 }

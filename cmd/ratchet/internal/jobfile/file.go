@@ -80,12 +80,13 @@ func (f File) Problems() []string {
 	return placed
 }
 
-// place puts the file's name and the line before a problem.
+// place puts the file's name and the line before a problem, as one line.
 func (f File) place(err error) string {
+	at := f.Name
 	if line := f.line(err); line > 0 {
-		return fmt.Sprintf("%s:%d: %v", f.Name, line, err)
+		at = fmt.Sprintf("%s:%d", f.Name, line)
 	}
-	return fmt.Sprintf("%s: %v", f.Name, err)
+	return at + ": " + strings.NewReplacer("\r", " ", "\n", " ").Replace(err.Error())
 }
 
 func (f File) line(err error) int {

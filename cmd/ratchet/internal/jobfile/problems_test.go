@@ -56,3 +56,26 @@ func TestValidateTakesSignedFirmwareAndUpdates(t *testing.T) {
 		}
 	}
 }
+
+// A name in the file cannot make a line of its own, such as that the file is good.
+func TestEachProblemIsOneLine(t *testing.T) {
+	for _, text := range []string{
+		`{"id":"x","steps":[{"name":"a","command":{"argv":["true"]}}],"a\n-: good\nb":1}`,
+		"id: x\nsteps: [{name: a, command: {argv: [\"true\"]}}]\n\"a\\n-: good\\nb\": 1\n",
+		"id: x\n\"a\\n-: good\": 1\n\"a\\n-: good\": 2\n",
+	} {
+		f, err := Read("-", strings.NewReader(text))
+		found := f.Problems()
+		if err != nil {
+			found = []string{err.Error()}
+		}
+		if len(found) == 0 {
+			t.Errorf("%q has no problem", text)
+		}
+		for _, p := range found {
+			if strings.Contains(p, "\n") {
+				t.Errorf("%q has the problem %q, want one line", text, p)
+			}
+		}
+	}
+}
