@@ -178,7 +178,7 @@ func (a *Agent) loops(ctx context.Context, asked <-chan os.Signal) error {
 		err = talkErr
 	}
 	a.health.Spill()
-	if markErr := a.health.NoteStop(); markErr != nil {
+	if markErr := a.health.RecordStop(); markErr != nil {
 		a.log.Warn("that the agent was stopped is not in the journal", "err", markErr)
 	}
 	if err == nil && context.Cause(ctx) == ErrRestart {
@@ -194,7 +194,7 @@ func (a *Agent) onSample(ctx context.Context, s telemetry.Sample) {
 	l := a.link.Status()
 	a.rules.Judge(ctx, s, rule.LinkInput{Connected: l.Connected, For: l.For, Drops: a.link.Drops(dropsWithin)})
 	a.alerts.Age()
-	a.spool.Take(ctx)
+	a.spool.Collect(ctx)
 }
 
 // dropsWithin is the time in which rules see connections that were lost.
@@ -246,7 +246,7 @@ func (a *Agent) open() error {
 	}
 	a.sweep(unfinished)
 	a.forgetOld(unfinished)
-	if err := errors.Join(a.health.Restore(), a.health.NoteBoot()); err != nil {
+	if err := errors.Join(a.health.Restore(), a.health.RecordBoot()); err != nil {
 		a.log.Warn("what an earlier agent noted of the board's health is lost", "err", err)
 	}
 	return a.lookBack()

@@ -26,7 +26,7 @@ func TestASpooledJobIsTakenWhenItCanBe(t *testing.T) {
 		if err := os.Chmod(dir, 0o777); err != nil { // anybody could lay something there
 			t.Fatal(err)
 		}
-		d.agent.spool.Take(t.Context())
+		d.agent.spool.Collect(t.Context())
 		if _, known, err := d.agent.db.Record("j"); known || err != nil {
 			t.Fatalf("got %v, %v, want it refused", known, err)
 		}
@@ -34,7 +34,7 @@ func TestASpooledJobIsTakenWhenItCanBe(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(10 * time.Minute)
-		d.agent.spool.Take(t.Context())
+		d.agent.spool.Collect(t.Context())
 		if _, known, err := d.agent.db.Record("j"); !known || err != nil {
 			t.Errorf("got %v, %v, want it taken", known, err)
 		}

@@ -75,7 +75,7 @@ func (l *Alerts) rise(a noted) {
 	}
 	l.Log.Warn("alert", "name", a.Name, "rule", a.Rule)
 	a.Device, a.State, a.Since = l.Config.Load().Device, dialect.AlertRaised, clock.TimeOf(l.Clock.Stamp())
-	l.note(a)
+	l.record(a)
 }
 
 // raised returns the alert, if it is raised.
@@ -96,12 +96,12 @@ func (l *Alerts) Clear(name string) {
 		return
 	}
 	a.State, a.Cleared = dialect.AlertCleared, clock.TimeOf(l.Clock.Stamp())
-	l.note(a)
+	l.record(a)
 }
 
-// note keeps the alert and has it told; the lock is held. One that cannot be
+// record keeps the alert and has it told; the lock is held. One that cannot be
 // kept, as when the disk is full, is still told.
-func (l *Alerts) note(a noted) {
+func (l *Alerts) record(a noted) {
 	l.noted[a.Name] = a
 	l.save()
 	l.tell(a.Alert)
@@ -162,7 +162,7 @@ func (l *Alerts) date(name string, since time.Time) {
 	defer l.mu.Unlock()
 	if a, ok := l.noted[name]; ok && a.Since.IsZero() {
 		a.Since = clock.TimeOf(since)
-		l.note(a)
+		l.record(a)
 	}
 }
 

@@ -111,9 +111,9 @@ const (
 	smallFlash = 32 << 20 // bytes of a file system that is spared
 )
 
-// settle chooses what depends on the board, where the owner did not: flash is
+// chooseSpill chooses what depends on the board, where the owner did not; flash is
 // the size of the file system that the journal is on, 0 if it is not known.
-func (t *Telemetry) settle(flash int64) {
+func (t *Telemetry) chooseSpill(flash int64) {
 	if t.Spill != unset {
 		return
 	}

@@ -256,7 +256,7 @@ func TestSmallFlashIsSparedUnlessTheOwnerSaysOtherwise(t *testing.T) {
 		if c.small {
 			size--
 		}
-		got.settle(size)
+		got.chooseSpill(size)
 		if got.Spill != c.want {
 			t.Errorf("set %v, small %v: got %v, want %v", c.set, c.small, got.Spill, c.want)
 		}
@@ -283,7 +283,7 @@ func FuzzConfig(f *testing.F) {
 		if _, err := toml.Decode(text, &all); err != nil {
 			t.Errorf("took what is no TOML: %v", err)
 		}
-		c.Telemetry.settle(0)
+		c.Telemetry.chooseSpill(0)
 		back := &Config{path: c.path, dir: c.dir, ownBroker: c.ownBroker}
 		if err := back.read("effective", []byte(c.Effective())); err != nil {
 			t.Errorf("the effective configuration cannot be read back: %v", err)

@@ -45,7 +45,7 @@ func LoadDraft(path string, d Draft, mac func() (string, error)) (*Config, error
 	}
 	err = c.readNoting(path, text)
 	c.ownKeys, c.ownBroker = c.Policy.Keys, c.Link.Broker
-	c.noteSecrets()
+	c.addSecretFiles()
 	if err := errors.Join(err, c.readParts(d)); err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func LoadDraft(path string, d Draft, mac func() (string, error)) (*Config, error
 	}
 	c.absolute()
 	c.State = real(c.State)
-	c.Telemetry.settle(fileSystemSize(c.State))
+	c.Telemetry.chooseSpill(fileSystemSize(c.State))
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
@@ -94,7 +94,7 @@ func (c *Config) readParts(d Draft) error {
 		if err == nil {
 			err = c.readNoting(part, text, "policy")
 		}
-		c.noteSecrets()
+		c.addSecretFiles()
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
@@ -122,8 +122,8 @@ func CheckPart(name, content string) error {
 	return Default().read(name+".toml", []byte(content), "policy")
 }
 
-// noteSecrets notes the files with secrets that are named up to here.
-func (c *Config) noteSecrets() {
+// addSecretFiles adds the files with secrets that are named up to here.
+func (c *Config) addSecretFiles() {
 	note := func(list *[]string, file string) {
 		if file != "" && !slices.Contains(*list, file) {
 			*list = append(*list, file)

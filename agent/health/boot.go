@@ -14,8 +14,8 @@ type bootMark struct {
 	Stopped bool   `json:"stopped,omitempty"` // the agent was ended in order
 }
 
-// NoteBoot finds out why the boot before this one ended.
-func (h *Health) NoteBoot() error {
+// RecordBoot finds out why the boot before this one ended.
+func (h *Health) RecordBoot() error {
 	h.boot = bootOf(h.BootID, "")
 	var was bootMark
 	saved, err := h.DB.Get("boot")
@@ -42,8 +42,8 @@ func bootOf(id, reason string) *telemetry.Boot {
 	return &telemetry.Boot{ID: id[:min(8, len(id))], Reason: reason}
 }
 
-// NoteStop says that the agent ends in order, as when the board is shut down.
-func (h *Health) NoteStop() error {
+// RecordStop records that the agent ends in order, as when the board is shut down.
+func (h *Health) RecordStop() error {
 	return h.markBoot(bootMark{ID: h.BootID, Reason: h.boot.Reason, Stopped: true})
 }
 

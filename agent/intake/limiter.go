@@ -27,7 +27,7 @@ func newLimiter() *limiter { return &limiter{room: make(chan struct{}, fetchRoom
 
 // begin waits until a fetch may begin; then done is to be called behind it.
 func (p *limiter) begin(ctx context.Context) (done func(), err error) {
-	for wait := p.take(); wait > 0; wait = p.take() {
+	for wait := p.takeTurn(); wait > 0; wait = p.takeTurn() {
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
@@ -42,8 +42,8 @@ func (p *limiter) begin(ctx context.Context) (done func(), err error) {
 	}
 }
 
-// take takes the turn that is due, or tells how long to wait for it.
-func (p *limiter) take() (wait time.Duration) {
+// takeTurn takes the turn that is due, or returns how long to wait for it.
+func (p *limiter) takeTurn() (wait time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()

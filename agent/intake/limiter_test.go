@@ -31,11 +31,11 @@ func TestFetchesForAServiceArePaced(t *testing.T) {
 		}
 		time.Sleep(time.Hour)
 		for range fetchBurst {
-			if wait := p.take(); wait > 0 {
+			if wait := p.takeTurn(); wait > 0 {
 				t.Errorf("after an hour of rest one waits for %s", wait)
 			}
 		}
-		if p.take() != fetchEvery {
+		if p.takeTurn() != fetchEvery {
 			t.Error("after an hour of rest more than a burst began at once")
 		}
 	})

@@ -51,7 +51,7 @@ func (s *Session) request(f func(), about ...any) {
 // message can be acknowledged, whatever it was.
 func (s *Session) receive(ctx context.Context, m dialect.Message) {
 	for _, e := range s.link.dialect().Receive(m) {
-		if v, ok := e.(dialect.Edition); ok && !s.twin.takes(v) {
+		if v, ok := e.(dialect.Edition); ok && !s.twin.isNews(v) {
 			return
 		}
 		s.act(ctx, e)

@@ -23,9 +23,9 @@ func newTwinVersion() twinVersion {
 	return twinVersion{stale: make(chan struct{}, 1), fresh: make(chan struct{}, 1)}
 }
 
-// takes reports whether what comes with this edition is news. It is only called
+// isNews reports whether what comes with this edition is news. It is only called
 // by the loop that receives.
-func (d *twinVersion) takes(e dialect.Edition) bool {
+func (d *twinVersion) isNews(e dialect.Edition) bool {
 	last := d.number
 	switch {
 	case e.Whole && e.Number < last: // overtaken by a change

@@ -23,7 +23,7 @@ func TestOnlyNewsOfTheTwinCounts(t *testing.T) {
 		{8, true, true, false},
 		{9, true, true, false},
 	} {
-		takes := d.takes(dialect.Edition{Number: step.number, Whole: step.whole})
+		takes := d.isNews(dialect.Edition{Number: step.number, Whole: step.whole})
 		stale := len(d.stale) > 0
 		if stale {
 			<-d.stale

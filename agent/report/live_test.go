@@ -27,7 +27,7 @@ func TestLiveOutputIsThrottled(t *testing.T) {
 				continue
 			}
 			wakes++
-			for _, l := range r.take().lines {
+			for _, l := range r.nextDue().lines {
 				messages, bytes = messages+1, bytes+len(l.Text)
 				if l.Seq <= last {
 					t.Errorf("seq %d follows %d", l.Seq, last)
@@ -52,14 +52,14 @@ func TestTheLastOfLiveOutputIsTold(t *testing.T) {
 			r.Live(executor.Live{Key: "j", Job: "j", Step: "s", Attempt: 1, Stream: stream, Text: stream + "\n"})
 			if stream == "stderr" { // as if it were told in between
 				<-r.signal
-				if got := r.take().lines; len(got) != 2 || got[0].Text != "stdout\nstdout\n" || got[0].Seq != 1 || got[1].Seq != 2 {
+				if got := r.nextDue().lines; len(got) != 2 || got[0].Text != "stdout\nstdout\n" || got[0].Seq != 1 || got[1].Seq != 2 {
 					t.Errorf("got %+v, want both of stdout in one, then stderr", got)
 				}
 			}
 		}
 		time.Sleep(liveEvery)
 		<-r.signal
-		if got := r.take().lines; len(got) != 1 || got[0].Seq != 3 {
+		if got := r.nextDue().lines; len(got) != 1 || got[0].Seq != 3 {
 			t.Errorf("got %+v, want the last line", got)
 		}
 	})

@@ -112,8 +112,8 @@ func (t *Reporter) retell(key string) {
 	t.again[key] = true
 }
 
-// settled notes that nothing is under way for this Record.
-func (t *Reporter) settled(key string) {
+// answered says that nothing is under way for this Record any more.
+func (t *Reporter) answered(key string) {
 	t.mu.Lock()
 	delete(t.receipts.waits, key)
 	t.mu.Unlock()
@@ -161,19 +161,19 @@ func (t *Reporter) Receipt(e dialect.Receipt) {
 	case e.Err == nil && e.Part:
 		t.begun(e.Key)
 	case e.Err == nil:
-		t.taken(e.Key, e.Rev)
+		t.accepted(e.Key, e.Rev)
 	case t.strip(e.Key, e.Rev):
 		t.Log.Warn("the service refused what a status says; its bare state is told", "job", e.Key, "err", e.Err)
 	default:
 		t.Log.Error("the service refuses a status", "job", e.Key, "err", e.Err)
 		t.Raise("outcome-unreported", "warning", "the service refuses the status of "+e.Key+": "+e.Err.Error())
-		t.taken(e.Key, e.Rev)
+		t.accepted(e.Key, e.Rev)
 	}
-	t.settled(e.Key)
+	t.answered(e.Key)
 }
 
-// taken notes that the service knows this Record up to rev.
-func (t *Reporter) taken(key string, rev uint64) {
+// accepted says that the service knows this Record up to rev.
+func (t *Reporter) accepted(key string, rev uint64) {
 	t.Journal.Told(key, rev)
 	r, known, err := t.Journal.Record(key)
 	t.mu.Lock()
@@ -220,11 +220,11 @@ func (t *Reporter) Closed(e dialect.Closed) (why string) {
 		t.Log.Error("the journal cannot be read", "job", e.Key, "err", err)
 		return ""
 	}
-	defer t.settled(e.Key)
+	defer t.answered(e.Key)
 	if known && (!r.State.Final() || t.untold(r)) && !sameEnd(e.State, r.State) {
 		t.close(e.Key, "closed by service: "+e.Reason)
 	} else {
-		t.taken(e.Key, r.Rev)
+		t.accepted(e.Key, r.Rev)
 	}
 	if known && !r.State.Final() {
 		return t.Closing(e.Key)
@@ -261,5 +261,5 @@ func (t *Reporter) unheard(r executor.Record) {
 	if r.State == executor.Succeeded || r.State == executor.Failed {
 		t.Raise("outcome-unreported", "warning", "job "+r.ID+" "+string(r.State)+" here, but was "+t.Closing(r.Key))
 	}
-	t.taken(r.Key, r.Rev)
+	t.accepted(r.Key, r.Rev)
 }

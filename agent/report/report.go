@@ -151,8 +151,8 @@ type due struct {
 	resend func(executor.Record) bool
 }
 
-// take hands over what is due.
-func (t *Reporter) take() due {
+// nextDue returns what is due.
+func (t *Reporter) nextDue() due {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	d := due{t.lines, t.again, t.resendAt}
@@ -222,7 +222,7 @@ func (t *Reporter) tell(ctx context.Context, n *link.Session) error {
 	if err := t.tellNotices(ctx, n); err != nil {
 		return err
 	}
-	d := t.take()
+	d := t.nextDue()
 	for _, l := range d.lines {
 		n.Send(t.dialect().Tell(l))
 	}

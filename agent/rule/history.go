@@ -75,8 +75,8 @@ func (h *history) bind(of *jq.Expr, others []string) (int, error) {
 	return len(h.series) - 1, nil
 }
 
-// take takes a sample into every series. What is no number in it leaves a gap.
-func (h *history) take(ctx context.Context, now time.Time, sample any) {
+// add adds a sample to every series. What is no number in it leaves a gap.
+func (h *history) add(ctx context.Context, now time.Time, sample any) {
 	for _, s := range h.series {
 		if v, err := s.of.Eval(ctx, sample); err == nil {
 			switch v := v.(type) {

@@ -107,7 +107,7 @@ func New(s Spec, wrong func(key string, err error) error) (*Rule, error) {
 // Judge takes a sample, and tells what becomes of the alert, which is raised
 // already or not. What cannot be judged changes nothing.
 func (r *Rule) Judge(ctx context.Context, now time.Time, sample any, is bool) (Change, error) {
-	r.history.take(ctx, now, sample)
+	r.history.add(ctx, now, sample)
 	when, err := r.when.Bool(ctx, sample)
 	well := !when
 	if err == nil && r.clear != nil {

@@ -76,7 +76,7 @@ func TestAHistoryIsBounded(t *testing.T) {
 	most, now := 0, time.Unix(0, 0)
 	for i := range 200_000 {
 		now = now.Add(time.Second)
-		r.history.take(t.Context(), now, map[string]any{"x": i % 3})
+		r.history.add(t.Context(), now, map[string]any{"x": i % 3})
 		most = max(most, len(r.history.series[0].buckets))
 	}
 	if most > maxBuckets+1 {

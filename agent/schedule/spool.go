@@ -36,8 +36,9 @@ type refusedFile struct {
 // journal may have had no room for it.
 const spoolAgain = 10 * time.Minute
 
-// Take takes what lies there. It is called now and then, by whoever is awake anyway.
-func (s *Spool) Take(ctx context.Context) {
+// Collect takes the jobs that lie there. It is called now and then, by whoever is awake
+// anyway.
+func (s *Spool) Collect(ctx context.Context) {
 	rules := s.Config.Load()
 	dir := filepath.Join(rules.Dir(), "jobs.d")
 	files, err := filepath.Glob(filepath.Join(dir, "*.json"))
@@ -53,7 +54,7 @@ func (s *Spool) Take(ctx context.Context) {
 			refused[path] = was
 			continue
 		}
-		err := s.takeOne(ctx, dir, path)
+		err := s.collectOne(ctx, dir, path)
 		if err == nil {
 			continue
 		}
@@ -73,7 +74,7 @@ func stateOf(path string) string {
 	return fmt.Sprint(info.Mode(), info.Size(), info.ModTime().UnixNano())
 }
 
-func (s *Spool) takeOne(ctx context.Context, dir, path string) error {
+func (s *Spool) collectOne(ctx context.Context, dir, path string) error {
 	if err := config.OwnOnly(dir); err != nil {
 		return err
 	}

@@ -88,7 +88,7 @@ func (d *fakeDevice) work() {
 func concernsNow(o fleet.Offer, to string, d *fakeDevice) bool {
 	facts, _ := json.Marshal(d.facts)
 	f := fleet.New()
-	f.Take(link.Message{Topic: dialect.Topic{Device: d.id, Part: "facts"}, Payload: facts})
+	f.Apply(link.Message{Topic: dialect.Topic{Device: d.id, Part: "facts"}, Payload: facts})
 	return o.Concerns(to, f.Device(d.id), time.Time{})
 }
 

@@ -123,7 +123,7 @@ func cmdRetained(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	defer reader.Close()
 	var found []byte
-	ts.Check(reader.Settle(ctx, func(m link.Message) { found = m.Payload }, "ratchet/v1/"+args[0]))
+	ts.Check(reader.ReadRetained(ctx, func(m link.Message) { found = m.Payload }, "ratchet/v1/"+args[0]))
 	if neg != (found == nil) {
 		ts.Fatalf("retained at %s: %q", args[0], found)
 	}

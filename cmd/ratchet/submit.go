@@ -92,7 +92,7 @@ func (s *session) submit(ctx context.Context, file string, sub submission, follo
 		return err
 	}
 	if sub.sign.print {
-		e, err := d.Settle(sub.Terms, nil)
+		e, err := d.Seal(sub.Terms, nil)
 		if err == nil {
 			err = s.out.Exact(e.Payload())
 		}
@@ -111,7 +111,7 @@ func (s *session) submit(ctx context.Context, file string, sub submission, follo
 	if err := j.Read(ctx, c, parts...); err != nil {
 		return err
 	}
-	e, err := d.Settle(sub.Terms, j.Offers(j.ID))
+	e, err := d.Seal(sub.Terms, j.Offers(j.ID))
 	if err != nil {
 		return err
 	}
@@ -120,7 +120,7 @@ func (s *session) submit(ctx context.Context, file string, sub submission, follo
 		return err
 	}
 	s.receipt(sub, j.ID, e, follow && w.json)
-	if j.Take(m); !follow {
+	if j.Apply(m); !follow {
 		return nil
 	}
 	return s.follow(ctx, c, j, w)

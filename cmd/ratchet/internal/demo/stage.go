@@ -124,7 +124,7 @@ func (st *Stage) online(ctx context.Context) error {
 	for there := 0; there < len(st.daemons); {
 		select {
 		case m := <-st.Client.Feed():
-			st.Job.Take(m)
+			st.Job.Apply(m)
 		case <-beat.C:
 		case <-ctx.Done():
 			return context.Cause(ctx)
@@ -154,7 +154,7 @@ func (st *Stage) Offer(ctx context.Context) error {
 		if err := st.Client.Publish(ctx, m.Topic, m.Payload); err != nil {
 			return err
 		}
-		st.Job.Take(m)
+		st.Job.Apply(m)
 	}
 	return nil
 }

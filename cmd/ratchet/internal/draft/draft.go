@@ -62,11 +62,11 @@ type Terms struct {
 	Key     *signing.Key // nil signs nothing
 }
 
-// Settle returns what is sent: the text that is offered already where this is
+// Seal returns the envelope that is sent: the text that is offered already where this is
 // the same job, else the document with all that it lacks. Earlier is what is
 // offered under the id, by whom it is for.
-func (d Draft) Settle(t Terms, earlier map[string]fleet.Offer) (dialect.Envelope, error) {
-	e, err := d.settleText(t, earlier)
+func (d Draft) Seal(t Terms, earlier map[string]fleet.Offer) (dialect.Envelope, error) {
+	e, err := d.sealText(t, earlier)
 	if err == nil && t.Key != nil {
 		err = t.seal(&e)
 	}
@@ -86,7 +86,7 @@ func (t Terms) seal(e *dialect.Envelope) error {
 	return err
 }
 
-func (d Draft) settleText(t Terms, earlier map[string]fleet.Offer) (dialect.Envelope, error) {
+func (d Draft) sealText(t Terms, earlier map[string]fleet.Offer) (dialect.Envelope, error) {
 	now := executor.Time{Time: time.Now().UTC().Truncate(time.Second)}
 	if d.signature != "" && d.job.Created.After(now.Add(24*time.Hour)) {
 		// A device believes a signature's time more than its own clock, for good.

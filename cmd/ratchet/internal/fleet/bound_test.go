@@ -15,7 +15,7 @@ import (
 
 // say lets device gw-1 report a job; an empty text takes the report away.
 func say(f *fleet.Fleet, job, text string) bool {
-	_, ok := f.Take(link.Message{Topic: dialect.Topic{Device: "gw-1", Part: "jobs", Name: job}, Payload: []byte(text)})
+	_, ok := f.Apply(link.Message{Topic: dialect.Topic{Device: "gw-1", Part: "jobs", Name: job}, Payload: []byte(text)})
 	return ok
 }
 
@@ -93,7 +93,7 @@ func FuzzTake(f *testing.F) {
 		j := fleet.NewJob("j", true)
 		for topic, payload := range map[string][]byte{topic: payload, "device/gw-1/facts": []byte(`{"groups":["g"]}`), "jobs/group/g/j": []byte(`{"id":"j","steps":[{"name":"a","command":{"argv":["true"]}}]}`)} {
 			if at, ok := dialect.ParseTopic("r", "r/"+topic); ok {
-				j.Take(link.Message{Topic: at, Payload: payload})
+				j.Apply(link.Message{Topic: at, Payload: payload})
 			}
 		}
 		for _, r := range j.Rows(time.Now()) {

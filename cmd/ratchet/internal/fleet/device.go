@@ -34,14 +34,14 @@ type Known struct {
 	} `json:"board"`
 }
 
-func (d *Device) takeFacts(payload []byte) {
+func (d *Device) applyFacts(payload []byte) {
 	d.Facts, d.Known = bytes.Clone(payload), Known{}
 	_ = json.Unmarshal(payload, &d.Known) // what is of another type stays empty
 }
 
-// takeStatus keeps the highest rev; of equal ones the later counts. A status
+// applyStatus keeps the highest rev; of equal ones the later counts. A status
 // that is no news has no job; why says what is wrong with it, if anything is.
-func (d *Device) takeStatus(job string, payload []byte) (s dialect.JobStatus, why string) {
+func (d *Device) applyStatus(job string, payload []byte) (s dialect.JobStatus, why string) {
 	if len(payload) == 0 {
 		d.keep(job, nil, 0)
 		return s, ""

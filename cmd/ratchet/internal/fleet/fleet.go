@@ -61,26 +61,26 @@ func Filters(root string, parts ...Part) []string {
 // the client's feed.
 func Read(ctx context.Context, c *link.Client, parts ...Part) (*Fleet, error) {
 	f := New()
-	return f, c.Settle(ctx, func(m link.Message) { f.Take(m) }, Filters(c.Root(), parts...)...)
+	return f, c.ReadRetained(ctx, func(m link.Message) { f.Apply(m) }, Filters(c.Root(), parts...)...)
 }
 
-// Take notes what a message says. It returns a job's status if that is what
+// Apply applies what a message says. It returns a job's status if that is what
 // the message is and if it is news. What no honest sender sends is left out.
-func (f *Fleet) Take(m link.Message) (news dialect.JobStatus, ok bool) {
+func (f *Fleet) Apply(m link.Message) (news dialect.JobStatus, ok bool) {
 	t := m.Topic
 	why := unfit(m)
 	switch {
 	case why != "":
 	case t.To != "":
-		f.takeOffer(t, m.Payload)
+		f.applyOffer(t, m.Payload)
 	case t.Part == "state":
 		var p dialect.Presence
 		_ = json.Unmarshal(m.Payload, &p) // a state that cannot be read is offline
 		f.reach(t.Device).Presence = p
 	case t.Part == "facts":
-		f.reach(t.Device).takeFacts(m.Payload)
+		f.reach(t.Device).applyFacts(m.Payload)
 	case t.Part == "jobs":
-		news, why = f.reach(t.Device).takeStatus(t.Name, m.Payload)
+		news, why = f.reach(t.Device).applyStatus(t.Name, m.Payload)
 		ok = news.Job != ""
 	}
 	if why != "" {
@@ -117,7 +117,7 @@ func (f *Fleet) Devices() []*Device {
 // group/NAME or all.
 func (f *Fleet) Offers(job string) map[string]Offer { return f.offers[job] }
 
-func (f *Fleet) takeOffer(t dialect.Topic, payload []byte) {
+func (f *Fleet) applyOffer(t dialect.Topic, payload []byte) {
 	if len(payload) == 0 {
 		delete(f.offers[t.Name], t.To)
 		return

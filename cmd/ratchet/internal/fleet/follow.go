@@ -24,7 +24,7 @@ type Update struct {
 
 // Read takes all that is retained of these parts.
 func (j *Job) Read(ctx context.Context, c *link.Client, parts ...Part) error {
-	return c.Settle(ctx, func(m link.Message) { j.Take(m) }, Filters(c.Root(), parts...)...)
+	return c.ReadRetained(ctx, func(m link.Message) { j.Apply(m) }, Filters(c.Root(), parts...)...)
 }
 
 // Follow keeps the job up to date and shows its updates, one at a time, until no
@@ -60,7 +60,7 @@ func (j *Job) listen(ctx context.Context, c *link.Client, show func(Update), not
 	for {
 		select {
 		case m := <-c.Feed():
-			if news, ok := j.Take(m); ok {
+			if news, ok := j.Apply(m); ok {
 				show(Update{Status: &news})
 			}
 		case err := <-c.Lost():

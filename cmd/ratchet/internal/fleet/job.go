@@ -25,15 +25,15 @@ func NewJob(id string, waitOffline bool) *Job {
 // Parts are all that says something of the job.
 func (j *Job) Parts() []Part { return []Part{Offers(j.ID), Devices, Statuses("+", j.ID)} }
 
-// Take is the fleet's, with an eye on what changes who is reached.
-func (j *Job) Take(m link.Message) (dialect.JobStatus, bool) {
+// Apply is the fleet's, with an eye on what changes who is reached.
+func (j *Job) Apply(m link.Message) (dialect.JobStatus, bool) {
 	switch {
 	case m.Topic.To != "":
 		clear(j.expected)
 	case m.Topic.Part == "facts":
 		delete(j.expected, m.Topic.Device)
 	}
-	news, ok := j.Fleet.Take(m)
+	news, ok := j.Fleet.Apply(m)
 	return news, ok && !j.stale(news)
 }
 

@@ -23,7 +23,7 @@ func heard(t *testing.T, messages ...string) *fleet.Job {
 		if !ok {
 			t.Fatalf("%s is no topic", messages[i])
 		}
-		j.Take(link.Message{Topic: topic, Payload: []byte(messages[i+1])})
+		j.Apply(link.Message{Topic: topic, Payload: []byte(messages[i+1])})
 	}
 	return j
 }
@@ -69,7 +69,7 @@ func TestFactsThatComeLateCount(t *testing.T) {
 	if j.Waits(j.Rows(time.Now())) {
 		t.Error("waits for a device of unknown groups")
 	}
-	j.Take(link.Message{Topic: dialect.Topic{Device: "gw-1", Part: "facts"}, Payload: []byte(`{"groups":["g"]}`)})
+	j.Apply(link.Message{Topic: dialect.Topic{Device: "gw-1", Part: "facts"}, Payload: []byte(`{"groups":["g"]}`)})
 	if !j.Waits(j.Rows(time.Now())) {
 		t.Error("does not wait for a device once its groups are known")
 	}

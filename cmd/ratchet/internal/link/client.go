@@ -73,8 +73,8 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 		SetClientID("ratchet-" + strings.ToLower(rand.Text()[:12])).SetCleanSession(true).
 		SetUsername(o.Username).SetPassword(password).SetTLSConfig(config).
 		SetConnectTimeout(connectTimeout).SetMaxReconnectInterval(10 * time.Second).
-		SetDefaultPublishHandler(c.take).SetOnConnectHandler(c.resubscribe).
-		SetConnectionLostHandler(c.noteLoss).
+		SetDefaultPublishHandler(c.receive).SetOnConnectHandler(c.resubscribe).
+		SetConnectionLostHandler(c.onLoss).
 		SetCustomOpenConnectionFn(c.open))
 	begun := time.Now()
 	if err := c.wait(ctx, c.mqtt.Connect(), connectTimeout+time.Second); err != nil {
@@ -113,8 +113,8 @@ func (c *Client) Close() {
 	c.mqtt.Disconnect(250)
 }
 
-// take is called by a goroutine of the library, whose panic would end the tool.
-func (c *Client) take(_ paho.Client, m paho.Message) {
+// receive is called by a goroutine of the library, whose panic would end the tool.
+func (c *Client) receive(_ paho.Client, m paho.Message) {
 	err := fence.Call(func() error {
 		if topic, ok := dialect.ParseTopic(c.root, m.Topic()); ok {
 			c.hand(Message{Topic: topic, Payload: m.Payload(), Retained: m.Retained()})
@@ -122,7 +122,7 @@ func (c *Client) take(_ paho.Client, m paho.Message) {
 		return nil
 	})
 	if err != nil {
-		c.noteLoss(nil, fmt.Errorf("reading a message on %s: %w", m.Topic(), err))
+		c.onLoss(nil, fmt.Errorf("reading a message on %s: %w", m.Topic(), err))
 	}
 }
 
@@ -148,7 +148,7 @@ func longest(t dialect.Topic) int {
 	return dialect.MaxStatus
 }
 
-func (c *Client) noteLoss(_ paho.Client, err error) {
+func (c *Client) onLoss(_ paho.Client, err error) {
 	select {
 	case c.lost <- err:
 	default:
@@ -214,9 +214,9 @@ func refused(t paho.Token) error {
 	return nil
 }
 
-// Settle subscribes to the filters and gives what is retained there to take. It
+// ReadRetained subscribes to the filters and gives what is retained there to take. It
 // returns when all has come; what comes later waits in the feed.
-func (c *Client) Settle(ctx context.Context, take func(Message), filters ...string) error {
+func (c *Client) ReadRetained(ctx context.Context, take func(Message), filters ...string) error {
 	if err := c.Subscribe(ctx, filters...); err != nil {
 		return err
 	}

@@ -127,7 +127,7 @@ func roundTrip(t *testing.T, c *Client) {
 		t.Error(err)
 	}
 	var got []string
-	if err := c.Settle(t.Context(), func(m Message) { got = append(got, string(m.Payload)) }, "r/jobs/all/+"); err != nil {
+	if err := c.ReadRetained(t.Context(), func(m Message) { got = append(got, string(m.Payload)) }, "r/jobs/all/+"); err != nil {
 		t.Error(err)
 	}
 	if len(got) != 1 || got[0] != "hello" {
@@ -143,7 +143,7 @@ func TestWhatTheBrokerWillNotShowIsSaid(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	err = c.Settle(t.Context(), func(Message) {}, "closed/jobs/all/+")
+	err = c.ReadRetained(t.Context(), func(Message) {}, "closed/jobs/all/+")
 	if err == nil || !strings.Contains(err.Error(), "refuses to let this user read closed/jobs/all/+") {
 		t.Errorf("settle: %v, want the filter's name", err)
 	}
@@ -167,7 +167,7 @@ func TestWatchOutlivesTheBroker(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	if err := c.Settle(t.Context(), func(Message) {}, "r/jobs/all/+"); err != nil {
+	if err := c.ReadRetained(t.Context(), func(Message) {}, "r/jobs/all/+"); err != nil {
 		t.Fatal(err)
 	}
 	_ = first.Close()

@@ -54,7 +54,7 @@ func TestWhatIsCutShortByABrokerIsNoAnswer(t *testing.T) {
 	}
 	defer c.Close()
 	const want = "QoS 2"
-	if err := c.Settle(t.Context(), func(Message) {}, "r/a"); err == nil || !strings.Contains(err.Error(), want) {
+	if err := c.ReadRetained(t.Context(), func(Message) {}, "r/a"); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("got %v, want %q", err, want)
 	}
 }
