@@ -35,6 +35,9 @@ func (c *command) daemon(ctx context.Context, args []string) error {
 	if unusable != nil {
 		log.Error("until this is mended there is no connection; all else works, and it is looked at again and again", "err", unusable)
 	}
+	for _, w := range config.LinkWarnings() {
+		log.Warn(w.Opens+": "+w.Instead, "key", w.Key)
+	}
 	a, err := agent.New(config, log)
 	if err != nil {
 		return err
@@ -85,6 +88,9 @@ func (c *command) check(ctx context.Context, args []string) error {
 	}
 	if err := agent.TryJobs(config); err != nil {
 		return err
+	}
+	for _, w := range config.Warnings() {
+		fmt.Fprintln(c.err, "warning:", w)
 	}
 	if *connect {
 		report, err := enroll.Try(ctx, config)

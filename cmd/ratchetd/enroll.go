@@ -99,8 +99,8 @@ func (c *command) request(e enrolment, say func(string)) error {
 // next tells what is left to do.
 func (c *command) next(ctx context.Context, config *config.Config) {
 	l := config.Link
-	if strings.HasPrefix(l.Broker, "tcp:") || strings.HasPrefix(l.Broker, "ws:") {
-		fmt.Fprintln(c.out, "mind: all that goes to and from the broker can be read and changed on its way: use tls:// or wss://")
+	for _, w := range config.LinkWarnings() {
+		fmt.Fprintln(c.out, "mind:", w.Opens+": "+w.Instead)
 	}
 	if len(config.Policy.Keys) == 0 {
 		fmt.Fprintln(c.out, "mind: this device runs every job that its broker lets through: policy.keys in", c.config, "lets only signed ones run")

@@ -1,0 +1,157 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/policy"
+	"github.com/ratchetd/ratchet/executor/step/process"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
+)
+
+// A Warning is what a valid configuration opens, though it may seem not to.
+type Warning struct {
+	Key     string // of the configuration
+	Opens   string // what it lets in
+	Instead string // what to write
+}
+
+// String is the warning as one line.
+func (w Warning) String() string { return fmt.Sprintf("%s: %s: %s", w.Key, w.Opens, w.Instead) }
+
+// Warnings are what the configuration opens, of the link and of the policy.
+func (c *Config) Warnings() []Warning {
+	return slices.Concat(c.LinkWarnings(), c.Policy.unset(), c.Policy.programs(), c.Policy.trees(), c.Policy.patterns())
+}
+
+// LinkWarnings are what the link shows to others than its broker, or to another one
+// than was meant.
+func (c *Config) LinkWarnings() (all []Warning) {
+	host := peerAt(c.Link.Broker)
+	switch {
+	case !host.plain || host.host == "localhost" || net.ParseIP(host.host).IsLoopback():
+	case c.Link.PasswordFile != "" || c.Link.SASKeyFile != "":
+		all = append(all, Warning{"link.broker", "the password goes to " + host.host + " in clear, and whoever is on the way can read it, and change jobs", "use tls:// or wss://"})
+	default:
+		all = append(all, Warning{"link.broker", "all that goes to and from " + host.host + " can be read and changed on its way", "use tls:// or wss://"})
+	}
+	if err := c.MayConnect(); err != nil {
+		all = append(all, Warning{"link.broker", "policy.urls does not allow " + host.host + ", which conf.d names", "add it to policy.urls, or name it in ratchet.toml"})
+	}
+	if err := c.GivenFor(nil); err != nil {
+		all = append(all, Warning{"link.broker", "a secret that was given for another broker is sent to " + host.host, "name the secret and link.broker in one file, where it is meant for this one"})
+	}
+	return all
+}
+
+// unbound reports whether a job may run any program as root.
+func (p *Policy) unbound() bool { return p.Allows("command") && p.Commands == nil && p.asRoot() }
+
+// asRoot reports whether programs may run as the agent's own user.
+func (p *Policy) asRoot() bool { return policy.Policy{Users: p.Users}.User("") == nil }
+
+// writes reports whether a job may write files that it names.
+func (p *Policy) writes() bool {
+	return slices.ContainsFunc([]string{"file", "config", "download", "data", "diagnostic"}, p.Allows)
+}
+
+// sends reports whether a job may take files off the device.
+func (p *Policy) sends() bool {
+	return slices.ContainsFunc([]string{"upload", "data", "diagnostic"}, p.Allows)
+}
+
+// unset are the rules that are missing. Where command is bound by nothing, that says
+// all of most of them.
+func (p *Policy) unset() (all []Warning) {
+	if len(p.Keys) == 0 {
+		all = append(all, Warning{"policy.keys", "it is not set, so this device runs every job that its broker lets through",
+			"write the public keys of who may send jobs (ratchet key new makes one)"})
+	}
+	switch {
+	case p.unbound():
+		return append(all, Warning{"policy.allow", "command as root is bound by nothing, so every other rule of [policy] is advice and not a wall",
+			"name programs in policy.commands, users in policy.users, or the kinds that are needed, without command"})
+	case p.Paths == nil && p.writes():
+		all = append(all, Warning{"policy.paths", "it is not set, so a job writes any file that is not the agent's own, cron's and systemd's too, and by that runs anything as root",
+			`write the folders that jobs are to change, such as "/etc/config"`})
+	}
+	if p.Read == nil && p.Paths == nil && p.sends() {
+		all = append(all, Warning{"policy.read", "neither it nor policy.paths is set, so a job sends any file that is not the agent's own, /etc/shadow too",
+			`write the folders whose files may leave the device, such as "/var/log"`})
+	}
+	return all
+}
+
+// programs are the warnings of what runs as root, whatever the rules seem to say.
+func (p *Policy) programs() (all []Warning) {
+	if p.Allows("plugin") && !p.unbound() {
+		all = append(all, Warning{"policy.allow", "plugin runs what lies in " + step.PluginDir + " as root, whatever policy.commands, paths and users say",
+			"name the kinds that are needed, without plugin where there are none"})
+	}
+	for _, pattern := range p.Commands {
+		switch runner := runnerIn(pattern); {
+		case runner != "":
+			all = append(all, Warning{"policy.commands", fmt.Sprintf("%q matches %s, which runs any other program", pattern, runner),
+				"name the programs one by one, or put them into a folder of their own"})
+		case !isThere(pattern):
+			all = append(all, Warning{"policy.commands", fmt.Sprintf("%q matches no program of this device", pattern), "install it, or look at how it is written"})
+		}
+		all = append(all, p.exchangeable(pattern)...)
+	}
+	for _, user := range p.Users {
+		if process.KnownUser(user) != nil {
+			all = append(all, Warning{"policy.users", fmt.Sprintf("%q is no user of this device", user), "make it, or look at how it is written"})
+		}
+	}
+	return all
+}
+
+// exchangeable are the warnings of programs that others could exchange: a job that
+// may write beside them, or a user.
+func (p *Policy) exchangeable(pattern string) (all []Warning) {
+	dir := path.Dir(pattern)
+	for _, tree := range p.Paths {
+		if related(dir, tree) && p.writes() {
+			all = append(all, Warning{"policy.commands", fmt.Sprintf("%q lies where jobs may write, by %q of policy.paths: they can change what these programs load, if not the programs", pattern, tree),
+				"keep the programs in a folder outside policy.paths"})
+		}
+	}
+	programs, _ := filepath.Glob(pattern) // a pattern that is none is an error already
+	for _, program := range programs[:min(len(programs), mostPrograms)] {
+		if _, err := safefile.Owned(program); err != nil {
+			why, run, _ := strings.Cut(err.Error(), ": run ")
+			return append(all, Warning{"policy.commands", fmt.Sprintf("%q: %s", pattern, why), "run " + run})
+		}
+	}
+	return all
+}
+
+// mostPrograms bounds those of one pattern that are looked at.
+const mostPrograms = 1000
+
+func isThere(pattern string) bool {
+	found, _ := filepath.Glob(pattern)
+	return len(found) > 0
+}
+
+// patterns are the warnings of other lists that open what they seem to close.
+func (p *Policy) patterns() (all []Warning) {
+	if p.Commands != nil {
+		for _, name := range steering {
+			if i := slices.IndexFunc(p.Env, func(pattern string) bool { ok, _ := path.Match(pattern, name); return ok }); i >= 0 {
+				all = append(all, Warning{"policy.env", fmt.Sprintf("%q matches %s, by which a program of policy.commands runs another one", p.Env[i], name), "name the variables one by one"})
+				break
+			}
+		}
+	}
+	open := policy.Policy{Services: p.Services}
+	if p.Services != nil && open.Service("debug-shell.service") == nil {
+		all = append(all, Warning{"policy.services", "it matches debug-shell.service, which is a shell as root without a password", "name the units that jobs are to touch; without the rule, those that open the board or take it down are refused"})
+	}
+	return all
+}
