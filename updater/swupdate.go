@@ -20,7 +20,7 @@ func (b swupdate) found() bool {
 }
 
 func (b swupdate) backend(ctx context.Context) (*Backend, error) {
-	env := uboot{b.Board}
+	env := uboot(b)
 	back := &Backend{
 		Name: "swupdate", Why: "SWUpdate has no U-Boot environment with bootlimit and altbootcmd here",
 		State: b.state, Install: b.install,
@@ -86,7 +86,7 @@ func (b swupdate) install(ctx context.Context, i Image, progress func(float64)) 
 // rollback cannot disarm what was installed and not booted yet: only the image's
 // sw-description knows which variables it has changed.
 func (b swupdate) rollback(ctx context.Context, slot string) error {
-	env := uboot{b.Board}
+	env := uboot(b)
 	if b.rootDevice() != slot {
 		return env.giveUp(ctx)
 	}

@@ -1,3 +1,5 @@
+// Package enroll joins a device to a broker: it asks what a person must say, tries
+// it, and writes what worked beside the configuration. It runs no job.
 package enroll
 
 import (
