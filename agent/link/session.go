@@ -3,6 +3,7 @@ package link
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -147,8 +148,14 @@ func (s *Session) depart() {
 	}
 }
 
-// Fail ends the session: what is left to tell is told on the next one.
-func (s *Session) Fail(err error) { s.conn.fail(fmt.Errorf("speaking with the broker: %w", err)) }
+// Fail ends the session: what is left to tell is told on the next one. Whoever
+// was only told to stop says nothing of the connection: on it the device still has
+// to say that it is offline.
+func (s *Session) Fail(err error) {
+	if !errors.Is(err, context.Canceled) {
+		s.conn.fail(fmt.Errorf("speaking with the broker: %w", err))
+	}
+}
 
 // panicked ends the session for a panic in one of its loops.
 func (s *Session) panicked(p *fence.Panic) {
