@@ -43,7 +43,8 @@ type Watchdog struct {
 
 	Work    Work
 	Report  *Loop
-	Restart error // the cause of an end after which the same process begins again
+	Limit   time.Duration // of one round of a loop; 0: a quarter of what systemd waits for, or of three minutes
+	Restart error         // the cause of an end after which the same process begins again
 	Log     *slog.Logger
 
 	frozen atomic.Bool // a flash of the firmware holds up all that writes
@@ -63,7 +64,7 @@ func (w *Watchdog) Freeze() (thaw func()) {
 // as all get on it feeds systemd's watchdog, which ends a process that cannot
 // even do this.
 func (w *Watchdog) Guard(ctx context.Context, ended <-chan error) error {
-	limit := cmp.Or(watchdog(), ownWatchdog) / 4
+	limit := cmp.Or(w.Limit, cmp.Or(watchdog(), ownWatchdog)/4)
 	notify("READY=1\n" + w.summary(ctx, limit))
 	missed := 0
 	for next := time.After(limit); ; {
