@@ -5,28 +5,25 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/agent/local"
+	"github.com/ratchetd/ratchet/executor"
 )
 
 var attacksByCancel = []attack{
 	{"a cancel that has expired", func(f *fort) string {
-		f.b.retain("ratchet/v1/jobs/device/gw-1/j", signed(f.first, f.good("j", "spread", "3s")))
 		f.cancelWith(signed(f.first, f.cancelling("j", "expires", "2026-11-20T00:00:00Z")))
-		return "refused; " + f.end("j")
+		return "refused; " + f.goesOn()
 	}},
 	{"an unsigned cancel", func(f *fort) string {
-		f.b.retain("ratchet/v1/jobs/device/gw-1/j", signed(f.first, f.good("j", "spread", "3s")))
 		f.cancelWith(`{"id":"j","cancel":true}`)
-		return "refused; " + f.end("j")
+		return "refused; " + f.goesOn()
 	}},
 	{"a cancel of another key", func(f *fort) string {
-		f.b.retain("ratchet/v1/jobs/device/gw-1/j", signed(f.first, f.good("j", "spread", "3s")))
 		f.cancelWith(signed(f.other, f.cancelling("j")))
-		return "refused; " + f.end("j")
+		return "refused; " + f.goesOn()
 	}},
 	{"the cancel of another job", func(f *fort) string {
-		f.b.retain("ratchet/v1/jobs/device/gw-1/j", signed(f.first, f.good("j", "spread", "3s")))
 		f.cancelWith(signed(f.first, f.cancelling("k")))
-		return "refused; " + f.end("j")
+		return "refused; " + f.goesOn()
 	}},
 	{"a cancel without an end, signed", func(f *fort) string {
 		return f.refusesCancel(signed(f.first, f.cancelling("j", "expires", nil)))
@@ -47,19 +44,29 @@ var attacksByCancel = []attack{
 	}},
 }
 
-// cancelWith waits until the device has the job j, sends a cancel and waits
-// until it is decided.
+// cancelWith has the device wait with the job j, sends a cancel and returns when
+// it is decided.
 func (f *fort) cancelWith(payload string) {
 	f.Helper()
-	f.b.await(jobsTopic+"j", func(p string) bool { return statusOf(p).State != "" })
+	f.inhibit()
+	f.b.retain("ratchet/v1/jobs/device/gw-1/j", signed(f.first, f.good("j")))
+	f.b.await(jobsTopic+"j", func(p string) bool { return statusOf(p).State == executor.Waiting })
 	f.b.retain("ratchet/v1/jobs/all/j", payload)
+	f.b.retain("ratchet/v1/jobs/device/gw-1/behind", `{"id":"behind","steps":[]}`) // is refused at once, when its turn comes
+	f.b.final("behind")
 }
 
-// refusesCancel brings the cancel of a job that is about to run, and tells why
+// goesOn lets the job j go on, and tells how it ended.
+func (f *fort) goesOn() string {
+	f.Helper()
+	f.remove("state/inhibit/app")
+	return f.end("j")
+}
+
+// refusesCancel brings the cancel of a job that waits, and tells why
 // it is refused.
 func (f *fort) refusesCancel(payload string) string {
 	f.Helper()
-	f.b.retain("ratchet/v1/jobs/device/gw-1/j", signed(f.first, f.good("j", "spread", "3s")))
 	f.cancelWith(payload)
 	why := local.Call(f.Context(), local.Path(f.config.Load().State), local.Request{Do: "cancel", ID: "j", Text: payload}, nil)
 	if why == nil {
@@ -67,5 +74,5 @@ func (f *fort) refusesCancel(payload string) string {
 		return ""
 	}
 	words, _, _ := strings.Cut(why.Error(), " (it was signed at") // what follows are times
-	return "refused: " + words + "; " + f.end("j")
+	return "refused: " + words + "; " + f.goesOn()
 }

@@ -64,10 +64,8 @@ func garbage(f *fort) string {
 	for i := range n {
 		topic := fmt.Sprintf("ratchet/v1/jobs/all/g%d", i)
 		must(f, f.b.server.Publish(topic, []byte(strings.ReplaceAll(kinds[i%len(kinds)], `"x"`, fmt.Sprintf(`"g%d"`, i))), false, 1))
-		for end := time.Now().Add(time.Minute); i%100 == 99 && f.b.count(topic) == 0; time.Sleep(time.Millisecond) {
-			if time.Now().After(end) {
-				f.Fatalf("message %d was not taken", i)
-			}
+		if i%100 == 99 {
+			await(f.T, fmt.Sprintf("message %d to be taken", i), func() bool { return f.b.count(topic) > 0 })
 		}
 	}
 	f.wantRuns()

@@ -31,6 +31,7 @@ type attack struct {
 // TestNoAttackGetsThrough tries them all, each against a device of its own, and
 // checks what came of them against testdata/attacks.txt.
 func TestNoAttackGetsThrough(t *testing.T) {
+	t.Parallel()
 	const table = "testdata/attacks.txt"
 	want, err := os.ReadFile(table)
 	if err != nil && !*rewrite {

@@ -55,7 +55,7 @@ func ends(t *testing.T, s *jobs.Service, job string) jobs.Execution {
 
 func awaits(t *testing.T, s *jobs.Service, job string, ok func(jobs.Execution) bool) jobs.Execution {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		if e := s.Execution("gw-1", job); ok(e) {
 			return e
 		}

@@ -37,6 +37,7 @@ func (c defect) document(file string) string {
 
 // TestNoneOfTheReferenceClientsDefects writes the table of them.
 func TestNoneOfTheReferenceClientsDefects(t *testing.T) {
+	t.Parallel()
 	rows := make([]string, len(defects)+4)
 	t.Run("cases", func(t *testing.T) {
 		for i, c := range defects {
@@ -80,7 +81,7 @@ func deliveredTwice(t *testing.T) string {
 	ends(t, s, "a")
 	s.SetFate(func(topic string) jobs.Fate { return jobs.Fate{Lost: strings.HasSuffix(topic, "b/update")} })
 	create(t, s, "b", native(t, file, "b"))
-	until(t, "the job is over", func() bool { return d.lastRecord("b").State.Final() })
+	await(t, "the job is over", func() bool { return d.lastRecord("b").State.Final() })
 	d.stop()
 	s.SetFate(nil)
 	d.start()
@@ -97,9 +98,9 @@ func cancelledWhileItRan(t *testing.T) string {
 	d.start()
 	file := filepath.Join(d.dir, "out")
 	create(t, s, "job", long(file))
-	until(t, "it runs", func() bool { return read(t, file) == "begun" })
+	await(t, "it runs", func() bool { return read(t, file) == "begun" })
 	s.Cancel("job", true)
-	until(t, "it is over", func() bool { return d.lastRecord("job").State.Final() })
+	await(t, "it is over", func() bool { return d.lastRecord("job").State.Final() })
 	r := d.lastRecord("job")
 	return defectRow("D8 a forced cancel of a job that runs", "it goes on", string(r.State)+": "+strings.Join(strings.Split(r.Reason, ":")[:1], ""))
 }
@@ -123,10 +124,10 @@ func oneAtATime(t *testing.T) string {
 	d.start()
 	file := filepath.Join(d.dir, "out")
 	create(t, s, "first", long(file))
-	until(t, "it runs", func() bool { return read(t, file) == "begun" })
+	await(t, "it runs", func() bool { return read(t, file) == "begun" })
 	create(t, s, "second", native(t, file, "second"))
 	s.Drop("gw-1", "test") // what is in progress is delivered again
-	until(t, "it is connected again", func() bool { return s.Connects("gw-1") > 1 })
+	await(t, "it is connected again", func() bool { return s.Connects("gw-1") > 1 })
 	if err := os.WriteFile(file+".go", nil, 0o600); err != nil {
 		t.Fatal(err)
 	}

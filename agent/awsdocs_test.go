@@ -94,6 +94,7 @@ func jobDocuments(t *testing.T) string {
 }
 
 func TestEveryAWSDocumentHasItsOutcome(t *testing.T) {
+	t.Parallel()
 	dir := jobDocuments(t)
 	if os.Geteuid() != 0 {
 		t.Skip("documents that run as root need root")

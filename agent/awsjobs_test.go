@@ -2,6 +2,7 @@ package agent
 
 import (
 	"fmt"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -12,26 +13,17 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ratchetd/ratchet/agent/local"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/scripts/fakeaws/jobs"
 )
-
-// until waits for something on this device.
-func until(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("it never came that %s", what)
-		}
-	}
-}
 
 // lastRecord is the newest of a job. The first look at an agent waits until it
 // is connected, and so has its journal.
 func (d *device) lastRecord(id string) executor.Record {
 	d.t.Helper()
 	if d.looked != d.Agent {
-		until(d.t, "the device is connected", func() bool { return d.link.Session() != nil })
+		await(d.t, "the device is connected", func() bool { return d.link.Session() != nil })
 		d.looked = d.Agent
 	}
 	r, _, err := d.db.Record(d.intake.KeyOf(id))
@@ -41,21 +33,13 @@ func (d *device) lastRecord(id string) executor.Record {
 	return r
 }
 
-func (d *device) alerted(name string) bool {
-	for _, a := range d.alerts.List() {
-		if a.Name == name {
-			return true
-		}
-	}
-	return false
-}
-
 // long is a document whose first step takes for ever, unless file.go is there.
 func long(file string) string {
 	return fmt.Sprintf(`{"version":"1.0","steps":[{"action":{"name":"long","type":"runCommand","input":{"command":"sh,-c,echo begun >>%[1]s; while ! test -e %[1]s.go; do sleep 0.05; done; echo done >>%[1]s"}}}]}`, file)
 }
 
 func TestAJobThatTheServiceClosedIsStoppedHere(t *testing.T) {
+	t.Parallel()
 	for name, closes := range map[string]func(*jobs.Service){
 		"a forced cancel": func(s *jobs.Service) { s.Cancel("job", true) },
 		"deletion":        func(s *jobs.Service) { s.Delete("job") },
@@ -73,10 +57,10 @@ func TestAJobThatTheServiceClosedIsStoppedHere(t *testing.T) {
 			d.start()
 			file := filepath.Join(d.dir, "out")
 			create(t, s, "job", long(file))
-			until(t, "the step has begun", func() bool { return read(t, file) == "begun" })
+			await(t, "the step has begun", func() bool { return read(t, file) == "begun" })
 			awaits(t, s, "job", func(e jobs.Execution) bool { return e.Status == "IN_PROGRESS" })
 			closes(s)
-			until(t, "the job is over", func() bool { return d.lastRecord("job").State.Final() })
+			await(t, "the job is over", func() bool { return d.lastRecord("job").State.Final() })
 			r := d.lastRecord("job")
 			if r.State != executor.Cancelled || !strings.HasPrefix(r.Reason, "closed by service") {
 				t.Errorf("got %s (%s), want it cancelled: closed by service", r.State, r.Reason)
@@ -84,7 +68,7 @@ func TestAJobThatTheServiceClosedIsStoppedHere(t *testing.T) {
 			if got := read(t, file); got != "begun" {
 				t.Errorf("got %q, want the step ended", got)
 			}
-			until(t, "nothing is left to tell", func() bool { return !d.untold(d.lastRecord("job")) })
+			await(t, "nothing is left to tell", func() bool { return !d.untold(d.lastRecord("job")) })
 			if d.alerted("outcome-unreported") {
 				t.Error("got an alert, want none: nothing was finished that the service does not know")
 			}
@@ -104,28 +88,30 @@ func TestWorkThatWasDoneWhenTheServiceHadClosedItRaisesAnAlert(t *testing.T) {
 	if err := os.WriteFile(file+".go", nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the work is done", func() bool { return d.lastRecord("job").State == executor.Succeeded })
+	await(t, "the work is done", func() bool { return d.lastRecord("job").State == executor.Succeeded })
 	s.Cancel("job", true)
 	s.SetFate(nil)
-	until(t, "it is known that nobody will hear of it", func() bool { return d.alerted("outcome-unreported") })
+	await(t, "it is known that nobody will hear of it", func() bool { return d.alerted("outcome-unreported") })
 	if e := s.Execution("gw-1", "job"); e.Status != "CANCELED" {
 		t.Errorf("got %s at the service, want CANCELED as it was", e.Status)
 	}
-	until(t, "nothing is left to tell", func() bool { return !d.untold(d.lastRecord("job")) })
+	await(t, "nothing is left to tell", func() bool { return !d.untold(d.lastRecord("job")) })
 }
 
 func TestTheServicesTimerAndItsRetryAreFollowed(t *testing.T) {
-	s, d := newAWS(t, "")
-	s.Minute = time.Second
+	var service movable
+	s, d := newAWS(t, "", func(s *jobs.Service) { s.Now = service.now })
 	d.start()
 	file := filepath.Join(d.dir, "out")
-	createWith(t, s, jobs.Job{ID: "job", Document: long(file), Timeout: 1, Retries: map[string]int{"TIMED_OUT": 9}})
-	awaits(t, s, "job", func(e jobs.Execution) bool { return e.Number == 2 })
+	createWith(t, s, jobs.Job{ID: "job", Document: long(file), Timeout: 60, Retries: map[string]int{"TIMED_OUT": 1}})
+	awaits(t, s, "job", func(e jobs.Execution) bool { return e.Status == "IN_PROGRESS" })
+	service.move(2 * time.Hour)
+	awaits(t, s, "job", func(e jobs.Execution) bool { return e.Number == 2 && e.Status == "IN_PROGRESS" })
 	if err := os.WriteFile(file+".go", nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if e := ends(t, s, "job"); e.Status != "SUCCEEDED" || e.Number < 2 {
-		t.Errorf("got %s of execution %d, want SUCCEEDED of a later one", e.Status, e.Number)
+	if e := ends(t, s, "job"); e.Status != "SUCCEEDED" || e.Number != 2 {
+		t.Errorf("got %s of execution %d, want SUCCEEDED of the second", e.Status, e.Number)
 	}
 	if first := s.Executions("gw-1")[0]; first.Status != "TIMED_OUT" {
 		t.Errorf("got %s of the first execution, want TIMED_OUT", first.Status)
@@ -152,7 +138,7 @@ func TestAJobThatWaitsStaysQueued(t *testing.T) {
 		t.Fatal(err)
 	}
 	create(t, s, "job", `{"steps":[{"name":"a","command":{"argv":["true"]}}]}`)
-	until(t, "the job waits", func() bool {
+	await(t, "the job waits", func() bool {
 		r := d.lastRecord("job")
 		return r.Rev > 0 && d.report.Report(r).Waiting != ""
 	})
@@ -168,6 +154,7 @@ func TestAJobThatWaitsStaysQueued(t *testing.T) {
 }
 
 func TestWhatCanNeverWorkIsRejectedAndWhatIsNotForUsToo(t *testing.T) {
+	t.Parallel()
 	for document, want := range map[string]string{
 		`{"steps":[{"name":"a","command":{"argv":["true"]}}],"target":".board.arch == \"none\""}`:                                     "not for this device",
 		`{"steps":[{"name":"a","nonsense":{}}]}`:                                                                                      "nonsense",
@@ -215,21 +202,29 @@ func TestDetailsThatTheServiceRefusesAreLeftOut(t *testing.T) {
 
 // A URL that the journal holds has expired when the device is back: the
 // document is asked for again.
-func TestPresignedURLsAreFetchedAnewAfterACut(t *testing.T) {
-	s, d := newAWS(t, "")
+func TestPresignedURLsAreFetchedAgainAfterACut(t *testing.T) {
+	var service movable
+	s, d := newAWS(t, "", func(s *jobs.Service) { s.Now = service.now })
 	dir := files(t, s)
-	s.Life = 3 * time.Second
+	s.Life = 10 * time.Minute
 	if err := os.WriteFile(filepath.Join(dir, "image"), []byte("content"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	d.start()
 	file := filepath.Join(d.dir, "out")
 	create(t, s, "job", fmt.Sprintf(`{"version":"1.0","steps":[
-		{"action":{"name":"long","type":"runCommand","input":{"command":"sh,-c,echo begun >>%[1]s; sleep 2"}}},
+		{"action":{"name":"long","type":"runCommand","input":{"command":"sh,-c,echo begun >>%[1]s; while ! test -e %[1]s.go; do sleep 0.05; done"}}},
 		{"action":{"name":"get","type":"runHandler","input":{"handler":"download-file.sh","args":["${aws:iot:s3-presigned-url:https://s3.region.amazonaws.com/bucket/image}","%[1]s.image"]}}}]}`, file))
-	until(t, "the step has begun", func() bool { return read(t, file) == "begun" })
-	d.stop()
-	time.Sleep(s.Life)
+	await(t, "the step has begun", func() bool { return read(t, file) == "begun" })
+	stopped := make(chan bool)
+	go func() { d.stop(); close(stopped) }()
+	await(t, "the agent to be stopping", func() bool { // which leaves the step a while for its end
+		_, err := os.Stat(local.Path(d.config.Load().State))
+		return err != nil
+	})
+	d.write("out.go", "")
+	<-stopped
+	service.move(2 * s.Life) // and less than a step may take
 	d.start()
 	if e := ends(t, s, "job"); e.Status != "SUCCEEDED" {
 		t.Errorf("got %s (%s), want SUCCEEDED", e.Status, e.Details["reason"])
@@ -241,8 +236,9 @@ func TestPresignedURLsAreFetchedAnewAfterACut(t *testing.T) {
 
 // A download that is cut begins again with a new URL, at the byte where it was.
 func TestADownloadThatWasCutGoesOnWithANewURL(t *testing.T) {
-	s, d := newAWS(t, "")
-	s.Life = 2 * time.Second
+	var service movable
+	s, d := newAWS(t, "", func(s *jobs.Service) { s.Now = service.now })
+	s.Life = 10 * time.Minute
 	var asked atomic.Value
 	stop := make(chan struct{})
 	content := strings.Repeat("x", 200_000)
@@ -267,11 +263,11 @@ func TestADownloadThatWasCutGoesOnWithANewURL(t *testing.T) {
 	d.start()
 	file := filepath.Join(d.dir, "image")
 	create(t, s, "job", `{"version":"1.0","steps":[{"action":{"name":"get","type":"runHandler","input":{"handler":"download-file.sh","args":["${aws:iot:s3-presigned-url:https://s3.region.amazonaws.com/bucket/image}","`+file+`"]}}}]}`)
-	until(t, "half of it is there", func() bool { return asked.Load() != nil })
-	time.Sleep(300 * time.Millisecond)
+	await(t, "the download to begin", func() bool { return asked.Load() != nil })
+	await(t, "half of it to be on disk", func() bool { return holds(t, d.dir, 65536) })
 	before := strings.Fields(asked.Load().(string))
 	d.stop()
-	time.Sleep(s.Life)
+	service.move(2 * s.Life) // and less than a step may take
 	d.start()
 	if e := ends(t, s, "job"); e.Status != "SUCCEEDED" {
 		t.Fatalf("got %s (%s), want SUCCEEDED", e.Status, e.Details["reason"])
@@ -311,4 +307,23 @@ func TestNothingThatAJobSaysMakesTheServiceRefuseIt(t *testing.T) {
 func (d *device) untold(r executor.Record) bool {
 	records, err := d.db.Untold()
 	return err != nil || slices.ContainsFunc(records, func(u executor.Record) bool { return u.Key == r.Key })
+}
+
+// holds reports whether a file below dir has so many bytes, which is as much as a
+// download keeps at a time.
+func holds(t *testing.T, dir string, bytes int64) bool {
+	t.Helper()
+	found := false
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || !e.Type().IsRegular() {
+			return nil // it went meanwhile
+		}
+		info, err := e.Info()
+		found = found || err == nil && info.Size() >= bytes && filepath.Base(path) != "ratchet.db"
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
 }

@@ -19,6 +19,7 @@ import (
 // TestAConnectionMayBeCutAtEveryMessage cuts it at the nth message that the
 // device sends: what that asked for is done, and neither answer nor PUBACK comes.
 func TestAConnectionMayBeCutAtEveryMessage(t *testing.T) {
+	t.Parallel()
 	for n := int32(1); n <= 8; n++ {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			c := newCloud(t, &hub.Hub{})

@@ -29,6 +29,7 @@ func pairFor(t *testing.T, name string) (pair tls.Certificate, cert, key []byte)
 }
 
 func TestAHubIsReachedByKeyAndCertificateAndOverWebsockets(t *testing.T) {
+	t.Parallel()
 	for _, way := range []string{"tls key", "tls certificate", "wss key", "wss certificate"} {
 		t.Run(way, func(t *testing.T) {
 			pair, cert, key := pairFor(t, "gw-1")

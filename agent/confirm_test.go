@@ -107,15 +107,16 @@ func trialOf(id string, r *road, content, within, after string) map[string]any {
 }
 
 func TestAChangeThatCutsTheDeviceOffIsUndone(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name, road, within string
 		want               executor.State
 	}{
 		{"for good", "shut", "3s", executor.Failed},
 		{"for good, by a reset", "cut", "3s", executor.Failed},
-		{"until a moment after the trial", "shut 7s", "6s", executor.Failed},
-		{"until a moment before its end", "shut 4500ms", "6s", executor.Succeeded},
-		{"not at all", "open wide", "6s", executor.Succeeded},
+		{"until a while after the trial", "shut 20s", "5s", executor.Failed},
+		{"until a while before its end", "shut 4s", "30s", executor.Succeeded},
+		{"not at all", "open wide", "30s", executor.Succeeded},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := newBroker(t)
@@ -144,7 +145,7 @@ func TestAChangeThatCutsTheDeviceOffIsUndone(t *testing.T) {
 				t.Errorf("reason %q after %d attempts", s.Reason, s.Steps[0].Attempts)
 			}
 			within, _ := time.ParseDuration(c.within)
-			if back := time.Since(began) - within; back > 6*time.Second {
+			if back := time.Since(began) - within; back > 30*time.Second {
 				t.Errorf("the device was away for %s after its trial", back)
 			}
 		})
@@ -180,12 +181,12 @@ func TestASilentBrokerCannotOutlastATrial(t *testing.T) {
 	if !strings.HasSuffix(s.Reason, want) {
 		t.Errorf("got reason %q, want %q at its end", s.Reason, want)
 	}
-	if took := time.Since(began); took > 12*time.Second {
+	if took := time.Since(began); took > 25*time.Second { // for an answer it would wait half a minute
 		t.Errorf("the device was back %s after the offer, want the trial's 4s and a moment", took)
 	}
 	select {
 	case <-left:
-	case <-time.After(time.Second):
+	case <-time.After(patience):
 		t.Error("the connection that was given up stands: it could still come to life")
 	}
 }
@@ -196,12 +197,9 @@ func TestACancelledTrialIsUndoneAtOnce(t *testing.T) {
 	r := newRoad(t, b)
 	d := newDevice(t, &broker{addr: r.addr}, "").start().online(b)
 	b.offer("device/gw-1", trialOf("j1", r, "shut", "1h", filepath.Join(d.dir, "ran")))
-	for end := time.Now().Add(10 * time.Second); read(t, r.file) != "shut" && time.Now().Before(end); {
-		time.Sleep(10 * time.Millisecond)
-	}
-	time.Sleep(time.Second)
+	await(t, "the trial", func() bool { return d.onTrial("j1") })
 	heard := func(json.RawMessage) error { return nil }
-	if err := local.Call(within(t, 5*time.Second), local.Path(d.config.Load().State), local.Request{Do: "cancel", ID: "j1"}, heard); err != nil {
+	if err := local.Call(patient(t), local.Path(d.config.Load().State), local.Request{Do: "cancel", ID: "j1"}, heard); err != nil {
 		t.Fatal(err)
 	}
 	s := b.final("j1")

@@ -16,7 +16,7 @@ func TestDeviceDefenderGetsTrafficOnceAndCustomMetrics(t *testing.T) {
 		s.Now = func() time.Time { return time.Now().Add(time.Duration(late.Load())) }
 	})
 	d.start()
-	until(t, "it is connected, and has felt the board", func() bool { return d.link.Settled() && d.health.Last() != nil })
+	await(t, "it is connected, and has felt the board", func() bool { return d.link.Settled() && d.health.Last() != nil })
 	report := func() {
 		t.Helper()
 		if err := d.health.SendReport(); err != nil {
@@ -24,20 +24,20 @@ func TestDeviceDefenderGetsTrafficOnceAndCustomMetrics(t *testing.T) {
 		}
 	}
 	report()
-	until(t, "the first is accepted", func() bool { return len(s.Reports("gw-1")) == 1 })
-	until(t, "it is known here", func() bool {
+	await(t, "the first is accepted", func() bool { return len(s.Reports("gw-1")) == 1 })
+	await(t, "it is known here", func() bool {
 		sent, accepted, _ := d.health.Accounted()
 		return accepted == sent
 	})
 	_, before, _ := d.health.Accounted()
 	report() // too soon: what it holds is in the next one
-	until(t, "the second is refused", func() bool {
+	await(t, "the second is refused", func() bool {
 		_, _, why := d.health.Accounted()
 		return why != ""
 	})
 	late.Store(int64(6 * time.Minute))
 	report()
-	until(t, "the third is accepted", func() bool { return len(s.Reports("gw-1")) == 2 })
+	await(t, "the third is accepted", func() bool { return len(s.Reports("gw-1")) == 2 })
 	sent, _, _ := d.health.Accounted()
 	want := sent.Since(before)
 	var got telemetry.Traffic

@@ -3,43 +3,29 @@ package agent
 import (
 	"strings"
 	"testing"
-	"time"
 
-	mochi "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
+
 	"github.com/ratchetd/ratchet/agent/link"
 )
 
-// A deaf broker acknowledges what devices say and drops it, as mosquitto does
-// where its access list has no right to write.
-type deaf struct{ mochi.HookBase }
-
-func (*deaf) ID() string           { return "deaf" }
-func (*deaf) Provides(b byte) bool { return b == mochi.OnPublish }
-
-func (*deaf) OnPublish(_ *mochi.Client, p packets.Packet) (packets.Packet, error) {
-	if strings.Contains(p.TopicName, "/device/gw-1/") && !strings.Contains(p.TopicName, "/jobs/device/") {
-		return p, packets.CodeSuccessIgnore
-	}
-	return p, nil
-}
-
 func TestARightToSpeakThatIsMissingIsNamed(t *testing.T) {
 	b := newBroker(t)
-	if err := b.server.AddHook(new(deaf), nil); err != nil {
-		t.Fatal(err)
-	}
+	// It acknowledges what devices say and drops it, as mosquitto does where its
+	// access list has no right to write.
+	b.bend(&bend{publish: func(p packets.Packet) (packets.Packet, error) {
+		if strings.Contains(p.TopicName, "/device/gw-1/") && !strings.Contains(p.TopicName, "/jobs/device/") {
+			return p, packets.CodeSuccessIgnore
+		}
+		return p, nil
+	}})
 	var log spill
 	d := newDevice(t, b, "")
 	d.log = &log
 	d.start()
 	b.offer("device/gw-1", doc("j1", d.dir+"/ran", "a"))
 	await(t, "the job to be done all the same", func() bool { return read(t, d.dir+"/ran") == "a" })
-	for end := time.Now().Add(time.Minute); !strings.Contains(log.String(), "the broker drops what this device says"); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("the missing right was not named:\n%s", log.String())
-		}
-	}
+	await(t, "the missing right to be named", func() bool { return strings.Contains(log.String(), "the broker drops what this device says") })
 	if got := d.status().Link.String(); !strings.HasPrefix(got, "connected for ") || !strings.HasSuffix(got, ", but "+link.Unheard) {
 		t.Errorf("status: got %q", got)
 	}

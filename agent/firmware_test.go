@@ -39,12 +39,12 @@ func TestAFlashWaitsUntilItsWarningIsTold(t *testing.T) {
 	select {
 	case <-done:
 		t.Error("it did not wait until the warning was told")
-	case <-time.After(200 * time.Millisecond):
+	case <-time.After(200 * time.Millisecond): // as nothing else can show it
 	}
 	d.report.Wake()
 	select {
 	case <-done:
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Error("the warning was told, and it still waits")
 	}
 	untold.Rev++
@@ -55,7 +55,7 @@ func TestAFlashWaitsUntilItsWarningIsTold(t *testing.T) {
 	defer b.start()
 	select {
 	case <-waits():
-	case <-time.After(time.Minute):
+	case <-time.After(patience):
 		t.Error("there is nobody to tell, and it waits")
 	}
 }

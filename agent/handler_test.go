@@ -11,6 +11,7 @@ import (
 
 	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/scripts/fakeaws/jobs"
 )
 
 func TestAHandlerThatOthersCouldExchangeIsRefused(t *testing.T) {
@@ -41,6 +42,7 @@ func TestAHandlerThatOthersCouldExchangeIsRefused(t *testing.T) {
 
 // Between a job's acceptance and the turn of its handler there may be days.
 func TestAHandlerIsJudgedAgainWhenItsTurnComes(t *testing.T) {
+	t.Parallel()
 	for name, tt := range map[string]struct{ harm, want string }{
 		"open to others":             {`chmod 722 second.sh`, "others can write"},
 		"in a folder open to others": {`chmod 777 .`, "others can write"},
@@ -74,7 +76,8 @@ func TestAHandlerIsJudgedAgainWhenItsTurnComes(t *testing.T) {
 // A service can begin a signed job as often as it likes; the owner meant it once.
 func TestASignedJobOfAServiceIsDoneOnce(t *testing.T) {
 	key := newSigner(t)
-	s, d := newAWS(t, "")
+	var service movable
+	s, d := newAWS(t, "", func(s *jobs.Service) { s.Now = service.now })
 	d.write("ratchet.toml", readAll(t, filepath.Join(d.dir, "ratchet.toml"))+owned(key))
 	d.start()
 	file := filepath.Join(d.dir, "out")
@@ -92,7 +95,7 @@ func TestASignedJobOfAServiceIsDoneOnce(t *testing.T) {
 			t.Errorf("%s: got %s (%s), want %s", tt.id, e.Status, e.Details["reason"], tt.want)
 		}
 		s.Delete(tt.id)
-		time.Sleep(1100 * time.Millisecond) // a queue's time is in seconds
+		service.move(2 * time.Second) // a queue's time is in seconds
 	}
 	create(t, s, "job", said("job", "echo once >>"+file))
 	if e := ends(t, s, "job"); e.Status != "SUCCEEDED" {

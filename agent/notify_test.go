@@ -23,7 +23,7 @@ func newSystemd(t *testing.T) systemd {
 	}
 	t.Cleanup(func() { conn.Close() })
 	t.Setenv("NOTIFY_SOCKET", path)
-	t.Setenv("WATCHDOG_USEC", "800000")
+	t.Setenv("WATCHDOG_USEC", "4000000")
 	t.Setenv("WATCHDOG_PID", "")
 	return systemd{t, conn}
 }
@@ -51,23 +51,24 @@ func (s systemd) drain() { s.hears("nothing", 10*time.Millisecond) }
 func TestTheWatchdogIsFedAsLongAsAllGetOn(t *testing.T) {
 	s := newSystemd(t)
 	d := newDevice(t, &broker{addr: "127.0.0.1:1"}, "").start()
-	if !s.hears("READY=1\nSTATUS=not connected, unfinished jobs: 0", 10*time.Second) {
+	if !s.hears("READY=1\nSTATUS=not connected, unfinished jobs: 0", patience) {
 		t.Fatal("systemd was not told that the agent is ready")
 	}
-	for range 5 {
-		if !s.hears("WATCHDOG=1\nSTATUS=not connected", 10*time.Second) {
+	for range 2 {
+		if !s.hears("WATCHDOG=1\nSTATUS=not connected", patience) {
 			t.Fatal("the watchdog is not fed")
 		}
 	}
 	thaw := d.freeze()
-	time.Sleep(50 * time.Millisecond) // what was said before that is on its way
 	s.drain()
-	if !s.hears("WATCHDOG=1", 10*time.Second) {
-		t.Error("the firmware is flashed, which holds up every commit, and the watchdog is not fed")
+	for range 2 { // the first may have been on its way
+		if !s.hears("WATCHDOG=1", patience) {
+			t.Error("the firmware is flashed, which holds up every commit, and the watchdog is not fed")
+		}
 	}
 	thaw()
 	go d.stop()
-	if !s.hears("STOPPING=1", 10*time.Second) {
+	if !s.hears("STOPPING=1", patience) {
 		t.Error("systemd was not told that the agent stops")
 	}
 	d.stop()

@@ -192,7 +192,7 @@ func TestAPipeIsNoJobFile(t *testing.T) {
 		if err == nil {
 			t.Error("it was read")
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("it waits for the other end")
 	}
 }

@@ -6,13 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/agent/local"
 	"github.com/ratchetd/ratchet/agent/watchdog"
 	"github.com/ratchetd/ratchet/executor"
@@ -33,28 +31,29 @@ func (h *hung) Write(p []byte) (int, error) {
 	return h.log.Write(p)
 }
 
-// newHung runs one whose loops have 100 ms each.
+// hungLimit is how long each loop of a hung agent has; three that are late in a
+// row count.
+const hungLimit = 2 * time.Second
+
+// newHung runs one.
 func newHung(t *testing.T, wrap func(Journal) Journal) *hung {
 	t.Helper()
+	t.Parallel()
 	d := newDevice(t, &broker{addr: "127.0.0.1:1"}, "[policy]\nreboot = [\"true\"]\n")
-	path := filepath.Join(d.dir, "ratchet.toml")
-	c, err := config.Load(path)
+	c := d.configured()
+	h := &hung{ended: make(chan error, 1)}
+	a, err := New(c, slog.New(slog.NewTextHandler(h, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &hung{ended: make(chan error, 1)}
-	if h.Agent, err = New(c, slog.New(slog.NewTextHandler(h, nil))); err != nil {
-		t.Fatal(err)
-	}
+	h.Agent, a.watchdog.Limit = a, hungLimit
 	h.Wrap(wrap)
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
 	go func() { h.ended <- h.Run(ctx, nil) }()
-	for end := time.Now().Add(10 * time.Second); local.Call(ctx, local.Path(c.State), local.Request{Do: "jobs"}, func(json.RawMessage) error { return nil }) != nil; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("the agent does not run")
-		}
-	}
+	await(t, "the agent to run", func() bool {
+		return local.Call(ctx, local.Path(c.State), local.Request{Do: "jobs"}, func(json.RawMessage) error { return nil }) == nil
+	})
 	return h
 }
 
@@ -64,7 +63,7 @@ func (h *hung) ends(t *testing.T) string {
 	var err error
 	select {
 	case err = <-h.ended:
-	case <-time.After(time.Minute):
+	case <-time.After(patience):
 		t.Fatal("it hangs, and does not end")
 	}
 	if !errors.Is(err, watchdog.ErrHangs) {
@@ -84,11 +83,9 @@ func unwrapped(j Journal) Journal { return j }
 // TestAnAgentOfWhichAPartHangsEndsItself: procd has no watchdog, and starts it
 // again when it ends.
 func TestAnAgentOfWhichAPartHangsEndsItself(t *testing.T) {
-	t.Setenv("WATCHDOG_USEC", "400000")
-	t.Setenv("WATCHDOG_PID", "")
 	h := newHung(t, unwrapped)
 	h.db.Freeze()
-	if got := h.ends(t); got != "a commit to the journal does not end within 100ms" {
+	if got := h.ends(t); got != "a commit to the journal does not end within 2s" {
 		t.Errorf("got %s", got)
 	}
 }
@@ -124,23 +121,19 @@ func hangInStep(t *testing.T, timeout string) *hung {
 // TestAStepThatOutlivesItsLimitIsNoticed: one that ignores the end of its time.
 // Until then, and six limits of a loop longer, nobody may be impatient.
 func TestAStepThatOutlivesItsLimitIsNoticed(t *testing.T) {
-	t.Setenv("WATCHDOG_USEC", "400000")
-	t.Setenv("WATCHDOG_PID", "")
 	began := time.Now()
 	h := hangInStep(t, `,"timeout":"700ms"`)
-	if got := h.ends(t); !strings.HasPrefix(got, "a step should be over, and goes on for ") || time.Since(began) < 1300*time.Millisecond {
+	if got := h.ends(t); !strings.HasPrefix(got, "a step should be over, and goes on for ") || time.Since(began) < 6*hungLimit {
 		t.Errorf("got %s after %s", got, time.Since(began))
 	}
 }
 
 func TestAStepThatRunsWithinItsLimitIsLeftAlone(t *testing.T) {
-	t.Setenv("WATCHDOG_USEC", "400000")
-	t.Setenv("WATCHDOG_PID", "")
 	h := hangInStep(t, "")
 	select {
 	case err := <-h.ended:
 		t.Errorf("got %v", err)
-	case <-time.After(1500 * time.Millisecond):
+	case <-time.After(5 * hungLimit): // as nothing else can show it
 	}
 	h.running.cancel("j", executor.Cancel{})
 	if got := h.ends(t); !strings.HasPrefix(got, "a step should be over, and goes on for ") {

@@ -1,0 +1,53 @@
+package agent
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func raised(p string) bool { return strings.Contains(p, `"raised"`) }
+
+func TestAnAlertClearedOfflineIsTold(t *testing.T) {
+	b := newBroker(t)
+	d := newDevice(t, b, "").start().online(b)
+	const topic = alertsTopic + "no-room"
+	d.alerts.Raise("no-room", "warning", "full")
+	b.await(topic, raised)
+	b.shut.Store(true)
+	b.drop("gw-1")
+	await(t, "the end of the connection", func() bool { return !d.connected() })
+	d.alerts.Clear("no-room")
+	d.stop()
+	if got := b.retained(topic); !raised(got) {
+		t.Fatalf("the broker has heard of it too early: %s", got)
+	}
+	b.shut.Store(false)
+	d.start()
+	await(t, "the alert to go at the broker", func() bool { return b.retained(topic) == "" })
+}
+
+// A device whose clock is not set cannot say since when an alert stands: it
+// raises it all the same, and does not take it for one of long ago.
+func TestAnAlertNeedsNoClock(t *testing.T) {
+	b := newBroker(t)
+	d := newDevice(t, b, "")
+	connecting, goOn := make(chan bool, 99), make(chan bool)
+	b.bend(&bend{subscribed: func() {
+		connecting <- true
+		<-goOn
+	}})
+	d.start()
+	<-connecting
+	d.clock.Start(time.Now().Add(24 * time.Hour)) // which no clock here has reached
+	d.alerts.Raise("journal-broken", "critical", "set aside")
+	close(goOn)
+	b.await(alertsTopic+"journal-broken", raised)
+	d.online(b)
+	d.alerts.Age()
+	d.alerts.Raise("no-room", "warning", "full") // told behind whatever is told of the other
+	b.await(alertsTopic+"no-room", raised)
+	if got := b.retained(alertsTopic + "journal-broken"); !raised(got) {
+		t.Errorf("an alert of a device without a clock is over as soon as it was raised: %q", got)
+	}
+}
