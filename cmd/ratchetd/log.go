@@ -23,7 +23,7 @@ func (c *command) logger(level slog.Level, syslog bool) *slog.Logger {
 		}
 		to = leveled{out: c.out, err: c.err, prefix: journal}
 	}
-	return slog.New(slog.NewTextHandler(to, o))
+	return slog.New(withoutRepeats(slog.NewTextHandler(to, o)))
 }
 
 // leveled takes lines that begin with their level.
