@@ -16,7 +16,14 @@ import (
 const (
 	maxCancels = 256
 	cancelFor  = 30 * 24 * time.Hour
+
+	earlyAtOnce = 64
+	earlyEvery  = 15 * time.Minute
 )
+
+// ErrManyCancels says that a cancel of an unknown job was not written, for the
+// sake of the flash.
+var ErrManyCancels = fmt.Errorf("more cancels of unknown jobs come than are written: %d at once, then one in %v", earlyAtOnce, earlyEvery)
 
 // A cancelMark is a cancel: when it came and when it was signed, in unix seconds.
 // One that nobody had to sign (0) ends whatever job has its id.
@@ -28,7 +35,8 @@ func (c cancelMark) covers(other cancelMark) bool {
 }
 
 // Cancel marks the job durably, in one commit, until it is final. For a job that is
-// final it does nothing. The mark of an unknown job waits for it. A cancel is not
+// final it does nothing. The mark of an unknown job waits for it; of these only so
+// many are written in a time, then the error is ErrManyCancels. A cancel is not
 // for a job that was signed after it (see executor.Outlives): then the id was used
 // again. signed is zero for a cancel that nobody had to sign.
 func (db *DB) Cancel(id string, signed time.Time) error {
@@ -44,6 +52,9 @@ func (db *DB) Cancel(id string, signed time.Time) error {
 	}
 	var drop []string
 	if !open {
+		if !db.early.spend(db.now()) {
+			return fmt.Errorf("marking job %s as cancelled: %w", id, ErrManyCancels)
+		}
 		drop = db.cancelsToDrop()
 	}
 	err := db.update(func(tx *bolt.Tx) error {
@@ -127,4 +138,24 @@ func (db *DB) cancelsToDrop() []string {
 		return cmp.Or(cmp.Compare(db.cancels[a].came, db.cancels[b].came), cmp.Compare(a, b))
 	})
 	return append(drop, early[:max(0, len(early)+1-maxCancels)]...)
+}
+
+// An allowance is how many marks of unknown jobs may be written now. Anybody who
+// may write below the job topics can cause them, and each is a commit.
+type allowance struct {
+	used float64
+	at   time.Time
+}
+
+// spend takes one, and reports whether there was one.
+func (a *allowance) spend(now time.Time) bool {
+	if passed := now.Sub(a.at); passed > 0 {
+		a.used = max(0, a.used-float64(passed)/float64(earlyEvery))
+	}
+	a.at = now
+	if a.used > earlyAtOnce-1 {
+		return false
+	}
+	a.used++
+	return true
 }

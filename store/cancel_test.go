@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -76,7 +77,7 @@ func TestEarlyCancelsAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range maxCancels + 10 {
-		now = now.Add(time.Minute)
+		now = now.Add(time.Hour)
 		if err := db.Cancel(fmt.Sprintf("early-%d", i), time.Time{}); err != nil {
 			t.Fatal(err)
 		}
@@ -98,6 +99,36 @@ func TestEarlyCancelsAreBounded(t *testing.T) {
 	}
 	if err := db.Cancel("another", time.Time{}); err != nil || len(db.cancels) != 2 {
 		t.Errorf("got %d marks, %v, want 2", len(db.cancels), err)
+	}
+}
+
+// A flood of cancels costs the flash a few commits, and the mark of a job that is
+// there is always written.
+func TestAFloodOfEarlyCancelsIsNotWritten(t *testing.T) {
+	now := noon
+	db := open(t, Options{Now: func() time.Time { return now }})
+	accept(t, db, job(t, "known", 1, ""))
+	before := db.Commits()
+	for i := range 5000 {
+		err := db.Cancel(fmt.Sprintf("early-%d", i), time.Time{})
+		if got, want := errors.Is(err, ErrManyCancels), i >= earlyAtOnce; got != want || err != nil && !got {
+			t.Fatalf("cancel %d: got %v", i, err)
+		}
+	}
+	if got := db.Commits() - before; got != earlyAtOnce {
+		t.Errorf("got %d commits, want %d", got, earlyAtOnce)
+	}
+	if err := db.Cancel("known", time.Time{}); err != nil || !db.Cancelled("known") {
+		t.Errorf("the job that is there: %v", err)
+	}
+	for _, step := range []struct {
+		passed time.Duration
+		want   bool
+	}{{earlyEvery / 2, false}, {earlyEvery, true}, {0, false}, {-24 * time.Hour, false}, {earlyEvery, true}, {1000 * earlyEvery, true}, {0, true}} {
+		now = now.Add(step.passed)
+		if err := db.Cancel("late-"+now.String()+fmt.Sprint(step.passed), time.Time{}); (err == nil) != step.want {
+			t.Errorf("%v later: got %v, want it written: %v", step.passed, err, step.want)
+		}
 	}
 }
 

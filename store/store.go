@@ -84,8 +84,9 @@ type DB struct {
 	told    map[string]uint64     // told marks that wait for a commit
 	values  map[string][]byte     // small values that do
 	cancels map[string]cancelMark // of the bucket cancels
-	floor   int64                 // the time floor, which waits for a commit too
-	isNew   bool                  // New
+	early   allowance
+	floor   int64 // the time floor, which waits for a commit too
+	isNew   bool  // New
 	commits uint64
 }
 

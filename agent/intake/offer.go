@@ -160,8 +160,14 @@ func (i *Intake) Cancel(c dialect.Cancel) error {
 // End cancels the job with this key. signed is when the owner signed that, zero
 // where nobody had to.
 func (i *Intake) End(key, reason string, signed time.Time) {
-	if err := i.Journal.Cancel(key, signed); err != nil {
+	err := i.Journal.Cancel(key, signed)
+	switch {
+	case errors.Is(err, store.ErrManyCancels): // the broker has it, too
+		i.Log.Debug("a cancel is kept in memory only", "job", key, "err", err)
+	case err != nil:
 		i.Log.Error("a cancel is not in the journal yet", "job", key, "err", err)
+	}
+	if err != nil {
 		i.cancels.remember(key, signed)
 	}
 	i.Desk.End(key, reason)
