@@ -205,7 +205,7 @@ func (s *downloading) adopt(ctx context.Context, now safefile.Entry, want safefi
 	}
 	if want.Covers(now.Attrs) {
 		fmt.Fprintln(s.t.Output, "the file is there already")
-		return s.Files.Settle(s.path)
+		return s.Files.SyncExisting(s.path)
 	}
 	if err := s.state.Undo.Keep(s.Files, s.t.Dir, s.path, s.save); err != nil {
 		return err

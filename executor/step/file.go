@@ -99,7 +99,7 @@ func (s *filing) put(ctx context.Context, now safefile.Entry) error {
 		return err
 	}
 	if same && want.Covers(now.Attrs) {
-		return s.Files.Settle(s.path)
+		return s.Files.SyncExisting(s.path)
 	}
 	if err := s.undo.MakeDirs(s.Files, s.path, s.save); err != nil {
 		return err

@@ -104,7 +104,7 @@ func (c *calling) listen(ctx context.Context, l *line) error {
 	scan := bufio.NewScanner(l)
 	scan.Buffer(make([]byte, 4<<10), maxPluginLine)
 	for n := 1; scan.Scan(); n++ {
-		if err := c.take(ctx, l, scan.Bytes()); err != nil {
+		if err := c.handleLine(ctx, l, scan.Bytes()); err != nil {
 			return fmt.Errorf("line %d that the plugin %s wrote to descriptor 3: %w", n, c.with.Name, err)
 		}
 	}
@@ -119,7 +119,7 @@ func (c *calling) listen(ctx context.Context, l *line) error {
 	return nil
 }
 
-func (c *calling) take(ctx context.Context, l *line, text []byte) error {
+func (c *calling) handleLine(ctx context.Context, l *line, text []byte) error {
 	var said pluginLine
 	if err := executor.Decode(text, &said); err != nil {
 		return err

@@ -29,7 +29,7 @@ func (k Kind) request(t *executor.Task, s *certificateState, w *requestWith) err
 	if errors.Is(err, fs.ErrNotExist) {
 		key, err = k.make(t, s)
 	} else if err == nil {
-		err = k.Files.Settle(k.Pending)
+		err = k.Files.SyncExisting(k.Pending)
 	}
 	if err != nil {
 		return fmt.Errorf("making a key: %w", err)

@@ -139,7 +139,7 @@ func (c *configuring) replace(context.Context) error {
 		case t.with.Absent:
 			err = c.Files.RemoveDurably(t.path)
 		case t.same:
-			err = c.Files.Settle(t.path)
+			err = c.Files.SyncExisting(t.path)
 		default:
 			err = c.Files.Install(safefile.Beside(t.path, "new"), t.path, t.want)
 		}

@@ -58,17 +58,17 @@ func (b *bundle) add(name string, changed time.Time, text []byte, cut bool) erro
 	room := min(b.most-b.out.n-frame, maxEntry)
 	switch {
 	case room <= 0:
-		b.note("%s: left out: the bundle is full", name)
+		b.addLine("%s: left out: the bundle is full", name)
 		return nil
 	case len(name) > maxName:
-		b.note("%s: left out: its name is too long", name)
+		b.addLine("%s: left out: its name is too long", name)
 		return nil
 	}
 	if over := int64(len(text)) - room; over > 0 {
 		text, cut = text[over:], true
 	}
 	if cut {
-		b.note("%s: only the last %d bytes are here", name, len(text))
+		b.addLine("%s: only the last %d bytes are here", name, len(text))
 	}
 	return b.entry(name, changed, text)
 }
@@ -104,8 +104,8 @@ func (b *bundle) entry(name string, changed time.Time, text []byte) error {
 	return b.gzip.Flush() // so that out knows how much it takes
 }
 
-// note adds a line to the index of what is not, or not wholly, there.
-func (b *bundle) note(format string, args ...any) {
+// addLine adds a line to the index of what is not, or not wholly, there.
+func (b *bundle) addLine(format string, args ...any) {
 	line := strings.Map(redact.Printable, redact.Clip(string(b.masked(fmt.Appendf(nil, format, args...))), 512))
 	if b.index.Len()+len(line) < maxIndex {
 		b.index.WriteString(line + "\n")

@@ -127,7 +127,7 @@ func (k Kind) addCommand(parent context.Context, b *bundle, i int, argv []string
 		return context.Cause(parent)
 	}
 	if err != nil {
-		b.note("%s: %v", name, err)
+		b.addLine("%s: %v", name, err)
 	}
 	return b.add(name, time.Time{}, said.Last(), said.Cut)
 }
@@ -182,9 +182,9 @@ func (b *bundle) matching(patterns []string) []string {
 		found, all := inputs.Match(pattern, maxFiles-len(paths))
 		switch {
 		case !all:
-			b.note("%s: matches too much: %d files are here, at most %d in all", pattern, len(found), maxFiles)
+			b.addLine("%s: matches too much: %d files are here, at most %d in all", pattern, len(found), maxFiles)
 		case len(found) == 0:
-			b.note("%s: matches nothing", pattern)
+			b.addLine("%s: matches nothing", pattern)
 		}
 		for _, path := range found {
 			if !seen[path] {
@@ -200,12 +200,12 @@ func (k Kind) addFile(b *bundle, path string) error {
 	name := "files" + safePath(path)
 	real, err := k.Policy.ToRead(path)
 	if err != nil {
-		b.note("%s: %v", name, err)
+		b.addLine("%s: %v", name, err)
 		return nil
 	}
 	text, changed, cut, err := readEnd(real, maxEntry+maxSecret)
 	if err != nil {
-		b.note("%s: %v", name, err)
+		b.addLine("%s: %v", name, err)
 		return nil
 	}
 	return b.add(name, changed, text, cut)

@@ -72,7 +72,7 @@ func (x *transfer) copy(ctx context.Context, body io.Reader) error {
 	for {
 		n, err := fill(body, buf)
 		if n > 0 {
-			if err := x.take(buf[:n]); err != nil {
+			if err := x.write(buf[:n]); err != nil {
 				return Finally(err)
 			}
 		}
@@ -111,7 +111,7 @@ func fill(r io.Reader, buf []byte) (n int, err error) {
 	return n, err
 }
 
-func (x *transfer) take(p []byte) error {
+func (x *transfer) write(p []byte) error {
 	if _, err := x.part.Write(p); err != nil {
 		return fmt.Errorf("writing %s: %w", x.Part, err)
 	}

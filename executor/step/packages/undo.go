@@ -26,7 +26,7 @@ const (
 // keep writes down what is installed before the first change, unless an earlier attempt has done so.
 func (p *packing) keep(now versions) error {
 	if safefile.Exists(p.file(listBefore)) {
-		return p.Files.Settle(p.file(listBefore))
+		return p.Files.SyncExisting(p.file(listBefore))
 	}
 	if p.t.Dir == "" {
 		return errors.New("keeping undo data: the task has no directory")

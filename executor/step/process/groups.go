@@ -78,7 +78,7 @@ func (g Groups) KillLeftovers() error {
 		if err != nil || group <= 1 {
 			continue
 		}
-		if g.noted(group) {
+		if g.isOurs(group) {
 			errs = append(errs, killGroup(group))
 		}
 		g.Remove(group)
@@ -86,10 +86,10 @@ func (g Groups) KillLeftovers() error {
 	return errors.Join(errs...)
 }
 
-// noted reports whether the group of that id is still the one in the file: of
+// isOurs reports whether the group of that id is still the one in the file: of
 // this boot, and led by the process that was noted, or by none any more. The
 // kernel gives no process an id that a group still bears.
-func (g Groups) noted(group int) bool {
+func (g Groups) isOurs(group int) bool {
 	data, err := os.ReadFile(g.file(group))
 	if err != nil {
 		return false

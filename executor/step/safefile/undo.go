@@ -72,7 +72,7 @@ func (f Files) Clone(from, to string) (a Attrs, err error) {
 		return a, err
 	}
 	if err := f.Do("link", func() error { return link(from, to) }, from, to); err == nil {
-		if err := f.Settle(to); err != nil {
+		if err := f.SyncExisting(to); err != nil {
 			return a, err
 		}
 		now, err := Stat(to)

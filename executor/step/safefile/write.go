@@ -97,9 +97,9 @@ func (f Files) exchange(temp, path string) error {
 	return f.SyncDir(filepath.Dir(path))
 }
 
-// Settle makes durable what is already as it should be: an attempt before this
+// SyncExisting makes durable what is already as it should be: an attempt before this
 // one may have been killed between its change and its last sync.
-func (f Files) Settle(path string) error {
+func (f Files) SyncExisting(path string) error {
 	if err := f.Sync(path); err != nil {
 		return err
 	}

@@ -137,7 +137,7 @@ func (d *device) before(op string, paths ...string) error {
 	if err := d.point(name); err != nil {
 		return err
 	}
-	d.disk.note(op, paths)
+	d.disk.before(op, paths)
 	return nil
 }
 
@@ -147,7 +147,7 @@ func (d *device) point(name string) error {
 	if d.isDead {
 		return errDead
 	}
-	d.disk.settle()
+	d.disk.applied()
 	d.points = append(d.points, name)
 	if len(d.points) != d.plan.at {
 		return nil
@@ -160,7 +160,7 @@ func (d *device) point(name string) error {
 }
 
 func (d *device) cut(how way) error {
-	d.disk.settle()
+	d.disk.applied()
 	if how == kill {
 		return nil
 	}

@@ -23,8 +23,8 @@ type change struct {
 	back func() error
 }
 
-// note is called before an operation that will be done.
-func (d *disk) note(op string, paths []string) {
+// before is called before an operation that will be done.
+func (d *disk) before(op string, paths []string) {
 	if d.safe == nil {
 		d.safe, d.attrs = map[string]int64{}, map[string]func() error{}
 	}
@@ -57,8 +57,8 @@ func (d *disk) note(op string, paths []string) {
 	}
 }
 
-// settle takes into account that the last operation was done.
-func (d *disk) settle() {
+// applied takes into account that the last operation was done.
+func (d *disk) applied() {
 	if d.pending != nil {
 		d.pending()
 	}

@@ -43,7 +43,7 @@ func (u *updating) bring(ctx context.Context) error {
 	if err := u.Files.SetAttrs(u.staged(), was.Attrs); err != nil {
 		return err
 	}
-	if err := u.Files.Settle(u.staged()); err != nil {
+	if err := u.Files.SyncExisting(u.staged()); err != nil {
 		return err
 	}
 	return u.try(ctx, u.staged())

@@ -41,7 +41,7 @@ func (u *updating) arm() error {
 	if err := u.Files.Fill(updater.Trial(u.path), strings.NewReader("started\n")); err != nil {
 		return err
 	}
-	if err := u.Files.Settle(updater.Trial(u.path)); err != nil {
+	if err := u.Files.SyncExisting(updater.Trial(u.path)); err != nil {
 		return err
 	}
 	u.state.Armed = true

@@ -189,7 +189,7 @@ func (u *updating) arrived() error {
 		fmt.Fprintln(u.t.Output, "the agent is this binary already")
 		return u.tidy(u.part(), updater.Staged(u.path))
 	}
-	if err := u.Files.Settle(u.path); err != nil {
+	if err := u.Files.SyncExisting(u.path); err != nil {
 		return err
 	}
 	if err := u.tidy(u.part(), updater.Staged(u.path)); err != nil {
