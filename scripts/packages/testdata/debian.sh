@@ -65,7 +65,11 @@ recipe data-reduction
 [ "$(cat /var/lib/sensors/day.json)" = '{"max":6,"mean":3,"sensor":"a"}' ]
 say "three recipes are done"
 
+mkdir -p /etc/systemd/system/ratchetd.service.d
+echo 'ExecStart=/usr/lib/ratchet/ratchetd-start /usr/bin/ratchetd run --verbose' >/etc/systemd/system/ratchetd.service.d/own.conf
 do_ dpkg -i /packages/ratchetd_1.1.0_amd64.deb
+grep -qx 'ExecStart=/usr/libexec/ratchetd/ratchetd-start /usr/bin/ratchetd run --verbose' /etc/systemd/system/ratchetd.service.d/own.conf
+rm -r /etc/systemd/system/ratchetd.service.d
 do_ ratchetd enroll --broker "tcp://$BROKER" --device gw-7 --token-file /root/token | grep -e 'nothing was changed' -e '\$'
 end
 daemon
