@@ -29,7 +29,7 @@ var attacksOnTheDevice = []attack{
 		return f.step("command", map[string]any{"argv": []any{"rm", map[string]any{"jq": ".vars.option"}, f.canary}})
 	}},
 	{"a header by way of an address", func(f *fort) string {
-		return f.step("download", map[string]any{"url": map[string]any{"jq": ".vars.crlf"}, "to": filepath.Join(f.dir, "x"), "sha256": strings.Repeat("0", 64)})
+		return f.step("download", map[string]any{"url": map[string]any{"jq": ".vars.crlf"}, "to": filepath.Join(f.files, "x"), "sha256": strings.Repeat("0", 64)})
 	}},
 	{"a header by way of a header", func(f *fort) string {
 		return f.step("upload", map[string]any{"url": "http://127.0.0.1:9/x", "paths": []string{"/etc/hostname"},
@@ -96,7 +96,7 @@ func archiveNames(f *fort) string {
 		}
 	}))
 	defer server.Close()
-	dir := filepath.Join(f.dir, "logs")
+	dir := filepath.Join(f.files, "logs")
 	must(f, os.Mkdir(dir, 0o755))
 	for _, name := range []string{"..a", `..\b`, "c\n", "-d"} {
 		must(f, os.WriteFile(filepath.Join(dir, name), nil, 0o600))
@@ -113,7 +113,7 @@ func archiveNames(f *fort) string {
 // and puts links to another one wherever a new file appears. Package step tries
 // that at each moment for itself.
 func linkRace(f *fort) string {
-	victim, app := filepath.Join(f.dir, "victim"), filepath.Join(f.dir, "app")
+	victim, app := filepath.Join(f.files, "victim"), filepath.Join(f.files, "app")
 	must(f, os.WriteFile(victim, []byte("kept"), 0o600))
 	must(f, os.Mkdir(app, 0o777))
 	got := f.race(app, func() {
@@ -135,20 +135,20 @@ func linkAbove(f *fort) string {
 	if os.Geteuid() != 0 {
 		f.Skip("only root can give a link to somebody else")
 	}
-	victim, app := filepath.Join(f.dir, "victim"), filepath.Join(f.dir, "app")
+	victim, app := filepath.Join(f.files, "victim"), filepath.Join(f.files, "app")
 	must(f, os.Mkdir(victim, 0o755))
 	must(f, os.WriteFile(filepath.Join(victim, "conf"), []byte("kept"), 0o600))
 	must(f, errors.Join(os.Symlink(victim, app), os.Lchown(app, nobody, nobody)))
 	got := f.step("file", map[string]any{"path": filepath.Join(app, "conf"), "content": "new"})
 	f.wantKept(filepath.Join(victim, "conf"))
-	return strings.ReplaceAll(got, f.dir, "DIR")
+	return strings.ReplaceAll(got, f.files, "DIR")
 }
 
 func directoryRace(f *fort) string {
 	if os.Geteuid() != 0 {
 		f.Skip("only root can give a link to somebody else")
 	}
-	victim, app := filepath.Join(f.dir, "victim"), filepath.Join(f.dir, "app")
+	victim, app := filepath.Join(f.files, "victim"), filepath.Join(f.files, "app")
 	for _, dir := range []string{victim, app} {
 		must(f, os.Mkdir(dir, 0o777))
 		for i := range raceSteps {
@@ -264,18 +264,19 @@ func readOwn(f *fort) string {
 		f.Errorf("something was sent to %s", r.URL)
 	}))
 	defer server.Close()
+	out := f.TempDir()
 	paths := slices.DeleteFunc(f.own(), func(path string) bool { _, err := os.Stat(path); return err != nil })
 	steps := []any{}
 	for i, path := range paths {
 		for kind, with := range map[string]any{
-			"file":   map[string]any{"path": filepath.Join(f.dir, "copy"), "from": path},
+			"file":   map[string]any{"path": filepath.Join(out, "copy"), "from": path},
 			"upload": map[string]any{"url": server.URL, "paths": []string{path}},
 			"data":   map[string]any{"inputs": []string{path}, "format": "text", "jq": "inputs", "publish": true},
 		} {
 			steps = append(steps, map[string]any{"name": fmt.Sprint(kind, i), kind: with, "continueOnFailure": true})
 		}
 	}
-	bundle := filepath.Join(f.dir, "bundle")
+	bundle := filepath.Join(out, "bundle")
 	steps = append(steps, map[string]any{"name": "bundle", "diagnostic": map[string]any{"collect": map[string]any{"files": paths, "to": bundle}}})
 	if got := f.send("j", signed(f.first, f.good("j", "steps", steps))); got != string(executor.Succeeded) {
 		f.Fatal(got)

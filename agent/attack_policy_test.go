@@ -14,21 +14,21 @@ import (
 // them.
 var attacksOnThePolicy = []attack{
 	{"a program that becomes another user's by its mode", underPolicy(`users = ["app"]`, "policy.users", map[string]string{
-		"file":     `{"path":"DIR/x","content":"","mode":"4755"}`,
-		"config":   `{"files":[{"path":"DIR/x","content":"","mode":"2755"}]}`,
-		"download": `{"url":"http://127.0.0.1:9/x","sha256":"` + noSum + `","to":"DIR/x","mode":"6755"}`,
+		"file":     `{"path":"/srv/x","content":"","mode":"4755"}`,
+		"config":   `{"files":[{"path":"/srv/x","content":"","mode":"2755"}]}`,
+		"download": `{"url":"http://127.0.0.1:9/x","sha256":"` + noSum + `","to":"/srv/x","mode":"6755"}`,
 	})},
 	{"a program of a job that may not run any", underPolicy(`allow = ["file", "config", "diagnostic"]`, "policy.allow", map[string]string{
 		"diagnostic": `{"checks":[{"command":["/bin/true"]}]}`,
-		"config":     `{"files":[{"path":"DIR/x","content":""}],"apply":["/bin/true"]}`,
-		"file":       `{"path":"DIR/x","content":""},"confirm":{"within":"1m","check":{"command":["/bin/true"]}}`,
+		"config":     `{"files":[{"path":"/srv/x","content":""}],"apply":["/bin/true"]}`,
+		"file":       `{"path":"/srv/x","content":""},"confirm":{"within":"1m","check":{"command":["/bin/true"]}}`,
 	})},
 	{"a variable that steers a program of the owner's", underPolicy(`commands = ["/bin/true"]`, "policy.env", map[string]string{
 		"command": `{"argv":["/bin/true"],"env":{"TAR_OPTIONS":"--checkpoint=1 --checkpoint-action=exec=sh"}}`,
 	})},
-	{"a program of its own where commands names one", underPolicy(`commands = ["DIR/bin/*"]`, "policy.commands", map[string]string{
-		"file":     `{"path":"DIR/bin/x","content":"#!/bin/sh\n","mode":"0755"}`,
-		"download": `{"url":"http://127.0.0.1:9/x","sha256":"` + noSum + `","to":"DIR/bin/x"}`,
+	{"a program of its own where commands names one", underPolicy(`commands = ["/srv/bin/*"]`, "policy.commands", map[string]string{
+		"file":     `{"path":"/srv/bin/x","content":"#!/bin/sh\n","mode":"0755"}`,
+		"download": `{"url":"http://127.0.0.1:9/x","sha256":"` + noSum + `","to":"/srv/bin/x"}`,
 	})},
 	{"the launcher as a program of the owner's", underPolicy(`commands = ["/usr/libexec/*/*"]`, "it starts whatever it is given", map[string]string{
 		"command": `{"argv":["/usr/libexec/ratchetd/ratchetd-start","/bin/sh"]}`,
@@ -37,12 +37,17 @@ var attacksOnThePolicy = []attack{
 		"service": `{"name":"poweroff.target","action":"start"}`,
 	})},
 	{"a secret that is not for jobs", underPolicy(`secrets = ["wifi-*"]`, "policy.secrets", map[string]string{
-		"file":     `{"path":"DIR/x","content":{"secret":"vpn"}}`,
+		"file":     `{"path":"/srv/x","content":{"secret":"vpn"}}`,
 		"command":  `{"argv":["true"],"env":{"K":{"secret":"vpn"}}}`,
-		"download": `{"url":"http://127.0.0.1:9/x","sha256":"` + noSum + `","to":"DIR/x","headers":{"A":{"secret":"vpn"}}}`,
+		"download": `{"url":"http://127.0.0.1:9/x","sha256":"` + noSum + `","to":"/srv/x","headers":{"A":{"secret":"vpn"}}}`,
 	})},
 	{"the job file of an alert", underPolicy(``, "is protected", map[string]string{
 		"file": `{"path":"DIR/repairs/cool.json","content":"{}"}`,
+	})},
+	{"a new file beside the configuration", underPolicy(``, "is protected", map[string]string{
+		"file":     `{"path":"DIR/later.toml","content":"{}"}`,
+		"config":   `{"files":[{"path":"DIR/sub/x","content":""}]}`,
+		"download": `{"url":"http://127.0.0.1:9/x","sha256":"` + noSum + `","to":"DIR/x"}`,
 	})},
 	{"the overlay's upper directory of the configuration", upperDirectory},
 }

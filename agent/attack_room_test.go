@@ -14,10 +14,10 @@ var attacksOnTimeAndRoom = []attack{
 	}},
 	{"an undo that never ends", func(f *fort) string {
 		f.rules(`maxTime = "3s"`, `maxUndo = "3s"`)
-		there := filepath.Join(f.dir, "there")
+		there := filepath.Join(f.files, "there")
 		apply := []string{"sh", "-c", "test ! -e " + there + " || sleep 100000; touch " + there}
 		return f.timed("undoOnFailure", true, "steps", []any{
-			map[string]any{"name": "s", "config": map[string]any{"files": []any{map[string]any{"path": filepath.Join(f.dir, "conf"), "content": "x"}}, "apply": apply}},
+			map[string]any{"name": "s", "config": map[string]any{"files": []any{map[string]any{"path": filepath.Join(f.files, "conf"), "content": "x"}}, "apply": apply}},
 			shell("t", "exit 1")})
 	}},
 	{"a pause before a retry that never ends", func(f *fort) string {

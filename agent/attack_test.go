@@ -90,6 +90,7 @@ type fort struct {
 	first, next minisign.PrivateKey // the owner's
 	other       minisign.PrivateKey // the attacker's
 	canary      string              // the file in which steps say that they ran
+	files       string              // a folder for what steps write
 	probes      int
 }
 
@@ -99,7 +100,8 @@ func newFort(t *testing.T) *fort {
 	first, next := newSigner(t), newSigner(t)
 	f.first, f.next, f.other = first.private, next.private, newSigner(t).private
 	f.device = newDevice(t, b, `vars = {option = "-rf", crlf = "http://127.0.0.1:9/x HTTP/1.1\r\nX-Evil: yes", newline = "a\r\nX-Evil: yes"}`)
-	f.canary = filepath.Join(f.dir, "ran")
+	f.files = t.TempDir()
+	f.canary = filepath.Join(f.files, "ran")
 	config := strings.TrimSpace(readAll(t, filepath.Join(f.dir, "ratchet.toml")))
 	f.write("ratchet.toml", fmt.Sprintf("%s\n[policy]\nkeys = [%q, %q]\n", config, first.key, next.key))
 	f.start().online(b)

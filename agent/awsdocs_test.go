@@ -121,7 +121,7 @@ func (c documentCase) play(t *testing.T, text string) string {
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "content") }))
 	t.Cleanup(web.Close)
 	for from, to := range c.change {
-		to = strings.ReplaceAll(strings.ReplaceAll(to, "FILES", web.URL), "HERE", d.dir)
+		to = strings.ReplaceAll(strings.ReplaceAll(to, "FILES", web.URL), "HERE", t.TempDir())
 		text = strings.ReplaceAll(text, from, to)
 	}
 	if err := os.Mkdir(filepath.Join(d.dir, "handlers"), 0o700); err != nil {

@@ -211,7 +211,7 @@ func TestPresignedURLsAreFetchedAgainAfterACut(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.start()
-	file := filepath.Join(d.dir, "out")
+	file := filepath.Join(t.TempDir(), "out")
 	create(t, s, "job", fmt.Sprintf(`{"version":"1.0","steps":[
 		{"action":{"name":"long","type":"runCommand","input":{"command":"sh,-c,echo begun >>%[1]s; while ! test -e %[1]s.go; do sleep 0.05; done"}}},
 		{"action":{"name":"get","type":"runHandler","input":{"handler":"download-file.sh","args":["${aws:iot:s3-presigned-url:https://s3.region.amazonaws.com/bucket/image}","%[1]s.image"]}}}]}`, file))
@@ -261,7 +261,7 @@ func TestADownloadThatWasCutGoesOnWithANewURL(t *testing.T) {
 	t.Cleanup(func() { close(stop) })
 	s.Files = web.URL
 	d.start()
-	file := filepath.Join(d.dir, "image")
+	file := filepath.Join(t.TempDir(), "image")
 	create(t, s, "job", `{"version":"1.0","steps":[{"action":{"name":"get","type":"runHandler","input":{"handler":"download-file.sh","args":["${aws:iot:s3-presigned-url:https://s3.region.amazonaws.com/bucket/image}","`+file+`"]}}}]}`)
 	await(t, "the download to begin", func() bool { return asked.Load() != nil })
 	await(t, "half of it to be on disk", func() bool { return holds(t, d.dir, 65536) })

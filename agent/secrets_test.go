@@ -80,18 +80,23 @@ func TestASecretLeavesNoTrace(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.write("secrets/wifi", theSecret+"\n")
-	d.write("plain", noSecret)
+	out := t.TempDir()
+	if err := os.WriteFile(filepath.Join(out, "plain"), []byte(noSecret), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	d.start().online(b)
-	b.offer("device/gw-1", strings.NewReplacer("DIR", d.dir, "URL", server.URL, "SHA", executor.Digest([]byte(noSecret))).Replace(secretive))
-	await(t, "the step with the secret in its environment", func() bool { return exists(filepath.Join(d.dir, "inside")) })
-	unfindable(t, "the list of processes, while the step runs", commandLines(t), d.dir)
+	b.offer("device/gw-1", strings.NewReplacer("DIR", out, "URL", server.URL, "SHA", executor.Digest([]byte(noSecret))).Replace(secretive))
+	await(t, "the step with the secret in its environment", func() bool { return exists(filepath.Join(out, "inside")) })
+	unfindable(t, "the list of processes, while the step runs", commandLines(t), out)
 	unfindable(t, "the journal, while the step runs", readAll(t, filepath.Join(d.dir, "state/ratchet.db")), "secret")
-	d.write("seen", "")
+	if err := os.WriteFile(filepath.Join(out, "seen"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	s := b.final("j1")
 	wantState(t, s, executor.Succeeded)
 	d.stop()
 
-	if got := readAll(t, filepath.Join(d.dir, "psk")); got != theSecret {
+	if got := readAll(t, filepath.Join(out, "psk")); got != theSecret {
 		t.Errorf("got %q in the file, want the secret", got)
 	}
 	if got := taker.tokens(); got != strings.Repeat(theSecret+" ", 3) {
@@ -107,7 +112,7 @@ func TestASecretLeavesNoTrace(t *testing.T) {
 	unfindable(t, "what was told", said.String(), noSecret)
 	unfindable(t, "the log", log.String(), "j1")
 	unfindable(t, "the journal", readAll(t, filepath.Join(d.dir, "state/ratchet.db")), noSecret)
-	unfindable(t, "the bundle", unzip(t, readAll(t, filepath.Join(d.dir, "bundle"))), noSecret)
+	unfindable(t, "the bundle", unzip(t, readAll(t, filepath.Join(out, "bundle"))), noSecret)
 	unfindable(t, "what was uploaded", unzip(t, string(taker.body)), noSecret)
 }
 

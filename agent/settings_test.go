@@ -134,7 +134,7 @@ func TestSettingsThatNoAgentCouldRunWithAreRefused(t *testing.T) {
 func TestSettingsMayNameAFileThatAnEarlierStepBrings(t *testing.T) {
 	b := newBroker(t)
 	d := newDevice(t, b, "").start().online(b)
-	ca := filepath.Join(d.dir, "ca.pem")
+	ca := filepath.Join(t.TempDir(), "ca.pem")
 	j := settingsDoc("bring", "ca", fmt.Sprintf("[link]\nca = %q\n", ca), "")
 	j["steps"] = append([]any{map[string]any{"name": "ca", "file": map[string]any{"path": ca, "content": certificatePEM(t)}}}, j["steps"].([]any)...)
 	b.offer("device/gw-1", settingsDoc("lack", "ca", fmt.Sprintf("[link]\nca = %q\n", ca), ""))

@@ -16,8 +16,8 @@ import (
 // StepPolicy is what the owner lets steps do; what is the agent's own is nobody's.
 func (c *Config) StepPolicy() policy.Policy {
 	return policy.Policy{
-		Protected: c.Protected(),
-		Allow:     c.Policy.Allow, Commands: c.Policy.Commands, Env: c.Policy.Env, Users: c.Policy.Users,
+		Protected: c.Protected(), Kept: []string{c.Folder()},
+		Allow: c.Policy.Allow, Commands: c.Policy.Commands, Env: c.Policy.Env, Users: c.Policy.Users,
 		Paths: c.Policy.Paths, Read: c.Policy.Read, URLs: c.Policy.URLs, Secrets: c.Policy.Secrets, Services: c.Policy.Services,
 		MaxSize: int64(c.Policy.MaxSize),
 	}

@@ -19,6 +19,8 @@ type Policy struct {
 	// Protected are files and trees that no job may read or write: the agent's
 	// state, its config, keys, secrets and binary.
 	Protected []string
+	// Kept are trees that no job may write, whatever it may read there.
+	Kept []string
 
 	Allow    []string // kinds of steps; nil is all. Without command no program runs but those of Commands
 	Paths    []string // the only trees that may be written; nil is all
@@ -82,7 +84,7 @@ func (p Policy) readable(m meaning) error {
 	if trees == nil {
 		rule, trees = "policy.paths, for policy.read is not set,", p.Paths
 	}
-	if err := p.open(m, "read"); err != nil || trees == nil {
+	if err := open(m, "read", p.Protected); err != nil || trees == nil {
 		return err
 	}
 	for real := range m.each {
@@ -94,7 +96,7 @@ func (p Policy) readable(m meaning) error {
 }
 
 func (p Policy) writable(m meaning) error {
-	if err := p.open(m, "written"); err != nil {
+	if err := open(m, "written", p.Protected, p.Kept); err != nil {
 		return err
 	}
 	if err := p.noProgram(m); err != nil || p.Paths == nil {
@@ -126,12 +128,13 @@ func (p Policy) noProgram(m meaning) error {
 	return nil
 }
 
-func (p Policy) open(m meaning, verb string) error {
+// open says why what the path stands for is closed, or nil.
+func open(m meaning, verb string, closed ...[]string) error {
 	mounts := allMounts()
 	for real := range m.each {
 		above, names := lineageOf(real), mounts.names(real)
 		// /proc shows the agent's own memory and environment.
-		for _, kept := range append([]string{"/proc"}, p.Protected...) {
+		for _, kept := range append(slices.Concat(closed...), "/proc") {
 			if above.within(kept) || real == safefile.Beside(kept, "new") || mounts.reach(names, kept) {
 				return fmt.Errorf("%s is protected: it cannot be %s by a job", m.path, verb)
 			}
