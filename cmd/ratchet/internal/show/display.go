@@ -48,7 +48,7 @@ func (l *lines) show(u fleet.Update) {
 	case u.Status != nil:
 		l.tell(*u.Status)
 	case u.Note != "":
-		fmt.Fprintln(l.notes, u.Note)
+		fmt.Fprintln(l.notes, screen.Line(u.Note))
 	}
 }
 
