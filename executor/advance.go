@@ -1,16 +1,13 @@
 package executor
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/ratchetd/ratchet/executor/redact"
 )
 
-// The methods below, with those of undo.go, are the whole state machine. Each
+// The methods below, with those of recordundo.go, are the whole state machine. Each
 // returns the next Record and touches nothing else; the walk decides which of
 // them apply.
 
@@ -182,20 +179,6 @@ func (r Record) close(state State, reason string) Record {
 
 // boundReason keeps a reason short: it is in every commit and every status.
 func boundReason(reason string) string { return redact.Clip(reason, 512) }
-
-// Digest is the sha256 of a document's exact text, in lower-case hex.
-func Digest(text []byte) string {
-	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:])
-}
-
-// stamp truncates t to what documents and reports hold. Zero stays zero.
-func stamp(t time.Time) Time {
-	if t.IsZero() {
-		return Time{}
-	}
-	return Time{t.UTC().Truncate(time.Second)}
-}
 
 // cancel ends the step under the cursor for a Cancel.
 func (r Record) cancel(c Cancel, canUndo func(int) bool) Record {

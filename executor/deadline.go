@@ -3,7 +3,6 @@ package executor
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"time"
 )
 
@@ -11,14 +10,6 @@ const (
 	grace       = 20 * time.Second // what a step has to end when the agent is stopped
 	undoTimeout = 10 * time.Minute // of one step's Undo, where the owner does not say
 )
-
-// timeout is the cause with which a context ends an attempt that took too long.
-type timeout struct {
-	whose string
-	after time.Duration
-}
-
-func (t timeout) Error() string { return fmt.Sprintf("%stimed out after %s", t.whose, t.after) }
 
 // limits is ctx with the deadlines of the step and of the walk, and with the grace
 // of an agent that is being stopped.

@@ -7,10 +7,11 @@
 // Journal, a Device, a Gate and as Kinds.
 //
 // The document is in job.go and step.go. How a Record changes is in advance.go and
-// undo.go, as pure functions from one Record to the next. The loop is the walk, which
-// decides which of them applies: walk.go from step to step, attempt.go one attempt,
-// trial.go a change on trial, interrupted.go what becomes of a step that was cut, and
-// commit.go where a Record becomes durable.
+// recordundo.go, as pure functions from one Record to the next: they are the state
+// machine and know nothing of the rest. The loop is the walk, which decides which of
+// them applies: walk.go from step to step, attempt.go one attempt, trial.go a change
+// on trial, interrupted.go what becomes of a step that was cut, undo.go one that is
+// taken back, and commit.go where a Record becomes durable.
 package executor
 
 import (
@@ -82,36 +83,10 @@ type Live struct {
 	Text     string
 }
 
-// Cancel is the cause with which a context ends a job.
-type Cancel struct{ Reason string }
-
-func (c Cancel) Error() string { return "cancelled" }
-
 // Wait is Run's error for a job that is to go on later. Other jobs may run meanwhile.
 type Wait struct{ Reason string }
 
 func (w Wait) Error() string { return "waiting: " + w.Reason }
-
-// Run takes the job from where its Record says it is to its end, and commits
-// every change before it acts on it. It returns early with Wait, or with
-// ErrStopped when the agent ends; called again with the Record from disk it goes
-// on. A ctx that ends with a Cancel as its cause cancels the job.
-func (x *Executor) Run(ctx context.Context, r Record) (Record, error) {
-	w := &walk{Executor: x, key: r.Key, r: r, mark: time.Now()}
-	if len(r.Steps) == 0 || len(r.Steps) != r.Job.Total() {
-		w.r = r.close(Failed, "this agent no longer understands the document")
-		w.dirty = true
-	}
-	for !w.r.State.Final() {
-		if err := w.next(ctx); err != nil {
-			return w.r, err
-		}
-	}
-	if err := w.finish(); err != nil {
-		return w.r, err
-	}
-	return w.r, nil
-}
 
 // watch calls Watch, if there is one.
 func (x *Executor) watch(ctx context.Context) (over func()) {

@@ -1,7 +1,10 @@
 package executor
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"time"
 )
 
@@ -127,3 +130,30 @@ func NewRecord(j Job, text []byte, now time.Time) Record {
 	return Record{Key: j.ID, ID: j.ID, Job: j, Text: text, Digest: Digest(text),
 		Rev: 1, State: Queued, Accepted: stamp(now), Steps: make([]StepRecord, j.Total())}
 }
+
+// Digest is the sha256 of a document's exact text, in lower-case hex.
+func Digest(text []byte) string {
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
+}
+
+// stamp truncates t to what documents and reports hold. Zero stays zero.
+func stamp(t time.Time) Time {
+	if t.IsZero() {
+		return Time{}
+	}
+	return Time{t.UTC().Truncate(time.Second)}
+}
+
+// Cancel is the cause with which a context ends a job.
+type Cancel struct{ Reason string }
+
+func (c Cancel) Error() string { return "cancelled" }
+
+// timeout is the cause with which a context ends an attempt that took too long.
+type timeout struct {
+	whose string
+	after time.Duration
+}
+
+func (t timeout) Error() string { return fmt.Sprintf("%stimed out after %s", t.whose, t.after) }

@@ -149,3 +149,24 @@ func (w *walk) canUndo(i int) bool {
 	_, ok := w.Kinds[w.r.Job.StepAt(i).Kind].(Undoer)
 	return ok
 }
+
+// Run takes the job from where its Record says it is to its end, and commits
+// every change before it acts on it. It returns early with Wait, or with
+// ErrStopped when the agent ends; called again with the Record from disk it goes
+// on. A ctx that ends with a Cancel as its cause cancels the job.
+func (x *Executor) Run(ctx context.Context, r Record) (Record, error) {
+	w := &walk{Executor: x, key: r.Key, r: r, mark: time.Now()}
+	if len(r.Steps) == 0 || len(r.Steps) != r.Job.Total() {
+		w.r = r.close(Failed, "this agent no longer understands the document")
+		w.dirty = true
+	}
+	for !w.r.State.Final() {
+		if err := w.next(ctx); err != nil {
+			return w.r, err
+		}
+	}
+	if err := w.finish(); err != nil {
+		return w.r, err
+	}
+	return w.r, nil
+}
