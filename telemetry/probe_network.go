@@ -80,6 +80,8 @@ func (p Prober) client(ctx context.Context) *http.Client {
 		Proxy:           http.ProxyFromEnvironment,
 		DialContext:     p.dialer(ctx).DialContext,
 		TLSClientConfig: p.TLS.Clone(),
+
+		MaxResponseHeaderBytes: 64 << 10,
 	}}
 }
 

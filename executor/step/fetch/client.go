@@ -10,12 +10,17 @@ import (
 	"github.com/ratchetd/ratchet/executor/step/policy"
 )
 
+// maxHeader bounds the header of an answer: Go reads 10 MB of one, and needs three
+// times that for it.
+const maxHeader = 64 << 10
+
 // NewClient is a client of one's own, with the proxy of the environment, that
 // checks certificates against this clock: a board without one may come up years
 // before they were made.
 func NewClient(now func() time.Time) *http.Client {
 	t := http.DefaultTransport.(*http.Transport).Clone() // it has the environment's proxy
 	t.DisableCompression = true
+	t.MaxResponseHeaderBytes = maxHeader
 	t.TLSClientConfig = &tls.Config{Time: now}
 	return &http.Client{Transport: t}
 }
