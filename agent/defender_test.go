@@ -2,7 +2,6 @@ package agent
 
 import (
 	"encoding/json"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -11,10 +10,8 @@ import (
 )
 
 func TestDeviceDefenderGetsTrafficOnceAndCustomMetrics(t *testing.T) {
-	var late atomic.Int64
-	s, d := newAWS(t, "[aws]\ndefender = \"5m\"\nmetrics = [\"cpu_usage\", \"memory_usage\", \"uptime\"]\n", func(s *jobs.Service) {
-		s.Now = func() time.Time { return time.Now().Add(time.Duration(late.Load())) }
-	})
+	var service movable
+	s, d := newAWS(t, "[aws]\ndefender = \"5m\"\nmetrics = [\"cpu_usage\", \"memory_usage\", \"uptime\"]\n", func(s *jobs.Service) { s.Now = service.now })
 	d.start()
 	await(t, "it is connected, and has felt the board", func() bool { return d.link.Settled() && d.health.Last() != nil })
 	report := func() {
@@ -35,7 +32,7 @@ func TestDeviceDefenderGetsTrafficOnceAndCustomMetrics(t *testing.T) {
 		_, _, why := d.health.Accounted()
 		return why != ""
 	})
-	late.Store(int64(6 * time.Minute))
+	service.move(6 * time.Minute)
 	report()
 	await(t, "the third is accepted", func() bool { return len(s.Reports("gw-1")) == 2 })
 	sent, _, _ := d.health.Accounted()

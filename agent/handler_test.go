@@ -1,44 +1,15 @@
 package agent
 
 import (
-	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/scripts/fakeaws/jobs"
 )
-
-func TestAHandlerThatOthersCouldExchangeIsRefused(t *testing.T) {
-	for name, harm := range map[string]func(dir, file string) error{
-		"a file":             func(_, file string) error { return os.Chmod(file, 0o722) },
-		"its folder":         func(dir, _ string) error { return os.Chmod(dir, 0o777) },
-		"an owner's":         func(_, file string) error { return os.Chown(file, 65534, -1) },
-		"its folder's owner": func(dir, _ string) error { return os.Chown(dir, 65534, -1) },
-	} {
-		dir := filepath.Join(t.TempDir(), "handlers")
-		file := filepath.Join(dir, "reboot.sh")
-		if err := errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(file, []byte("#!/bin/sh\n"), 0o700)); err != nil {
-			t.Fatal(err)
-		}
-		if there, err := config.HandlerFile(file); !there || err != nil {
-			t.Errorf("%s: got %v, %v before it was open to others, want it taken", name, there, err)
-		}
-		if err := harm(dir, file); errors.Is(err, fs.ErrPermission) {
-			continue // only root can give a file away
-		} else if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := config.HandlerFile(file); err == nil || !strings.Contains(err.Error(), "run ch") {
-			t.Errorf("%s: got %v, want what to run against it", name, err)
-		}
-	}
-}
 
 // Between a job's acceptance and the turn of its handler there may be days.
 func TestAHandlerIsJudgedAgainWhenItsTurnComes(t *testing.T) {

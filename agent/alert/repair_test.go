@@ -1,21 +1,25 @@
-package agent
+package alert_test
 
 import (
+	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/ratchetd/ratchet/agent/config"
+	"aead.dev/minisign"
+
+	"github.com/ratchetd/ratchet/agent/alert"
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/agent/intake"
+	"github.com/ratchetd/ratchet/agent/intake/intaketest"
+	"github.com/ratchetd/ratchet/agent/report"
 	"github.com/ratchetd/ratchet/agent/rule"
 	"github.com/ratchetd/ratchet/telemetry"
 )
@@ -23,10 +27,35 @@ import (
 const hot = "[[alert]]\nname = \"hot\"\nwhen = \".cpu.celsius > 80\"\nclear = \".cpu.celsius < 70\"\nvalue = \".cpu.celsius\"\nseverity = \"critical\"\nrun = \"job.json\"\n" +
 	"[telemetry]\nbuiltin = []\n"
 
+// A diary is a device of which nothing runs but its alerts.
+type diary struct {
+	*intaketest.Diary
+	alerts  *alert.Alerts
+	rules   alert.Rules
+	notices []report.Notice
+}
+
+func newDiary(t *testing.T, settings, clock string) *diary {
+	t.Helper()
+	return &diary{Diary: intaketest.New(t, settings, clock)}
+}
+
+// on switches it on, with the alerts that its journal has.
+func (d *diary) on() {
+	d.T.Helper()
+	d.On()
+	say := func(n report.Notice) { d.notices = append(d.notices, n) }
+	d.alerts = &alert.Alerts{Config: d.Config, Clock: d.Clock, Journal: d.DB, Say: say, Log: slog.New(slog.DiscardHandler)}
+	if err := d.alerts.Load(); err != nil {
+		d.T.Fatal(err)
+	}
+	d.rules = alert.Rules{Alerts: d.alerts, Intake: d.Intake}
+}
+
 // feel gives the rules one sample, 30 s after the last one.
 func (d *diary) feel(celsius float64) {
 	time.Sleep(30 * time.Second)
-	d.agent.rules.Judge(d.t.Context(), telemetry.Sample{CPU: &telemetry.CPU{Celsius: &celsius}}, rule.LinkInput{})
+	d.rules.Judge(d.T.Context(), telemetry.Sample{CPU: &telemetry.CPU{Celsius: &celsius}}, rule.LinkInput{})
 	synctest.Wait()
 }
 
@@ -60,15 +89,15 @@ func TestAnAlertAndItsRepair(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d := newDiary(t, hot, "2000-01-01T00:00:00Z")
 				d.on()
-				defer func() { d.end() }()
+				defer func() { d.Off() }()
 				var told []string
 				for _, word := range strings.Fields(c.script) {
 					switch {
 					case strings.HasPrefix(word, "cut"):
-						d.cutAt(int(word[3] - '0'))
+						d.CutAt(int(word[3] - '0'))
 					case word == "off":
 						told = append(told, d.told())
-						d.end()
+						d.Off()
 						d.on()
 					default:
 						celsius, err := strconv.ParseFloat(word, 64)
@@ -88,7 +117,7 @@ func TestAnAlertAndItsRepair(t *testing.T) {
 					t.Errorf("told: got %s, want %s", got, c.told)
 				}
 				var begun []string
-				for e := range strings.SplitSeq(d.read(), ", ") {
+				for e := range strings.SplitSeq(d.Entries(), ", ") {
 					begun = append(begun, strings.Join(strings.Fields(e)[:2], " "))
 				}
 				if got := strings.Join(begun, ", "); got != c.begun {
@@ -105,8 +134,8 @@ func TestARepairThatCannotBeginIsTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDiary(t, hot, "2000-01-01T00:00:00Z")
 		d.on()
-		defer func() { d.end() }()
-		job := filepath.Join(d.dir, "job.json")
+		defer func() { d.Off() }()
+		job := filepath.Join(d.Dir, "job.json")
 		if err := os.Rename(job, job+".later"); err != nil {
 			t.Fatal(err)
 		}
@@ -118,7 +147,7 @@ func TestARepairThatCannotBeginIsTriedAgain(t *testing.T) {
 		for range 4 {
 			d.feel(85)
 		}
-		if got, want := d.read(), "hot 20000101T000030Z 01T0001"; got != want {
+		if got, want := d.Entries(), "hot 20000101T000030Z 01T0001"; got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	})
@@ -130,82 +159,34 @@ func TestARepairFromTheFutureHoldsNoneUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDiary(t, hot, "2000-01-01T00:00:00Z")
 		d.on()
-		defer func() { d.end() }()
-		text, err := os.ReadFile(filepath.Join(d.dir, "job.json"))
+		defer func() { d.Off() }()
+		text, err := os.ReadFile(filepath.Join(d.Dir, "job.json"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := d.agent.intake.Fire(intake.Firing{ID: "hot@20300101T000000Z", Text: text, Origin: intake.ByConfig}); err != nil {
+		if err := d.Intake.Fire(intake.Firing{ID: "hot@20300101T000000Z", Text: text, Origin: intake.ByConfig}); err != nil {
 			t.Fatal(err)
 		}
 		d.feel(85)
-		if _, known, err := d.agent.db.Record("hot@20000101T000030Z"); !known || err != nil {
-			t.Errorf("got %v, %v, want the repair; begun: %s", known, err, d.read())
+		if !d.Known("hot@20000101T000030Z") {
+			t.Errorf("got no repair; begun: %s", d.Entries())
 		}
 	})
-}
-
-// What happened is over a day later, also on a device that is never away from its
-// broker, and whatever the clock showed when it happened.
-func TestWhatHappenedIsOverADayLater(t *testing.T) {
-	for name, since := range map[string]string{"as told": "2000-01-01T00:00:00Z", "before the clock was set": "", "while it was years ahead": "2030-01-01T00:00:00Z"} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				d := newDiary(t, "", "2000-01-01T00:00:00Z")
-				d.on()
-				defer func() { d.end() }()
-				l := d.agent.alerts
-				raised := `{"gave-up":{"name":"gave-up","severity":"warning","state":"raised","rule":"job j"`
-				if since != "" {
-					raised += `,"since":"` + since + `"`
-				}
-				if err := errors.Join(d.agent.db.Set("alerts", []byte(raised+"}}")), l.Load()); err != nil {
-					t.Fatal(err)
-				}
-				l.Age()
-				if len(l.List()) == 0 && !strings.Contains(name, "ahead") {
-					t.Error("it is over at once")
-				}
-				time.Sleep(25 * time.Hour)
-				l.Age()
-				if left := l.List(); len(left) != 0 {
-					t.Errorf("got %v, which is never over", left)
-				}
-			})
-		})
-	}
-}
-
-// A pipe is no job file, and nobody waits for its other end.
-func TestAPipeIsNoJobFile(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "job.json")
-	if err := syscall.Mkfifo(path, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	read := make(chan error, 1)
-	go func() {
-		_, err := config.ReadJobFile(path)
-		read <- err
-	}()
-	select {
-	case err := <-read:
-		if err == nil {
-			t.Error("it was read")
-		}
-	case <-time.After(patience):
-		t.Fatal("it waits for the other end")
-	}
 }
 
 // The repair knows why it runs, and needs no signature: the device's own
 // configuration names it.
 func TestARepairGetsItsAlert(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newDiary(t, hot+"[policy]\nkeys = [\""+newSigner(t).key+"\"]\n", "2000-01-01T00:00:00Z")
+		key, _, err := minisign.GenerateKey(rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := newDiary(t, hot+"[policy]\nkeys = [\""+key.String()+"\"]\n", "2000-01-01T00:00:00Z")
 		d.on()
-		defer func() { d.end() }()
+		defer func() { d.Off() }()
 		d.feel(85)
-		r, known, err := d.agent.db.Record("hot@20000101T000030Z")
+		r, known, err := d.DB.Record("hot@20000101T000030Z")
 		if err != nil || !known {
 			t.Fatalf("got %v, %v, want the repair", known, err)
 		}
@@ -213,11 +194,11 @@ func TestARepairGetsItsAlert(t *testing.T) {
 		if err := json.Unmarshal(r.Alert, &a); err != nil || a.Name != "hot" || string(a.Value) != "85" || a.Severity != "critical" {
 			t.Errorf("got %s, %v", r.Alert, err)
 		}
-		if err := d.agent.intake.Trusted(r); err != nil {
+		if err := d.Intake.Trusted(r); err != nil {
 			t.Error(err)
 		}
 		r.Origin = nil
-		if d.agent.intake.Trusted(r) == nil {
+		if d.Intake.Trusted(r) == nil {
 			t.Error("the same job from elsewhere is trusted")
 		}
 	})
@@ -229,22 +210,16 @@ func TestAlertsFollowTheConfiguration(t *testing.T) {
 		const slow = "[[alert]]\nname = \"slow\"\nwhen = \".cpu.celsius > 80\"\nfor = \"1m\"\n"
 		d := newDiary(t, hot+slow, "2000-01-01T00:00:00Z")
 		d.on()
-		defer func() { d.end() }()
+		defer func() { d.Off() }()
 		d.feel(85)
 		d.feel(85)
-		text, err := os.ReadFile(filepath.Join(d.dir, "ratchet.toml"))
+		text, err := os.ReadFile(filepath.Join(d.Dir, "ratchet.toml"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		without := strings.Replace(string(text), hot, "[telemetry]\nbuiltin = []\n", 1)
-		if err := os.WriteFile(filepath.Join(d.dir, "ratchet.toml"), []byte(without), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		c, err := config.Load(filepath.Join(d.dir, "ratchet.toml"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		d.agent.config.Store(c)
+		d.Write("ratchet.toml", without)
+		d.Config.Store(d.Load())
 		d.feel(85)
 		if got, want := d.told(), "hot raised 85, hot cleared 85, slow raised"; got != want {
 			t.Errorf("got %s, want %s", got, want)

@@ -1,220 +1,95 @@
-package agent
+package schedule_test
 
 import (
 	"context"
 	"fmt"
 	"log/slog"
-	"path/filepath"
-	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/ratchetd/ratchet/agent/config"
-	"github.com/ratchetd/ratchet/agent/intake"
-	"github.com/ratchetd/ratchet/agent/report"
-	"github.com/ratchetd/ratchet/executor"
-	"github.com/ratchetd/ratchet/store"
+	"github.com/ratchetd/ratchet/agent/intake/intaketest"
+	"github.com/ratchetd/ratchet/agent/schedule"
 )
 
-// A diary is a device on which nothing runs but its schedules. It notes when
-// which job was accepted; each is over at once, unless the device is busy.
+// A diary is a device of which nothing runs but its schedules.
 type diary struct {
-	t      *testing.T
-	dir    string
-	boots  int
-	agent  *Agent
-	end    func()
-	wall   time.Time // what the clock showed when
-	at     time.Time // this was
-	insane bool
-
-	mu      sync.Mutex
-	busy    bool
-	entries []string
-	commits int
-	cut     int // the power goes at that commit, 1 is the first; 0: never
-	died    chan struct{}
-	notices []report.Notice // of alerts
+	*intaketest.Diary
+	schedules *schedule.Schedules
+	spool     schedule.Spool
+	off       func()
 }
 
-// commit is a moment at which the power may go.
-func (d *diary) commit() {
-	d.mu.Lock()
-	d.commits++
-	now := d.commits == d.cut
-	d.mu.Unlock()
-	if now {
-		close(d.died)
-		runtime.Goexit()
-	}
+func newDiary(t *testing.T, settings, clock string) *diary {
+	t.Helper()
+	return &diary{Diary: intaketest.New(t, settings, clock)}
 }
 
-// cutAt lets the power go at the commit of that number, from now on.
-func (d *diary) cutAt(n int) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.commits, d.cut = 0, n
-}
-
-type diarist struct {
-	Journal
-	d *diary
-}
-
-func (j diarist) Accept(r executor.Record) (store.Verdict, error) {
-	j.d.commit()
-	v, err := j.Journal.Accept(r)
-	if v != store.Accepted || err != nil {
-		return v, err
-	}
-	j.d.note(r)
-	j.d.commit()
-	if j.d.isBusy() || intake.Recurs(r) {
-		return v, err
-	}
-	r.State, r.Rev = executor.Succeeded, 2
-	return v, j.Journal.Put(r)
-}
-
-// Put is that of a recurring job's end.
-func (j diarist) Put(r executor.Record) error {
-	j.d.commit()
-	err := j.Journal.Put(r)
-	j.d.commit()
-	return err
-}
-
-func (d *diary) note(r executor.Record) {
-	if intake.Recurs(r) {
-		return
-	}
-	now, _ := d.now()
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.entries = append(d.entries, strings.Replace(r.ID, "@", " ", 1)+" "+now.Format("02T1504"))
-}
-
-func (d *diary) isBusy() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.busy
-}
-
-// now is the clock of the schedules.
-func (d *diary) now() (time.Time, bool) {
-	return d.wall.Add(time.Since(d.at)).UTC(), !d.insane
-}
-
-// say notes what alerts have to say, in place of the report.
-func (d *diary) say(n report.Notice) { d.notices = append(d.notices, n) }
-
+// on switches it on, until off.
 func (d *diary) on() {
-	d.t.Helper()
-	path := filepath.Join(d.dir, "ratchet.toml")
-	c, err := config.Load(path)
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	if d.agent, err = New(c, slog.New(slog.DiscardHandler)); err != nil {
-		d.t.Fatal(err)
-	}
-	d.agent.boot = fmt.Sprint("boot ", d.boots)
-	d.agent.schedules.Boot, d.agent.schedules.Now, d.agent.alerts.Say = d.agent.boot, d.now, d.say
-	d.agent.Wrap(func(j Journal) Journal { return diarist{j, d} })
-	if err := d.agent.open(); err != nil {
-		d.t.Fatal(err)
-	}
+	d.T.Helper()
+	d.On()
+	s := schedule.New()
+	s.Config, s.Clock, s.Now, s.DB, s.Journal, s.Intake, s.Report = d.Config, d.Clock, d.Now, d.DB, d.Journal, d.Intake, d.Report
+	s.Boot, s.Started, s.Log = d.Boot(), d.Started, slog.New(slog.DiscardHandler)
+	d.schedules, d.Poked = s, s.Poke
+	d.spool = schedule.Spool{Config: d.Config, Intake: d.Intake, Log: s.Log}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
 		defer close(done) // also when the power goes
-		_ = d.agent.schedules.Run(ctx)
+		_ = s.Run(ctx)
 	}()
-	d.end = func() {
+	d.off = func() {
 		cancel()
 		<-done
-		d.agent.db.Close()
+		d.Off()
 	}
 	synctest.Wait()
 }
 
 // live follows a script: WORD ARGUMENT, separated by commas.
 func (d *diary) live(script string) {
-	d.t.Helper()
+	d.T.Helper()
 	for _, act := range strings.Split(script, ", ") {
 		word, arg, _ := strings.Cut(act, " ")
-		span, _ := time.ParseDuration(strings.TrimPrefix(arg, "+"))
+		span, _ := time.ParseDuration(strings.TrimPrefix(arg, "+")) // some have another argument, or none
 		switch word {
 		case "run":
 			time.Sleep(span)
 		case "off", "reboot": // power that is gone, or comes back at once
-			d.end()
+			d.off()
 			time.Sleep(span)
-			if d.boots++; word == "off" && arg == "restart" {
-				d.boots--
+			if arg != "restart" {
+				d.Boots++
 			}
 			d.on()
 		case "jump":
-			d.wall = d.wall.Add(span)
+			d.Jump(span)
 		case "set":
-			d.wall, d.at = instant(d.t, arg), time.Now()
+			d.Set(arg)
 		case "insane", "sane":
-			d.insane = word == "insane"
+			d.Insane = word == "insane"
 		case "busy", "free":
-			d.mu.Lock()
-			d.busy = word == "busy"
-			d.mu.Unlock()
-			if word == "free" {
-				d.settle()
+			if d.Busy(word == "busy"); word == "free" {
+				d.Settle()
 			}
 		case "forget":
-			d.mu.Lock()
-			d.entries = nil
-			d.mu.Unlock()
-		case "cancel":
-			if err := d.agent.journal.Cancel(arg, time.Time{}); err != nil {
-				d.t.Fatal(err)
-			}
+			d.Forget()
 		default:
-			d.t.Fatalf("the script has %q", act)
+			d.T.Fatalf("the script has %q", act)
 		}
-		d.agent.schedules.Poke()
+		d.schedules.Poke()
 		synctest.Wait()
 	}
 }
 
-// settle ends what is under way.
-func (d *diary) settle() {
-	records, err := d.agent.db.Unfinished()
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	for _, r := range records {
-		if intake.Recurs(r) {
-			continue
-		}
-		r.State, r.Rev = executor.Succeeded, r.Rev+1
-		if err := d.agent.db.Put(r); err != nil {
-			d.t.Fatal(err)
-		}
-	}
-}
-
-func newDiary(t *testing.T, settings, clock string) *diary {
-	d := &diary{t: t, dir: t.TempDir(), at: time.Now(), wall: instant(t, clock), died: make(chan struct{})}
-	dev := &device{t: t, dir: d.dir}
-	dev.write("ratchet.toml", fmt.Sprintf("device = \"gw-1\"\nstate = %q\n%s\n[link]\nbroker = \"tcp://127.0.0.1:1\"\n", filepath.Join(d.dir, "state"), settings))
-	dev.write("job.json", `{"id":"any","steps":[{"name":"a","command":{"argv":["true"]}}]}`)
-	return d
-}
-
-func (d *diary) read() string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return strings.Join(d.entries, ", ")
+// submit gives the device a job as its operator does.
+func (d *diary) submit(text string) {
+	d.T.Helper()
+	d.Submit(text)
+	synctest.Wait()
 }
 
 func TestSchedules(t *testing.T) {
@@ -262,11 +137,11 @@ tz = "America/New_York"`, "2026-10-31T22:00:00Z", "run 48h",
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d := newDiary(t, "[[schedule]]\nname = \"s\"\njob = \"job.json\"\n"+c.schedule, c.clock)
-				d.insane = strings.HasPrefix(c.script, "insane") && strings.HasPrefix(c.clock, "1970")
+				d.Insane = strings.HasPrefix(c.script, "insane") && strings.HasPrefix(c.clock, "1970")
 				d.on()
-				defer func() { d.end() }()
+				defer func() { d.off() }()
 				d.live(c.script)
-				if got := d.read(); got != c.want {
+				if got := d.Entries(); got != c.want {
 					t.Errorf("got  %s\nwant %s", got, c.want)
 				}
 			})
@@ -280,16 +155,16 @@ func TestAFiringCostsNoCommitOfItsOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDiary(t, "[[schedule]]\nname = \"s\"\njob = \"job.json\"\ncron = \"@hourly\"", "2026-11-23T22:30:00Z")
 		d.on()
-		defer func() { d.end() }()
-		before := d.agent.db.Commits()
+		defer func() { d.off() }()
+		before := d.DB.Commits()
 		d.live("run 5h")
-		if got, want := d.agent.db.Commits()-before, uint64(2*5); got != want { // its acceptance and its end
+		if got, want := d.DB.Commits()-before, uint64(2*5); got != want { // its acceptance and its end
 			t.Errorf("got %d commits for five jobs, want %d", got, want)
 		}
 		d.live("busy, run 1h")
-		before = d.agent.db.Commits()
+		before = d.DB.Commits()
 		d.live("run 24h")
-		if got := d.agent.db.Commits() - before; got != 0 {
+		if got := d.DB.Commits() - before; got != 0 {
 			t.Errorf("got %d commits for what was skipped, want none", got)
 		}
 	})
@@ -305,12 +180,12 @@ func TestAMonthOfSchedules(t *testing.T) {
 		}
 		d := newDiary(t, config, "2026-10-10T00:00:00Z")
 		d.on()
-		defer func() { d.end() }()
+		defer func() { d.off() }()
 		for i := range 60 {
 			d.live(fmt.Sprintf("run %dm, off %dm", 600+i*7%240, i%5))
 		}
 		seen, count := map[string]bool{}, map[string]int{}
-		for _, e := range strings.Split(d.read(), ", ") {
+		for _, e := range strings.Split(d.Entries(), ", ") {
 			f := strings.Fields(e)
 			if seen[f[0]+f[1]] {
 				t.Errorf("%s was begun twice", e)
@@ -318,7 +193,7 @@ func TestAMonthOfSchedules(t *testing.T) {
 			seen[f[0]+f[1]] = true
 			count[f[0]]++
 		}
-		days := time.Since(d.at).Hours() / 24
+		days := d.Lived().Hours() / 24
 		if got, want := count["hourly"], int(days*24); got < want-1 || got > want+1 {
 			t.Errorf("hourly: got %d, want %d", got, want)
 		}

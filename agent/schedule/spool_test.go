@@ -1,4 +1,4 @@
-package agent
+package schedule_test
 
 import (
 	"os"
@@ -14,8 +14,8 @@ func TestASpooledJobIsTakenWhenItCanBe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDiary(t, "", "2000-01-01T00:00:00Z")
 		d.on()
-		defer func() { d.end() }()
-		dir := filepath.Join(d.dir, "jobs.d")
+		defer func() { d.off() }()
+		dir := filepath.Join(d.Dir, "jobs.d")
 		path := filepath.Join(dir, "j.json")
 		if err := os.Mkdir(dir, 0o700); err != nil {
 			t.Fatal(err)
@@ -26,17 +26,17 @@ func TestASpooledJobIsTakenWhenItCanBe(t *testing.T) {
 		if err := os.Chmod(dir, 0o777); err != nil { // anybody could lay something there
 			t.Fatal(err)
 		}
-		d.agent.spool.Collect(t.Context())
-		if _, known, err := d.agent.db.Record("j"); known || err != nil {
-			t.Fatalf("got %v, %v, want it refused", known, err)
+		d.spool.Collect(t.Context())
+		if d.Known("j") {
+			t.Fatal("it was taken, and anybody could have laid it there")
 		}
 		if err := os.Chmod(dir, 0o700); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(10 * time.Minute)
-		d.agent.spool.Collect(t.Context())
-		if _, known, err := d.agent.db.Record("j"); !known || err != nil {
-			t.Errorf("got %v, %v, want it taken", known, err)
+		d.spool.Collect(t.Context())
+		if !d.Known("j") {
+			t.Error("it was not taken, though nothing is in its way any more")
 		}
 		if _, err := os.Stat(path); !os.IsNotExist(err) {
 			t.Errorf("got %v, want the file gone", err)

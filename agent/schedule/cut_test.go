@@ -1,4 +1,4 @@
-package agent
+package schedule_test
 
 import (
 	"slices"
@@ -6,8 +6,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/ratchetd/ratchet/executor"
 )
 
 // The power goes at every commit around three firings, of which one ends a
@@ -20,24 +18,24 @@ func TestPowerCutAtEveryCommitAroundAFiring(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			d := newDiary(t, "[[schedule]]\nname = \"s\"\njob = \"job.json\"\ncron = \"0 3 * * *\"", "2026-11-23T22:00:00Z")
 			d.on()
-			defer func() { d.end() }()
+			defer func() { d.off() }()
 			d.submit(`{"id":"p","schedule":"30 4 * * *","expires":"2026-11-26T00:00:00Z","steps":[{"name":"a","command":{"argv":["true"]}}]}`)
-			d.cutAt(cut)
+			d.CutAt(cut)
 			for range 52 * 30 {
 				time.Sleep(2 * time.Minute)
 				synctest.Wait()
 				select {
-				case <-d.died:
+				case <-d.Died:
 					if !reached {
 						reached = true
-						d.end()
+						d.off()
 						d.on()
-						d.settle()
+						d.Settle()
 					}
 				default:
 				}
 			}
-			entries := strings.Split(d.read(), ", ")
+			entries := strings.Split(d.Entries(), ", ")
 			for i, e := range entries {
 				entries[i] = e[:strings.LastIndex(e, " ")]
 			}
@@ -45,9 +43,8 @@ func TestPowerCutAtEveryCommitAroundAFiring(t *testing.T) {
 			if got := strings.Join(entries, ", "); got != want {
 				t.Errorf("cut at commit %d: got  %s\nwant %s", cut, got, want)
 			}
-			r, _, err := d.agent.db.Record("p")
-			if err != nil || r.State != executor.Succeeded {
-				t.Errorf("cut at commit %d: the recurring job: got %s, %v, want succeeded", cut, r.State, err)
+			if got := d.State("p"); got != "succeeded" {
+				t.Errorf("cut at commit %d: the recurring job: got %s, want succeeded", cut, got)
 			}
 		})
 		if cut > 0 && !reached {
