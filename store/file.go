@@ -17,6 +17,11 @@ import (
 // growth is by how many bytes the file grows at a time.
 const growth = 32 << 10
 
+const fileName = "ratchet.db"
+
+// Path is where the database of a directory lies.
+func Path(dir string) string { return filepath.Join(dir, fileName) }
+
 // openMapped opens the file so that it is mapped once, from a descriptor that
 // can only read. JFFS2 refuses a shared map of a descriptor that can write, with
 // "invalid argument", which is how stock bbolt opens its file. The same way is

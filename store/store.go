@@ -51,11 +51,6 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-const fileName = "ratchet.db"
-
-// Path is where the database of a directory lies.
-func Path(dir string) string { return filepath.Join(dir, fileName) }
-
 // Options are for Open; the zero value is useful.
 type Options struct {
 	// MaxSize bounds the database file; it is rounded up to a power of two, at
