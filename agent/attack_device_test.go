@@ -236,7 +236,7 @@ func (f *fort) own() []string {
 func writeOwn(f *fort) string {
 	sum := strings.Repeat("0", 64)
 	tried := 0
-	for _, path := range append(f.own(), "/etc/config/ratchet", "/usr/libexec/ratchetd/ratchetd-start", "/usr/lib/ratchet/plugins/x") {
+	for _, path := range append(f.own(), "/etc/config/ratchet", "/usr/libexec/ratchetd/ratchetd-start", "/usr/local/libexec/ratchetd/ratchetd-start", "/usr/lib/ratchet/plugins/x") {
 		for kind, with := range map[string]string{
 			"file":       `{"path":%q,"content":""}`,
 			"download":   `{"to":%q,"url":"http://127.0.0.1:9/x","sha256":"` + sum + `"}`,

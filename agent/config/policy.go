@@ -29,7 +29,8 @@ func (c *Config) StepPolicy() policy.Policy {
 // known by the file. On OpenWrt ratchet.toml is made from /etc/config/ratchet.
 func (c *Config) Protected() []string {
 	own := append(c.secretPaths(), c.State, store.Path(c.State), c.path, c.ConfDir(), c.KeysFile(), c.secretsDir(),
-		c.FirmwareScript(), "/etc/config/ratchet", launchers, step.PluginDir)
+		c.FirmwareScript(), "/etc/config/ratchet", step.PluginDir)
+	own = append(own, launchers...)
 	own = append(own, c.named()...)
 	secrets, _ := os.ReadDir(c.secretsDir()) // none: nothing to keep
 	for _, f := range secrets {
@@ -41,8 +42,9 @@ func (c *Config) Protected() []string {
 	return slices.DeleteFunc(own, func(p string) bool { return p == "" })
 }
 
-// launchers is the package's folder for the programs that start the agent.
-const launchers = "/usr/libexec/ratchetd"
+// launchers are the folders that a package and install.sh have for the programs
+// that start the agent.
+var launchers = []string{"/usr/libexec/ratchetd", "/usr/local/libexec/ratchetd"}
 
 // named are the files and folders that the configuration names, by a key or by
 // where it looks for them.
