@@ -7,6 +7,7 @@ package intake
 import (
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -63,26 +64,31 @@ const maxCancels = 256
 // journaled when it can.
 type cancels struct {
 	mu    sync.Mutex
-	early map[string]time.Time // by the Record's key: when it was signed
+	early []early // oldest first
 }
 
-// remember keeps a cancel that the journal could not take.
+// early is a cancel that came before its job, or before its place in the journal.
+type early struct {
+	key    string // of the Record
+	signed time.Time
+}
+
+// remember keeps a cancel that the journal could not take. Where there are too many
+// the oldest makes room: a flood of them must not keep the next one out.
 func (c *cancels) remember(key string, signed time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.early == nil {
-		c.early = map[string]time.Time{}
-	}
-	if len(c.early) < maxCancels {
-		c.early[key] = signed
-	}
+	c.early = slices.DeleteFunc(c.early, func(e early) bool { return e.key == key })
+	c.early = append(c.early, early{key, signed})
+	c.early = slices.Delete(c.early, 0, max(0, len(c.early)-maxCancels))
 }
 
 func (c *cancels) has(job executor.Record) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	signed, there := c.early[job.Key]
-	return there && !executor.Outlives(job.Signed.Time, signed)
+	return slices.ContainsFunc(c.early, func(e early) bool {
+		return e.key == job.Key && !executor.Outlives(job.Signed.Time, e.signed)
+	})
 }
 
 // Cancelled reports whether the job is to end, as the journal or RAM knows.
@@ -93,12 +99,12 @@ func (i *Intake) Cancelled(r executor.Record) bool {
 // Retry hands the cancels in RAM to the journal, which works again.
 func (i *Intake) Retry() {
 	i.cancels.mu.Lock()
-	early := i.cancels.early
+	waiting := i.cancels.early
 	i.cancels.early = nil
 	i.cancels.mu.Unlock()
-	for key, signed := range early {
-		if i.Journal.Cancel(key, signed) != nil {
-			i.cancels.remember(key, signed)
+	for _, e := range waiting {
+		if i.Journal.Cancel(e.key, e.signed) != nil {
+			i.cancels.remember(e.key, e.signed)
 		}
 	}
 }
