@@ -78,3 +78,12 @@ func TestAReloadDuringTheHandshakeCounts(t *testing.T) {
 	b.offer("group/newgroup", doc("j1", filepath.Join(d.dir, "ran"), "a"))
 	wantState(t, b.final("j1"), executor.Succeeded)
 }
+
+func TestASampleThatWaitedForTheFirstConnectionIsSentOnIt(t *testing.T) {
+	b := newBroker(t)
+	b.stop()
+	d := newDevice(t, b, "[telemetry]\npublish = \"24h\"\n").start()
+	await(t, "the first sample", func() bool { return d.health.Last() != nil })
+	b.start()
+	b.await("ratchet/v1/device/gw-1/health", func(p string) bool { return strings.HasPrefix(p, `{"device":"gw-1","time"`) })
+}
