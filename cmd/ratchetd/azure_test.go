@@ -168,7 +168,7 @@ func (v *hubSite) killed(carrier, point string, fails bool) bool {
 // insist calls the method until it is answered.
 func (v *hubSite) insist(document []byte) error {
 	return patiently(func() error {
-		status, _, err := v.Invoke("gw-1", "job", document, time.Second)
+		status, _, err := v.Invoke("gw-1", "job", document, 5*time.Second)
 		if err == nil && status/100 != 2 {
 			err = fmt.Errorf("the device answers %d", status)
 		}

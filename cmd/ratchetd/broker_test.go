@@ -90,7 +90,7 @@ func (b *broker) end() error {
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		return err
 	}
-	defer time.AfterFunc(20*time.Second, func() { _ = cmd.Process.Kill() }).Stop()
+	defer time.AfterFunc(patience, func() { _ = cmd.Process.Kill() }).Stop()
 	return cmd.Wait()
 }
 
@@ -132,7 +132,7 @@ func (b *broker) mosquittoConf() (string, error) {
 }
 
 // patience bounds every wait of these tests.
-const patience = 40 * time.Second
+const patience = 2 * time.Minute
 
 // patiently tries until it works.
 func patiently(try func() error) error {

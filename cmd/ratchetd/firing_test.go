@@ -58,7 +58,7 @@ func killedFiring(t *testing.T, point string) {
 	d := v.run(dieAt + "=" + point)
 	select {
 	case <-d.done:
-	case <-time.After(time.Minute):
+	case <-time.After(patience):
 		t.Fatal("the point was never reached")
 	}
 	before := jobsRun(ran)

@@ -189,7 +189,7 @@ func (r *remote) ended() (s dialect.JobStatus) {
 // undone checks the end against what a bad address must come to.
 func (r *remote) undone(s dialect.JobStatus) {
 	r.t.Helper()
-	why := "step address: not confirmed within 8s: no connection to the broker: "
+	why := "step address: not confirmed within 12s: no connection to the broker: "
 	if s.State != executor.Failed || !strings.HasPrefix(s.Reason, why) || !strings.HasSuffix(s.Reason, "; undone") {
 		r.t.Errorf("the job ended %s: %s", s.State, s.Reason)
 	}
@@ -217,7 +217,7 @@ func TestNamespaceAWrongAddressIsUndone(t *testing.T) {
 	inNamespaces(t)
 	r := newRemote(t)
 	r.online()
-	r.readdress("203.0.113.2/24", 8*time.Second)
+	r.readdress("203.0.113.2/24", 12*time.Second)
 	r.has("203.0.113.2/24")
 	if r.reachable(r.subnet + "2") {
 		t.Error("the device is still there")
@@ -230,7 +230,7 @@ func TestNamespaceAWrongAddressIsUndoneAfterAPowerCut(t *testing.T) {
 	inNamespaces(t)
 	r := newRemote(t)
 	r.online()
-	r.readdress("203.0.113.2/24", 8*time.Second)
+	r.readdress("203.0.113.2/24", 12*time.Second)
 	r.has("203.0.113.2/24")
 	time.Sleep(3 * time.Second)
 	r.daemon.kill()
@@ -249,7 +249,7 @@ func TestNamespaceARightAddressStays(t *testing.T) {
 	inNamespaces(t)
 	r := newRemote(t)
 	r.online()
-	r.readdress(r.subnet+"77/24", 8*time.Second)
+	r.readdress(r.subnet+"77/24", 30*time.Second)
 	s := r.ended()
 	if s.State != executor.Succeeded || r.address() != r.subnet+"77/24" || !r.reachable(r.subnet+"77") {
 		t.Errorf("the job ended %s, %s; the device has %s", s.State, s.Reason, r.address())

@@ -14,7 +14,7 @@ import (
 
 // commands are those that sessions have beside the usual ones. A job is told
 // as ID, or DEVICE/ID where the device is not gw-1. ${WORK}, ${HTTP}, ${SHA} and
-// ${ADDRESS} in documents and configurations are filled in, and ${SOON}, three
+// ${ADDRESS} in documents and configurations are filled in, and ${SOON}, twelve
 // seconds from now, and ${KEY} and ${KEY2}, the public keys of sign.
 //
 //	broker start [tls] [ws] [password] | stop | restart | forget | freeze | thaw

@@ -51,7 +51,7 @@ var variable = regexp.MustCompile(`\$\{([A-Z0-9]+)\}`)
 
 // fill replaces ${WORK} and the like.
 func (s *site) fill(text []byte) []byte {
-	s.vars["SOON"] = time.Now().Add(3 * time.Second).UTC().Format(time.RFC3339)
+	s.vars["SOON"] = time.Now().Add(12 * time.Second).UTC().Format(time.RFC3339)
 	return variable.ReplaceAllFunc(text, func(name []byte) []byte {
 		return []byte(s.vars[string(variable.FindSubmatch(name)[1])])
 	})

@@ -106,7 +106,7 @@ func satisfies(payload []byte, expression string) error {
 	if err := json.Unmarshal(payload, &v); err != nil {
 		return fmt.Errorf("%w: %s", err, payload)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	result, _ := query.RunWithContext(ctx, v).Next()
 	if result != true {
