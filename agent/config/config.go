@@ -88,7 +88,8 @@ type Policy struct {
 	MaxTime  Duration `toml:"maxTime,omitzero"`
 	MaxUndo  Duration `toml:"maxUndo,omitzero"` // of one step's undo; 0 is 10 minutes
 	MaxSize  Size     `toml:"maxSize,omitzero"`
-	Reboot   []string `toml:"reboot"` // the command that reboots the device
+	KeepFree Size     `toml:"keepFree,omitzero"` // of a disk that steps write to; 0: 5 %, and at least 4 MB
+	Reboot   []string `toml:"reboot"`            // the command that reboots the device
 }
 
 // Telemetry is how often the board is felt, and told about.

@@ -19,7 +19,7 @@ func (c *Config) StepPolicy() policy.Policy {
 		Protected: c.Protected(), Kept: []string{c.Folder()},
 		Allow: c.Policy.Allow, Commands: c.Policy.Commands, Env: c.Policy.Env, Users: c.Policy.Users,
 		Paths: c.Policy.Paths, Read: c.Policy.Read, URLs: c.Policy.URLs, Secrets: c.Policy.Secrets, Services: c.Policy.Services,
-		MaxSize: int64(c.Policy.MaxSize),
+		MaxSize: int64(c.Policy.MaxSize), KeepFree: int64(c.Policy.KeepFree),
 	}
 }
 

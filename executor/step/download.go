@@ -190,6 +190,9 @@ func (s *downloading) isHere(ctx context.Context, now safefile.Entry) (bool, err
 		return false, err
 	}
 	defer file.Close()
+	if info, err := file.Stat(); err != nil || s.Policy.Size(info.Size()) != nil { // it is not what may come
+		return false, err
+	}
 	sum := sha256.New()
 	if _, err := io.Copy(sum, safefile.Reader(ctx, file)); err != nil {
 		return false, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step/filespec"
@@ -112,6 +113,9 @@ func (s *filing) put(ctx context.Context, now safefile.Entry) error {
 		return err
 	}
 	defer src.Close()
+	if err := filespec.Room(s.Policy, src, filepath.Dir(s.path)); err != nil {
+		return err
+	}
 	return s.Files.Write(s.path, safefile.Reader(ctx, src), want)
 }
 

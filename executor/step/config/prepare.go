@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/filespec"
 	"github.com/ratchetd/ratchet/executor/step/process"
 	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
@@ -70,6 +71,9 @@ func (c *configuring) fillBeside(ctx context.Context, t target) error {
 		return err
 	}
 	defer src.Close()
+	if err := filespec.Room(c.Policy, src, filepath.Dir(t.path)); err != nil {
+		return err
+	}
 	temp := safefile.Beside(t.path, "new")
 	if err := c.Files.Fill(temp, safefile.Reader(ctx, src)); err != nil {
 		return err

@@ -14,6 +14,7 @@ import (
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step/check"
 	"github.com/ratchetd/ratchet/executor/step/inputs"
+	"github.com/ratchetd/ratchet/executor/step/policy"
 	"github.com/ratchetd/ratchet/executor/step/process"
 	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
@@ -98,7 +99,7 @@ func (k Kind) fill(ctx context.Context, temp string, w collectWith, results []ch
 	if err != nil {
 		return err
 	}
-	buffer := bufio.NewWriterSize(file, 64<<10)
+	buffer := bufio.NewWriterSize(&policy.Writer{W: file, Dir: filepath.Dir(temp), Policy: k.Policy}, 64<<10)
 	b := newBundle(buffer, cmp.Or(int64(w.MaxBytes), bundleSize), k.Mask)
 	err = b.add("checks.json", time.Time{}, encodeWithin(results, 512, 64), false)
 	for i := 0; i < len(w.Commands) && err == nil; i++ {

@@ -76,6 +76,8 @@ type transfer struct {
 	sum      hash.Hash
 	done     int64 // bytes that are in part and in sum
 	due      int64 // when the next checkpoint is
+	look     int   // bytes until the next look at the disk
+	floor    Floor
 	restarts int
 	deadline time.Time // by then a byte must have come
 	asked    time.Duration
@@ -88,6 +90,7 @@ func (f Download) Run(ctx context.Context) (Checkpoint, error) {
 	x := &transfer{Download: f, at: f.From, sum: sha256.New()}
 	x.Stall = cmp.Or(x.Stall, 5*time.Minute)
 	x.Client = WithRules(f.Client, f.Header, f.Policy)
+	x.floor = Floor{Every: x.Stall, Rate: f.Rate}
 	defer x.Client.CloseIdleConnections()
 	ctx, cancel := executor.UntilStop(ctx, f.Stopping)
 	defer cancel(nil)
@@ -96,14 +99,15 @@ func (f Download) Run(ctx context.Context) (Checkpoint, error) {
 			_ = x.part.Close() // what must last was synced
 		}
 	}()
-	err := x.Open(ctx)
+	err := x.open(ctx)
 	if err == nil {
 		err = x.loop(ctx)
 	}
 	if err == nil {
 		err = x.verify()
 	}
-	if errors.Is(err, syscall.ENOSPC) || errors.As(err, new(mismatch)) {
+	full := errors.Is(err, syscall.ENOSPC) || errors.Is(err, safefile.ErrNoRoom) && x.at.Size == 0 // one without an end
+	if full || errors.As(err, new(mismatch)) {
 		err = errors.Join(err, f.Files.RemoveDurably(f.Part))
 	}
 	return x.at, err
@@ -154,6 +158,7 @@ func (x *transfer) pause(ctx context.Context, err error, pause *backoff.Pause) e
 		wait = long
 		x.asked += wait
 		x.deadline = x.deadline.Add(wait)
+		x.floor.Pause(wait)
 	}
 	if x.asked > MaxAsked {
 		return fmt.Errorf("%w; it asks to wait %s in all, more than an hour", err, x.asked)

@@ -4,19 +4,16 @@ import (
 	"cmp"
 	"context"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
-	"syscall"
 
 	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
-// Open opens the part and hashes what of it can be trusted: what was synced,
+// open opens the part and hashes what of it can be trusted: what was synced,
 // and in the same boot all of it, for the page cache outlives a killed agent.
-func (x *transfer) Open(ctx context.Context) error {
+func (x *transfer) open(ctx context.Context) error {
 	if x.at.Validator == "" {
 		return nil
 	}
@@ -117,7 +114,7 @@ func (x *transfer) write(p []byte) error {
 	}
 	x.sum.Write(p)
 	x.done += int64(len(p))
-	if err := x.Policy.Size(x.done); err != nil { // a server need not say how much it sends
+	if err := x.fits(len(p)); err != nil {
 		return Finally(err)
 	}
 	if x.at.Size > 0 {
@@ -127,6 +124,20 @@ func (x *transfer) write(p []byte) error {
 		return x.checkpoint()
 	}
 	return nil
+}
+
+// fits looks after the policy and the disk while bytes come: a server need not
+// say how much it sends.
+func (x *transfer) fits(n int) error {
+	if err := x.Policy.Size(x.done); err != nil {
+		return err
+	}
+	const every = 256 << 10
+	if x.look -= n; x.look > 0 {
+		return nil
+	}
+	x.look = every
+	return x.Policy.Room(filepath.Dir(x.Part), every)
 }
 
 // checkpoint syncs what is there, and then saves that it is.
@@ -152,24 +163,10 @@ func (x *transfer) verify() error {
 	return nil
 }
 
-// ErrNoRoom is a disk that what is to come does not fit on.
-var ErrNoRoom = errors.New("no room")
-
 // room checks that the rest fits on the disk before its first byte is written.
 func (x *transfer) room() error {
 	if err := x.Policy.Size(x.at.Size); err != nil {
 		return err
 	}
-	var disk syscall.Statfs_t
-	if err := syscall.Statfs(filepath.Dir(x.Part), &disk); err != nil {
-		return &os.PathError{Op: "statfs", Path: filepath.Dir(x.Part), Err: err}
-	}
-	block := uint64(disk.Bsize)
-	free, total := uint64(disk.Bavail)*block, uint64(disk.Blocks)*block
-	keep := min(1<<20, total/50)
-	if need := uint64(x.at.Size - x.done); x.at.Size > 0 && need+keep > free {
-		return fmt.Errorf("%w: %d bytes are to come and %d shall stay free, but %s has %d: make room there and submit again",
-			ErrNoRoom, need, keep, filepath.Dir(x.Part), free)
-	}
-	return nil
+	return x.Policy.Room(filepath.Dir(x.Part), max(x.at.Size-x.done, 0))
 }

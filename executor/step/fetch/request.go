@@ -52,9 +52,12 @@ func (x *transfer) once(ctx context.Context) error {
 	if err := x.answer(resp); err != nil {
 		return err
 	}
-	err = x.copy(ctx, &awake{resp.Body, func() {
+	err = x.copy(ctx, &awake{resp.Body, func(n int) {
 		idle.Reset(x.idle())
 		x.deadline = time.Now().Add(x.Stall)
+		if err := x.floor.Came(n); err != nil {
+			cancel(err)
+		}
 	}})
 	if err != nil {
 		return x.plain(ctx, err)
@@ -69,13 +72,13 @@ func (x *transfer) idle() time.Duration { return min(time.Minute, x.Stall) }
 // awake tells of every byte.
 type awake struct {
 	r    io.Reader
-	tell func()
+	tell func(n int)
 }
 
 func (a *awake) Read(p []byte) (int, error) {
 	n, err := a.r.Read(p)
 	if n > 0 {
-		a.tell()
+		a.tell(n)
 	}
 	return n, err
 }
@@ -209,8 +212,9 @@ func (x *transfer) plain(ctx context.Context, err error) error {
 	if u := new(url.Error); errors.As(err, &u) {
 		err = u.Err
 	}
-	if context.Cause(ctx) == ErrIdle {
-		err = ErrIdle
+	switch cause := context.Cause(ctx); cause {
+	case ErrIdle, ErrSlow:
+		err, isFinal = cause, isFinal || cause == ErrSlow
 	}
 	err = fmt.Errorf("GET %s: %w", Masked(x.URL), err)
 	if isFinal {

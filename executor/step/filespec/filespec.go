@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"github.com/ratchetd/ratchet/executor"
@@ -82,5 +83,29 @@ func (w *Spec) Open(p policy.Policy) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, fmt.Errorf("from: %w", err)
 	}
-	return safefile.Open(real)
+	file, err := safefile.Open(real)
+	if err != nil {
+		return nil, err
+	}
+	info, err := file.Stat()
+	if err == nil {
+		err = p.Size(info.Size()) // before it is read: a sparse file has few blocks for its size
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("from: %w", err), file.Close())
+	}
+	return file, nil
+}
+
+// Room says why what Open has opened does not fit on the disk of dir, or nil.
+func Room(p policy.Policy, content io.Reader, dir string) error {
+	file, ok := content.(*os.File)
+	if !ok { // it came with the job, which is small
+		return nil
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	return p.Room(dir, info.Size())
 }

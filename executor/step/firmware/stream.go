@@ -14,12 +14,13 @@ import (
 	"github.com/ratchetd/ratchet/executor/backoff"
 	"github.com/ratchetd/ratchet/executor/fence"
 	"github.com/ratchetd/ratchet/executor/step/fetch"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 	"github.com/ratchetd/ratchet/updater"
 )
 
 // mayStream reports whether what there was no room for can be written as it comes.
 func (s *flashing) mayStream(err error) bool {
-	return s.backend.Stream != nil && (errors.Is(err, fetch.ErrNoRoom) || errors.Is(err, syscall.ENOSPC))
+	return s.backend.Stream != nil && (errors.Is(err, safefile.ErrNoRoom) || errors.Is(err, syscall.ENOSPC))
 }
 
 // broken is a stream that ended early: another one may last.
@@ -104,7 +105,7 @@ func (s *flashing) source(ctx context.Context, image *updater.Image, kill contex
 		return nil, err
 	}
 	image.Size = max(resp.ContentLength, 0)
-	body := &incoming{Response: resp, s: s, close: client.CloseIdleConnections, idle: func() { kill(broken{fetch.ErrIdle}) }}
+	body := &incoming{Response: resp, s: s, close: client.CloseIdleConnections, idle: func() { kill(broken{fetch.ErrIdle}) }, floor: fetch.Floor{Every: streamStall}}
 	if err := s.Policy.Size(image.Size); err != nil {
 		return nil, errors.Join(err, body.Close())
 	}
@@ -118,6 +119,7 @@ type incoming struct {
 	close func()
 	idle  func()
 	done  int64
+	floor fetch.Floor
 }
 
 const streamStall = 5 * time.Minute
@@ -127,7 +129,7 @@ func (i *incoming) Read(p []byte) (int, error) {
 	n, err := i.Body.Read(p)
 	watch.Stop()
 	i.done += int64(n)
-	if err := i.s.Policy.Size(i.done); err != nil {
+	if err := errors.Join(i.s.Policy.Size(i.done), i.floor.Came(n)); err != nil {
 		return n, err
 	}
 	if i.ContentLength > 0 {

@@ -32,6 +32,7 @@ type Policy struct {
 	Secrets  []string // patterns of the secrets that may be used; nil is all
 	Services []string // patterns of the units that may be touched; nil is all but those of the board itself
 	MaxSize  int64    // bytes that one step may move; 0 is any number
+	KeepFree int64    // bytes of a disk that no step takes; 0 is what safefile.Headroom keeps
 }
 
 // Writable says why a job may not write path, or nil. One that leads nowhere

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/ratchetd/ratchet/executor/step/process"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
 // Command says why a job may not run argv, or nil. A name without a slash is
@@ -129,6 +130,11 @@ func (p Policy) Size(bytes int64) error {
 		return fmt.Errorf("%d bytes: policy.maxSize allows %d", bytes, p.MaxSize)
 	}
 	return nil
+}
+
+// Room says why need bytes more may not be written to the disk of dir, or nil.
+func (p Policy) Room(dir string, need int64) error {
+	return safefile.Headroom(dir, uint64(max(need, 0)), uint64(max(p.KeepFree, 0)))
 }
 
 // covers checks a name against a pattern of the owner's; a broken one matches nothing.

@@ -2,8 +2,6 @@ package policy
 
 import (
 	"io"
-
-	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
 // Writer writes to a file of unknown size and stops before the disk is full, for
@@ -25,7 +23,7 @@ func (r *Writer) Write(p []byte) (int, error) {
 	}
 	if r.due -= len(p); r.due <= 0 {
 		r.due = every
-		if err := safefile.Headroom(r.Dir, every); err != nil {
+		if err := r.Policy.Room(r.Dir, every); err != nil {
 			return 0, err
 		}
 	}

@@ -9,16 +9,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Headroom says that a disk would be too full with need bytes more.
-func Headroom(dir string, need uint64) error {
+// ErrNoRoom is a disk that what is to come does not fit on.
+var ErrNoRoom = errors.New("no room")
+
+// Headroom says, as ErrNoRoom, that the disk of dir would be too full with need
+// bytes more: keep bytes are to stay free or, where that is 0, 5 % of the disk and
+// at least 4 MB, but of a small flash a quarter.
+func Headroom(dir string, need, keep uint64) error {
 	var disk syscall.Statfs_t
 	if err := syscall.Statfs(dir, &disk); err != nil {
 		return &os.PathError{Op: "statfs", Path: dir, Err: err}
 	}
 	block := uint64(disk.Bsize)
-	free, keep := uint64(disk.Bavail)*block, min(1<<20, uint64(disk.Blocks)*block/50)
+	free, total := uint64(disk.Bavail)*block, uint64(disk.Blocks)*block
+	if keep == 0 {
+		keep = min(max(total/20, 4<<20), total/4)
+	}
 	if disk.Blocks > 0 && need+keep > free { // some file systems do not tell
-		return fmt.Errorf("no room: %d bytes shall stay free, and %s has %d left: make room there and submit again", keep, dir, free)
+		return fmt.Errorf("%w: %d bytes are to come and %d shall stay free, but %s has %d: make room there and submit again", ErrNoRoom, need, keep, dir, free)
 	}
 	return nil
 }

@@ -71,7 +71,7 @@ func (u *updating) vouch(c updater.Candidate) error {
 	}
 	size := uint64(info.Size())
 	free, err := u.Memory()
-	if need := updater.Need(size); err != nil || free < need || safefile.Headroom(filepath.Dir(u.path), size) != nil {
+	if need := updater.Need(size); err != nil || free < need || u.Policy.Room(filepath.Dir(u.path), int64(size)) != nil {
 		u.state.Verified = fmt.Sprintf("as it lies: selfupdate wants %d MB of memory (%d are free) and room for a second copy", need>>20, free>>20)
 		return errors.Join(c.Verify(), u.tidy(updater.Staged(u.path)))
 	}

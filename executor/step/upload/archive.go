@@ -34,7 +34,10 @@ func (k Kind) pack(ctx context.Context, path string, files []inputs.File) (size 
 	zip := gzip.NewWriter(buffer)
 	archive := tar.NewWriter(zip)
 	for i := 0; i < len(files) && err == nil; i++ {
-		if err = packFile(ctx, archive, files[i]); err != nil {
+		if err = k.Policy.Size(files[i].Size); err == nil {
+			err = packFile(ctx, archive, files[i])
+		}
+		if err != nil {
 			err = fmt.Errorf("packing %s: %w", files[i].Path, err)
 		}
 	}

@@ -49,6 +49,10 @@ func (u *upload) digest(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// Before it is read: a sparse file has its size without an end of blocks.
+	if err := u.Policy.Size(info.Size()); err != nil {
+		return err
+	}
 	sum := sha256.New()
 	if u.size, err = io.Copy(sum, io.LimitReader(safefile.Reader(ctx, file), info.Size())); err != nil {
 		return err
