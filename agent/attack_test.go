@@ -39,7 +39,7 @@ func TestNoAttackGetsThrough(t *testing.T) {
 	}
 	var mu sync.Mutex
 	came := map[string]string{}
-	attacks := slices.Concat(attacksOnSignatures, attacksByReplay, attacksByCancel, attacksByTime, attacksOnIDs, attacksByFlood, attacksOnTheConfiguration, attacksOnThePolicy, attacksOnTheDevice, attacksOnTimeAndRoom)
+	attacks := slices.Concat(attacksOnSignatures, attacksByReplay, attacksByCancel, attacksByTime, attacksOnIDs, attacksByFlood, attacksOnTheConfiguration, attacksOnThePolicy, attacksOnTheDevice, attacksOnTimeAndRoom, attacksByBrokers)
 	t.Run("attacks", func(t *testing.T) {
 		for _, a := range attacks {
 			t.Run(a.name, func(t *testing.T) {
