@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/ratchetd/ratchet/agent"
+	"github.com/ratchetd/ratchet/agent/audit"
 	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/agent/enroll"
 	"github.com/ratchetd/ratchet/executor/step/process"
@@ -35,7 +36,7 @@ func (c *command) daemon(ctx context.Context, args []string) error {
 	if unusable != nil {
 		log.Error("until this is mended there is no connection; all else works, and it is looked at again and again", "err", unusable)
 	}
-	for _, w := range config.LinkWarnings() {
+	for _, w := range audit.Link(config) {
 		log.Warn(w.Opens+": "+w.Instead, "key", w.Key)
 	}
 	a, err := agent.New(config, log)
@@ -89,7 +90,7 @@ func (c *command) check(ctx context.Context, args []string) error {
 	if err := agent.TryJobs(config); err != nil {
 		return err
 	}
-	for _, w := range config.Warnings() {
+	for _, w := range audit.Config(config) {
 		fmt.Fprintln(c.err, "warning:", w)
 	}
 	if *connect {

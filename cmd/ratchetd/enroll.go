@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/ratchetd/ratchet/agent/audit"
 	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/agent/enroll"
 	"github.com/ratchetd/ratchet/agent/local"
@@ -99,7 +100,7 @@ func (c *command) request(e enrolment, say func(string)) error {
 // next tells what is left to do.
 func (c *command) next(ctx context.Context, config *config.Config) {
 	l := config.Link
-	for _, w := range config.LinkWarnings() {
+	for _, w := range audit.Link(config) {
 		fmt.Fprintln(c.out, "mind:", w.Opens+": "+w.Instead)
 	}
 	if len(config.Policy.Keys) == 0 {

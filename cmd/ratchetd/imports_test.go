@@ -15,9 +15,10 @@ const module = "github.com/ratchetd/ratchet/"
 
 // mayImport is who of us may import whom of us; what is not here imports none.
 var mayImport = map[string][]string{
-	"cmd/ratchetd":   {"agent", "agent/build", "agent/config", "agent/dialect", "agent/enroll", "agent/local", "executor", "executor/step/process", "telemetry"},
+	"cmd/ratchetd":   {"agent", "agent/audit", "agent/build", "agent/config", "agent/dialect", "agent/enroll", "agent/local", "executor", "executor/step/process", "telemetry"},
 	"agent":          {"agent/alert", "agent/build", "agent/clock", "agent/config", "agent/dialect", "agent/facts", "agent/health", "agent/intake", "agent/link", "agent/local", "agent/report", "agent/rule", "agent/schedule", "agent/watchdog", "executor", "executor/step", "executor/step/certificate", "executor/step/check", "executor/step/config", "executor/step/data", "executor/step/diagnostic", "executor/step/fetch", "executor/step/firmware", "executor/step/packages", "executor/step/policy", "executor/step/process", "executor/step/update", "executor/step/upload", "store", "telemetry", "updater"},
 	"agent/alert":    {"agent/clock", "agent/config", "agent/dialect", "agent/intake", "agent/report", "agent/rule", "executor", "executor/jq", "store", "telemetry"},
+	"agent/audit":    {"agent/config", "executor/step", "executor/step/policy", "executor/step/process", "executor/step/safefile"},
 	"agent/clock":    {"agent/build", "executor", "telemetry"},
 	"agent/config":   {"agent/clock", "agent/dialect", "agent/dialect/aws", "agent/dialect/azure", "agent/dialect/plain", "agent/rule", "executor", "executor/redact", "executor/step", "executor/step/certificate", "executor/step/update", "executor/step/policy", "executor/step/process", "executor/step/safefile", "store", "telemetry"},
 	"agent/enroll":   {"agent/config", "agent/dialect", "agent/dialect/azure", "agent/link", "agent/local", "executor/step/certificate", "executor/step/safefile", "telemetry"},

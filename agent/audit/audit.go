@@ -1,13 +1,18 @@
-package config
+// Package audit says what a configuration opens that the rules take for valid: which
+// rule of the policy is none, what lies in a folder that jobs may write, who hears
+// the password. It changes nothing and refuses nothing.
+package audit
 
 import (
 	"fmt"
 	"net"
+	"net/url"
 	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/executor/step"
 	"github.com/ratchetd/ratchet/executor/step/policy"
 	"github.com/ratchetd/ratchet/executor/step/process"
@@ -24,50 +29,58 @@ type Warning struct {
 // String is the warning as one line.
 func (w Warning) String() string { return fmt.Sprintf("%s: %s: %s", w.Key, w.Opens, w.Instead) }
 
-// Warnings are what the configuration opens, of the link and of the policy.
-func (c *Config) Warnings() []Warning {
-	return slices.Concat(c.LinkWarnings(), c.Policy.unset(), c.Policy.programs(), c.Policy.trees(), c.Policy.patterns())
+// Config is what a configuration opens, by its link and its policy.
+func Config(c *config.Config) []Warning {
+	r := rules{c.Policy}
+	return slices.Concat(Link(c), r.unset(), r.programs(), r.trees(), r.patterns())
 }
 
-// LinkWarnings are what the link shows to others than its broker, or to another one
-// than was meant.
-func (c *Config) LinkWarnings() (all []Warning) {
-	host := peerAt(c.Link.Broker)
+// Link is what the link shows to others than its broker, or to another one than
+// was meant.
+func Link(c *config.Config) (all []Warning) {
+	u, err := url.Parse(c.Link.Broker)
+	if err != nil || c.Link.Broker == "" {
+		return nil // there is none to connect to
+	}
+	host := u.Hostname()
 	switch {
-	case !host.plain || host.host == "localhost" || net.ParseIP(host.host).IsLoopback():
+	case u.Scheme != "tcp" && u.Scheme != "ws" || host == "localhost" || net.ParseIP(host).IsLoopback():
 	case c.Link.PasswordFile != "" || c.Link.SASKeyFile != "":
-		all = append(all, Warning{"link.broker", "the password goes to " + host.host + " in clear, and whoever is on the way can read it, and change jobs", "use tls:// or wss://"})
+		all = append(all, Warning{"link.broker", "the password goes to " + host + " in clear, and whoever is on the way can read it, and change jobs", "use tls:// or wss://"})
 	default:
-		all = append(all, Warning{"link.broker", "all that goes to and from " + host.host + " can be read and changed on its way", "use tls:// or wss://"})
+		all = append(all, Warning{"link.broker", "all that goes to and from " + host + " can be read and changed on its way", "use tls:// or wss://"})
 	}
-	if err := c.MayConnect(); err != nil {
-		all = append(all, Warning{"link.broker", "policy.urls does not allow " + host.host + ", which conf.d names", "add it to policy.urls, or name it in ratchet.toml"})
+	if c.MayConnect() != nil {
+		all = append(all, Warning{"link.broker", "policy.urls does not allow " + host + ", which conf.d names", "add it to policy.urls, or name it in ratchet.toml"})
 	}
-	if err := c.GivenFor(nil); err != nil {
-		all = append(all, Warning{"link.broker", "a secret that was given for another broker is sent to " + host.host, "name the secret and link.broker in one file, where it is meant for this one"})
+	if c.GivenFor(nil) != nil {
+		all = append(all, Warning{"link.broker", "a secret that was given for another broker is sent to " + host, "name the secret and link.broker in one file, where it is meant for this one"})
 	}
 	return all
 }
 
+// rules are those of a policy.
+type rules struct{ config.Policy }
+
 // unbound reports whether a job may run any program as root.
-func (p *Policy) unbound() bool { return p.Allows("command") && p.Commands == nil && p.asRoot() }
+func (p *rules) unbound() bool { return p.Allows("command") && p.Commands == nil && p.asRoot() }
 
 // asRoot reports whether programs may run as the agent's own user.
-func (p *Policy) asRoot() bool { return policy.Policy{Users: p.Users}.User("") == nil }
+func (p *rules) asRoot() bool { return policy.Policy{Users: p.Users}.User("") == nil }
 
 // writes reports whether a job may write files that it names.
-func (p *Policy) writes() bool {
+func (p *rules) writes() bool {
 	return slices.ContainsFunc([]string{"file", "config", "download", "data", "diagnostic"}, p.Allows)
 }
 
 // sends reports whether a job may take files off the device.
-func (p *Policy) sends() bool {
+func (p *rules) sends() bool {
 	return slices.ContainsFunc([]string{"upload", "data", "diagnostic"}, p.Allows)
 }
 
 // unset are the rules that are missing. Where command is bound by nothing, that says
 // all of most of them.
-func (p *Policy) unset() (all []Warning) {
+func (p *rules) unset() (all []Warning) {
 	if len(p.Keys) == 0 {
 		all = append(all, Warning{"policy.keys", "it is not set, so this device runs every job that its broker lets through",
 			"write the public keys of who may send jobs (ratchet key new makes one)"})
@@ -88,7 +101,7 @@ func (p *Policy) unset() (all []Warning) {
 }
 
 // programs are the warnings of what runs as root, whatever the rules seem to say.
-func (p *Policy) programs() (all []Warning) {
+func (p *rules) programs() (all []Warning) {
 	if p.Allows("plugin") && !p.unbound() {
 		all = append(all, Warning{"policy.allow", "plugin runs what lies in " + step.PluginDir + " as root, whatever policy.commands, paths and users say",
 			"name the kinds that are needed, without plugin where there are none"})
@@ -113,7 +126,7 @@ func (p *Policy) programs() (all []Warning) {
 
 // exchangeable are the warnings of programs that others could exchange: a job that
 // may write beside them, or a user.
-func (p *Policy) exchangeable(pattern string) (all []Warning) {
+func (p *rules) exchangeable(pattern string) (all []Warning) {
 	dir := path.Dir(pattern)
 	for _, tree := range p.Paths {
 		if related(dir, tree) && p.writes() {
@@ -140,7 +153,7 @@ func isThere(pattern string) bool {
 }
 
 // patterns are the warnings of other lists that open what they seem to close.
-func (p *Policy) patterns() (all []Warning) {
+func (p *rules) patterns() (all []Warning) {
 	if p.Commands != nil {
 		for _, name := range steering {
 			if i := slices.IndexFunc(p.Env, func(pattern string) bool { ok, _ := path.Match(pattern, name); return ok }); i >= 0 {

@@ -1,4 +1,4 @@
-package config
+package audit
 
 import (
 	"errors"
@@ -7,7 +7,20 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/ratchetd/ratchet/agent/config"
 )
+
+// load reads a configuration with this policy.
+func load(t *testing.T, policy string) (*config.Config, error) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "ratchet.toml")
+	text := "device = \"gw-1\"\n[link]\nbroker = \"tls://b:1\"\n[policy]\n" + policy + "\n"
+	if err := errors.Join(os.Chmod(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	return config.Load(path)
+}
 
 // policies and what one of their warnings says; a policy behind ! says none of that.
 func TestAPolicyIsWarnedOfWhatItOpens(t *testing.T) {
@@ -44,12 +57,12 @@ func TestAPolicyIsWarnedOfWhatItOpens(t *testing.T) {
 		if os.Geteuid() != 0 && strings.Contains(c.policy, `"root", "nobody"`) {
 			continue // root is somebody else then
 		}
-		conf, err := loadText(t, "[policy]\n"+c.policy+"\n")
+		conf, err := load(t, c.policy)
 		if err != nil {
 			t.Fatal(err)
 		}
 		var all strings.Builder
-		for _, w := range conf.Warnings() {
+		for _, w := range Config(conf) {
 			if w.Key == "" || w.Opens == "" || w.Instead == "" {
 				t.Errorf("%+v: want a key, what it opens and what to write", w)
 			}

@@ -1,4 +1,4 @@
-package config
+package audit
 
 import (
 	"fmt"
@@ -42,7 +42,7 @@ var sendable = []opening{
 }
 
 // trees are the warnings of what the trees of policy.paths and policy.read hold.
-func (p *Policy) trees() (all []Warning) {
+func (p *rules) trees() (all []Warning) {
 	for _, tree := range p.Paths {
 		if held := heldBy(tree, writable); held != "" && p.writes() {
 			all = append(all, Warning{"policy.paths", fmt.Sprintf("%q holds %s: who writes there runs anything as root, or gets in", tree, held),
