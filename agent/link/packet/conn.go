@@ -148,6 +148,9 @@ func (c *Conn) send(p []byte) (int, error) {
 		return 0, err
 	}
 	n, err := c.Conn.Write(p)
+	if err == nil { // else its timer would wake the processor later; that a connection is closed shows anyway
+		_ = c.Conn.SetWriteDeadline(time.Time{})
+	}
 	if err != nil && late(err) {
 		err = fmt.Errorf("the broker does not take in what it is sent: check its load, and the network to it: %w", err)
 		c.Conn.Close()
