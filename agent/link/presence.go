@@ -23,6 +23,23 @@ func (s *Session) heard(p dialect.Presence) {
 	}
 }
 
+// correct says that the device is there, for an old session's will may come late;
+// not once this session has begun to say that it leaves, which comes back too.
+func (s *Session) correct() {
+	s.saying.Lock()
+	defer s.saying.Unlock()
+	if !s.leaving {
+		s.Send(s.link.presence())
+	}
+}
+
+// leave has the session correct its presence no more.
+func (s *Session) leave() {
+	s.saying.Lock()
+	defer s.saying.Unlock()
+	s.leaving = true
+}
+
 // Heard reports whether the device has heard itself on this connection.
 func (s *Session) Heard() bool { return s.echoed.Load() }
 

@@ -64,8 +64,8 @@ func (s *Session) act(ctx context.Context, e dialect.Event) {
 	case dialect.Edition: // it was looked at before
 	case dialect.Presence:
 		s.heard(e)
-		if !e.Online { // an old session's will may come late
-			s.Send(s.link.presence())
+		if !e.Online {
+			s.correct()
 		}
 	case dialect.Told:
 		s.readBack(e.Status)

@@ -31,6 +31,9 @@ type Session struct {
 	missing atomic.Bool // facts that are told again
 	echoed  atomic.Bool // what it said of itself came back
 
+	saying  sync.Mutex
+	leaving bool // it says, or has said, that the device is offline
+
 	mu   sync.Mutex
 	last time.Time       // when a job topic last brought something
 	busy int             // messages that are being decided
@@ -139,6 +142,7 @@ func (s *Session) making(ctx context.Context, asked asking) (_ context.Context, 
 
 // depart says offline before a clean end; the broker then sends no will.
 func (s *Session) depart() {
+	s.leave()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	for _, m := range s.link.dialect().Tell(dialect.Presence{}) {
