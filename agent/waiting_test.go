@@ -17,7 +17,7 @@ import (
 func TestATrialWaitsForNoInhibitor(t *testing.T) {
 	b := newBroker(t)
 	d := newDevice(t, b, "")
-	target, proof := filepath.Join(d.dir, "conf"), filepath.Join(d.dir, "proof")
+	target, proof := filepath.Join(t.TempDir(), "conf"), filepath.Join(d.dir, "proof")
 	if err := os.WriteFile(target, []byte("old"), 0o600); err != nil {
 		t.Fatal(err)
 	}
