@@ -29,6 +29,13 @@ var attacksOnTheConfiguration = []attack{
 		f.withPassword("")
 		return f.step("settings", map[string]any{"name": "net", "content": map[string]any{"jq": ".vars.evil"}})
 	}},
+	{"the same, with the password named again, where nobody must sign", func(f *fort) string {
+		f.withPassword("")
+		text, _, _ := strings.Cut(readAll(f.T, filepath.Join(f.dir, "ratchet.toml")), "[policy]")
+		f.write("ratchet.toml", text)
+		f.reload()
+		return f.step("settings", map[string]any{"name": "net", "content": evilBroker + "username = \"x\"\npasswordFile = \"password\"\n"})
+	}},
 	{"settings that name a broker beyond policy.urls", func(f *fort) string {
 		f.withPassword("urls = [\"*.example.com\"]\n")
 		return f.step("settings", map[string]any{"name": "net", "content": evilBroker + "username = \"x\"\npasswordFile = \"password\"\n"})
@@ -45,8 +52,7 @@ func (f *fort) withPassword(rules string) {
 	f.write("password", "correct-horse\n")
 	f.write("conf.d/vars.toml", fmt.Sprintf("[vars]\nevil = %q\n", evilBroker))
 	f.write("ratchet.toml", text+rules)
-	f.signals <- syscall.SIGHUP
-	f.signals <- syscall.SIGUSR1 // it is heard when the first was obeyed
+	f.reload()
 	if f.config.Load().Link.PasswordFile == "" {
 		f.Fatal("the device has no password")
 	}
@@ -66,8 +72,7 @@ func (f *fort) reloadWith(harm func(conf string) error) string {
 	} else {
 		must(f, err)
 	}
-	f.signals <- syscall.SIGHUP
-	f.signals <- syscall.SIGUSR1 // it is heard when the first was obeyed
+	f.reload()
 	if got := len(f.config.Load().Schedules); got != 0 {
 		f.Errorf("the entry is in force: %d schedules", got)
 	}
@@ -78,4 +83,10 @@ func (f *fort) reloadWith(harm func(conf string) error) string {
 	}
 	why, _, _ := strings.Cut(err.Error(), ": run ")
 	return "not reloaded: " + strings.NewReplacer(f.dir, "DIR").Replace(why)
+}
+
+// reload has the device read its configuration again, and waits until it has.
+func (f *fort) reload() {
+	f.signals <- syscall.SIGHUP
+	f.signals <- syscall.SIGUSR1 // it is heard when the first was obeyed
 }

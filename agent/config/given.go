@@ -39,8 +39,11 @@ type slot struct {
 	value *string
 }
 
+// keySlot is the one whose secret never leaves the device.
+const keySlot = "link.key"
+
 func (l *Link) slots() []slot {
-	return []slot{{"link.passwordFile", &l.PasswordFile}, {"link.sasKeyFile", &l.SASKeyFile}, {"link.key", &l.Key}}
+	return []slot{{"link.passwordFile", &l.PasswordFile}, {"link.sasKeyFile", &l.SASKeyFile}, {keySlot, &l.Key}}
 }
 
 // notSet is what no file of the configuration says.
@@ -88,30 +91,37 @@ func (c *Config) give(file string, set, names bool) {
 }
 
 // GivenFor says which secret of the link would be sent to a broker that it was not
-// given for, or nil. before is the configuration in force, or nil: what it knows
-// of a secret counts, unless one file names both broker and secret.
+// given for, or nil. before is the configuration in force, or nil. What that knows for
+// another broker must be named again, in the file that names this one.
 func (c *Config) GivenFor(before *Config) error {
 	to := peerAt(c.Link.Broker)
 	for _, s := range c.Link.slots() {
-		if file := *s.value; file != "" && !c.gave(file, to, before) {
+		file := *s.value
+		moved := before != nil && before.Link.Broker != "" && before.names(file) && !before.gave(file, to, false)
+		switch {
+		case file == "" || !moved && c.gave(file, to, false):
+		case !c.gave(file, to, moved):
 			return fmt.Errorf("link.broker: %s was given for another broker than %s: where it is meant for this one too, name it again beside link.broker, in the same file", s.key, c.Link.Broker)
+		case s.key != keySlot && len(c.Policy.Keys) == 0 && c.Policy.URLs == nil:
+			// A private key is never sent. Of the others whoever sends settings could
+			// name the file again, whose words he cannot read.
+			return fmt.Errorf("link.broker: %s was given for another broker than %s, and neither policy.urls nor policy.keys says who may change that: set one of them in ratchet.toml, or name a new file", s.key, c.Link.Broker)
 		}
 	}
 	return nil
 }
 
-func (c *Config) gave(file string, to peer, before *Config) bool {
-	gave := func(c *Config, ok func(gift) bool) bool {
-		return slices.ContainsFunc(c.given, func(g gift) bool { return g.file == file && ok(g) })
-	}
-	toIt := func(g gift) bool { return g.to.mayBe(to) }
-	switch {
-	case gave(c, func(g gift) bool { return g.direct && toIt(g) }):
-		return true
-	case !gave(c, toIt):
-		return false
-	}
-	return before == nil || gave(before, toIt) || !gave(before, func(g gift) bool { return g.to != peer{} })
+// names reports whether a file of the configuration names that one for a secret.
+func (c *Config) names(file string) bool {
+	return slices.ContainsFunc(c.given, func(g gift) bool { return g.file == file })
+}
+
+// gave reports whether a secret was given for a peer; directly, if one file of the
+// configuration must name both.
+func (c *Config) gave(file string, to peer, directly bool) bool {
+	return slices.ContainsFunc(c.given, func(g gift) bool {
+		return g.file == file && g.to.mayBe(to) && (g.direct || !directly)
+	})
 }
 
 // MayConnect says why the policy does not allow the broker, or nil. One that

@@ -14,6 +14,8 @@ func TestASecretIsSentOnlyToTheBrokerThatItWasGivenFor(t *testing.T) {
 		evil   = "broker = \"tls://evil:8883\"\n"
 		login  = "username = \"x\"\npasswordFile = \"p\"\n"
 		other  = "username = \"x\"\npasswordFile = \"own\"\n"
+		keys   = "[policy]\nkeys = [\"RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3\"]\n"
+		urls   = "[policy]\nurls = [\"evil\"]\n"
 		proves = "cert = \"c\"\nkey = \"k\"\n"
 	)
 	for name, tt := range map[string]struct {
@@ -23,9 +25,12 @@ func TestASecretIsSentOnlyToTheBrokerThatItWasGivenFor(t *testing.T) {
 		"the broker alone":               {good + login, "", evil, "link.passwordFile was given for another broker than tls://evil:8883"},
 		"the key's broker alone":         {good + proves, "", evil, "link.key was given for another broker"},
 		"one that an enrolment named":    {"", good + login, evil, "link.passwordFile was given"},
-		"both":                           {good + login, "", evil + login, ""},
+		"both":                           {good + login + keys, "", evil + login, ""},
+		"both, where urls name the host": {good + login + urls, "", evil + login, ""},
+		"both, by whoever":               {good + login, "", evil + login, "neither policy.urls nor policy.keys says who may change that"},
+		"a key, named again":             {good + proves, "", evil + proves, ""},
 		"a secret of its own":            {good + login, "", evil + other, ""},
-		"one secret of two":              {good + login + proves, "", evil + login, "link.key was given"},
+		"one secret of two":              {good + login + proves + keys, "", evil + login, "link.key was given"},
 		"the same host":                  {good + login, "", "broker = \"tls://GOOD:443\"\n", ""},
 		"the same host in clear":         {good + login, "", "broker = \"tcp://good:1883\"\n", "link.passwordFile was given"},
 		"the same host, not any more":    {"broker = \"tcp://good:1883\"\n" + login, "", good, ""},
@@ -34,6 +39,7 @@ func TestASecretIsSentOnlyToTheBrokerThatItWasGivenFor(t *testing.T) {
 		"before any broker was named":    {login, good, "[tags]\na = 1\n", ""},
 		"then for the first one only":    {login, good, evil, "link.passwordFile was given"},
 		"nor for one with its own":       {login, evil + other, login, "link.passwordFile was given"},
+		"nor together with that":         {login, evil + other, evil + login, "neither policy.urls nor policy.keys"},
 		"the secret of a broker before":  {good, "", login, ""},
 		"the same broker, a new secret":  {good + login, "", other, ""},
 		"nothing of the link":            {good + login, "", "[tags]\na = 1\n", ""},

@@ -4,7 +4,6 @@ package enroll
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -170,7 +169,10 @@ func (e *Enrolment) draft(path, staged string, files []secret) (*config.Config, 
 		return nil, err
 	}
 	before, _ := config.LoadDraft(path, config.Draft{}, telemetry.PermanentMAC) // nil: nothing is in force
-	return c, cmp.Or(c.MayConnect(), c.GivenFor(before))
+	if err := c.GivenFor(before); err != nil {
+		return nil, fmt.Errorf("%w; --token-file, or --key, gives a new one", err)
+	}
+	return c, c.MayConnect()
 }
 
 // overruled tells where a file that is read later says something else.
