@@ -11,7 +11,9 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -167,6 +169,7 @@ func (a *Agent) loops(ctx context.Context, asked <-chan os.Signal) error {
 	work.Go(func() error { return a.watchCertificate(workCtx) })
 	work.Go(func() error { return a.listen(workCtx) })
 	work.Go(func() error { return a.obey(workCtx, asked) })
+	work.Go(func() error { return a.bury(workCtx) })
 	talk, talkCtx := errgroup.WithContext(linked)
 	talk.Go(func() error { return a.link.Run(talkCtx) })
 	talk.Go(func() error { return a.report.Run(talkCtx) })
@@ -185,6 +188,18 @@ func (a *Agent) loops(ctx context.Context, asked <-chan os.Signal) error {
 		err = ErrRestart
 	}
 	return err
+}
+
+// bury takes care of orphans of steps, where they are given to this process.
+func (a *Agent) bury(ctx context.Context) error {
+	if a.groups.Control != "" && os.Getpid() != 1 {
+		return nil
+	}
+	died := make(chan os.Signal, 1)
+	signal.Notify(died, syscall.SIGCHLD)
+	defer signal.Stop(died)
+	process.Reap(died, process.OrphanAge, ctx.Done())
+	return nil
 }
 
 // onSample lets everything look at the board that does so now and then: whoever
@@ -224,6 +239,11 @@ func (a *Agent) open() error {
 		return err
 	}
 	a.useJournal(db)
+	if a.groups.Control = process.ControlGroups(); a.groups.Control == "" {
+		if err := process.Adopt(); err != nil {
+			a.log.Warn("a child that leaves its step's process group may outlive the step", "err", err)
+		}
+	}
 	if err := a.groups.KillLeftovers(); err != nil {
 		a.log.Warn("children of an earlier agent may still run", "err", err)
 	}

@@ -1,8 +1,12 @@
 package agent
 
 import (
+	"fmt"
+	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -26,6 +30,28 @@ var attacksOnTimeAndRoom = []attack{
 		step["retry"] = map[string]any{"attempts": 2, "delay": "1h"}
 		return f.timed("steps", []any{step})
 	}},
+	{"a child that leaves a step that takes too long", escapes("sleep 100000")},
+	{"a child that leaves a step that fails", escapes("exit 1")},
+	{"a child that leaves a step that succeeds", escapes("exit 0")},
+}
+
+// escapes has a step start a child in a session of its own, whose parents are gone,
+// and tells what became of both once the step is over.
+func escapes(script string) func(f *fort) string {
+	return func(f *fort) string {
+		file := filepath.Join(f.dir, "pid")
+		s := shell("s", "(setsid sh -c 'echo $$ >"+file+"; exec sleep 100000' >/dev/null 2>&1 &) & while [ ! -s "+file+" ]; do sleep 0.01; done; "+script)
+		s["timeout"] = "10s"
+		got := f.timed("steps", []any{s})
+		pid, err := strconv.Atoi(strings.TrimSpace(readAll(f.T, file)))
+		must(f, err)
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil || strings.Contains(string(stat), ") Z ") {
+			return got + ": the child is dead"
+		}
+		must(f, syscall.Kill(pid, syscall.SIGKILL))
+		return got + ": the child lives"
+	}
 }
 
 func shell(name, script string) map[string]any {

@@ -153,7 +153,7 @@ func (k Command) Run(ctx context.Context, t *executor.Task) error {
 	said := &lineCounter{to: t.Err}
 	p := process.Program{
 		Argv: w.argv, Env: process.Environ(t, who, texts(w.Env)), Dir: w.Dir, Nice: w.Nice, Stdin: w.Stdin,
-		As: who.Credential, Stdout: t.Output, Stderr: said, Groups: k.Groups, Log: t.Log,
+		As: who.Credential, Stdout: t.Output, Stderr: said, OKCodes: w.OKCodes, Groups: k.Groups, Log: t.Log,
 	}
 	status, err := p.Run(ctx)
 	if err != nil {

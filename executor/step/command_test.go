@@ -186,17 +186,23 @@ func TestNothingIsStartedWhenItIsOver(t *testing.T) {
 	}
 }
 
-// TestNothingOutlivesTheStep: a child in the background ends with the command.
-func TestNothingOutlivesTheStep(t *testing.T) {
-	a := steptest.NewAttempt(t, `{"shell":"sleep 100 & echo $!"}`)
-	began := time.Now()
-	if err := a.Run(t.Context(), step.Command{}); err != nil {
-		t.Fatal(err)
+// TestNothingOutlivesAStepThatFails: a child in the background ends with the command,
+// unless that ended as it should.
+func TestNothingOutlivesAStepThatFails(t *testing.T) {
+	for script, stays := range map[string]bool{"exit 3": true, "exit 4": false} {
+		a := steptest.NewAttempt(t, `{"shell":"sleep 1000 >/dev/null 2>&1 & echo $!; %s","okCodes":[3]}`, script)
+		if err := a.Run(t.Context(), step.Command{}); (err == nil) != stays {
+			t.Fatal(err)
+		}
+		pid, err := strconv.Atoi(strings.TrimSpace(a.Out.String()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if alive(pid) != stays {
+			t.Errorf("%s: its child lives: %v, want %v", script, !stays, stays)
+		}
+		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
-	if took := time.Since(began); took > 5*time.Second {
-		t.Errorf("got an end after %s, want one at once", took)
-	}
-	wantDead(t, a.Out.String())
 }
 
 // TestAnEscapedChildDoesNotHangTheStep: it left the group and holds the pipe.

@@ -1,6 +1,6 @@
-// Package process runs programs for steps: each in a process group of its own,
-// with a clean environment, and with the promise that none of it outlives the
-// step, nor the agent.
+// Package process runs programs for steps: each in a process group, and where the
+// kernel has them a control group, of its own, with a clean environment, and with the
+// promise that nothing of one that did not end well outlives the step, nor the agent.
 //
 // It judges nothing about whether a program may be run: that is package policy's.
 package process
@@ -11,12 +11,9 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
-	"runtime"
 	"strings"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 const (
@@ -35,38 +32,56 @@ type Program struct {
 	As             *syscall.Credential
 	Stdout, Stderr io.Writer
 	Files          []*os.File // its descriptors 3 and up; they stay open here
+	OKCodes        []int      // with which it ends well; none is 0 alone
 	Groups         Groups
 	Log            *slog.Logger
 }
 
-// Run returns how the process ended, or the cause of ctx when that ended it.
+// Run returns how the process ended, or the cause of ctx when that ended it. Unless
+// it ended well nothing of what it has started is left; what has then stays, for a
+// program may start a daemon.
 func (p *Program) Run(ctx context.Context) (syscall.WaitStatus, error) {
-	cmd, err := p.command()
-	if err != nil {
+	if _, err := p.command(); err != nil {
 		return 0, err
 	}
 	if ctx.Err() != nil {
 		return 0, context.Cause(ctx)
 	}
-	started, exited := make(chan error, 1), make(chan struct{})
-	go p.hold(cmd, started, exited)
-	if err := <-started; err != nil {
-		return 0, startError(cmd.Path, err)
+	r := &running{Program: p, started: make(chan error, 1), exited: make(chan struct{})}
+	if p.Groups.Control != "" {
+		var err error
+		if r.in, err = newCgroup(p.Groups.Control); err != nil {
+			r.in = nil
+			p.warn("no control group: a child that leaves the process group may outlive its step", err)
+		}
+		defer r.in.leave()
 	}
-	group := cmd.Process.Pid
-	if err := p.Groups.Add(group); err != nil && p.Log != nil {
-		p.Log.Warn("the process group is not noted: if the agent is killed, its children may live on", "err", err)
+	go r.hold()
+	if err := <-r.started; err != nil {
+		return 0, startError(r.cmd.Path, err)
 	}
-	err = p.await(ctx, group, exited)
+	group := r.cmd.Process.Pid
+	if err := p.Groups.add(group, r.in, p.Env); err != nil {
+		p.warn("the process group is not noted: if the agent is killed, its children may live on", err)
+	}
+	err := r.await(ctx)
+	<-r.exited
 	// The leader is not yet reaped, so that its id is still this group's.
-	_ = syscall.Kill(-group, syscall.SIGKILL)
-	<-exited
+	if err != nil || !r.well {
+		r.endAll()
+	}
 	p.Groups.Remove(group)
-	waited := cmd.Wait() // its error is in ProcessState too, or of a pipe that somebody holds
-	if cmd.ProcessState == nil {
+	waited := r.cmd.Wait() // its error is in ProcessState too, or of a pipe that somebody holds
+	if r.cmd.ProcessState == nil {
 		return 0, waited
 	}
-	return cmd.ProcessState.Sys().(syscall.WaitStatus), err
+	return r.cmd.ProcessState.Sys().(syscall.WaitStatus), err
+}
+
+func (p *Program) warn(text string, err error) {
+	if p.Log != nil {
+		p.Log.Warn(text, "err", err)
+	}
 }
 
 func (p *Program) command() (*exec.Cmd, error) {
@@ -81,49 +96,4 @@ func (p *Program) command() (*exec.Cmd, error) {
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, Credential: p.As}
 	return cmd, nil
-}
-
-// hold starts the process and stays until it has exited. The parent-death
-// signal follows the thread that forked, and niceness is a thread's too: so
-// the thread is kept for as long, and not unlocked, which ends it.
-func (p *Program) hold(cmd *exec.Cmd, started chan<- error, exited chan<- struct{}) {
-	runtime.LockOSThread()
-	if p.Nice != 0 {
-		if err := syscall.Setpriority(syscall.PRIO_PROCESS, 0, p.Nice); err != nil {
-			started <- err
-			return
-		}
-	}
-	err := cmd.Start()
-	started <- err
-	if err != nil {
-		return
-	}
-	for {
-		err := unix.Waitid(unix.P_PID, cmd.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
-		if err != unix.EINTR {
-			close(exited)
-			return
-		}
-	}
-}
-
-// await returns when the leader has exited, or else the cause of ctx, when it
-// has ended and the group had its time to go down.
-func (p *Program) await(ctx context.Context, group int, exited <-chan struct{}) error {
-	select {
-	case <-exited:
-		return nil
-	case <-ctx.Done():
-	}
-	select {
-	case <-exited: // at the same moment: what is done is done
-		return nil
-	default:
-	}
-	_ = syscall.Kill(-group, syscall.SIGTERM)
-	for end := time.Now().Add(Grace); time.Now().Before(end) && len(members(group)) > 0; {
-		time.Sleep(poll)
-	}
-	return context.Cause(ctx)
 }
