@@ -33,6 +33,14 @@ var attacksOnThePolicy = []attack{
 	{"the launcher as a program of the owner's", underPolicy(`commands = ["/usr/libexec/*/*"]`, "it starts whatever it is given", map[string]string{
 		"command": `{"argv":["/usr/libexec/ratchetd/ratchetd-start","/bin/sh"]}`,
 	})},
+	{"a host beyond the list, by a check", underPolicy(`urls = ["*.example.com"]`, "policy.urls", map[string]string{
+		"diagnostic": `{"checks":[{"tcp":"127.0.0.1:22"}]}`,
+		"file":       `{"path":"/srv/x","content":""},"confirm":{"within":"1m","check":{"http":"http://127.0.0.1:9/"}}`,
+		"reboot":     `{},"check":{"tcp":"[::1]:22"},"ifInterrupted":"verify"`,
+	})},
+	{"a file to read beyond the list", underPolicy(`read = ["/srv"]`, "policy.read", map[string]string{
+		"diagnostic": `{"checks":[{"file":"/etc/shadow"}]}`,
+	})},
 	{"a unit that takes the board down", underPolicy(``, "policy.services", map[string]string{
 		"service": `{"name":"poweroff.target","action":"start"}`,
 	})},

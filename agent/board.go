@@ -59,7 +59,7 @@ func (a *Agent) prune(seen map[string]bool) error {
 // not below the floor, as the broker is.
 func (a *Agent) checker() check.Checker {
 	return check.Checker{Broker: a.link.Reachable, Groups: a.groups, Log: a.log,
-		Probes: telemetry.Prober{TLS: &tls.Config{Time: a.clock.Now}}}
+		Probes: telemetry.Prober{TLS: &tls.Config{Time: a.clock.Now}, Permit: a.policy().Reach}}
 }
 
 // summary is what systemctl status shows. It asks for all that a status says.

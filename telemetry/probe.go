@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -21,6 +22,9 @@ import (
 type Prober struct {
 	Resolver *net.Resolver // nil asks the servers in resolv.conf
 	TLS      *tls.Config   // of https; nil trusts what the system trusts
+	// Permit says why TCP and HTTP may not talk to a host, or nil: first by its
+	// name, then by each address that it leads to. Nil lets them go anywhere.
+	Permit func(host string, ip netip.Addr) error
 }
 
 // A Reading is what a probe found, also beside an error.

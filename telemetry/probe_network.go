@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -28,7 +30,7 @@ func (p Prober) DNS(ctx context.Context, name string) (Reading, error) {
 // TCP measures how long it takes to connect to "host:port", in milliseconds.
 func (p Prober) TCP(ctx context.Context, address string) (Reading, error) {
 	start := time.Now()
-	conn, err := p.dialer(ctx).DialContext(ctx, "tcp", address)
+	conn, err := p.dial(ctx, "tcp", address)
 	if err != nil {
 		return Reading{}, err
 	}
@@ -44,7 +46,7 @@ func (p Prober) HTTP(ctx context.Context, address string, status int) (Reading, 
 	if err != nil {
 		return Reading{}, withoutURL(err)
 	}
-	client := p.client(ctx)
+	client := p.client()
 	defer client.CloseIdleConnections()
 	if status/100 == 3 {
 		client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
@@ -75,10 +77,10 @@ func certificate(resp *http.Response) string {
 
 // client shares nothing with other probes: a connection that is still open
 // from the last one would prove nothing.
-func (p Prober) client(ctx context.Context) *http.Client {
-	return &http.Client{Transport: &http.Transport{
+func (p Prober) client() *http.Client {
+	return &http.Client{CheckRedirect: p.redirect, Transport: &http.Transport{
 		Proxy:           http.ProxyFromEnvironment,
-		DialContext:     p.dialer(ctx).DialContext,
+		DialContext:     p.dial,
 		TLSClientConfig: p.TLS.Clone(),
 
 		MaxResponseHeaderBytes: 64 << 10,
@@ -92,6 +94,36 @@ func withoutURL(err error) error {
 		return u.Err
 	}
 	return err
+}
+
+// redirect follows where Permit lets it.
+func (p Prober) redirect(req *http.Request, via []*http.Request) error {
+	if len(via) > 10 {
+		return errors.New("more than 10 redirects")
+	}
+	if p.Permit == nil {
+		return nil
+	}
+	return p.Permit(req.URL.Hostname(), netip.Addr{})
+}
+
+// dial connects where Permit lets it.
+func (p Prober) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	d := p.dialer(ctx)
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	if p.Permit != nil {
+		d.ControlContext = func(_ context.Context, _, found string, _ syscall.RawConn) error {
+			at, err := netip.ParseAddrPort(found)
+			if err != nil {
+				return err
+			}
+			return p.Permit(host, at.Addr())
+		}
+	}
+	return d.DialContext(ctx, network, address)
 }
 
 func (p Prober) dialer(ctx context.Context) *net.Dialer {

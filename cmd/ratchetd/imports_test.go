@@ -44,7 +44,7 @@ var mayImport = map[string][]string{
 	// what kinds share
 	"executor/step/process":  {"executor", "executor/redact", "executor/step/safefile"},
 	"executor/step/policy":   {"executor/step/process", "executor/step/safefile"},
-	"executor/step/fetch":    {"executor", "executor/backoff", "executor/step/policy", "executor/step/safefile", "updater"},
+	"executor/step/fetch":    {"executor", "executor/backoff", "executor/redact", "executor/step/policy", "executor/step/safefile", "updater"},
 	"executor/step/inputs":   {"executor/step/policy", "executor/step/safefile"},
 	"executor/step/filespec": {"executor", "executor/step/policy", "executor/step/safefile"},
 	"executor/step/check":    {"executor", "executor/redact", "executor/step/policy", "executor/step/process", "executor/step/safefile", "telemetry"},
@@ -55,10 +55,10 @@ var mayImport = map[string][]string{
 	"executor/step/config":      {"executor", "executor/step/filespec", "executor/step/policy", "executor/step/process", "executor/step/safefile"},
 	"executor/step/data":        {"executor", "executor/jq", "executor/redact", "executor/step/inputs", "executor/step/policy", "executor/step/process", "executor/step/safefile"},
 	"executor/step/diagnostic":  {"executor", "executor/redact", "executor/step/check", "executor/step/inputs", "executor/step/policy", "executor/step/process", "executor/step/safefile"},
-	"executor/step/firmware":    {"executor", "executor/backoff", "executor/fence", "executor/step/fetch", "executor/step/policy", "executor/step/process", "executor/step/safefile", "updater"},
+	"executor/step/firmware":    {"executor", "executor/backoff", "executor/fence", "executor/redact", "executor/step/fetch", "executor/step/policy", "executor/step/process", "executor/step/safefile", "updater"},
 	"executor/step/packages":    {"executor", "executor/step/process", "executor/step/safefile"},
 	"executor/step/update":      {"executor", "executor/step/fetch", "executor/step/packages", "executor/step/policy", "executor/step/process", "executor/step/safefile", "updater"},
-	"executor/step/upload":      {"executor", "executor/backoff", "executor/step/fetch", "executor/step/inputs", "executor/step/policy", "executor/step/safefile"},
+	"executor/step/upload":      {"executor", "executor/backoff", "executor/redact", "executor/step/fetch", "executor/step/inputs", "executor/step/policy", "executor/step/safefile"},
 }
 
 // keptBy is which of us, and nobody else, may import what others made; and who

@@ -100,7 +100,7 @@ func isLimit(key string) bool {
 
 // title names a check that has no name.
 func (c Check) title() string {
-	text := strings.TrimSpace(c.Kind + " " + c.text + strings.Join(c.argv, " "))
+	text := strings.TrimSpace(c.Kind + " " + redact.URLs(c.text+strings.Join(c.argv, " ")))
 	return strings.Map(redact.Printable, redact.Clip(text, 64))
 }
 

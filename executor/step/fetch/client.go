@@ -30,12 +30,18 @@ var ErrRefused = errors.New("refused")
 
 // WithRules is client, or one of its own, which follows no redirect that would
 // show a secret: not from https to http, and without the job's headers and the
-// referring URL to another host; nor to a host that the owner does not allow.
+// referring URL to another host; nor to a host, or an address, that the owner does
+// not allow.
 func WithRules(client *http.Client, secret map[string]string, policy policy.Policy) *http.Client {
 	if client == nil || client.Transport == nil {
 		client = NewClient(nil)
 	}
 	c := *client
+	if t, ok := c.Transport.(*http.Transport); ok && policy.URLs != nil {
+		t = t.Clone() // no connection outlives what this client is for
+		t.DialContext = policy.Dial
+		c.Transport = t
+	}
 	c.CheckRedirect = func(req *http.Request, via []*http.Request) error {
 		last := via[len(via)-1].URL
 		switch {

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"time"
 
+	"github.com/ratchetd/ratchet/executor/redact"
 	"github.com/ratchetd/ratchet/executor/step/policy"
 )
 
@@ -30,7 +32,10 @@ func Document(ctx context.Context, client *http.Client, address string, policy p
 	defer client.CloseIdleConnections()
 	resp, err := client.Do(req)
 	if err != nil {
-		return nil, err
+		if u := new(url.Error); errors.As(err, &u) { // it would show the query
+			err = u.Err
+		}
+		return nil, fmt.Errorf("GET %s: %w", redact.URL(address), err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"path/filepath"
 
+	"github.com/ratchetd/ratchet/executor/redact"
 	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
@@ -154,7 +155,7 @@ type mismatch struct{ error }
 
 func (x *transfer) verify() error {
 	if got := hex.EncodeToString(x.sum.Sum(nil)); got != x.SHA256 && x.SHA256 != "" {
-		return mismatch{fmt.Errorf("%s: sha256 is %s, want %s", Masked(x.URL), got, x.SHA256)}
+		return mismatch{fmt.Errorf("%s: sha256 is %s, want %s", redact.URL(x.URL), got, x.SHA256)}
 	}
 	if err := x.part.Sync(); err != nil {
 		return err

@@ -11,6 +11,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/ratchetd/ratchet/executor/redact"
+	"github.com/ratchetd/ratchet/executor/step/policy"
 )
 
 // Later is err as that of an answer that says: not now.
@@ -106,7 +109,7 @@ func (x *transfer) request(ctx context.Context) (*http.Request, error) {
 
 // answer judges the head of an answer and makes the part ready for its body.
 func (x *transfer) answer(resp *http.Response) error {
-	status := fmt.Errorf("GET %s: %s", Masked(x.URL), resp.Status)
+	status := fmt.Errorf("GET %s: %s", redact.URL(x.URL), resp.Status)
 	switch code := resp.StatusCode; {
 	case code == http.StatusOK:
 		return orFinal(x.whole(resp))
@@ -160,7 +163,7 @@ func (x *transfer) goesOn(resp *http.Response) bool {
 func (x *transfer) restart() error {
 	x.restarts++
 	if x.restarts > MaxRestarts {
-		return fmt.Errorf("GET %s: the server closes early and cannot resume: given up after %d beginnings", Masked(x.URL), x.restarts)
+		return fmt.Errorf("GET %s: the server closes early and cannot resume: given up after %d beginnings", redact.URL(x.URL), x.restarts)
 	}
 	fmt.Fprintln(x.Note, "beginning again: the server does not go on where the part ends")
 	x.done, x.at = 0, Checkpoint{}
@@ -208,7 +211,7 @@ func parseRetryAfter(resp *http.Response) time.Duration {
 // holds.
 func (x *transfer) plain(ctx context.Context, err error) error {
 	var broken *tls.CertificateVerificationError
-	isFinal := IsFinal(err) || errors.As(err, &broken) || errors.Is(err, ErrRefused)
+	isFinal := IsFinal(err) || errors.As(err, &broken) || errors.Is(err, ErrRefused) || errors.Is(err, policy.ErrUnnamed)
 	if u := new(url.Error); errors.As(err, &u) {
 		err = u.Err
 	}
@@ -216,19 +219,9 @@ func (x *transfer) plain(ctx context.Context, err error) error {
 	case ErrIdle, ErrSlow:
 		err, isFinal = cause, isFinal || cause == ErrSlow
 	}
-	err = fmt.Errorf("GET %s: %w", Masked(x.URL), err)
+	err = fmt.Errorf("GET %s: %w", redact.URL(x.URL), err)
 	if isFinal {
 		return Finally(err)
 	}
 	return err
-}
-
-// Masked is a URL without user, password and query: presigned ones carry their
-// secret there.
-func Masked(raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil {
-		return "(not a URL)"
-	}
-	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/backoff"
+	"github.com/ratchetd/ratchet/executor/redact"
 	"github.com/ratchetd/ratchet/executor/step/policy"
 	"github.com/ratchetd/ratchet/updater"
 )
@@ -84,13 +85,13 @@ func Get(ctx context.Context, client *http.Client, address string) (*http.Respon
 		if u := new(url.Error); errors.As(err, &u) { // it would show the query
 			err = u.Err
 		}
-		return nil, fmt.Errorf("GET %s: %w", Masked(address), err)
+		return nil, fmt.Errorf("GET %s: %w", redact.URL(address), err)
 	}
 	if resp.StatusCode == http.StatusOK {
 		return resp, nil
 	}
 	_ = resp.Body.Close() // nobody wants it
-	err = fmt.Errorf("GET %s: %s", Masked(address), resp.Status)
+	err = fmt.Errorf("GET %s: %s", redact.URL(address), resp.Status)
 	if resp.StatusCode < 500 {
 		err = Finally(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/backoff"
 	"github.com/ratchetd/ratchet/executor/fence"
+	"github.com/ratchetd/ratchet/executor/redact"
 	"github.com/ratchetd/ratchet/executor/step/fetch"
 	"github.com/ratchetd/ratchet/executor/step/safefile"
 	"github.com/ratchetd/ratchet/updater"
@@ -136,7 +137,7 @@ func (i *incoming) Read(p []byte) (int, error) {
 		i.s.t.Progress(float64(i.done) / float64(i.ContentLength))
 	}
 	if err != nil && err != io.EOF {
-		err = broken{fmt.Errorf("GET %s: %w", fetch.Masked(i.s.with.URL.S), err)}
+		err = broken{fmt.Errorf("GET %s: %w", redact.URL(i.s.with.URL.S), err)}
 	}
 	return n, err
 }

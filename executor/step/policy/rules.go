@@ -2,7 +2,6 @@ package policy
 
 import (
 	"fmt"
-	"net/url"
 	"path"
 	"path/filepath"
 	"slices"
@@ -76,22 +75,6 @@ func (p Policy) Secret(name string) error {
 		return nil
 	}
 	return fmt.Errorf("secret: policy.secrets does not allow %s", name)
-}
-
-// URL says why a job may not reach an address, or nil.
-func (p Policy) URL(address string) error {
-	if p.URLs == nil {
-		return nil
-	}
-	u, err := url.Parse(address)
-	if err != nil {
-		return fmt.Errorf("policy.urls: no address can be read")
-	}
-	host := strings.ToLower(u.Hostname())
-	if slices.ContainsFunc(p.URLs, func(pattern string) bool { return covers(strings.ToLower(pattern), host) }) {
-		return nil
-	}
-	return fmt.Errorf("%s: policy.urls does not allow this host", host)
 }
 
 // Program says why a job may not let the agent run argv as itself, or nil.

@@ -15,8 +15,10 @@ import (
 
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/backoff"
+	"github.com/ratchetd/ratchet/executor/redact"
 	"github.com/ratchetd/ratchet/executor/step/fetch"
 	"github.com/ratchetd/ratchet/executor/step/inputs"
+	"github.com/ratchetd/ratchet/executor/step/policy"
 	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
@@ -149,7 +151,7 @@ func (u *upload) once(ctx context.Context) error {
 	}
 	err = u.answer(resp)
 	if err == nil && b.sent < u.size {
-		err = fmt.Errorf("%s %s: %s, but before all of it was sent", u.with.Method, fetch.Masked(u.to), resp.Status)
+		err = fmt.Errorf("%s %s: %s, but before all of it was sent", u.with.Method, redact.URL(u.to), resp.Status)
 	}
 	return err
 }
@@ -178,7 +180,7 @@ func (u *upload) request(ctx context.Context, b *body) (*http.Request, error) {
 
 // answer judges what the server says.
 func (u *upload) answer(resp *http.Response) error {
-	status := fmt.Errorf("%s %s: %s", u.with.Method, fetch.Masked(u.to), resp.Status)
+	status := fmt.Errorf("%s %s: %s", u.with.Method, redact.URL(u.to), resp.Status)
 	switch code := resp.StatusCode; {
 	case code >= 200 && code < 300:
 		return nil
@@ -197,7 +199,7 @@ func (u *upload) answer(resp *http.Response) error {
 // plain says what went wrong without the URL's secrets, which a url.Error
 // holds.
 func (u *upload) plain(ctx context.Context, err error) error {
-	isFinal := errors.As(err, new(*tls.CertificateVerificationError)) || errors.Is(err, fetch.ErrRefused)
+	isFinal := errors.As(err, new(*tls.CertificateVerificationError)) || errors.Is(err, fetch.ErrRefused) || errors.Is(err, policy.ErrUnnamed)
 	switch inner := new(url.Error); {
 	case errors.Is(err, errChanged):
 		err = errChanged
@@ -206,7 +208,7 @@ func (u *upload) plain(ctx context.Context, err error) error {
 	case errors.As(err, &inner):
 		err = inner.Err
 	}
-	err = fmt.Errorf("%s %s: %w", u.with.Method, fetch.Masked(u.to), err)
+	err = fmt.Errorf("%s %s: %w", u.with.Method, redact.URL(u.to), err)
 	if isFinal {
 		return fetch.Finally(err)
 	}
