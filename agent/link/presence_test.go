@@ -90,6 +90,11 @@ func TestAStopFailsNoConnection(t *testing.T) {
 	cancel()
 	s.settled = make(chan struct{})
 	s.settle(ctx, false)
+	select {
+	case err := <-s.conn.lost:
+		t.Errorf("the connection is given up: %v", err)
+	default:
+	}
 	s.depart()
 	select {
 	case got := <-said:
