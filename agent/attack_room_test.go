@@ -13,11 +13,11 @@ import (
 // attacksOnTimeAndRoom would hold the queue, or fill the disk, without an end.
 var attacksOnTimeAndRoom = []attack{
 	{"an onFailure that never ends", func(f *fort) string {
-		f.rules(`maxTime = "3s"`)
+		f.rules(`maxTime = "12s"`)
 		return f.timed("steps", []any{shell("s", "exit 1")}, "onFailure", []any{shell("x", "sleep 100000"), shell("y", "true")})
 	}},
 	{"an undo that never ends", func(f *fort) string {
-		f.rules(`maxTime = "3s"`, `maxUndo = "3s"`)
+		f.rules(`maxTime = "30s"`, `maxUndo = "3s"`)
 		there := filepath.Join(f.files, "there")
 		apply := []string{"sh", "-c", "test ! -e " + there + " || sleep 100000; touch " + there}
 		return f.timed("undoOnFailure", true, "steps", []any{
