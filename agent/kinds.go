@@ -61,8 +61,8 @@ func bare(c *config.Config) *Agent {
 	return a
 }
 
-// Kinds are those of a device that nobody has configured: they tell whether a
-// job's parameters are good. What its owner's policy says only a device knows.
+// Kinds are those of a device that nobody has configured: their Check says what is
+// wrong with a job's parameters. What its owner's policy says only a device knows.
 func Kinds() executor.Kinds {
 	a := bare(config.Default())
 	list := a.kinds()

@@ -133,7 +133,7 @@ func (q *queue) len() int {
 	return len(q.jobs)
 }
 
-// empty tells that none is.
+// empty reports whether none is.
 func (q *queue) empty() bool { return q.len() == 0 }
 
 // signal wakes whoever waits for work; the lock is held.

@@ -26,7 +26,7 @@ type Text struct {
 // such as on a command line or in a URL.
 type Word struct{ Text }
 
-// Texts are the texts of argv; open tells that some are still to be filled in,
+// Texts are the texts of argv; open reports whether some are still to be filled in,
 // so that nothing can be said of them yet.
 func Texts(argv []Word) (list []string, open bool) {
 	for _, w := range argv {

@@ -70,7 +70,7 @@ func (l *Rules) Judge(ctx context.Context, s telemetry.Sample, link rule.LinkInp
 	}
 }
 
-// idle tells that a rule has nothing to say of a sample.
+// idle reports whether a rule has nothing to say of a sample.
 func (l *Rules) idle(r *ruled, f rule.Input) bool {
 	if !r.Quiet(f) {
 		return false

@@ -1,6 +1,7 @@
 // Package schedule begins jobs by itself: those of the configuration's schedules,
 // what recurring jobs are due to begin, and what lies in the spool. Each is one more
-// offer, under an id made of the time that it was due at, so it begins once.
+// offer, and begins once: what is due has an id made of the time that it was due at,
+// and what lies in the spool has its own.
 package schedule
 
 import (

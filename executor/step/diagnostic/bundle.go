@@ -51,7 +51,7 @@ func newBundle(w io.Writer, most int64, mask func([]byte) []byte) *bundle {
 	return b
 }
 
-// add puts a text in; cut tells that its beginning is missing already.
+// add puts a text in; cut says that its beginning is missing already.
 func (b *bundle) add(name string, changed time.Time, text []byte, cut bool) error {
 	name = string(b.masked([]byte(name)))
 	text, cut = b.clean(text, cut)
