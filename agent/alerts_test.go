@@ -6,6 +6,7 @@ import (
 	"time"
 )
 
+// raised reports whether a message of an alert says so.
 func raised(p string) bool { return strings.Contains(p, `"raised"`) }
 
 func TestAnAlertClearedOfflineIsTold(t *testing.T) {

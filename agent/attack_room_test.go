@@ -54,6 +54,7 @@ func escapes(script string) func(f *fort) string {
 	}
 }
 
+// shell is a step that runs a script of the shell.
 func shell(name, script string) map[string]any {
 	return map[string]any{"name": name, "command": map[string]any{"shell": script}}
 }

@@ -110,6 +110,7 @@ func opened(f *fort, payload string) dialect.Envelope {
 	return e
 }
 
+// must ends the attack over an error of what it needs.
 func must(f *fort, err error) {
 	f.Helper()
 	if err != nil {
@@ -117,12 +118,14 @@ func must(f *fort, err error) {
 	}
 }
 
+// mustJSON is v as JSON.
 func mustJSON(f *fort, v any) string {
 	text, err := json.Marshal(v)
 	must(f, err)
 	return string(text)
 }
 
+// firstWords are the first n words of a reason that is long.
 func firstWords(s string, n int) string { return strings.Join(strings.Fields(s)[:n], " ") }
 
 // flipped looks at every bit: what is outside the signed text and says nothing,

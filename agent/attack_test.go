@@ -73,6 +73,7 @@ var (
 	plainWords = strings.NewReplacer("\n", " ")
 )
 
+// lineOf is the row of an attack in a table; empty if there is none.
 func lineOf(table []byte, name string) string {
 	for line := range strings.Lines(string(table)) {
 		if had, _, _ := strings.Cut(line, "|"); strings.TrimSpace(had) == name {
@@ -94,6 +95,7 @@ type fort struct {
 	probes      int
 }
 
+// newFort is one that is online.
 func newFort(t *testing.T) *fort {
 	b := newBroker(t)
 	f := &fort{T: t, b: b}
@@ -116,6 +118,8 @@ func (f *fort) good(id string, changes ...any) string {
 	return mustJSON(f, changed(d, changes))
 }
 
+// changed is d with members replaced, or taken away by nil; changes are names and
+// values in turn.
 func changed(d map[string]any, changes []any) map[string]any {
 	for i := 0; i < len(changes); i += 2 {
 		d[changes[i].(string)] = changes[i+1]
@@ -138,6 +142,7 @@ func signed(key minisign.PrivateKey, text string) string {
 	return string(dialect.Envelope{Job: text, Signature: signature(key, text, time.Now())}.Payload())
 }
 
+// signature is that of a key over a text, as minisign makes it at that time.
 func signature(key minisign.PrivateKey, text string, at time.Time) string {
 	r := minisign.NewReader(strings.NewReader(text))
 	_, _ = new(bytes.Buffer).ReadFrom(r)
@@ -151,6 +156,7 @@ func (f *fort) send(id, payload string) string {
 	return f.end(id)
 }
 
+// end is how a job ended: its state and, behind a colon, why.
 func (f *fort) end(id string) string {
 	f.Helper()
 	s := f.b.final(id)

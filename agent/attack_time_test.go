@@ -27,6 +27,7 @@ func clockSetBack(f *fort) string {
 	return f.halfDayOld()
 }
 
+// signedAt is the payload of a text that the owner signed, so far ahead of now.
 func (f *fort) signedAt(text string, ahead time.Duration) string {
 	return string(dialect.Envelope{Job: text, Signature: signature(f.first, text, time.Now().Add(ahead))}.Payload())
 }

@@ -53,6 +53,7 @@ func ends(t *testing.T, s *jobs.Service, job string) jobs.Execution {
 	})
 }
 
+// awaits waits until the service's newest execution of a job is ok.
 func awaits(t *testing.T, s *jobs.Service, job string, ok func(jobs.Execution) bool) jobs.Execution {
 	t.Helper()
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
@@ -64,11 +65,13 @@ func awaits(t *testing.T, s *jobs.Service, job string, ok func(jobs.Execution) b
 	return jobs.Execution{}
 }
 
+// create has the service make a job for gw-1.
 func create(t *testing.T, s *jobs.Service, id, document string) {
 	t.Helper()
 	createWith(t, s, jobs.Job{ID: id, Document: document})
 }
 
+// createWith is create for a job with more to it.
 func createWith(t *testing.T, s *jobs.Service, j jobs.Job) {
 	t.Helper()
 	j.Targets = []string{"gw-1"}

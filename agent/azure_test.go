@@ -2,15 +2,11 @@ package agent
 
 import (
 	"crypto/rand"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,109 +16,6 @@ import (
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/scripts/fakehub/hub"
 )
-
-// A cloud is a fake hub with gw-1 in it.
-type cloud struct {
-	*hub.Hub
-	t *testing.T
-}
-
-func newCloud(t *testing.T, h *hub.Hub) *cloud {
-	t.Helper()
-	t.Parallel()
-	h.Host = "fake.azure-devices.net"
-	if err := h.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { h.Close() })
-	h.AddDevice("gw-1", []byte("key"))
-	return &cloud{h, t}
-}
-
-// device makes gw-1 with a key; it does not run yet. link is added to [link].
-func (c *cloud) device(extra, link string) *device {
-	c.t.Helper()
-	d := &device{t: c.t, dir: c.t.TempDir()}
-	d.write("sas.key", base64.StdEncoding.EncodeToString([]byte("key")))
-	d.write("ratchet.toml", fmt.Sprintf("device = \"gw-1\"\nstate = %q\n%s\n[link]\ndialect = \"azure\"\nbroker = \"tcp://%s\"\nhub = \"fake.azure-devices.net\"\nsasKeyFile = \"sas.key\"\nspread = \"0s\"\n%s\n",
-		filepath.Join(d.dir, "state"), extra, c.Address(), link))
-	return d
-}
-
-// desire puts a job into the twin.
-func (c *cloud) desire(id string, job any) {
-	c.t.Helper()
-	patch, err := json.Marshal(map[string]any{"jobs": map[string]any{id: job}})
-	if err == nil {
-		err = c.Desire("gw-1", patch)
-	}
-	if err != nil {
-		c.t.Fatal(err)
-	}
-}
-
-func (c *cloud) desireDoc(id string, document any) {
-	c.t.Helper()
-	c.desire(id, map[string]any{"t": azure.Pieces(string(text(c.t, document)))})
-}
-
-func text(t *testing.T, v any) []byte {
-	t.Helper()
-	raw, err := json.Marshal(v)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return raw
-}
-
-// told is the job in the reported properties; nil if it is not there.
-func (c *cloud) told(id string) map[string]any {
-	jobs, _ := c.Twin("gw-1").Reported["jobs"].(map[string]any)
-	job, _ := jobs[id].(map[string]any)
-	return job
-}
-
-// await waits until the job's reported state is this.
-func (c *cloud) await(id string, want executor.State) map[string]any {
-	c.t.Helper()
-	c.until("job "+id+" to be "+string(want), func() bool { return c.told(id)["state"] == string(want) })
-	return c.told(id)
-}
-
-func (c *cloud) until(what string, ok func() bool) {
-	c.t.Helper()
-	for end := time.Now().Add(patience); !ok(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			c.t.Fatalf("waited for %s; told is %v, dropped for %q", what, c.Twin("gw-1").Reported["jobs"], c.Drops())
-		}
-	}
-}
-
-// call calls a method once the device can be reached.
-func (c *cloud) call(method string, payload any) (int, outcome) {
-	c.t.Helper()
-	raw := text(c.t, payload)
-	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
-		status, body, err := c.Invoke("gw-1", method, raw, patience)
-		if err == nil && status != http.StatusServiceUnavailable {
-			var o outcome
-			_ = json.Unmarshal(body, &o) // a status is no outcome
-			return status, o
-		}
-		if time.Now().After(end) {
-			c.t.Fatalf("calling %s: %v", method, err)
-		}
-	}
-}
-
-func (c *cloud) count(state executor.State, id string) int {
-	c.t.Helper()
-	n, err := c.Count(fmt.Sprintf("SELECT COUNT() AS n FROM devices WHERE properties.reported.jobs.%s.state = '%s'", id, state))
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	return n
-}
 
 func TestATwinJobRunsOnceAndIsCountedByAQuery(t *testing.T) {
 	c := newCloud(t, &hub.Hub{})
@@ -285,101 +178,6 @@ func TestALostJournalIsReadBackFromTheTwin(t *testing.T) {
 	}
 	if got := read(t, file); got != "a b" {
 		t.Errorf("ran %q, want a b", got)
-	}
-}
-
-// A halted clock shows what it is set to, and counts who looks at it.
-type halted struct {
-	at    atomic.Int64
-	looks atomic.Int64
-}
-
-func (h *halted) set(at time.Time) { h.at.Store(at.UnixNano()) }
-
-func (h *halted) now() time.Time {
-	h.looks.Add(1)
-	return time.Unix(0, h.at.Load())
-}
-
-func TestATokenIsRenewedBeforeItExpires(t *testing.T) {
-	var clock halted
-	clock.set(time.Now())
-	c := newCloud(t, &hub.Hub{Now: clock.now})
-	const life = 20 * time.Second // it is renewed after 16 s
-	d := c.device("", fmt.Sprintf("tokenLife = %q", life))
-	file := filepath.Join(d.dir, "ran")
-	c.desireDoc("long", script("long", "while ! test -e "+file+".go; do sleep 0.05; done; echo ran >>"+file))
-	d.start()
-	c.until("a connection", func() bool { return c.Connects("gw-1") >= 1 })
-	first := time.Now().Add(life) // by then its token has expired, and that of the next one has not
-	c.until("another connection", func() bool { return c.Connects("gw-1") >= 2 })
-	clock.set(first)
-	looked := clock.looks.Load()
-	c.until("the hub to look at its clock", func() bool { return clock.looks.Load() > looked+5 })
-	d.write("ran.go", "")
-	c.await("long", executor.Succeeded)
-	if drops := c.Drops(); len(drops) > 0 {
-		t.Errorf("was dropped for %q, want never", drops)
-	}
-	if got := read(t, file); got != "ran" {
-		t.Errorf("ran %q, want once", got)
-	}
-}
-
-func TestADocumentThatLiesElsewhereIsFetchedIfTheOwnerAllows(t *testing.T) {
-	c := newCloud(t, &hub.Hub{})
-	d := c.device("", "[policy]\nurls = [\"127.0.0.1\"]")
-	file := filepath.Join(d.dir, "ran")
-	document := text(t, doc("far", file, "a"))
-	tries := 0
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		if tries++; tries == 1 {
-			http.Error(w, "not yet", http.StatusBadGateway)
-			return
-		}
-		_, _ = w.Write(document)
-	}))
-	t.Cleanup(s.Close)
-	sum := executor.Digest(document)
-	c.desire("far", map[string]any{"url": s.URL, "sha256": sum})
-	c.desire("denied", map[string]any{"url": "http://localhost/x", "sha256": sum})
-	c.desire("other", map[string]any{"url": s.URL, "sha256": strings.Repeat("0", 64)})
-	d.start()
-	c.await("far", executor.Succeeded)
-	for id, want := range map[string]string{"denied": "policy.urls", "other": "sha256"} {
-		if got := c.await(id, executor.Rejected); !strings.Contains(fmt.Sprint(got["reason"]), want) {
-			t.Errorf("%s: got %v, want %s", id, got, want)
-		}
-	}
-	if got := read(t, file); got != "a" {
-		t.Errorf("ran %q, want a", got)
-	}
-}
-
-func TestAnAddressThatIsMendedIsFetchedAtOnce(t *testing.T) {
-	c := newCloud(t, &hub.Hub{})
-	d := c.device("", "[policy]\nurls = [\"127.0.0.1\"]")
-	file := filepath.Join(d.dir, "ran")
-	document := text(t, doc("far", file, "a"))
-	missing := make(chan bool, 16)
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/right" {
-			missing <- true
-			http.NotFound(w, r)
-			return
-		}
-		_, _ = w.Write(document)
-	}))
-	t.Cleanup(s.Close)
-	c.desire("far", map[string]any{"url": s.URL + "/wrong", "sha256": executor.Digest(document)})
-	c.desire("denied", map[string]any{"url": "http://localhost/right", "sha256": executor.Digest(document)})
-	d.start()
-	<-missing
-	c.await("denied", executor.Rejected)
-	c.desire("far", map[string]any{"url": s.URL + "/right"})
-	c.await("far", executor.Succeeded)
-	if got := read(t, file); got != "a" {
-		t.Errorf("ran %q, want a", got)
 	}
 }
 

@@ -80,6 +80,7 @@ func newBroker(t *testing.T) *broker {
 	return b
 }
 
+// start starts it, with nothing that it knew before.
 func (b *broker) start() {
 	b.server = mochi.New(&mochi.Options{InlineClient: true, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	for _, err := range []error{
@@ -116,6 +117,8 @@ func (b *broker) gone(id string) bool {
 	return !ok || c.Closed()
 }
 
+// offer retains a job, or a text, at its topic below jobs/; to is such as
+// device/gw-1.
 func (b *broker) offer(to string, doc any) {
 	b.t.Helper()
 	text, ok := doc.(string)
@@ -131,6 +134,7 @@ func (b *broker) offer(to string, doc any) {
 	b.retain(dialect.Topic{To: to, Name: head.ID}.Below("ratchet/v1"), text)
 }
 
+// retain has the broker keep a message and hand it out.
 func (b *broker) retain(topic, payload string) {
 	b.t.Helper()
 	if err := b.server.Publish(topic, []byte(payload), true, 1); err != nil {
@@ -194,6 +198,7 @@ func (b *broker) forget() {
 	b.said, b.sent = nil, map[string]int{}
 }
 
+// count is how often devices were handed something on a topic.
 func (b *broker) count(topic string) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()

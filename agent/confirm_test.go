@@ -26,6 +26,7 @@ type road struct {
 	made               atomic.Int32 // connections that got through
 }
 
+// newRoad is one that is open, to b.
 func newRoad(t *testing.T, b *broker) *road {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

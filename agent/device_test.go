@@ -78,6 +78,7 @@ func (d *device) write(name, text string) {
 	}
 }
 
+// remove removes a file below the configuration's folder.
 func (d *device) remove(name string) {
 	d.t.Helper()
 	if err := os.Remove(filepath.Join(d.dir, name)); err != nil {

@@ -51,6 +51,7 @@ func patient(t *testing.T) context.Context {
 	return ctx
 }
 
+// statusOf reads a status; one that is none has no state.
 func statusOf(payload string) dialect.JobStatus {
 	var s dialect.JobStatus
 	_ = json.Unmarshal([]byte(payload), &s)
@@ -71,6 +72,7 @@ func script(id, text string) map[string]any {
 	return map[string]any{"id": id, "steps": []any{shell("a", text)}}
 }
 
+// read is a file in one line; empty if there is none.
 func read(t *testing.T, file string) string {
 	t.Helper()
 	text, err := os.ReadFile(file)
@@ -80,6 +82,7 @@ func read(t *testing.T, file string) string {
 	return strings.ReplaceAll(strings.TrimSpace(string(text)), "\n", " ")
 }
 
+// wantState fails the test unless a job is in that state.
 func wantState(t *testing.T, s dialect.JobStatus, want executor.State) {
 	t.Helper()
 	if s.State != want {
@@ -87,6 +90,7 @@ func wantState(t *testing.T, s dialect.JobStatus, want executor.State) {
 	}
 }
 
+// instant reads a time, in RFC 3339.
 func instant(t *testing.T, text string) time.Time {
 	t.Helper()
 	at, err := time.Parse(time.RFC3339, text)
@@ -120,4 +124,5 @@ type movable struct{ ahead atomic.Int64 }
 func (m *movable) now() time.Time       { return time.Now().Add(time.Duration(m.ahead.Load())) }
 func (m *movable) move(d time.Duration) { m.ahead.Add(int64(d)) }
 
+// discard is a log that nobody reads.
 func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }

@@ -23,6 +23,7 @@ type signer struct {
 	private minisign.PrivateKey
 }
 
+// newSigner makes the key too.
 func newSigner(t *testing.T) signer {
 	t.Helper()
 	public, private, err := minisign.GenerateKey(rand.Reader)
@@ -76,6 +77,7 @@ func (d *device) counts(want ...signer) {
 	})
 }
 
+// owned is the policy of a device that obeys this key.
 func owned(s signer) string { return fmt.Sprintf("[policy]\nkeys = [%q]", s.key) }
 
 // The job that proves the new key is there before the change: it is refused

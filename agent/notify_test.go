@@ -14,6 +14,7 @@ type systemd struct {
 	*net.UnixConn
 }
 
+// newSystemd is one that wants to hear of this process every four seconds.
 func newSystemd(t *testing.T) systemd {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "notify")

@@ -12,6 +12,7 @@ import (
 	"github.com/ratchetd/ratchet/executor"
 )
 
+// saysOnline reports whether a message says that the device is there.
 func saysOnline(p string) bool { return strings.Contains(p, `"online":true`) }
 
 func TestACleanEndLeavesTheDeviceOffline(t *testing.T) {

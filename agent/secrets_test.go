@@ -42,6 +42,7 @@ func TestOneJobGivesTenDevicesTenAddresses(t *testing.T) {
 	}
 }
 
+// readAll is a file as it is.
 func readAll(t *testing.T, file string) string {
 	t.Helper()
 	text, err := os.ReadFile(file)
@@ -127,6 +128,7 @@ func unfindable(t *testing.T, where, text, control string) {
 	}
 }
 
+// exists reports whether a file is there.
 func exists(file string) bool { _, err := os.Stat(file); return err == nil }
 
 // commandLines is what ps shows.

@@ -186,6 +186,7 @@ func deadAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
+// certificatePEM is a certificate of nobody.
 func certificatePEM(t *testing.T) string {
 	t.Helper()
 	public, private, err := ed25519.GenerateKey(rand.Reader)

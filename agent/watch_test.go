@@ -78,6 +78,7 @@ func (h *hung) ends(t *testing.T) string {
 	return strings.TrimPrefix(err.Error(), watchdog.ErrHangs.Error()+": ")
 }
 
+// unwrapped leaves the journal as it is.
 func unwrapped(j Journal) Journal { return j }
 
 // TestAnAgentOfWhichAPartHangsEndsItself: procd has no watchdog, and starts it

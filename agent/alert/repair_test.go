@@ -35,6 +35,7 @@ type diary struct {
 	notices []report.Notice
 }
 
+// newDiary is one that is off, with these settings; its clock shows that.
 func newDiary(t *testing.T, settings, clock string) *diary {
 	t.Helper()
 	return &diary{Diary: intaketest.New(t, settings, clock)}

@@ -92,6 +92,7 @@ func (f *feeler) up() {
 	f.Retry()
 }
 
+// down ends the connection, if there is one.
 func (f *feeler) down() {
 	if f.end != nil {
 		f.end()
@@ -127,6 +128,7 @@ func (f *feeler) serve(c net.Conn) {
 	}
 }
 
+// take notes the samples of a message; false: the broker acknowledges nothing.
 func (f *feeler) take(p *packets.PublishPacket) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -175,12 +177,14 @@ func (f *feeler) taken() []time.Time {
 	return slices.Concat(f.got...)
 }
 
+// setDeaf has the broker acknowledge nothing, or everything again.
 func (f *feeler) setDeaf(deaf bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.deaf = deaf
 }
 
+// want fails the test unless samples of these times came; as times has them.
 func (f *feeler) want(times string) {
 	f.t.Helper()
 	if got := f.times(); got != times {

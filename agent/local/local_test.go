@@ -50,6 +50,7 @@ func startLocal(t *testing.T, path string, patience time.Duration, handle handle
 	return stop
 }
 
+// await waits until ok.
 func await(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(time.Millisecond) {

@@ -21,6 +21,7 @@ type diary struct {
 	off       func()
 }
 
+// newDiary is one that is off, with these settings; its clock shows that.
 func newDiary(t *testing.T, settings, clock string) *diary {
 	t.Helper()
 	return &diary{Diary: intaketest.New(t, settings, clock)}

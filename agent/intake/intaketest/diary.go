@@ -227,6 +227,7 @@ func (d *Diary) commit() {
 	}
 }
 
+// note writes the entry of a job that was accepted now.
 func (d *Diary) note(r executor.Record) {
 	now, _ := d.Now()
 	d.mu.Lock()
