@@ -24,7 +24,7 @@ func (a events) Handle(ctx context.Context, s *link.Session, e dialect.Event) {
 		}
 	case dialect.Cancel:
 		if e.Service {
-			a.takenBack(e.ID)
+			a.intake.TakeBack(e.ID)
 		} else if err := a.intake.Cancel(e); err != nil {
 			a.log.Warn("a cancel was refused", "job", e.ID, "err", err)
 		}
@@ -43,19 +43,6 @@ func (a events) Handle(ctx context.Context, s *link.Session, e dialect.Event) {
 	default:
 		panic(fmt.Sprintf("an event that nobody handles: %T", e))
 	}
-}
-
-// takenBack ends a job that its own service takes back. What never became a job
-// is forgotten: the same id may come again.
-func (a events) takenBack(id string) {
-	a.intake.GiveUp(func(fetched string) bool { return fetched == id })
-	key := a.intake.KeyOf(id)
-	if _, known, err := a.db.Known(key); known || err != nil {
-		a.intake.End(key, "", time.Time{})
-		return
-	}
-	a.report.Withdraw(key)
-	a.intake.Cleared(id)
 }
 
 // closed ends a job that the service holds for over.

@@ -114,6 +114,8 @@ func (a *Agent) callOffer(ctx context.Context, o dialect.Offer) (int, any) {
 		return a.after(o.ID, http.StatusOK)
 	case err == nil:
 		return a.after(o.ID, http.StatusAccepted)
+	case ctx.Err() != nil:
+		return http.StatusServiceUnavailable, problem(o.ID, err)
 	case errors.Is(err, intake.ErrReused):
 		return http.StatusConflict, problem(o.ID, err)
 	case errors.Is(err, intake.ErrNotForUs):

@@ -52,6 +52,7 @@ func (i *Intake) Fetch(ctx context.Context, s *link.Session, o dialect.Offer) {
 		_ = i.reused(o.ID, nil) // it is told by an alert
 		return
 	}
+	session := ctx
 	ctx, cancel := context.WithCancel(ctx)
 	doc := &arriving{offered: strings.Join([]string{o.Remote.URL, o.Remote.SHA256, o.Signature}, " "), cancel: cancel}
 	if !i.documents.begin(o.ID, doc) {
@@ -61,7 +62,9 @@ func (i *Intake) Fetch(ctx context.Context, s *link.Session, o dialect.Offer) {
 	s.Go(func() {
 		defer cancel()
 		defer i.documents.end(o.ID, doc)
-		i.fetchText(ctx, s, o)
+		if text, ok := i.fetchText(ctx, o); ok {
+			s.Decide(o.ID, func() { i.fetched(session, o, doc, text) })
+		}
 	})
 }
 
@@ -80,12 +83,15 @@ func (d *documents) begin(id string, doc *arriving) bool {
 	return true
 }
 
-func (d *documents) end(id string, doc *arriving) {
+// end reports whether the text was still wanted; it is on its way no longer.
+func (d *documents) end(id string, doc *arriving) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.arriving[id] == doc {
+	wanted := d.arriving[id] == doc
+	if wanted {
 		delete(d.arriving, id)
 	}
+	return wanted
 }
 
 // GiveUp ends the fetching of texts whose offers are gone.
@@ -101,30 +107,30 @@ func (i *Intake) GiveUp(gone func(id string) bool) {
 	}
 }
 
-// fetchText tries until the text is there, or cannot be the right one.
-func (i *Intake) fetchText(ctx context.Context, s *link.Session, o dialect.Offer) {
+// fetchText tries until the text is there; not ok: it cannot be the right one, or
+// nobody wants it any more.
+func (i *Intake) fetchText(ctx context.Context, o dialect.Offer) (text []byte, ok bool) {
 	refused := executor.Record{Key: o.ID, ID: o.ID, Digest: o.Remote.SHA256, Origin: o.Origin, State: executor.Rejected}
 	pause := backoff.Pause{First: fetchFirst, Most: fetchMost}
 	for try := 1; ; try++ {
 		text, err := i.text(ctx, *o.Remote)
 		if ctx.Err() != nil {
-			return
+			return nil, false
 		}
 		if err == nil {
-			s.Decide(o.ID, func() { i.fetched(ctx, o, text) })
-			return
+			return text, true
 		}
 		final := errors.Is(err, fetch.ErrNotAllowed) || errors.Is(err, errOtherText)
 		if final || try == fetchTries {
 			i.refuse(refused, fmt.Errorf("fetching the document: %w", err))
 		}
 		if final {
-			return
+			return nil, false
 		}
 		select {
 		case <-time.After(pause.Next()):
 		case <-ctx.Done():
-			return
+			return nil, false
 		}
 	}
 }
@@ -147,12 +153,17 @@ func (i *Intake) text(ctx context.Context, r dialect.Remote) ([]byte, error) {
 	return text, err
 }
 
-// fetched offers the job as if its text had come with it.
-func (i *Intake) fetched(ctx context.Context, o dialect.Offer, text []byte) {
+// fetched offers the job as if its text had come with it, if it is still wanted.
+func (i *Intake) fetched(ctx context.Context, o dialect.Offer, doc *arriving, text []byte) {
+	i.deciding.Lock()
+	defer i.deciding.Unlock()
+	if !i.documents.end(o.ID, doc) {
+		return
+	}
 	read, ok := dialect.ReadOffer(o.ID, o.Scope, text).(dialect.Offer)
 	if !ok {
 		read = dialect.Offer{Err: errors.New("the document is no job")}
 	}
 	o.Text, o.Err, o.Remote = text, read.Err, nil
-	_ = i.Offer(ctx, o, true) // the refusal is told by its status
+	_ = i.offer(ctx, o, true) // the refusal is told by its status
 }

@@ -47,6 +47,7 @@ type Intake struct {
 	Web   *http.Client // for documents that lie elsewhere; nil is one of their own
 	Log   *slog.Logger
 
+	deciding  sync.Mutex // one offer after another, whatever it came by
 	renewals  renewals
 	documents documents
 	cancels   cancels

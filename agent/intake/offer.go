@@ -25,8 +25,16 @@ var (
 
 // Offer accepts a job, refuses it with a precise reason, or takes it for none
 // of this device's business. It returns the refusal. One that came over the
-// link waits for quiet, since its cancel may be behind it.
+// link waits for quiet, since its cancel may be behind it. Where ctx ends before
+// it is decided the error says so, and nobody is told: it is to be offered again.
 func (i *Intake) Offer(ctx context.Context, o dialect.Offer, fromLink bool) error {
+	i.deciding.Lock()
+	defer i.deciding.Unlock()
+	return i.offer(ctx, o, fromLink)
+}
+
+// offer is Offer for who holds deciding.
+func (i *Intake) offer(ctx context.Context, o dialect.Offer, fromLink bool) error {
 	refused := executor.Record{Key: keyOf(o), ID: o.ID, Digest: executor.Digest(o.Text), Origin: o.Origin, State: executor.Rejected}
 	known, used, err := i.DB.Known(refused.Key)
 	switch {
@@ -43,6 +51,9 @@ func (i *Intake) Offer(ctx context.Context, o dialect.Offer, fromLink bool) erro
 		return i.reused(o.ID, o.Err)
 	}
 	r, err := i.judgeOnce(ctx, o)
+	if err != nil && ctx.Err() != nil {
+		return fmt.Errorf("not decided yet: %w", context.Cause(ctx))
+	}
 	if err == nil {
 		err = i.accept(r, fromLink)
 	}
@@ -155,6 +166,21 @@ func (i *Intake) Cancel(c dialect.Cancel) error {
 	}
 	i.End(key, "", signed)
 	return nil
+}
+
+// TakeBack ends a job that its own service takes back. What never became a job is
+// forgotten: the same id may come again.
+func (i *Intake) TakeBack(id string) {
+	i.deciding.Lock()
+	defer i.deciding.Unlock()
+	i.GiveUp(func(fetched string) bool { return fetched == id })
+	key := i.KeyOf(id)
+	if _, known, err := i.DB.Known(key); known || err != nil {
+		i.End(key, "", time.Time{})
+		return
+	}
+	i.Report.Withdraw(key)
+	i.Cleared(id)
 }
 
 // End cancels the job with this key. signed is when the owner signed that, zero

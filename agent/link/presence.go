@@ -26,18 +26,24 @@ func (s *Session) heard(p dialect.Presence) {
 // correct says that the device is there, for an old session's will may come late;
 // not once this session has begun to say that it leaves, which comes back too.
 func (s *Session) correct() {
-	s.saying.Lock()
-	defer s.saying.Unlock()
+	s.saying <- struct{}{}
+	defer func() { <-s.saying }()
 	if !s.leaving {
 		s.Send(s.link.presence())
 	}
 }
 
-// leave has the session correct its presence no more.
-func (s *Session) leave() {
-	s.saying.Lock()
-	defer s.saying.Unlock()
-	s.leaving = true
+// leave has the session correct its presence no more; it reports whether what it
+// says at this moment was taken in time.
+func (s *Session) leave(ctx context.Context) bool {
+	select {
+	case s.saying <- struct{}{}:
+		s.leaving = true
+		<-s.saying
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // Heard reports whether the device has heard itself on this connection.

@@ -14,9 +14,15 @@ func (s *Session) drain(ctx context.Context) {
 	for {
 		select {
 		case m := <-s.inbox:
+			if ctx.Err() != nil {
+				return
+			}
 			s.inHand(1)
 			s.request(func() { s.receive(ctx, m.Message) }, "topic", m.Topic)
 			s.inHand(-1)
+			if ctx.Err() != nil {
+				return // it may not be decided, so it is to come again
+			}
 			m.ack()
 		case <-ctx.Done():
 			return
@@ -53,6 +59,9 @@ func (s *Session) receive(ctx context.Context, m dialect.Message) {
 	for _, e := range s.link.dialect().Receive(m) {
 		if v, ok := e.(dialect.Edition); ok && !s.twin.isNews(v) {
 			return
+		}
+		if ctx.Err() != nil {
+			return // what is left of it is decided when it comes again
 		}
 		s.act(ctx, e)
 	}

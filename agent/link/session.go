@@ -31,8 +31,8 @@ type Session struct {
 	missing atomic.Bool // facts that are told again
 	echoed  atomic.Bool // what it said of itself came back
 
-	saying  sync.Mutex
-	leaving bool // it says, or has said, that the device is offline
+	saying  chan struct{} // held by who says whether the device is there
+	leaving bool          // it says, or has said, that the device is offline; whoever holds saying may look
 
 	mu   sync.Mutex
 	last time.Time       // when a job topic last brought something
@@ -46,7 +46,7 @@ type Session struct {
 func (l *Link) serve(ctx context.Context, asked asking) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s := &Session{link: l, inbox: make(chan inbound, 64), wanted: l.wants(), settled: make(chan struct{}), opened: make(chan struct{}), later: make(chan struct{}, 1),
+	s := &Session{link: l, inbox: make(chan inbound, 64), wanted: l.wants(), settled: make(chan struct{}), opened: make(chan struct{}), later: make(chan struct{}, 1), saying: make(chan struct{}, 1),
 		began: clock.TimeOf(l.Clock.Stamp()), twin: newTwinVersion()}
 	s.loops.Fail = s.panicked
 	making, made := s.making(ctx, asked)
@@ -142,9 +142,11 @@ func (s *Session) making(ctx context.Context, asked asking) (_ context.Context, 
 
 // depart says offline before a clean end; the broker then sends no will.
 func (s *Session) depart() {
-	s.leave()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
+	if !s.leave(ctx) {
+		return // a broker that takes nothing hears of it by the will
+	}
 	for _, m := range s.link.dialect().Tell(dialect.Presence{}) {
 		if err := s.conn.answered(ctx, s.conn.publish(m)); err != nil {
 			return
