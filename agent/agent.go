@@ -102,7 +102,7 @@ func (a *Agent) connectParts(c *config.Config) {
 
 	i := a.intake
 	i.Judge = intake.Judge{Config: a.config, Clock: &a.clock, Facts: a.facts, Env: board{a}.Env, Started: a.started}
-	i.Desk, i.Report, i.Raise, i.Clear, i.Web, i.Log = &desk{Agent: a}, a.report, a.alerts.Raise, a.alerts.Clear, a.web, a.log
+	i.Desk, i.Report, i.Raise, i.Clear, i.Web, i.Log = &desk{agent: a}, a.report, a.alerts.Raise, a.alerts.Clear, a.web, a.log
 
 	r := a.report
 	r.Config, r.Link, r.Raise, r.Loop, r.Log = a.config, a.link, a.alerts.Raise, a.watchdog.Report, a.log
@@ -125,7 +125,7 @@ func (a *Agent) useJournal(db *store.DB) {
 	if a.wrap != nil {
 		a.journal = a.wrap(a.journal)
 	}
-	a.link.Journal, a.alerts.Journal, a.report.Journal = db, db, db
+	a.link.DB, a.alerts.DB, a.report.DB = db, db, db
 	a.intake.DB, a.intake.Journal = db, a.journal
 	a.schedules.DB, a.schedules.Journal = db, a.journal
 	a.health.DB = db

@@ -13,31 +13,31 @@ import (
 
 // A desk takes on what the intake has decided: it is its Desk.
 type desk struct {
-	*Agent
+	agent   *Agent
 	fetched atomic.Pointer[time.Time] // when all offers were fetched for room
 }
 
 // Take queues a job, or has the schedules look at one that recurs.
 func (d *desk) Take(r executor.Record, offered bool) {
 	if intake.Recurs(r) {
-		d.schedules.Poke()
+		d.agent.schedules.Poke()
 	} else {
-		d.queue.add(r, offered)
+		d.agent.queue.add(r, offered)
 	}
-	d.report.Wake()
+	d.agent.report.Wake()
 }
 
 // Has reports whether the job is unfinished.
-func (d *desk) Has(key string) bool { return d.queue.has(key) }
+func (d *desk) Has(key string) bool { return d.agent.queue.has(key) }
 
 // Poke has waiting jobs looked at again.
-func (d *desk) Poke() { d.queue.poke() }
+func (d *desk) Poke() { d.agent.queue.poke() }
 
 // End ends the job, if it runs.
 func (d *desk) End(key, reason string) {
-	d.running.cancel(key, executor.Cancel{Reason: reason})
-	d.queue.poke()
-	d.schedules.Poke()
+	d.agent.running.cancel(key, executor.Cancel{Reason: reason})
+	d.agent.queue.poke()
+	d.agent.schedules.Poke()
 }
 
 // MakeRoom fetches all offers again, at most once an hour: an id can only be
@@ -46,15 +46,15 @@ func (d *desk) MakeRoom() {
 	if last := d.fetched.Load(); last == nil || time.Since(*last) > time.Hour {
 		now := time.Now()
 		d.fetched.Store(&now)
-		d.link.Restart()
+		d.agent.link.Restart()
 	}
 }
 
 // Ask asks the service for a job's document.
 func (d *desk) Ask(r executor.Record) bool {
-	s := d.link.Session()
+	s := d.agent.link.Session()
 	if s != nil {
-		s.Send(d.config.Load().Dialect().Tell(dialect.Ask{Record: r}))
+		s.Send(d.agent.config.Load().Dialect().Tell(dialect.Ask{Record: r}))
 	}
 	return s != nil
 }

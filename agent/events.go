@@ -11,10 +11,11 @@ import (
 )
 
 // events is the link's Handler: it gives what came to whoever it is for.
-type events struct{ *Agent }
+type events struct{ agent *Agent }
 
 // Handle decides one event.
-func (a events) Handle(ctx context.Context, s *link.Session, e dialect.Event) {
+func (h events) Handle(ctx context.Context, s *link.Session, e dialect.Event) {
+	a := h.agent
 	switch e := e.(type) {
 	case dialect.Offer:
 		if e.Remote != nil {
@@ -33,9 +34,9 @@ func (a events) Handle(ctx context.Context, s *link.Session, e dialect.Event) {
 	case dialect.Receipt:
 		a.report.Receipt(e)
 	case dialect.Closed:
-		a.closed(e)
+		h.closed(e)
 	case dialect.Open:
-		a.open(s, e)
+		h.open(s, e)
 	case dialect.Call:
 		s.Go(func() { a.call(ctx, s, e) })
 	case dialect.Defended:
@@ -46,21 +47,23 @@ func (a events) Handle(ctx context.Context, s *link.Session, e dialect.Event) {
 }
 
 // closed ends a job that the service holds for over.
-func (a events) closed(e dialect.Closed) {
+func (h events) closed(e dialect.Closed) {
+	a := h.agent
 	if why := a.report.Closed(e); why != "" {
 		a.intake.End(e.Key, why, time.Time{})
 	}
 }
 
 // open compares what the service holds open with what this device has begun.
-func (a events) open(s *link.Session, e dialect.Open) {
+func (h events) open(s *link.Session, e dialect.Open) {
+	a := h.agent
 	held := map[string]bool{}
 	for _, key := range e.Keys {
 		held[key] = true
 	}
 	records, err := a.db.Unfinished()
 	if err != nil {
-		a.log.Error("the journal cannot be read", "err", err)
+		s.Fail(fmt.Errorf("the journal cannot be read: %w", err)) // it is asked for again
 		return
 	}
 	for _, r := range records {
@@ -69,7 +72,7 @@ func (a events) open(s *link.Session, e dialect.Open) {
 		case e.Cancels:
 			a.intake.End(r.Key, "", time.Time{})
 		case e.Sure:
-			a.closed(dialect.Closed{Key: r.Key, Reason: "it is not offered any more"})
+			h.closed(dialect.Closed{Key: r.Key, Reason: "it is not offered any more"})
 		default:
 			s.Send(a.config.Load().Dialect().Tell(dialect.Ask{Record: r}))
 		}
@@ -80,7 +83,8 @@ func (a events) open(s *link.Session, e dialect.Open) {
 }
 
 // Remember gives a new journal what this device told earlier.
-func (a events) Remember(told []dialect.JobStatus) error {
+func (h events) Remember(told []dialect.JobStatus) error {
+	a := h.agent
 	var past []store.Past
 	for _, p := range told {
 		past = append(past, store.Past{ID: p.Job, State: p.State, Rev: p.Rev, Digest: p.Digest})
@@ -93,13 +97,14 @@ func (a events) Remember(told []dialect.JobStatus) error {
 }
 
 // Facts is what this device says of itself.
-func (a events) Facts() []byte { return a.facts.JSON() }
+func (h events) Facts() []byte { return h.agent.facts.JSON() }
 
 // Hold keeps what is newly offered from beginning.
-func (a events) Hold() { a.queue.hold() }
+func (h events) Hold() { h.agent.queue.hold() }
 
 // Connected has everything told that waits for a connection.
-func (a events) Connected(lost bool) {
+func (h events) Connected(lost bool) {
+	a := h.agent
 	a.health.Retry()
 	if a.config.Load().Dialect().Connection().Service {
 		a.report.Renew()
@@ -112,7 +117,8 @@ func (a events) Connected(lost bool) {
 
 // Settled lets what was offered begin, and forgets what a full subscribe did not
 // bring any more.
-func (a events) Settled(seen map[string]bool) {
+func (h events) Settled(seen map[string]bool) {
+	a := h.agent
 	a.queue.release()
 	if seen != nil {
 		if err := a.prune(seen); err != nil {
@@ -124,7 +130,8 @@ func (a events) Settled(seen map[string]bool) {
 
 // factsChanged tells facts that are not as they were told last, and has offers
 // judged again where that matters.
-func (a events) factsChanged() {
+func (h events) factsChanged() {
+	a := h.agent
 	now := a.facts.JSON()
 	if before := a.link.UpdateFacts(now); before != nil && a.facts.Matter(before, now) {
 		a.link.Restart()

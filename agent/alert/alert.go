@@ -29,9 +29,9 @@ var happened = []string{"id-reused", "gave-up", "undo-failed", "journal-broken",
 // raised once and cleared once across restarts; raising one that is raised costs
 // nothing. Set the exported fields, and Load, before it is used.
 type Alerts struct {
-	Config  *config.Current
-	Clock   *clock.Clock
-	Journal *store.DB
+	Config *config.Current
+	Clock  *clock.Clock
+	DB     *store.DB
 	// Say takes a notice to be told.
 	Say func(report.Notice)
 	Log *slog.Logger
@@ -51,7 +51,7 @@ func (l *Alerts) Load() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.noted = map[string]noted{}
-	saved, err := l.Journal.Get("alerts")
+	saved, err := l.DB.Get("alerts")
 	if err != nil || saved == nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func (l *Alerts) record(a noted) {
 func (l *Alerts) save() {
 	saved, err := json.Marshal(l.noted)
 	if err == nil {
-		err = l.Journal.Set("alerts", saved)
+		err = l.DB.Set("alerts", saved)
 	}
 	if err != nil {
 		l.Log.Warn("an alert is not in the journal", "err", err)

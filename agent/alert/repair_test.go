@@ -46,7 +46,7 @@ func (d *diary) on() {
 	d.T.Helper()
 	d.On()
 	say := func(n report.Notice) { d.notices = append(d.notices, n) }
-	d.alerts = &alert.Alerts{Config: d.Config, Clock: d.Clock, Journal: d.DB, Say: say, Log: slog.New(slog.DiscardHandler)}
+	d.alerts = &alert.Alerts{Config: d.Config, Clock: d.Clock, DB: d.DB, Say: say, Log: slog.New(slog.DiscardHandler)}
 	if err := d.alerts.Load(); err != nil {
 		d.T.Fatal(err)
 	}

@@ -39,7 +39,10 @@ func (i *Intake) offer(ctx context.Context, o dialect.Offer, fromLink bool) erro
 	known, used, err := i.DB.Known(refused.Key)
 	switch {
 	case err != nil:
-		i.refuse(refused, fmt.Errorf("the journal cannot be read: %w", err))
+		err = fmt.Errorf("the journal cannot be read: %w", err)
+		if i.quiet() { // a service would take a refusal for the job's end, and nothing is wrong with the job
+			i.refuse(refused, err)
+		}
 		return err
 	case used && (o.Key != "" || o.Err == nil && (known == refused.Digest || known == "")):
 		if o.Key != "" && o.Err == nil && i.Desk.Has(o.Key) {

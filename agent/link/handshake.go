@@ -15,7 +15,7 @@ import (
 // learns what this device once told, topics are subscribed to, and the device says
 // that it is there. It reports whether all retained offers are fetched.
 func (s *Session) handshake(ctx context.Context) (whole bool, err error) {
-	l, remembers := s.link, s.link.Journal.New()
+	l, remembers := s.link, s.link.DB.New()
 	how := l.dialect().Connection()
 	if remembers && !how.Recalls {
 		if err := s.remember(ctx); err != nil {
@@ -58,7 +58,7 @@ func (s *Session) subscribe(ctx context.Context) error {
 	topics := append(slices.Clone(t.Jobs), t.Own...)
 	clean := s.link.dialect().Connection().Service
 	var had []string
-	if saved, err := s.link.Journal.Get("topics"); err == nil && saved != nil && !clean {
+	if saved, err := s.link.DB.Get("topics"); err == nil && saved != nil && !clean {
 		_ = json.Unmarshal(saved, &had) // at worst a topic too many is unsubscribed or not
 	}
 	gone := slices.DeleteFunc(slices.Clone(had), func(f string) bool { return slices.Contains(topics, f) })
@@ -80,7 +80,7 @@ func (s *Session) subscribe(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.link.Journal.Set("topics", saved)
+	return s.link.DB.Set("topics", saved)
 }
 
 // remember reads back what this device once told of its jobs. A new journal

@@ -32,7 +32,7 @@ type Link struct {
 	Config  *config.Current
 	Clock   *clock.Clock
 	Handler Handler
-	Journal *store.DB // what it keeps across restarts
+	DB      *store.DB // what it keeps across restarts
 	// Raise tells an operator what he has to know.
 	Raise func(name, severity, why string)
 	Log   *slog.Logger

@@ -76,7 +76,7 @@ func linkTo(t *testing.T, broker string, h Handler, log io.Writer) *Link {
 		t.Fatal(err)
 	}
 	l := New()
-	l.Config, l.Clock, l.Handler, l.Journal, l.Log = new(config.Current), new(clock.Clock), h, db, slog.New(slog.NewTextHandler(log, nil))
+	l.Config, l.Clock, l.Handler, l.DB, l.Log = new(config.Current), new(clock.Clock), h, db, slog.New(slog.NewTextHandler(log, nil))
 	l.Config.Store(c)
 	l.Raise = func(name, _, why string) { t.Errorf("raised %s: %s", name, why) }
 	return l

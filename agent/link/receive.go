@@ -96,7 +96,7 @@ func (s *Session) act(ctx context.Context, e dialect.Event) {
 
 // handle gives an event to the Handler, and notes what the job topics brought.
 func (s *Session) handle(ctx context.Context, e dialect.Event) {
-	if _, offer := e.(dialect.Offer); offer && s.link.Journal.New() {
+	if _, offer := e.(dialect.Offer); offer && s.link.DB.New() {
 		return // a kept session is early: what it brings comes again behind the read-back
 	}
 	s.link.Handler.Handle(ctx, s, e)

@@ -109,7 +109,7 @@ func (s *Session) rest(ctx context.Context) bool {
 
 // recallFrom gives a new journal what a service says that this device told earlier.
 func (s *Session) recallFrom(told dialect.Past) {
-	if !s.link.Journal.New() {
+	if !s.link.DB.New() {
 		return
 	}
 	s.watch()

@@ -59,6 +59,9 @@ func (l *Link) serve(ctx context.Context, asked asking) error {
 	defer s.conn.close()
 	defer s.loops.Wait()
 	defer cancel()
+	if !l.DB.New() {
+		l.Handler.Hold() // a kept session may bring offers at once
+	}
 	s.loops.Go(func() { s.drain(ctx) })
 	whole, err := s.handshake(making)
 	if overtaken := made(); overtaken != nil {

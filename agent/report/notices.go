@@ -35,7 +35,7 @@ func (t *Reporter) tellNotices(ctx context.Context, n *link.Session) error {
 	t.mu.Unlock()
 	sent := make([][]link.Sent, len(notices))
 	for i, w := range notices {
-		if _, used, _ := t.Journal.Known(w.ID); w.ID == "" || !used {
+		if _, used, _ := t.DB.Known(w.ID); w.ID == "" || !used {
 			sent[i] = n.Send(w.Messages)
 		}
 	}

@@ -136,7 +136,7 @@ func (t *Reporter) tellService(ctx context.Context, n *link.Session, records []e
 		}
 		messages := t.dialect().Status(t.Report(r))
 		if len(messages) == 0 {
-			t.Journal.Told(r.Key, r.Rev)
+			t.DB.Told(r.Key, r.Rev)
 			continue
 		}
 		if !t.mayTell(r.Key) {
@@ -174,8 +174,8 @@ func (t *Reporter) Receipt(e dialect.Receipt) {
 
 // accepted says that the service knows this Record up to rev.
 func (t *Reporter) accepted(key string, rev uint64) {
-	t.Journal.Told(key, rev)
-	r, known, err := t.Journal.Record(key)
+	t.DB.Told(key, rev)
+	r, known, err := t.DB.Record(key)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err == nil && (!known || r.State.Final() && r.Rev <= rev) {
@@ -215,7 +215,7 @@ func (t *Reporter) strip(key string, rev uint64) bool {
 // is to be ended here, as by a cancel; empty where it is over. Of one that ended
 // otherwise the operator hears.
 func (t *Reporter) Closed(e dialect.Closed) (why string) {
-	r, known, err := t.Journal.Record(e.Key)
+	r, known, err := t.DB.Record(e.Key)
 	if err != nil {
 		t.Log.Error("the journal cannot be read", "job", e.Key, "err", err)
 		return ""
@@ -239,7 +239,7 @@ func sameEnd(theirs, ours executor.State) bool {
 }
 
 func (t *Reporter) untold(r executor.Record) bool {
-	records, err := t.Journal.Untold()
+	records, err := t.DB.Untold()
 	for _, u := range records {
 		if u.Key == r.Key {
 			return true

@@ -29,9 +29,9 @@ const (
 // journal says is untold: there is no outbox. Beyond that it knows what is not
 // worth a commit: why a job waits, how far a step is, what it says, and refusals.
 type Reporter struct {
-	Config  *config.Current
-	Link    *link.Link
-	Journal *store.DB
+	Config *config.Current
+	Link   *link.Link
+	DB     *store.DB
 	// Raise tells an operator what he has to know.
 	Raise func(name, severity, why string)
 	Log   *slog.Logger
@@ -226,7 +226,7 @@ func (t *Reporter) tell(ctx context.Context, n *link.Session) error {
 	for _, l := range d.lines {
 		n.Send(t.dialect().Tell(l))
 	}
-	records, err := t.Journal.Untold()
+	records, err := t.DB.Untold()
 	if err == nil && (len(d.again) > 0 || d.resend != nil) {
 		var more []executor.Record
 		more, err = t.retold(d.again, d.resend)
@@ -245,7 +245,7 @@ func (t *Reporter) tell(ctx context.Context, n *link.Session) error {
 func (t *Reporter) retold(again map[string]bool, resend func(executor.Record) bool) ([]executor.Record, error) {
 	var records []executor.Record
 	if resend != nil {
-		all, err := t.Journal.Records()
+		all, err := t.DB.Records()
 		if err != nil {
 			return nil, err
 		}
@@ -256,7 +256,7 @@ func (t *Reporter) retold(again map[string]bool, resend func(executor.Record) bo
 		}
 	}
 	for key := range again {
-		r, ok, err := t.Journal.Record(key)
+		r, ok, err := t.DB.Record(key)
 		if err != nil {
 			return nil, err
 		}
@@ -286,7 +286,7 @@ func (t *Reporter) tellRecords(ctx context.Context, n *link.Session, records []e
 			}
 		}
 		for _, r := range some {
-			t.Journal.Told(r.Key, r.Rev)
+			t.DB.Told(r.Key, r.Rev)
 		}
 	}
 	return nil

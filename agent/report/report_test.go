@@ -49,19 +49,19 @@ func TestWhatABreakSwallowedIsToldAgain(t *testing.T) {
 	r := New()
 	r.Config, r.Link, r.Loop, r.Log = &c, l, watchdog.NewLoop(), l.Log
 	job := executor.Job{ID: "j1", Steps: []executor.Step{{Name: "a", Kind: "command"}}}
-	if r.Journal, err = store.Open(t.TempDir(), store.Options{Log: l.Log}); err != nil {
+	if r.DB, err = store.Open(t.TempDir(), store.Options{Log: l.Log}); err != nil {
 		t.Fatal(err)
 	}
-	defer r.Journal.Close()
+	defer r.DB.Close()
 	rec := executor.NewRecord(job, []byte(`{"id":"j1","steps":[{"name":"a","command":{"argv":["true"]}}]}`), time.Now())
-	if _, err := r.Journal.Accept(rec); err != nil {
+	if _, err := r.DB.Accept(rec); err != nil {
 		t.Fatal(err)
 	}
 	rec.State, rec.Rev = executor.Succeeded, 2
-	if err := r.Journal.Put(rec); err != nil {
+	if err := r.DB.Put(rec); err != nil {
 		t.Fatal(err)
 	}
-	r.Journal.Told("j1", 2)
+	r.DB.Told("j1", 2)
 	r.Resend(true, time.Now())
 	if err := r.tell(t.Context(), l.Session()); err == nil {
 		t.Fatal("the broker was gone, and nothing was said of that")

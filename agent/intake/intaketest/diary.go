@@ -104,7 +104,7 @@ func (d *Diary) On() {
 	}
 	d.Clock.Start(d.DB.Floor())
 	d.Journal = diarist{d.DB, d}
-	d.Report.Config, d.Report.Link, d.Report.Journal, d.Report.Log = d.Config, link.New(), d.DB, log
+	d.Report.Config, d.Report.Link, d.Report.DB, d.Report.Log = d.Config, link.New(), d.DB, log
 	kinds := func() executor.Kinds { return executor.Kinds{"command": step.Command{}} }
 	i := d.Intake
 	i.Judge = intake.Judge{Config: d.Config, Clock: d.Clock, DB: d.DB, Started: d.Started, Env: func() map[string]any { return nil },
