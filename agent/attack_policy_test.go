@@ -30,6 +30,7 @@ var attacksOnThePolicy = []attack{
 		"file":     `{"path":"/srv/bin/x","content":"#!/bin/sh\n","mode":"0755"}`,
 		"download": `{"url":"http://127.0.0.1:9/x","sha256":"` + noSum + `","to":"/srv/bin/x"}`,
 	})},
+	{"the same, where a link of the owner's leads to it", programBehindLink},
 	{"the launcher as a program of the owner's", underPolicy(`commands = ["/usr/libexec/*/*"]`, "it starts whatever it is given", map[string]string{
 		"command": `{"argv":["/usr/libexec/ratchetd/ratchetd-start","/bin/sh"]}`,
 	})},
@@ -91,6 +92,25 @@ func (f *fort) govern(lines string) {
 	f.write("ratchet.toml", config+"\n"+strings.ReplaceAll(lines, "DIR", f.dir)+
 		"\n[[alert]]\nname = \"hot\"\nwhen = \".cpu.percent > 101\"\nrun = \"repairs/cool.json\"\n")
 	f.start().online(f.b)
+}
+
+// programBehindLink tries to write the programs that the owner names by links, as a
+// merged /usr and a folder of releases have them.
+func programBehindLink(f *fort) string {
+	in := func(name string) string { return filepath.Join(f.files, name) }
+	must(f, errors.Join(
+		os.MkdirAll(in("usr/bin"), 0o755), os.Symlink("usr/bin", in("bin")),
+		os.MkdirAll(in("app/7"), 0o755), os.Symlink("7", in("app/current")),
+		os.WriteFile(in("app/7/run"), nil, 0o755), os.Symlink(in("app/current/run"), in("usr/bin/run")),
+	))
+	fill := strings.NewReplacer("FILES", f.files).Replace
+	return underPolicy(fill(`commands = ["FILES/bin/*"]`), "policy.commands", map[string]string{
+		"file":       fill(`{"path":"FILES/app/7/run","content":"#!/bin/sh\n"}`),
+		"config":     fill(`{"files":[{"path":"FILES/app/current","absent":true}]}`),
+		"download":   fill(`{"url":"http://127.0.0.1:9/x","sha256":"` + noSum + `","to":"FILES/bin/new","mode":"0755"}`),
+		"diagnostic": fill(`{"checks":[{"disk":"/"}],"collect":{"to":"FILES/usr/bin/new"}}`),
+		"data":       fill(`{"inputs":["/etc/hostname"],"format":"text","jq":"inputs","output":"FILES/app/current/run"}`),
+	})(f)
 }
 
 // upperDirectory tries the configuration by the directory that an overlay keeps

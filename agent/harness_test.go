@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -21,6 +22,7 @@ import (
 // The tests mostly wait for topics to be quiet: many can do so at once,
 // whatever the number of processors.
 func TestMain(m *testing.M) {
+	syscall.Umask(0o022) // what others can write is refused
 	flag.Parse()
 	if err := flag.Set("test.parallel", "48"); err != nil {
 		panic(err)

@@ -50,7 +50,7 @@ func (t *Reporter) Refuse(r executor.Record) {
 func (t *Reporter) Withdraw(key string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	delete(t.receipts.refused, key)
+	t.receipts.withdraw(key)
 }
 
 func (t *Reporter) refusals() []executor.Record {
@@ -152,9 +152,11 @@ func (t *Reporter) tellService(ctx context.Context, n *link.Session, records []e
 	return nil
 }
 
-// Receipt takes the service's word on a status.
+// Receipt takes the service's word on a status. On a job that is not here it may
+// say what it likes, as often as it likes: nothing of it is kept.
 func (t *Reporter) Receipt(e dialect.Receipt) {
 	switch {
+	case !t.knows(e.Key):
 	case e.Again:
 		t.Log.Debug("a status is told again", "job", e.Key, "err", e.Err)
 		return // when it is due
@@ -170,6 +172,18 @@ func (t *Reporter) Receipt(e dialect.Receipt) {
 		t.accepted(e.Key, e.Rev)
 	}
 	t.answered(e.Key)
+}
+
+// knows reports whether there is something to tell of the key at all.
+func (t *Reporter) knows(key string) bool {
+	t.mu.Lock()
+	_, refused := t.receipts.refused[key]
+	t.mu.Unlock()
+	if refused {
+		return true
+	}
+	_, known, err := t.Journal.Known(key)
+	return known || err != nil
 }
 
 // accepted says that the service knows this Record up to rev.
@@ -190,6 +204,14 @@ func (t *Reporter) begun(key string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.receipts.taken[key] = true
+}
+
+// withdraw drops a refusal, and what is awaited of it.
+func (t *receipts) withdraw(key string) {
+	if _, there := t.refused[key]; there {
+		delete(t.refused, key)
+		delete(t.waits, key)
+	}
 }
 
 // forget drops what was known of a job of which all is told.
@@ -252,7 +274,7 @@ func (t *Reporter) close(key, why string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.receipts.closed[key] = why
-	delete(t.receipts.refused, key)
+	t.receipts.withdraw(key)
 }
 
 // unheard gives up telling what the service does not want to hear. Work that

@@ -18,6 +18,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	syscall.Umask(0o022)              // what others can write is refused
 	if thisRelease() != (release{}) { // whatever name it lies under while it is tried
 		mortal()
 	}

@@ -78,10 +78,11 @@ func playUnits(ctx context.Context, p *place, out io.Writer) error {
 	if os.Getenv("UPDATE") != "" {
 		return os.WriteFile(table, []byte(seen), 0o644)
 	}
-	if want, err := os.ReadFile(table); err != nil || string(want) != seen {
-		return fmt.Errorf("%s has\n%s%v", table, want, err)
+	want, err := os.ReadFile(table)
+	if err == nil && string(want) != seen {
+		err = fmt.Errorf("%s has something else:\n%s", table, want)
 	}
-	return nil
+	return err
 }
 
 // prepare makes a root with the package, and what the jobs want to find there.
@@ -228,11 +229,15 @@ func (b *kindTable) under(ctx context.Context, form string, kinds []tried) ([]st
 	if err != nil && form != "packaged" {
 		return nil, err
 	}
+	secret := ""
+	if form == "unprivileged" { // which reads none but by systemd
+		secret = "username = \"" + device + "\"\npasswordFile = \"$CREDENTIALS_DIRECTORY/device.key\"\n"
+	}
 	if err := b.configure(map[string]string{
 		"etc/systemd/system/ratchetd.service.d/form.conf": string(dropIn),
 		"etc/ratchet/device.key":                          "a key\n",
-		"etc/ratchet/ratchet.toml": fmt.Sprintf("device = %q\n[link]\nbroker = \"tcp://10.0.2.2:%d\"\nspread = \"0s\"\n[policy]\nkeys = [%q]\n",
-			device, b.port, b.public.String()),
+		"etc/ratchet/ratchet.toml": fmt.Sprintf("device = %q\n[link]\nbroker = \"tcp://10.0.2.2:%d\"\nspread = \"0s\"\n%s[policy]\nkeys = [%q]\n",
+			device, b.port, secret, b.public.String()),
 	}, "ratchetd"); err != nil {
 		return nil, err
 	}

@@ -65,6 +65,9 @@ func New(t *testing.T, settings, now string) *Diary {
 	t.Helper()
 	d := &Diary{T: t, Dir: t.TempDir(), Died: make(chan struct{})}
 	d.Set(now)
+	if err := os.Chmod(d.Dir, 0o755); err != nil { // whatever the umask: what others can write is refused
+		t.Fatal(err)
+	}
 	d.Write("ratchet.toml", fmt.Sprintf("device = \"gw-1\"\nstate = %q\n%s\n[link]\nbroker = \"tcp://127.0.0.1:1\"\n", filepath.Join(d.Dir, "state"), settings))
 	d.Write("job.json", Job)
 	return d

@@ -132,6 +132,9 @@ func (c *Conn) fill(size int) error {
 func (c *Conn) Write(p []byte) (int, error) {
 	id, err := c.asked.note(p)
 	if err != nil {
+		if errors.Is(err, errUnanswered) {
+			c.Close()
+		}
 		return 0, err
 	}
 	n, err := c.send(p)
@@ -161,6 +164,12 @@ func (c *Conn) send(p []byte) (int, error) {
 func late(err error) bool {
 	var of net.Error
 	return errors.As(err, &of) && of.Timeout()
+}
+
+// Close ends the connection, and what waits to be sent.
+func (c *Conn) Close() error {
+	c.asked.close()
+	return c.Conn.Close()
 }
 
 // SetWriteDeadline does nothing: each write has a time limit of its own, and

@@ -2,6 +2,7 @@ package packet
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"io"
 	"net"
@@ -150,5 +151,46 @@ func TestOnlyWholePacketsWithoutQoS2AreWritten(t *testing.T) {
 		if _, err := Guard(pipe{}, 100).Write(test.b); !errors.Is(err, test.want) {
 			t.Errorf("%x: got %v, want %v", test.b, err, test.want)
 		}
+	}
+}
+
+// What a broker does not acknowledge is kept by the library, so there may be only
+// so much of it: more waits until it does, and ends the connection if it does not.
+func TestWhatABrokerLeavesUnansweredIsBounded(t *testing.T) {
+	for name, size := range map[string]int{"small": 1, "long": 60_000} {
+		t.Run(name, func(t *testing.T) { synctest.Test(t, func(t *testing.T) { unanswered(t, size) }) })
+	}
+}
+
+func unanswered(t *testing.T, size int) {
+	ours, theirs := net.Pipe()
+	defer ours.Close()
+	go io.Copy(io.Discard, theirs)
+	c := Guard(ours, 100)
+	hand(t, c, theirs, greeting...)
+	message := func(id int) []byte {
+		b := binary.AppendUvarint([]byte{0x32}, uint64(5+size))
+		return append(append(b, 0, 1, 't', byte(id>>8), byte(id)), make([]byte, size)...)
+	}
+	sent, failed := 0, make(chan error)
+	go func() {
+		for ; sent < 2000; sent++ {
+			if _, err := c.Write(message(sent + 1)); err != nil {
+				failed <- err
+				return
+			}
+		}
+	}()
+	synctest.Wait()
+	was := sent
+	if was > 1000 || was*size > 2<<20 {
+		t.Fatalf("%d messages of %d bytes were sent without an answer", was, size)
+	}
+	hand(t, c, theirs, 0x40, 2, 0, 1)
+	if synctest.Wait(); sent != was+1 {
+		t.Errorf("%d messages were sent behind an answer, want one", sent-was)
+	}
+	if err := <-failed; !strings.Contains(err.Error(), "does not acknowledge") {
+		t.Errorf("got %v", err)
 	}
 }

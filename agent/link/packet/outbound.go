@@ -2,27 +2,40 @@ package packet
 
 import (
 	"errors"
+	"net"
 	"sync"
+	"time"
 )
 
 // A question is a packet of ours that the broker has not answered yet.
 type question struct {
 	answer byte // the type of the packet that answers it
 	codes  int  // how many topics a SUBSCRIBE asked for
+	size   int  // bytes of the packet
 	sent   bool // the write has returned
 }
+
+const (
+	// maxOpen and maxOpenBytes bound the questions: the library keeps each packet
+	// until it is answered, so a broker that answers none would fill its memory.
+	maxOpen      = 512
+	maxOpenBytes = 1 << 20
+)
 
 // questions are those that wait for an answer, by packet id. The library frees
 // an id when its answer comes: before that, it is not used for another one.
 type questions struct {
-	mu   sync.Mutex
-	open map[uint16]question
-	done *sync.Cond // a write has returned
+	mu     sync.Mutex
+	open   map[uint16]question
+	bytes  int        // of the packets in open
+	done   *sync.Cond // a write has returned, a question is answered, or no answer comes any more
+	closed bool
 }
 
 var (
-	errPieces = errors.New("a write to the broker is not one whole packet")
-	errQoS2   = errors.New("QoS 2 is not used here: ask for 1 or 0")
+	errUnanswered = errors.New("the broker does not acknowledge what it is sent: check its load")
+	errPieces     = errors.New("a write to the broker is not one whole packet")
+	errQoS2       = errors.New("QoS 2 is not used here: ask for 1 or 0")
 )
 
 // note looks at a packet of ours for what may come back, and returns the id
@@ -39,7 +52,7 @@ func (q *questions) note(b []byte) (id uint16, err error) {
 	var asked question
 	switch kind := b[0] >> 4; kind {
 	case publish:
-		return q.published(b[0]>>1&3, body)
+		return q.published(b[0]>>1&3, body, len(b))
 	case subscribe:
 		asked.answer = suback
 		asked.codes, err = topics(body)
@@ -54,10 +67,11 @@ func (q *questions) note(b []byte) (id uint16, err error) {
 	if err != nil {
 		return 0, err
 	}
-	return q.add(number(body), asked), nil
+	asked.size = len(b)
+	return q.add(number(body), asked)
 }
 
-func (q *questions) published(qos byte, body []byte) (id uint16, err error) {
+func (q *questions) published(qos byte, body []byte, size int) (id uint16, err error) {
 	switch {
 	case qos == 0:
 		return 0, nil
@@ -66,7 +80,7 @@ func (q *questions) published(qos byte, body []byte) (id uint16, err error) {
 	case len(body) < 2 || len(body) < 4+int(number(body)):
 		return 0, errPieces
 	}
-	return q.add(number(body[2+int(number(body)):]), question{answer: puback}), nil
+	return q.add(number(body[2+int(number(body)):]), question{answer: puback, size: size})
 }
 
 // topics counts what a SUBSCRIBE asks for.
@@ -87,11 +101,52 @@ func topics(body []byte) (n int, err error) {
 	return n, nil
 }
 
-func (q *questions) add(id uint16, asked question) uint16 {
+// add notes a question, once there is room for it.
+func (q *questions) add(id uint16, asked question) (uint16, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if err := q.room(asked.size); err != nil {
+		return 0, err
+	}
+	q.drop(id)
 	q.open[id] = asked
-	return id
+	q.bytes += asked.size
+	return id, nil
+}
+
+// room returns when a question of that size may be added; the lock is held.
+func (q *questions) room(size int) error {
+	full := func() bool { return len(q.open) >= maxOpen || len(q.open) > 0 && q.bytes+size > maxOpenBytes }
+	if !full() {
+		return nil
+	}
+	end := time.Now().Add(patience)
+	defer time.AfterFunc(patience, q.done.Broadcast).Stop()
+	for full() {
+		switch {
+		case q.closed:
+			return net.ErrClosed
+		case !time.Now().Before(end):
+			return errUnanswered
+		}
+		q.done.Wait()
+	}
+	return nil
+}
+
+// drop takes a question away; the lock is held.
+func (q *questions) drop(id uint16) {
+	q.bytes -= q.open[id].size
+	delete(q.open, id)
+	q.done.Broadcast()
+}
+
+// close says that no answer comes any more.
+func (q *questions) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+	q.done.Broadcast()
 }
 
 // written says that the write of a question has returned.
@@ -102,7 +157,7 @@ func (q *questions) written(id uint16, err error) {
 	asked.sent = true
 	q.open[id] = asked
 	if err != nil {
-		delete(q.open, id)
+		q.drop(id)
 	}
 	q.done.Broadcast()
 }
@@ -142,7 +197,7 @@ func (q *questions) answered(kind byte, id uint16) bool {
 	defer q.mu.Unlock()
 	_, ok := q.find(kind, id)
 	if ok {
-		delete(q.open, id)
+		q.drop(id)
 	}
 	return ok
 }

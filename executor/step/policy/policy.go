@@ -111,24 +111,6 @@ func (p Policy) writable(m meaning) error {
 	return nil
 }
 
-// noProgram refuses to write what policy.commands lets a job run: it would bring a
-// program of its own.
-func (p Policy) noProgram(m meaning) error {
-	mounts := allMounts()
-	for real := range m.each {
-		dir, name := filepath.Split(real)
-		names := mounts.names(filepath.Clean(dir))
-		for _, pattern := range p.Commands {
-			folder, base := filepath.Split(pattern)
-			same := anyOf(names, mounts.names(filepath.Clean(folder))) && covers(base, name)
-			if same || covers(pattern, real) {
-				return fmt.Errorf("%s: policy.commands lets it be run, so no job may write it", m.path)
-			}
-		}
-	}
-	return nil
-}
-
 // open says why what the path stands for is closed, or nil.
 func open(m meaning, verb string, closed ...[]string) error {
 	mounts := allMounts()

@@ -44,6 +44,11 @@ func TestAFileThatOthersCouldExchangeIsNotOwned(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		for _, made := range []string{"", "a", "a/b", "links", "more"} { // whatever the umask
+			if err := chmod(made, 0o755)(dir); err != nil {
+				t.Fatal(err)
+			}
+		}
 		err := errors.Join(os.WriteFile(filepath.Join(dir, "a/b/file"), nil, 0o600),
 			os.Symlink(filepath.Join(dir, "more/two"), filepath.Join(dir, "links/one")),
 			os.Symlink("../a/b/../b/file", filepath.Join(dir, "more/two")))

@@ -53,7 +53,7 @@ type Client struct {
 
 	mu      sync.Mutex
 	filters map[string]byte
-	feed    chan Message
+	feed    *feed
 	done    chan struct{}
 }
 
@@ -68,7 +68,8 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{root: o.Root, filters: map[string]byte{}, lost: make(chan error, 1),
-		feed: make(chan Message, 1<<12), done: make(chan struct{})}
+		done: make(chan struct{})}
+	c.feed = newFeed(c.done)
 	c.mqtt = paho.NewClient(paho.NewClientOptions().AddBroker(o.Broker).
 		SetClientID("ratchet-" + strings.ToLower(rand.Text()[:12])).SetCleanSession(true).
 		SetUsername(o.Username).SetPassword(password).SetTLSConfig(config).
@@ -101,7 +102,7 @@ func (c *Client) wait(ctx context.Context, t paho.Token, most time.Duration) err
 func (c *Client) Root() string { return c.root }
 
 // Feed brings what comes for the subscriptions.
-func (c *Client) Feed() <-chan Message { return c.feed }
+func (c *Client) Feed() <-chan Message { return c.feed.out }
 
 // Lost brings the reason whenever the connection broke; it is being made again
 // then.
@@ -130,10 +131,7 @@ func (c *Client) hand(m Message) {
 	if len(m.Payload) > longest(m.Topic) {
 		m.Payload, m.TooLong = nil, true
 	}
-	select {
-	case c.feed <- m:
-	case <-c.done:
-	}
+	c.feed.put(m)
 }
 
 // longest is how many bytes a message on the topic may have. Many wait in the
@@ -225,7 +223,7 @@ func (c *Client) ReadRetained(ctx context.Context, take func(Message), filters .
 	defer quiet.Stop()
 	for {
 		select {
-		case m := <-c.feed:
+		case m := <-c.feed.out:
 			take(m)
 			if m.Retained {
 				quiet.Reset(span)

@@ -1,6 +1,7 @@
 package link
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 	"time"
@@ -36,6 +37,36 @@ func TestNoPacketOfABrokerEndsTheTool(t *testing.T) {
 				t.Errorf("got %v, want %q", err, attack.Want)
 			}
 		})
+	}
+}
+
+// While a command waits for something else nobody reads what comes: a broker may
+// not fill the tool's memory then.
+func TestTheFeedIsBoundedInBytes(t *testing.T) {
+	const n, size = 200, 200_000
+	m := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
+	m.TopicName, m.Payload = "r/jobs/all/j", make([]byte, size)
+	rogue := packettest.Broker{Answer: func(p packets.ControlPacket) ([]byte, bool) {
+		ask, ok := p.(*packets.SubscribePacket)
+		if !ok {
+			return nil, false
+		}
+		return append(packettest.Answer(ask), bytes.Repeat(packettest.Raw(m), n)...), true
+	}}
+	c, err := Connect(t.Context(), Options{Broker: "tcp://" + rogue.Serve(t), Root: "r"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.Subscribe(t.Context(), "r/jobs/all/+"); err != nil {
+		t.Fatal(err)
+	}
+	for range n {
+		<-c.Feed()
+		time.Sleep(5 * time.Millisecond) // for those that come too early; a slow machine only lets a fault pass
+		if waiting := len(c.feed.waiting) * size; waiting > maxWaiting {
+			t.Fatalf("%d bytes wait", waiting)
+		}
 	}
 }
 
