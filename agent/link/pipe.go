@@ -20,7 +20,9 @@ func (l *Link) Pipe(to net.Conn) (end func(), err error) {
 	if token := n.client.Connect(); token.Wait() && token.Error() != nil {
 		return nil, fmt.Errorf("connecting over a pipe: %w", token.Error())
 	}
-	l.up(&Session{link: l, conn: n})
+	s := newSession(l)
+	s.conn, s.inbox = n, nil // nothing comes
+	l.up(s)
 	return func() {
 		l.down(io.EOF)
 		n.close()

@@ -41,13 +41,17 @@ type Session struct {
 	past past
 }
 
+func newSession(l *Link) *Session {
+	return &Session{link: l, inbox: make(chan inbound, 64), wanted: l.wants(), began: clock.TimeOf(l.Clock.Stamp()), twin: newTwinVersion(),
+		settled: make(chan struct{}), opened: make(chan struct{}), later: make(chan struct{}, 1), saying: make(chan struct{}, 1)}
+}
+
 // serve makes one connection and serves it until it ends. asked gets to know
 // when the device can be reached by it.
 func (l *Link) serve(ctx context.Context, asked asking) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s := &Session{link: l, inbox: make(chan inbound, 64), wanted: l.wants(), settled: make(chan struct{}), opened: make(chan struct{}), later: make(chan struct{}, 1), saying: make(chan struct{}, 1),
-		began: clock.TimeOf(l.Clock.Stamp()), twin: newTwinVersion()}
+	s := newSession(l)
 	s.loops.Fail = s.panicked
 	making, made := s.making(ctx, asked)
 	var err error

@@ -62,10 +62,10 @@ func serviced(t *testing.T) *Reporter {
 	r.Config.Store(&config.Config{Link: config.Link{Dialect: "aws"}})
 	r.Raise = func(name, _, why string) { t.Errorf("raised %s: %s", name, why) }
 	var err error
-	if r.Journal, err = store.Open(t.TempDir(), store.Options{Log: r.Log}); err != nil {
+	if r.DB, err = store.Open(t.TempDir(), store.Options{Log: r.Log}); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { r.Journal.Close() })
+	t.Cleanup(func() { r.DB.Close() })
 	return r
 }
 

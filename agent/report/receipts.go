@@ -182,7 +182,7 @@ func (t *Reporter) knows(key string) bool {
 	if refused {
 		return true
 	}
-	_, known, err := t.Journal.Known(key)
+	_, known, err := t.DB.Known(key)
 	return known || err != nil
 }
 

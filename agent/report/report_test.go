@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
+	"github.com/ratchetd/ratchet/agent/clock"
 	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/agent/link"
@@ -40,6 +41,7 @@ func TestWhatABreakSwallowedIsToldAgain(t *testing.T) {
 	var c config.Current
 	c.Store(config.Default())
 	l := link.New()
+	l.Config, l.Clock = &c, &clock.Clock{}
 	l.Log = slog.New(slog.DiscardHandler)
 	end, err := l.Pipe(here)
 	if err != nil {
