@@ -68,7 +68,7 @@ func TestATrialWithAHubDropsTheConnectionAndMakesAnother(t *testing.T) {
 	c.until("the connection", func() bool { return d.link.Settled() })
 	before := c.Connects("gw-1")
 	c.desireDoc("trial", map[string]any{"id": "trial", "steps": []any{map[string]any{"name": "x",
-		"file": map[string]any{"path": filepath.Join(t.TempDir(), "new"), "content": "new\n"}, "confirm": map[string]any{"within": "30s"}}}})
+		"file": map[string]any{"path": filepath.Join(t.TempDir(), "new"), "content": "new\n"}, "confirm": map[string]any{"within": "2m"}}}})
 	c.await("trial", executor.Succeeded)
 	if n := c.Connects("gw-1") - before; n != 1 {
 		t.Errorf("made %d connections, want one", n)

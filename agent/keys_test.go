@@ -112,13 +112,13 @@ func TestAKeyThatNeverSignsIsTakenBack(t *testing.T) {
 	was, next := newSigner(t), newSigner(t)
 	b := newBroker(t)
 	d := newDevice(t, b, owned(was)).start().online(b)
-	b.offerSigned(was, keysDoc("rotate", 1, "5s", next))
+	b.offerSigned(was, keysDoc("rotate", 1, "20s", next))
 	d.counts(next, was)
 	// What the old key signs meanwhile is no proof.
 	file := filepath.Join(d.dir, "ran")
 	b.offerSigned(was, doc("old", file, "old"))
 	s := b.final("rotate")
-	if wantState(t, s, executor.Failed); !strings.Contains(s.Reason, "not confirmed within 5s: no job has come that was signed by a new key") {
+	if wantState(t, s, executor.Failed); !strings.Contains(s.Reason, "not confirmed within 20s: no job has come that was signed by a new key") {
 		t.Errorf("got reason %q", s.Reason)
 	}
 	d.counts(was)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -14,9 +15,10 @@ import (
 // keepList is where a package says which of its files a flash must keep.
 const keepList = "/lib/upgrade/keep.d/ratchet"
 
-// keepTar is where the agent's own files wait, in RAM, for a flash that keeps
-// nothing else.
-const keepTar = "/tmp/ratchet-keep.tgz"
+// keepDir is where the agent's own files, keys among them, wait in RAM for a flash
+// that keeps nothing else. It is nobody else's: who made it beforehand, or may write
+// in it, would say what the device is after the flash.
+const keepDir = "/tmp/ratchet-keep"
 
 // A sysupgrade flashes OpenWrt. There is no way back. It stops all services, kills
 // its caller and reboots, and its exit status says nothing: whether it worked
@@ -48,10 +50,11 @@ func (b sysupgrade) install(ctx context.Context, i Image, _ func(float64)) error
 	}
 	argv := []string{b.program("sysupgrade")}
 	if i.Reset {
-		if err := b.packKept(ctx, i.Keep); err != nil {
+		tar, err := b.packKept(ctx, i.Keep)
+		if err != nil {
 			return err
 		}
-		argv = append(argv, "-f", filepath.Join(b.Root, keepTar))
+		argv = append(argv, "-f", tar)
 	} else if err := b.isKept(ctx, i.Keep); err != nil {
 		return err
 	}
@@ -77,17 +80,27 @@ func (b sysupgrade) isKept(ctx context.Context, keep []string) error {
 	return nil
 }
 
-func (b sysupgrade) packKept(ctx context.Context, keep []string) error {
-	argv := []string{"tar", "-czf", filepath.Join(b.Root, keepTar), "-C", filepath.Join(b.Root, "/")}
+// packKept returns the tar of what is kept.
+func (b sysupgrade) packKept(ctx context.Context, keep []string) (string, error) {
+	dir := filepath.Join(b.Root, keepDir)
+	err := os.RemoveAll(dir)
+	if err == nil {
+		err = os.Mkdir(dir, 0o700)
+	}
+	tar := filepath.Join(dir, "keep.tgz")
+	argv := []string{"tar", "-czf", tar, "-C", filepath.Join(b.Root, "/")}
 	for _, path := range keep {
 		if b.has(path) {
 			argv = append(argv, strings.TrimPrefix(path, "/"))
 		}
 	}
-	if _, err := b.ask(ctx, argv...); err != nil {
-		return fmt.Errorf("packing what the agent needs: %w", err)
+	if err == nil {
+		_, err = b.ask(ctx, argv...)
 	}
-	return nil
+	if err != nil {
+		return "", fmt.Errorf("packing what the agent needs: %w", err)
+	}
+	return tar, nil
 }
 
 // Kept lists what a flash of OpenWrt must keep for the agent to be there after it:

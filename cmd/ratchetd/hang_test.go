@@ -39,7 +39,7 @@ func hangAt(t *testing.T, at int) (why string) {
 	if err := v.watcher.send("jobs/device/gw-1/j", v.fill([]byte(job))); err != nil {
 		t.Fatal(err)
 	}
-	d := v.run(fmt.Sprintf("%s=%d-hang", dieAt, at), "WATCHDOG_USEC=800000")
+	d := v.run(fmt.Sprintf("%s=%d-hang", dieAt, at), "WATCHDOG_USEC=6000000")
 	if v.ended(d) {
 		why = v.why(d)
 		v.run()

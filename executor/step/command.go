@@ -68,6 +68,9 @@ func (k Command) permits(w commandWith) error {
 	if len(w.Argv) > 0 && w.Argv[0].Open {
 		return nil
 	}
+	if _, steered := w.Env["PATH"]; steered && k.Policy.Commands != nil && !strings.Contains(w.argv[0], "/") {
+		return fmt.Errorf("argv[0]: %s would be looked for in the job's PATH: policy.commands is set, so name the program's whole path", w.argv[0])
+	}
 	return k.Policy.Command(w.argv)
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/policy"
 	"github.com/ratchetd/ratchet/executor/step/steptest"
 )
 
@@ -241,5 +243,24 @@ func TestCommandRefuses(t *testing.T) {
 		`{"argv":["a"],"cwd":"/"}`:         "cwd: unknown field",
 	} {
 		steptest.WantError(t, step.Command{}.Check([]byte(with)), want)
+	}
+}
+
+// Where the owner lets a job set every variable, its PATH still brings no program
+// of its own.
+func TestAPathOfTheJobsLeadsToNoProgramBeyondCommands(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "true"), []byte("#!/bin/sh\necho evil\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	found, err := exec.LookPath("true")
+	if err != nil {
+		t.Fatal(err)
+	}
+	kind := step.Command{Policy: policy.Policy{Commands: []string{found, "/bin/true", "/usr/bin/true"}, Env: []string{"*"}}}
+	a := steptest.NewAttempt(t, `{"argv":["true"],"env":{"PATH":%q}}`, dir)
+	steptest.WantError(t, a.Run(t.Context(), kind), "argv[0]: true would be looked for in the job's PATH")
+	if got := a.Out.String(); got != "" {
+		t.Errorf("it ran, and said %q", got)
 	}
 }

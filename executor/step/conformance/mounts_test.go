@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -65,5 +66,23 @@ func TestNoMountLeadsToWhatIsProtected(t *testing.T) {
 	a = steptest.NewAttempt(t, `{"path":%q,"content":"x"}`, in("root/etc/other"))
 	if err := a.Run(t.Context(), step.File{Policy: p}); err != nil {
 		t.Errorf("what is not protected: %v", err)
+	}
+}
+
+// Each mount of /proc, such as one in the root of a container, shows the agent's own
+// memory and environment.
+func TestNoMountOfProcIsReadable(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can mount")
+	}
+	dir := t.TempDir()
+	if err := unix.Mount("proc", dir, "proc", 0, ""); err != nil {
+		t.Skipf("nothing can be mounted here: %v", err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
+	own := filepath.Join(dir, strconv.Itoa(os.Getpid()), "environ")
+	for _, p := range []policy.Policy{{}, {Read: []string{filepath.Dir(dir)}, Paths: []string{dir}}} {
+		steptest.WantError(t, p.Readable(own), "is protected")
+		steptest.WantError(t, p.Writable(filepath.Join(dir, "sysrq-trigger")), "is protected")
 	}
 }

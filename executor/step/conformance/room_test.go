@@ -146,3 +146,24 @@ func TestAServerThatIsTooSlowIsGivenUp(t *testing.T) {
 		})
 	}
 }
+
+// What is kept for the undo may lie on another disk than the file.
+func TestUndoDataLeavesRoom(t *testing.T) {
+	dir, state := t.TempDir(), smallDisk(t, "16m")
+	big := filepath.Join(dir, "big")
+	if err := os.WriteFile(big, make([]byte, 13<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a := steptest.NewAttempt(t, `{"path":%q,"content":"new"}`, big)
+	a.Dir = filepath.Join(state, "undo")
+	steptest.WantError(t, a.Run(t.Context(), step.File{}), "keeping the old "+big, "no room: ")
+	if left := free(t, state); left < 15<<20 {
+		t.Errorf("%d bytes are left, want all: nothing half is kept", left)
+	}
+	if err := a.Undo(step.File{}); err != nil {
+		t.Error(err)
+	}
+	if info, err := os.Stat(big); err != nil || info.Size() != 13<<20 {
+		t.Errorf("the file was changed: %v, %v", info, err)
+	}
+}

@@ -12,6 +12,7 @@ import (
 // A mount is a line of mountinfo: what of which file system is seen where.
 type mount struct {
 	point  string
+	kind   string   // of the file system
 	device string   // major:minor of the file system
 	root   string   // the part of it that is seen at point
 	layers []string // of an overlay: the directories that it is made of, the upper one first
@@ -38,7 +39,10 @@ func readMounts(r io.Reader) (list mounted) {
 			continue
 		}
 		m := mount{device: f[2], root: unescaped(f[3]), point: unescaped(f[4])}
-		if _, kind, ok := strings.Cut(lines.Text(), " - "); ok && strings.HasPrefix(kind, "overlay ") {
+		if _, rest, ok := strings.Cut(lines.Text(), " - "); ok {
+			m.kind, _, _ = strings.Cut(rest, " ")
+		}
+		if m.kind == "overlay" {
 			m.layers = layersOf(f[len(f)-1])
 		}
 		list = append(list, m)

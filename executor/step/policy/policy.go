@@ -116,9 +116,10 @@ func open(m meaning, verb string, closed ...[]string) error {
 	mounts := allMounts()
 	for real := range m.each {
 		above, names := lineageOf(real), mounts.names(real)
-		// /proc shows the agent's own memory and environment.
+		at, _ := mounts.at(real)
+		// /proc shows the agent's own memory and environment, wherever it is mounted.
 		for _, kept := range append(slices.Concat(closed...), "/proc") {
-			if above.within(kept) || real == safefile.Beside(kept, "new") || mounts.reach(names, kept) {
+			if at.kind == "proc" || above.within(kept) || real == safefile.Beside(kept, "new") || mounts.reach(names, kept) {
 				return fmt.Errorf("%s is protected: it cannot be %s by a job", m.path, verb)
 			}
 		}

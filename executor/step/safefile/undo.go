@@ -57,7 +57,7 @@ func (u *Undo) Keep(f Files, dir, path string, save func() error) error {
 			return fmt.Errorf("making room for undo data: %w", err)
 		}
 		// The attributes are those of what was kept: another file may be there by now.
-		if old.Attrs, err = f.Clone(path, filepath.Join(dir, "old")); err != nil {
+		if old.Attrs, err = f.clone(path, filepath.Join(dir, "old"), Headroom); err != nil {
 			return fmt.Errorf("keeping the old %s: %w", path, err)
 		}
 	}
@@ -67,7 +67,12 @@ func (u *Undo) Keep(f Files, dir, path string, save func() error) error {
 
 // Clone durably makes to the same file as from: a second name of it, which
 // costs no flash, or else a copy. It returns the attributes of what it has kept.
-func (f Files) Clone(from, to string) (a Attrs, err error) {
+func (f Files) Clone(from, to string) (Attrs, error) {
+	return f.clone(from, to, func(string, uint64, uint64) error { return nil })
+}
+
+// clone asks room before it makes a copy.
+func (f Files) clone(from, to string, room func(dir string, need, keep uint64) error) (a Attrs, err error) {
 	if err := f.Remove(to); err != nil {
 		return a, err
 	}
@@ -85,6 +90,9 @@ func (f Files) Clone(from, to string) (a Attrs, err error) {
 	defer r.Close()
 	var st unix.Stat_t
 	if err := unix.Fstat(int(r.Fd()), &st); err != nil {
+		return a, err
+	}
+	if err := room(filepath.Dir(to), uint64(st.Size), 0); err != nil {
 		return a, err
 	}
 	return attrsOf(&st), f.Write(to, r, attrsOf(&st))
