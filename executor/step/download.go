@@ -147,11 +147,8 @@ func (s *downloading) save() error { return s.t.Save(&s.state) }
 
 // Run implements executor.Kind.
 func (k Download) Run(ctx context.Context, t *executor.Task) error {
-	if t.Timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = t.Limit(ctx, 0)
-		defer cancel()
-	}
+	ctx, cancel := t.Limit(ctx, fetch.Timeout)
+	defer cancel()
 	s, err := k.begin(t)
 	if err != nil {
 		return err
@@ -287,6 +284,6 @@ func (k Download) Describe(s executor.Step) executor.Description {
 		Does:   fmt.Sprintf("fetches %s to %s; kept only if its sha256 is right", p.Text("url"), p.Text("to")),
 		Cut:    "it goes on at the byte where it was; what lies there is never half",
 		Undo:   "what was there before is put back, or the file is removed",
-		Limit:  "given up after 5m without a byte",
+		Limit:  "given up after 5m without a byte, and after 24h",
 	}
 }

@@ -62,7 +62,7 @@ func (s *filing) save() error { return s.t.Save(&s.undo) }
 
 // Run implements executor.Kind.
 func (k File) Run(ctx context.Context, t *executor.Task) error {
-	_, cancel := t.Limit(ctx, safefile.Timeout)
+	ctx, cancel := t.Limit(ctx, safefile.Timeout)
 	defer cancel()
 	s, err := k.begin(t)
 	if err != nil {
@@ -116,7 +116,8 @@ func (s *filing) put(ctx context.Context, now safefile.Entry) error {
 	if err := filespec.Room(s.Policy, src, filepath.Dir(s.path)); err != nil {
 		return err
 	}
-	return s.Files.Write(s.path, safefile.Reader(ctx, src), want)
+	bound := &policy.Reader{R: safefile.Reader(ctx, src), Dir: filepath.Dir(s.path), Policy: s.Policy}
+	return s.Files.Write(s.path, bound, want)
 }
 
 // holds reports whether the file has the wanted content already.

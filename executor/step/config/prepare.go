@@ -9,6 +9,7 @@ import (
 
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step/filespec"
+	"github.com/ratchetd/ratchet/executor/step/policy"
 	"github.com/ratchetd/ratchet/executor/step/process"
 	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
@@ -75,7 +76,7 @@ func (c *configuring) fillBeside(ctx context.Context, t target) error {
 		return err
 	}
 	temp := safefile.Beside(t.path, "new")
-	if err := c.Files.Fill(temp, safefile.Reader(ctx, src)); err != nil {
+	if err := c.Files.Fill(temp, &policy.Reader{R: safefile.Reader(ctx, src), Dir: filepath.Dir(t.path), Policy: c.Policy}); err != nil {
 		return err
 	}
 	return c.Files.SetAttrs(temp, t.want)

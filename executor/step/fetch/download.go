@@ -63,6 +63,10 @@ type final struct{ error }
 // Unwrap is for errors.Is and errors.As.
 func (f final) Unwrap() error { return f.error }
 
+// Timeout is how long a step may take that moves bytes over the network and says
+// nothing itself, however well they flow: other jobs wait for it.
+const Timeout = 24 * time.Hour
+
 const (
 	MaxRestarts = 3         // a server that cannot resume would wear out the flash
 	MaxAsked    = time.Hour // of waiting that a server asks for

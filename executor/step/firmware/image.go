@@ -17,6 +17,8 @@ import (
 
 // bring makes the verified image ready to be written.
 func (s *flashing) bring(ctx context.Context) (updater.Image, error) {
+	ctx, cancel := s.t.Limit(ctx, fetch.Timeout)
+	defer cancel()
 	image := updater.Image{Version: s.with.Version, Reset: s.with.KeepSettings != nil && !*s.with.KeepSettings}
 	var err error
 	if image.Path, err = s.fetch(ctx); err != nil {
@@ -39,11 +41,6 @@ func (s *flashing) fetch(ctx context.Context) (string, error) {
 		return "", err
 	}
 	part := s.state.Part
-	if s.t.Timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = s.t.Limit(ctx, 0)
-		defer cancel()
-	}
 	at, err := fetch.Download{
 		URL: s.with.URL.S, Policy: s.Policy, SHA256: s.with.SHA256, Part: part, Boot: s.t.Boot,
 		Client: s.Client, Files: s.Files, From: s.state.Fetch,
@@ -105,6 +102,13 @@ func (s *flashing) sum(ctx context.Context, path string) error {
 		return err
 	}
 	defer file.Close()
+	info, err := file.Stat()
+	if err == nil {
+		err = s.Policy.Size(info.Size()) // before it is read: it may be sparse
+	}
+	if err != nil {
+		return err
+	}
 	sum := sha256.New()
 	if _, err := io.Copy(sum, safefile.Reader(ctx, file)); err != nil {
 		return err

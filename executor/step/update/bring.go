@@ -26,6 +26,8 @@ func (u *updating) bring(ctx context.Context) error {
 	if err := unix.Access(dir, unix.W_OK); err != nil {
 		return fmt.Errorf("%s, where the agent's binary lies, cannot be written: %w: update the image of this device instead", dir, err)
 	}
+	ctx, cancel := u.t.Limit(ctx, fetch.Timeout)
+	defer cancel()
 	signature, err := fetch.Signature(ctx, u.with.Signature, u.Policy, u.Client)
 	if err != nil {
 		return err

@@ -98,13 +98,10 @@ func (k Kind) Run(ctx context.Context, t *executor.Task) error {
 	if err != nil {
 		return err
 	}
-	if t.Timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = t.Limit(ctx, 0)
-		defer cancel()
-	}
-	ctx, cancel := executor.UntilStop(ctx, t.Stopping)
-	defer cancel(nil)
+	ctx, cancel := t.Limit(ctx, fetch.Timeout)
+	defer cancel()
+	ctx, resume := executor.UntilStop(ctx, t.Stopping)
+	defer resume(nil)
 	files, err := inputs.Choose(k.Policy, w.Paths, t.Output)
 	if err != nil {
 		return fmt.Errorf("paths: %w", err)
