@@ -92,16 +92,6 @@ func wantState(t *testing.T, s dialect.JobStatus, want executor.State) {
 	}
 }
 
-// instant reads a time, in RFC 3339.
-func instant(t *testing.T, text string) time.Time {
-	t.Helper()
-	at, err := time.Parse(time.RFC3339, text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return at
-}
-
 // minimal is the shortest configuration that works.
 const minimal = "device = \"gw-1\"\n[link]\nbroker = \"tcp://broker:1883\"\n"
 
