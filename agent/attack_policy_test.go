@@ -42,16 +42,25 @@ var attacksOnThePolicy = []attack{
 		"file":       `{"path":"/srv/x","content":""},"confirm":{"within":"1m","check":{"http":"http://127.0.0.1:9/"}}`,
 		"reboot":     `{},"check":{"tcp":"[::1]:22"},"ifInterrupted":"verify"`,
 	})},
+	{"a host beyond the list, by the zone of its address", underPolicy(`urls = ["*.example.com"]`, "policy.urls", map[string]string{
+		"download":   `{"url":"http://[2001:db8::1%25x.example.com]/","sha256":"` + noSum + `","to":"/srv/x"}`,
+		"upload":     `{"url":"http://[2001:db8::1%25x.example.com]/","paths":["/etc/hostname"]}`,
+		"diagnostic": `{"checks":[{"tcp":"[2001:db8::1%x.example.com]:22"}]}`,
+	})},
 	{"a file to read beyond the list", underPolicy(`read = ["/srv"]`, "policy.read", map[string]string{
 		"diagnostic": `{"checks":[{"file":"/etc/shadow"}]}`,
 	})},
 	{"a unit that takes the board down", underPolicy(``, "policy.services", map[string]string{
 		"service": `{"name":"poweroff.target","action":"start"}`,
 	})},
+	{"a unit that hands out the board's disks", underPolicy(``, "policy.services", map[string]string{
+		"service": `{"name":"systemd-storagetm","action":"start"}`,
+	})},
 	{"a secret that is not for jobs", underPolicy(`secrets = ["wifi-*"]`, "policy.secrets", map[string]string{
 		"file":     `{"path":"/srv/x","content":{"secret":"vpn"}}`,
 		"command":  `{"argv":["true"],"env":{"K":{"secret":"vpn"}}}`,
 		"download": `{"url":"http://127.0.0.1:9/x","sha256":"` + noSum + `","to":"/srv/x","headers":{"A":{"secret":"vpn"}}}`,
+		"config":   `{"files":[{"path":"/srv/x","content":{"jq":"","secret":"vpn"}}]}`,
 	})},
 	{"the job file of an alert", underPolicy(``, "is protected", map[string]string{
 		"file": `{"path":"DIR/repairs/cool.json","content":"{}"}`,
