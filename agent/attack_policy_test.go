@@ -26,6 +26,9 @@ var attacksOnThePolicy = []attack{
 	{"a variable that steers a program of the owner's", underPolicy(`commands = ["/bin/true"]`, "policy.env", map[string]string{
 		"command": `{"argv":["/bin/true"],"env":{"TAR_OPTIONS":"--checkpoint=1 --checkpoint-action=exec=sh"}}`,
 	})},
+	{"a PATH to a program of its own, where env allows all", underPolicy("commands = [\"/bin/true\", \"/usr/bin/true\"]\nenv = [\"*\"]", "argv[0]", map[string]string{
+		"command": `{"argv":["true"],"env":{"PATH":"/srv/bin"}}`,
+	})},
 	{"a program of its own where commands names one", underPolicy(`commands = ["/srv/bin/*"]`, "policy.commands", map[string]string{
 		"file":     `{"path":"/srv/bin/x","content":"#!/bin/sh\n","mode":"0755"}`,
 		"download": `{"url":"http://127.0.0.1:9/x","sha256":"` + noSum + `","to":"/srv/bin/x"}`,
@@ -39,16 +42,25 @@ var attacksOnThePolicy = []attack{
 		"file":       `{"path":"/srv/x","content":""},"confirm":{"within":"1m","check":{"http":"http://127.0.0.1:9/"}}`,
 		"reboot":     `{},"check":{"tcp":"[::1]:22"},"ifInterrupted":"verify"`,
 	})},
+	{"a host beyond the list, by the zone of its address", underPolicy(`urls = ["*.example.com"]`, "policy.urls", map[string]string{
+		"download":   `{"url":"http://[2001:db8::1%25x.example.com]/","sha256":"` + noSum + `","to":"/srv/x"}`,
+		"upload":     `{"url":"http://[2001:db8::1%25x.example.com]/","paths":["/etc/hostname"]}`,
+		"diagnostic": `{"checks":[{"tcp":"[2001:db8::1%x.example.com]:22"}]}`,
+	})},
 	{"a file to read beyond the list", underPolicy(`read = ["/srv"]`, "policy.read", map[string]string{
 		"diagnostic": `{"checks":[{"file":"/etc/shadow"}]}`,
 	})},
 	{"a unit that takes the board down", underPolicy(``, "policy.services", map[string]string{
 		"service": `{"name":"poweroff.target","action":"start"}`,
 	})},
+	{"a unit that hands out the board's disks", underPolicy(``, "policy.services", map[string]string{
+		"service": `{"name":"systemd-storagetm","action":"start"}`,
+	})},
 	{"a secret that is not for jobs", underPolicy(`secrets = ["wifi-*"]`, "policy.secrets", map[string]string{
 		"file":     `{"path":"/srv/x","content":{"secret":"vpn"}}`,
 		"command":  `{"argv":["true"],"env":{"K":{"secret":"vpn"}}}`,
 		"download": `{"url":"http://127.0.0.1:9/x","sha256":"` + noSum + `","to":"/srv/x","headers":{"A":{"secret":"vpn"}}}`,
+		"config":   `{"files":[{"path":"/srv/x","content":{"jq":"","secret":"vpn"}}]}`,
 	})},
 	{"the job file of an alert", underPolicy(``, "is protected", map[string]string{
 		"file": `{"path":"DIR/repairs/cool.json","content":"{}"}`,
@@ -59,6 +71,7 @@ var attacksOnThePolicy = []attack{
 		"download": `{"url":"http://127.0.0.1:9/x","sha256":"` + noSum + `","to":"DIR/x"}`,
 	})},
 	{"the overlay's upper directory of the configuration", upperDirectory},
+	{"the agent's memory, by another mount of /proc", secondProc},
 }
 
 var noSum = strings.Repeat("0", 64)
@@ -152,4 +165,19 @@ func upperDirectory(f *fort) string {
 		}
 	}
 	return fmt.Sprintf("rejected, %d ways", tried)
+}
+
+// secondProc tries what /proc shows of the agent by a mount such as a container's
+// root has.
+func secondProc(f *fort) string {
+	if os.Geteuid() != 0 {
+		f.Skip("only root can mount")
+	}
+	dir := f.TempDir()
+	if err := unix.Mount("proc", dir, "proc", 0, ""); err != nil {
+		f.Skipf("nothing can be mounted here: %v", err)
+	}
+	f.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
+	got := f.step("upload", map[string]any{"url": "http://127.0.0.1:9/x", "paths": []string{dir + "/self/environ"}})
+	return strings.ReplaceAll(got, dir, "DIR")
 }

@@ -92,11 +92,24 @@ func (a *Agent) mayShow(c *config.Config) error {
 	if err := cmp.Or(c.MayConnect(), c.GivenFor(now)); err != nil {
 		return err
 	}
-	if file == "" || now.NamesPassword(file) {
+	if !now.NamesPassword(file) {
+		if err := a.mayTake("link.passwordFile", file); err != nil {
+			return err
+		}
+	}
+	if file := c.Link.SASKeyFile; file != now.Link.SASKeyFile { // by another name it would be another gift
+		return a.mayTake("link.sasKeyFile", file)
+	}
+	return nil
+}
+
+// mayTake tells why settings may not name a file for a secret.
+func (a *Agent) mayTake(key, file string) error {
+	if file == "" {
 		return nil
 	}
 	if err := a.policy().Readable(file); err != nil {
-		return fmt.Errorf("link.passwordFile: %w, and neither sent to a broker: want one that the configuration names already, or a file of its own", err)
+		return fmt.Errorf("%s: %w, and neither sent to a broker: want one that the configuration names already, or a file of its own", key, err)
 	}
 	return nil
 }

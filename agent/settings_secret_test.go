@@ -97,3 +97,29 @@ func TestASecretThatAnyFileNamesIsHidden(t *testing.T) {
 		t.Errorf("got %q, want what the file holds now hidden", got)
 	}
 }
+
+// A key is known by where it lies: under another name it would be one that was
+// given for no broker yet.
+func TestSettingsCannotNameASASKeyByAnotherName(t *testing.T) {
+	d := &device{t: t, dir: t.TempDir()}
+	d.write("ratchet.toml", fmt.Sprintf("device = \"gw-1\"\nstate = %q\n[link]\ndialect = \"azure\"\nbroker = \"tls://h.azure-devices.net:8883\"\nsasKeyFile = \"link.sas\"\n", filepath.Join(d.dir, "state")))
+	d.write("link.sas", "a2V5\n")
+	elsewhere := filepath.Join(t.TempDir(), "alias")
+	if err := os.Symlink(filepath.Join(d.dir, "link.sas"), elsewhere); err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.Load(filepath.Join(d.dir, "ratchet.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := New(c, discard())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{elsewhere, d.dir + "/./link.sas", "../" + filepath.Base(d.dir) + "/link.sas"} {
+		err := a.trySettings("net", fmt.Sprintf("[link]\nbroker = \"tls://evil:8883\"\nhub = \"h.azure-devices.net\"\nsasKeyFile = %q\n", file), true)
+		if err == nil {
+			t.Errorf("%s: it was taken", file)
+		}
+	}
+}

@@ -101,8 +101,8 @@ func secretsIn(v any) (names []string) {
 			names = append(names, secretsIn(e)...)
 		}
 	case map[string]any:
-		if name, ok := v["secret"].(string); ok && len(v) == 1 {
-			return []string{name}
+		if name, ok := v["secret"].(string); ok {
+			names = append(names, name)
 		}
 		for _, e := range v {
 			names = append(names, secretsIn(e)...)

@@ -57,9 +57,15 @@ func (p Policy) Reach(host string, ip netip.Addr) error {
 	return p.Address(host, ip)
 }
 
-// names reports whether the owner has named a host.
+// names reports whether the owner has named a host. What follows % in an address is
+// the job's own word, and no part of a name.
 func (p Policy) names(host string) bool {
-	return slices.ContainsFunc(p.URLs, func(pattern string) bool { return covers(strings.ToLower(pattern), plainHost(host)) })
+	whole := plainHost(host)
+	address, _, _ := strings.Cut(whole, "%")
+	return slices.ContainsFunc(p.URLs, func(pattern string) bool {
+		pattern = strings.ToLower(pattern)
+		return pattern == whole || covers(pattern, address)
+	})
 }
 
 // plainHost is a host as people write it.

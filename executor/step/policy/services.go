@@ -13,10 +13,10 @@ import (
 var unitTypes = []string{".service", ".socket", ".timer", ".path"}
 
 // ofTheBoard are services of those sorts, and scripts of procd, that take the
-// board down all the same, or open it to whoever sits before it.
+// board down all the same, or open it to whoever sits before it, or is in its network.
 var ofTheBoard = []string{
 	"*poweroff*", "*reboot*", "*halt*", "*kexec*", "*shutdown*", "*suspend*", "*hibernate*", "*sleep*", "*rescue*", "*emergency*",
-	"debug-shell", "console-shell", "single", "sulogin*", "system-update*", "factory-reset*", "initrd-*", "umount", "boot", "systemd-exit",
+	"debug-shell", "console-shell", "single", "sulogin*", "system-update*", "*factory-reset*", "systemd-tpm2-clear", "systemd-storagetm", "systemd-journal-gatewayd", "initrd-*", "umount", "boot", "systemd-exit",
 }
 
 // Service says why a job may not start, stop or otherwise touch a unit of systemd
