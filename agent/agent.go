@@ -64,8 +64,9 @@ type Agent struct {
 
 	queue    *queue
 	running  running
-	failing  bool // the last commit failed; the work loop's own
-	unpruned int  // jobs that ended since the history was pruned; the work loop's own
+	failing  bool          // the last commit failed; the work loop's own
+	unpruned int           // jobs that ended since the history was pruned; the work loop's own
+	calls    chan struct{} // a place for each call that is being answered
 
 	groups  process.Groups
 	web     *http.Client // of steps; nil is one of their own
@@ -81,7 +82,7 @@ func New(c *config.Config, log *slog.Logger) (*Agent, error) {
 	if err != nil {
 		return nil, fmt.Errorf("without the id of this boot a reboot cannot be told from a restart: %w", err)
 	}
-	a := &Agent{config: &config.Current{}, log: log, started: time.Now(), boot: boot, queue: newQueue(),
+	a := &Agent{config: &config.Current{}, log: log, started: time.Now(), boot: boot, queue: newQueue(), calls: make(chan struct{}, maxCalls),
 		link: link.New(), intake: intake.New(), report: report.New(), health: health.New(), watchdog: watchdog.New(), schedules: schedule.New()}
 	a.config.Store(c)
 	a.secrets = config.NewSecrets(a.config)

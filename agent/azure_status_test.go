@@ -5,10 +5,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/eclipse/paho.mqtt.golang/packets"
+
 	"github.com/ratchetd/ratchet/agent/dialect/azure"
+	"github.com/ratchetd/ratchet/agent/link/packet/packettest"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/scripts/fakehub/hub"
 )
@@ -29,6 +33,35 @@ func TestTheStatusOfABusyDeviceFitsAnAnswer(t *testing.T) {
 	if got, o := c.call("status", nil); got != 200 {
 		t.Errorf("got %d %+v, want the status", got, o)
 	}
+}
+
+// A hub may call as often as it likes, and each call may wait: beyond a few the
+// caller hears at once that the device is busy.
+func TestAFloodOfCallsIsRefusedAtOnce(t *testing.T) {
+	t.Parallel()
+	var busy atomic.Int32
+	rogue := packettest.Broker{Answer: func(p packets.ControlPacket) ([]byte, bool) {
+		switch p := p.(type) {
+		case *packets.SubscribePacket: // the twin never comes, so each call waits for it
+			all := packettest.Answer(p)
+			for i := range 100 {
+				m := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
+				m.TopicName, m.Payload = fmt.Sprintf("$iothub/methods/POST/status/?$rid=%d", i), make([]byte, 10_000)
+				all = append(all, packettest.Raw(m)...)
+			}
+			return all, true
+		case *packets.PublishPacket:
+			if strings.HasPrefix(p.TopicName, "$iothub/methods/res/429/") {
+				busy.Add(1)
+			}
+		}
+		return nil, false
+	}}
+	c := &cloud{Hub: &hub.Hub{Host: "fake.azure-devices.net"}, t: t}
+	d := c.device("", "")
+	d.write("ratchet.toml", strings.Replace(readAll(t, filepath.Join(d.dir, "ratchet.toml")), "tcp://", "tcp://"+rogue.Serve(t), 1))
+	d.start()
+	await(t, "a call to be refused", func() bool { return busy.Load() > 0 })
 }
 
 func TestAHubsDeviceMayBeNamedByItsMAC(t *testing.T) {

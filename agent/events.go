@@ -38,7 +38,7 @@ func (h events) Handle(ctx context.Context, s *link.Session, e dialect.Event) {
 	case dialect.Open:
 		h.open(s, e)
 	case dialect.Call:
-		s.Go(func() { a.call(ctx, s, e) })
+		a.takeCall(ctx, s, e)
 	case dialect.Defended:
 		a.health.Defended(e)
 	default:

@@ -18,6 +18,10 @@ import (
 // callPatience is how long a call may take: its caller waits for five seconds at least.
 const callPatience = 4 * time.Second
 
+// maxCalls is how many calls are answered at a time: each may wait, and holds what
+// came with it.
+const maxCalls = 8
+
 // maxBrief is how many jobs the status of the agent tells a caller of.
 const maxBrief = 32
 
@@ -29,12 +33,30 @@ type outcome struct {
 	Reason string         `json:"reason"`
 }
 
+// takeCall has a call answered beside what else comes. Where there are too many its
+// caller hears so at once.
+func (a *Agent) takeCall(ctx context.Context, s *link.Session, c dialect.Call) {
+	select {
+	case a.calls <- struct{}{}:
+		s.Go(func() {
+			defer func() { <-a.calls }()
+			a.call(ctx, s, c)
+		})
+	default:
+		a.answerCall(s, c, http.StatusTooManyRequests, problem("", fmt.Errorf("%d calls are being answered: ask again", maxCalls)))
+	}
+}
+
 // call answers a caller who waits. All that it may do is idempotent by the
 // job's id: a caller who got no answer asks again.
 func (a *Agent) call(ctx context.Context, s *link.Session, c dialect.Call) {
 	ctx, cancel := context.WithTimeout(ctx, callPatience)
 	defer cancel()
 	status, answer := a.perform(ctx, s, c)
+	a.answerCall(s, c, status, answer)
+}
+
+func (a *Agent) answerCall(s *link.Session, c dialect.Call, status int, answer any) {
 	body, err := json.Marshal(answer)
 	if err != nil {
 		status, body = http.StatusInternalServerError, []byte("{}")
