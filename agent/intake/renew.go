@@ -19,7 +19,12 @@ import (
 type renewals struct {
 	mu    sync.Mutex
 	given map[string]renewal // by the Record's key
+	held  int                // bytes of texts in given
 }
+
+// maxGiven is how many bytes of documents are held. Of more the oldest go, and are
+// asked for again when their turn comes.
+const maxGiven = 1 << 20
 
 type renewal struct {
 	text  []byte    // nil: as it was accepted
@@ -34,13 +39,34 @@ func (r *renewals) came(key string, text []byte) {
 	if r.given == nil {
 		r.given = map[string]renewal{}
 	}
+	r.drop(key)
+	for len(text) > 0 && r.held > 0 && r.held+len(text) > maxGiven {
+		r.drop(r.oldest())
+	}
 	r.given[key] = renewal{text: text, at: time.Now()}
+	r.held += len(text)
+}
+
+// oldest is the key of the text that came first; the lock is held.
+func (r *renewals) oldest() (key string) {
+	for k, g := range r.given {
+		if len(g.text) > 0 && (key == "" || g.at.Before(r.given[key].at)) {
+			key = k
+		}
+	}
+	return key
+}
+
+// drop forgets a document; the lock is held.
+func (r *renewals) drop(key string) {
+	r.held -= len(r.given[key].text)
+	delete(r.given, key)
 }
 
 func (r *renewals) forget(key string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.given, key)
+	r.drop(key)
 }
 
 func (r *renewals) get(key string) renewal {
