@@ -21,6 +21,16 @@ const (
 	maxLeft    = 5       // notes of what was left out
 )
 
+// What all of it may take: a broker may make up any number of devices and offers.
+const (
+	maxHeld      = 2<<30 - 1 // bytes; half a million honest devices stay below
+	deviceWeight = 1 << 10   // bytes that a device takes, what it says aside
+	offerWeight  = 2 << 10   // bytes that an offer takes, its text aside
+	textCost     = 2         // bytes for each of an offer's text: it is kept as it is, and read
+)
+
+func (o Offer) weight() int { return offerWeight + textCost*len(o.Text) }
+
 // leave notes that a message was left out, and why.
 func (f *Fleet) leave(t dialect.Topic, why string) {
 	if f.left++; len(f.notes) < maxLeft {

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -19,13 +20,15 @@ import (
 type Fleet struct {
 	devices map[string]*Device
 	offers  map[string]map[string]Offer // by job, then by whom it is for
+	held    int                         // bytes that all of it takes, about
+	most    int                         // of them
 	left    int                         // messages that were left out
 	notes   []string                    // of the first of them
 }
 
 // New returns a view that knows nothing yet.
 func New() *Fleet {
-	return &Fleet{devices: map[string]*Device{}, offers: map[string]map[string]Offer{}}
+	return &Fleet{devices: map[string]*Device{}, offers: map[string]map[string]Offer{}, most: maxHeld}
 }
 
 // A Part of the retained messages gives the topic filters for it below a root.
@@ -71,6 +74,8 @@ func (f *Fleet) Apply(m link.Message) (news dialect.JobStatus, ok bool) {
 	why := unfit(m)
 	switch {
 	case why != "":
+	case len(m.Payload) > 0 && f.held > f.most:
+		why = fmt.Sprintf("all that came takes more than %d MB", f.most>>20)
 	case t.To != "":
 		f.applyOffer(t, m.Payload)
 	case t.Part == "state":
@@ -78,9 +83,14 @@ func (f *Fleet) Apply(m link.Message) (news dialect.JobStatus, ok bool) {
 		_ = json.Unmarshal(m.Payload, &p) // a state that cannot be read is offline
 		f.reach(t.Device).Presence = p
 	case t.Part == "facts":
-		f.reach(t.Device).applyFacts(m.Payload)
+		d := f.reach(t.Device)
+		f.held += len(m.Payload) - len(d.Facts)
+		d.applyFacts(m.Payload)
 	case t.Part == "jobs":
-		news, why = f.reach(t.Device).applyStatus(t.Name, m.Payload)
+		d := f.reach(t.Device)
+		before := d.weight
+		news, why = d.applyStatus(t.Name, m.Payload)
+		f.held += d.weight - before
 		ok = news.Job != ""
 	}
 	if why != "" {
@@ -95,6 +105,7 @@ func (f *Fleet) reach(id string) *Device {
 	if !ok {
 		d = &Device{ID: id, Jobs: map[string]dialect.JobStatus{}, weights: map[string]int{}}
 		f.devices[id] = d
+		f.held += deviceWeight
 	}
 	return d
 }
@@ -118,6 +129,9 @@ func (f *Fleet) Devices() []*Device {
 func (f *Fleet) Offers(job string) map[string]Offer { return f.offers[job] }
 
 func (f *Fleet) applyOffer(t dialect.Topic, payload []byte) {
+	if was, there := f.offers[t.Name][t.To]; there {
+		f.held -= was.weight()
+	}
 	if len(payload) == 0 {
 		delete(f.offers[t.Name], t.To)
 		return
@@ -125,7 +139,9 @@ func (f *Fleet) applyOffer(t dialect.Topic, payload []byte) {
 	if f.offers[t.Name] == nil {
 		f.offers[t.Name] = map[string]Offer{}
 	}
-	f.offers[t.Name][t.To] = ReadOffer(payload)
+	o := ReadOffer(payload)
+	f.offers[t.Name][t.To] = o
+	f.held += o.weight()
 	if id, ok := strings.CutPrefix(t.To, "device/"); ok {
 		f.reach(id) // it may never have been there
 	}
