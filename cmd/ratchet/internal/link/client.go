@@ -27,6 +27,9 @@ const (
 	// what its queue cannot hold: mosquitto gives 1,020 of 30,000 devices then,
 	// and all of them with 0. What a busy broker drops even so comes with Refresh.
 	readQoS = 0
+	// readLimit is how long what is retained may take to come. A million devices
+	// take some minutes; a broker that goes on and on would be read for ever.
+	readLimit = 15 * time.Minute
 	// maxFacts is twice what an agent sends of itself, in bytes.
 	maxFacts = 128 << 10
 )
@@ -48,6 +51,7 @@ type Client struct {
 	broke atomic.Pointer[packet.Conn]
 	root  string
 	lag   time.Duration // the longest time the broker took to answer
+	limit time.Duration // of one reading
 	lost  chan error
 	again atomic.Bool // this is not the first connection
 
@@ -67,7 +71,7 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{root: o.Root, filters: map[string]byte{}, lost: make(chan error, 1),
+	c := &Client{root: o.Root, limit: readLimit, filters: map[string]byte{}, lost: make(chan error, 1),
 		done: make(chan struct{})}
 	c.feed = newFeed(c.done)
 	c.mqtt = paho.NewClient(paho.NewClientOptions().AddBroker(o.Broker).
@@ -221,8 +225,12 @@ func (c *Client) ReadRetained(ctx context.Context, take func(Message), filters .
 	span := quietTime + 2*c.lag
 	quiet := time.NewTimer(span)
 	defer quiet.Stop()
+	end := time.NewTimer(c.limit)
+	defer end.Stop()
 	for {
 		select {
+		case <-end.C:
+			return fmt.Errorf("the broker does not come to an end with what is retained: %v of it were read: check who publishes below %s", c.limit, c.root)
 		case m := <-c.feed.out:
 			take(m)
 			if m.Retained {

@@ -70,6 +70,28 @@ func TestTheFeedIsBoundedInBytes(t *testing.T) {
 	}
 }
 
+// A broker that goes on and on with what is retained is not read for ever.
+func TestReadingComesToAnEnd(t *testing.T) {
+	m := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
+	m.TopicName, m.Retain = "r/jobs/all/j", true
+	rogue := packettest.Broker{Answer: func(p packets.ControlPacket) ([]byte, bool) {
+		ask, ok := p.(*packets.SubscribePacket)
+		if !ok {
+			return nil, false
+		}
+		return append(packettest.Answer(ask), bytes.Repeat(packettest.Raw(m), 100_000)...), true
+	}}
+	c, err := Connect(t.Context(), Options{Broker: "tcp://" + rogue.Serve(t), Root: "r"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.limit = time.Millisecond
+	if err := c.ReadRetained(t.Context(), func(Message) {}, "r/jobs/all/+"); err == nil || !strings.Contains(err.Error(), "does not come to an end") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // A command that reads what is retained must not take half of it for all.
 func TestWhatIsCutShortByABrokerIsNoAnswer(t *testing.T) {
 	rogue := packettest.Broker{Answer: func(p packets.ControlPacket) ([]byte, bool) {
