@@ -1,6 +1,7 @@
 package link
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -173,5 +174,49 @@ func TestTheInboxIsBoundedInBytes(t *testing.T) {
 			t.Fatalf("%d bytes wait", waiting)
 		}
 		m.ack()
+	}
+}
+
+// A broker that acknowledges nothing fills neither the memory, however often it says
+// that the device is away, nor does it hold the agent up when that is to stop.
+func TestABrokerThatAcknowledgesNothingHoldsNothingUp(t *testing.T) {
+	t.Parallel()
+	away := mqtt.NewControlPacket(mqtt.Publish).(*mqtt.PublishPacket)
+	away.TopicName, away.Payload = "ratchet/v1/device/gw-1/state", []byte(`{"online":false}`)
+	const n = 10_000
+	var said atomic.Int32
+	full := make(chan struct{})
+	b := packettest.Broker{Answer: func(p mqtt.ControlPacket) ([]byte, bool) {
+		if _, ok := p.(*mqtt.PublishPacket); !ok {
+			return nil, false
+		}
+		switch said.Add(1) {
+		case 1: // its state
+			return nil, false
+		case 2: // its facts
+			return append(packettest.Answer(p), bytes.Repeat(packettest.Raw(away), n)...), true
+		case 400:
+			close(full)
+		}
+		return nil, true
+	}}
+	l := linkTo(t, "tcp://"+b.Serve(t), &fragile{settled: make(chan struct{}, 16)}, io.Discard)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- l.Run(ctx) }()
+	<-full
+	time.Sleep(100 * time.Millisecond) // for what comes too much; a slow machine only lets a fault pass
+	if got := said.Load(); got > n/10 {
+		t.Errorf("%d messages were sent without an answer", got)
+	}
+	cancel()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("the link has not ended")
 	}
 }

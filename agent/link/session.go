@@ -147,9 +147,16 @@ func (s *Session) making(ctx context.Context, asked asking) (_ context.Context, 
 	}
 }
 
-// depart says offline before a clean end; the broker then sends no will.
+// departFor is what a broker gets to take the last words.
+const departFor = 2 * time.Second
+
+var errDeparting = errors.New("the broker does not take the last words of this device")
+
+// depart says offline before a clean end; the broker then sends no will. One that
+// acknowledges nothing holds up neither that nor what the loops are sending.
 func (s *Session) depart() {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	time.AfterFunc(departFor, func() { s.conn.fail(errDeparting) }) // nothing to a connection that is closed by then
+	ctx, cancel := context.WithTimeout(context.Background(), departFor)
 	defer cancel()
 	if !s.leave(ctx) {
 		return // a broker that takes nothing hears of it by the will
