@@ -106,6 +106,10 @@ func (p *rules) programs() (all []Warning) {
 		all = append(all, Warning{"policy.allow", "plugin runs what lies in " + step.PluginDir + " as root, whatever policy.commands, paths and users say",
 			"name the kinds that are needed, without plugin where there are none"})
 	}
+	if p.Allows("package") && !p.unbound() {
+		all = append(all, Warning{"policy.allow", "package installs and removes any package of the device's sources, whose scripts run as root, whatever policy.commands, paths and users say",
+			"name the kinds that are needed, without package where there are none"})
+	}
 	for _, pattern := range p.Commands {
 		switch runner := runnerIn(pattern); {
 		case runner != "":
@@ -127,15 +131,19 @@ func (p *rules) programs() (all []Warning) {
 // exchangeable are the warnings of programs that others could exchange: a job that
 // may write beside them, or a user.
 func (p *rules) exchangeable(pattern string) (all []Warning) {
-	dir := path.Dir(pattern)
+	programs, _ := filepath.Glob(pattern) // a pattern that is none is an error already
+	programs = programs[:min(len(programs), mostPrograms)]
 	for _, tree := range p.Paths {
-		if related(dir, tree) && p.writes() {
+		lies := func(program string) bool {
+			real, err := filepath.EvalSymlinks(program)
+			return err == nil && related(filepath.Dir(real), tree)
+		}
+		if p.writes() && (related(path.Dir(pattern), tree) || slices.ContainsFunc(programs, lies)) {
 			all = append(all, Warning{"policy.commands", fmt.Sprintf("%q lies where jobs may write, by %q of policy.paths: they can change what these programs load, if not the programs", pattern, tree),
 				"keep the programs in a folder outside policy.paths"})
 		}
 	}
-	programs, _ := filepath.Glob(pattern) // a pattern that is none is an error already
-	for _, program := range programs[:min(len(programs), mostPrograms)] {
+	for _, program := range programs {
 		if _, err := safefile.Owned(program); err != nil {
 			why, run, _ := strings.Cut(err.Error(), ": run ")
 			return append(all, Warning{"policy.commands", fmt.Sprintf("%q: %s", pattern, why), "run " + run})

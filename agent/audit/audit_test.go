@@ -26,6 +26,7 @@ func load(t *testing.T, policy string) (*config.Config, error) {
 func TestAPolicyIsWarnedOfWhatItOpens(t *testing.T) {
 	dir := t.TempDir()
 	err := errors.Join(os.Symlink("/etc", filepath.Join(dir, "link")), os.Mkdir(filepath.Join(dir, "bin"), 0o755),
+		os.Mkdir(filepath.Join(dir, "links"), 0o755), os.Symlink("../bin/open", filepath.Join(dir, "links/run")),
 		os.WriteFile(filepath.Join(dir, "bin/open"), nil, 0o755), os.Chmod(filepath.Join(dir, "bin/open"), 0o777))
 	if err != nil {
 		t.Fatal(err)
@@ -52,6 +53,11 @@ func TestAPolicyIsWarnedOfWhatItOpens(t *testing.T) {
 		{`allow = ["upload"]` + "\n" + `read = ["/etc/shadow"]`, `policy.read: "/etc/shadow" holds passwords (/etc/shadow), which a job may send away`},
 		{fmt.Sprintf(`commands = [%q]`, filepath.Join(dir, "bin/*")), `bin/*": others can write ` + dir + `/bin/open: run chmod go-w`},
 		{fmt.Sprintf("commands = [%q]\npaths = [%q]", filepath.Join(dir, "bin/*"), dir), `bin/*" lies where jobs may write`},
+		{fmt.Sprintf("commands = [%q]\npaths = [%q]", filepath.Join(dir, "links/*"), filepath.Join(dir, "bin")), `links/*" lies where jobs may write`},
+		{`allow = ["package"]`, `policy.allow: package installs and removes any package`},
+		{`allow = ["file", "upload"]` + "\n" + `paths = ["/opt/app"]`, `policy.paths: "/opt/app" is read and written: a job may write any secret there`},
+		{`allow = ["file", "upload"]` + "\n" + `paths = ["/opt/app"]` + "\n" + `secrets = []`, `!a job may write any secret`},
+		{`allow = ["file", "upload"]` + "\n" + `paths = ["/opt/app"]` + "\n" + `read = ["/var/log"]`, `!a job may write any secret`},
 		{`users = ["nosuchuserhere"]`, `policy.users: "nosuchuserhere" is no user of this device`},
 	} {
 		if os.Geteuid() != 0 && strings.Contains(c.policy, `"root", "nobody"`) {

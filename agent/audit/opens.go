@@ -3,6 +3,7 @@ package audit
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/ratchetd/ratchet/executor/step/safefile"
@@ -59,7 +60,23 @@ func (p *rules) trees() (all []Warning) {
 				`name only the folders whose files may leave the device in policy.read, such as "/var/log"`})
 		}
 	}
-	return all
+	return append(all, p.secretsIn(key, read)...)
+}
+
+// secretsIn is the warning of a tree in which a job may write any secret, and whose
+// files it may read and send.
+func (p *rules) secretsIn(key string, read []string) []Warning {
+	fills, sends := p.Allows("file") || p.Allows("config"), p.Allows("upload") || p.Allows("data")
+	if p.Secrets != nil || !fills || !sends || p.unbound() {
+		return nil
+	}
+	for _, tree := range read {
+		if slices.ContainsFunc(p.Paths, func(place string) bool { return related(place, tree) }) {
+			return []Warning{{key, fmt.Sprintf("%q is read and written: a job may write any secret there, and send the file away as it is", tree),
+				"keep policy.read and policy.paths apart, or name the secrets that jobs may use in policy.secrets"}}
+		}
+	}
+	return nil
 }
 
 // heldBy names what of the openings lies in a tree, or around it, with one place each.
