@@ -1,7 +1,11 @@
 package agent
 
 import (
+	"bytes"
 	"strings"
+	"sync/atomic"
+
+	"github.com/eclipse/paho.mqtt.golang/packets"
 
 	"github.com/ratchetd/ratchet/agent/link/packet/packettest"
 )
@@ -14,6 +18,35 @@ var attacksByBrokers = []attack{
 	{"a message of 256 MB", func(f *fort) string { return f.meets("PUBLISH of 256 MB") }},
 	{"a message on a topic with a wildcard", func(f *fort) string { return f.meets("PUBLISH with a wildcard") }},
 	{"a server that speaks HTTP", func(f *fort) string { return f.meets("HTTP") }},
+	{"thousands of late wills, and no acknowledgement", unacknowledged},
+}
+
+// unacknowledged has a device answer what a broker says again and again, while
+// nothing that it says is acknowledged.
+func unacknowledged(f *fort) string {
+	away := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
+	away.TopicName, away.Payload = "ratchet/v1/device/gw-1/state", []byte(`{"online":false}`)
+	const n = 10_000
+	var said atomic.Int32
+	rogue := packettest.Broker{Answer: func(p packets.ControlPacket) ([]byte, bool) {
+		if _, ok := p.(*packets.PublishPacket); !ok {
+			return nil, false
+		}
+		switch said.Add(1) {
+		case 1: // its state
+			return nil, false
+		case 2: // its facts
+			return append(packettest.Answer(p), bytes.Repeat(packettest.Raw(away), n)...), true
+		}
+		return nil, true
+	}}
+	d := newDevice(f.T, &broker{t: f.T, addr: rogue.Serve(f.T)}, "").start()
+	await(f.T, "its answers", func() bool { return said.Load() >= 400 })
+	d.stop()
+	if got := said.Load(); got > n/10 {
+		f.Errorf("%d messages were sent without an answer", got)
+	}
+	return "some hundred answers, then it waits; it stops when it is to"
 }
 
 // meets has a device meet a broker that sends that, and returns what it says of
