@@ -191,6 +191,7 @@ func (b *kindTable) kinds() []tried {
 		one("command", "command", map[string]any{"argv": []string{"cat", "/etc/hostname"}}),
 		one("command, nice", "command", map[string]any{"argv": []string{"true"}, "nice": 5}),
 		one("command, as another user", "command", map[string]any{"argv": []string{"id"}, "user": "nobody"}),
+		one("command, a control group", "command", map[string]any{"argv": []string{"grep", "ratchet-step-", "/proc/self/cgroup"}}),
 		one("command, a serial port", "command", map[string]any{"shell": "stty -F /dev/ttyS0 >/dev/null && echo AT >/dev/ttyS0"}),
 		one("command, the disk", "command", map[string]any{"argv": []string{"dd", "if=/dev/vda", "of=/dev/null", "bs=4096", "count=1"}}),
 		one("command, a mount", "command", map[string]any{"shell": "mount -t tmpfs none /mnt && umount /mnt"}),
