@@ -24,6 +24,7 @@ func TestAFlashWaitsUntilItsWarningIsTold(t *testing.T) {
 		t.Fatalf("got %v, %v, want one Record", records, err)
 	}
 	d.untilTold(t.Context(), "another")
+	d.report.Flush(patience) // so that nothing is under way which would tell it
 	untold := records[0]
 	untold.Rev++
 	untold.Warnings = []string{"there is no way back"}
