@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,7 +14,7 @@ import (
 // than a warning is logged as it comes.
 func TestWarningsOfOneKindAreCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var to bytes.Buffer
+		var to lockedBuffer // the count is written when its time has come
 		log := slog.New(withoutRepeats(slog.NewTextHandler(&to, nil)))
 		lines := func(part string) int { return strings.Count(to.String(), part) }
 		for range 5000 {
@@ -31,7 +32,7 @@ func TestWarningsOfOneKindAreCounted(t *testing.T) {
 		synctest.Wait()
 		const want = `level=WARN msg="a cancel was refused" err="4992 more like this within a minute were not logged"`
 		if lines(want) != 1 || lines("more like this") != 1 {
-			t.Errorf("the count: got %s", to.String()[max(0, to.Len()-500):])
+			t.Errorf("the count: got %s", to.String()[max(0, len(to.String())-500):])
 		}
 		log.Warn("a cancel was refused")
 		if got := lines("a cancel was refused"); got != repeatsMost+2 {
@@ -43,4 +44,22 @@ func TestWarningsOfOneKindAreCounted(t *testing.T) {
 			t.Error("one line was counted")
 		}
 	})
+}
+
+// A lockedBuffer is written and read by several at once.
+type lockedBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }
