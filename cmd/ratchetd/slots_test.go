@@ -16,8 +16,8 @@ import (
 
 const ownMountsVar = "RATCHET_OWN_MOUNTS"
 
-// inOwnMounts runs this very test in a mount namespace, with a /run and an
-// /etc that nobody else sees, where it is true.
+// inOwnMounts runs this very test in a mount namespace, with a /run, a /tmp and
+// an /etc that nobody else sees, where it is true.
 func inOwnMounts(t *testing.T, needs ...string) bool {
 	t.Helper()
 	if os.Getenv(ownMountsVar) != "" {
@@ -43,6 +43,7 @@ func inOwnMounts(t *testing.T, needs ...string) bool {
 	}
 	const mounts = `mount --make-rprivate /
 mount -t tmpfs tmpfs /run
+mount -t tmpfs tmpfs /tmp
 mkdir -p /run/dbus /run/rauc /run/etc/upper /run/etc/work
 mount -t overlay overlay -o lowerdir=/etc,upperdir=/run/etc/upper,workdir=/run/etc/work /etc
 echo quiet > /run/cmdline
