@@ -5,11 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
@@ -133,12 +135,19 @@ func clientOptions(c *config.Config, as opening, now func() time.Time) (o *mqtt.
 	return o.SetUsername(l.Username).SetPassword(l.Password), l.Renew, nil
 }
 
+// unauthorized are codes of a CONNACK that refuse who connects and that MQTT
+// 3.1.1 does not have: 7 is AWS IoT's, the others are those of MQTT 5 for a bad
+// user name or password, no authorization, and a client that is banned.
+var unauthorized = []byte{7, 0x86, 0x87, 0x8a}
+
 // explainConnect says what to do about the refusals that a configuration can mend.
 func explainConnect(c *config.Config, err error, now time.Time) error {
-	text := err.Error()
-	refused := strings.Contains(text, "not Authorized") || strings.Contains(text, "bad user name")
+	text, v := err.Error(), new(packet.Violation)
+	refused := strings.Contains(text, "not Authorized") || strings.Contains(text, "bad user name") ||
+		errors.As(err, &v) && slices.Contains(unauthorized, v.Refused)
+	hungUp := errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)
 	switch {
-	case refused:
+	case refused, hungUp && c.Dialect().Connection().Service: // a service that refuses a device often says nothing
 		return c.ExplainRefused(err, now)
 	case strings.Contains(text, "certificate signed by unknown authority"):
 		return fmt.Errorf("link.ca does not vouch for this broker: %w", err)

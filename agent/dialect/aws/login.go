@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"time"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
 )
@@ -22,7 +23,7 @@ var Service = dialect.Service{
 	Check:    check,
 	Find:     func(s dialect.Settings) (string, []string) { return s.Broker, protocols(s) },
 	Login:    dialect.PasswordLogin,
-	Refused:  dialect.PasswordRefused,
+	Refused:  refused,
 }
 
 // thingName is what the registry takes for a thing; the name is a level of topics.
@@ -50,4 +51,10 @@ func protocols(s dialect.Settings) []string {
 		return []string{"x-amzn-mqtt-ca"}
 	}
 	return []string{"mqtt"}
+}
+
+// refused guesses, for AWS IoT says at most that it refuses.
+func refused(time.Time) string {
+	return "AWS IoT refuses this device: is its certificate (link.cert) active, and does the certificate's policy allow iot:Connect on client/ and the thing's name (device); " +
+		"with a custom authorizer, are link.username and link.passwordFile right"
 }

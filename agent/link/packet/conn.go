@@ -91,7 +91,10 @@ func (c *Conn) advance() error {
 	rest := c.in[c.checked:]
 	is, err := c.judge(rest)
 	if err != nil {
-		v := &Violation{err.Error()}
+		v, is := err.(*Violation)
+		if !is {
+			v = &Violation{text: err.Error()}
+		}
 		c.broken.Store(v)
 		return v
 	}

@@ -141,7 +141,7 @@ func (c *Conn) answer(kind byte, b []byte) (idle bool, err error) {
 func welcome(present, code byte) error {
 	switch {
 	case code > 5:
-		return fmt.Errorf("the broker refuses the connection with code %d, which MQTT 3.1.1 does not have: check the credentials, then update the broker", code)
+		return refusal(code)
 	case present > 1 || present == 1 && code != 0:
 		return wrong("CONNACK with flags %#x and code %d", present, code)
 	}
