@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/ratchetd/ratchet/agent/clock"
 	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/executor"
 )
@@ -18,15 +17,19 @@ func Explain(text []byte) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the document: %w", err)
 	}
-	err = errors.Join(Kinds().Check(j), clock.CheckWindow(j.Window))
-	if j.Schedule != "" {
-		_, wrong := clock.ParseTimetable(j.Schedule, "")
-		err = errors.Join(err, wrong)
-	}
-	if err != nil {
+	if err := Check(j); err != nil {
 		return nil, fmt.Errorf("the document: %w", err)
 	}
 	return executor.Explain(Kinds(), j), nil
+}
+
+// Check is what a device asks of a job when it is offered, but for what only its
+// own configuration knows: it names the first mistake.
+func Check(j executor.Job) error {
+	const someKey = "0000000000000000" // whether it is signed is not the document's
+	a := bare(config.Default())
+	a.facts.Kinds = Kinds
+	return a.intake.Able(j, someKey)
 }
 
 // ExplainHere is Explain on the device whose configuration is at path: where

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -99,7 +101,7 @@ func (s *shape) object(t reflect.Type, path string, depth int) error {
 		if fields != nil {
 			field, ok := fields[name]
 			if !ok {
-				return fmt.Errorf("%s: unknown field", at)
+				return fmt.Errorf("%s: unknown field%s", at, DidYouMean(name, slices.Collect(maps.Keys(fields))))
 			}
 			next = field
 		}
@@ -151,7 +153,7 @@ func plainError(err error) error {
 	var syntax *json.SyntaxError
 	switch {
 	case errors.As(err, &mismatch) && mismatch.Field != "":
-		return fmt.Errorf("%s: want %s, got %s", mismatch.Field, goName(mismatch.Type), mismatch.Value)
+		return fmt.Errorf("%s: want %s, got %s", ownNames(mismatch.Field), goName(mismatch.Type), mismatch.Value)
 	case errors.As(err, &mismatch):
 		return fmt.Errorf("want %s, got %s", goName(mismatch.Type), mismatch.Value)
 	case errors.As(err, &syntax):
@@ -160,6 +162,13 @@ func plainError(err error) error {
 		return errors.New("not JSON: it ends too early")
 	}
 	return err
+}
+
+// ownNames takes the names of embedded types, which encoding/json puts into a
+// path, out of it: fields of documents begin with a small letter.
+func ownNames(path string) string {
+	own := slices.DeleteFunc(strings.Split(path, "."), func(name string) bool { return name != "" && name[0] >= 'A' && name[0] <= 'Z' })
+	return strings.Join(own, ".")
 }
 
 func goName(t reflect.Type) string {

@@ -175,7 +175,7 @@ func TestEveryStepIsHeldAgainstItsKind(t *testing.T) {
 	kinds := Kinds{"command": picky{}}
 	for text, want := range map[string]string{
 		document(``, ``): "",
-		`{"id": "j", "steps": [{"name": "a", "command": {}}, {"name": "b", "comand": {}}]}`:                       "steps[1].comand: no such kind or field",
+		`{"id": "j", "steps": [{"name": "a", "command": {}}, {"name": "b", "comand": {}}]}`:                       `steps[1].comand: no such kind or field; did you mean "command"?`,
 		`{"id": "j", "steps": [{"name": "a", "command": 1}]}`:                                                     "steps[0].command: argv: want a list",
 		`{"id": "j", "steps": [{"name": "a", "command": {}}], "onFailure": [{"name": "b", "command": {"x": 1}}]}`: "onFailure[0].command: argv: want a list",
 	} {

@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"reflect"
+	"slices"
 )
 
 // A Kind is the code for one sort of step.
@@ -79,11 +82,18 @@ func (k Kinds) Check(j Job) error {
 		s, where := j.StepAt(i), stepPath(i, len(j.Steps))
 		kind, ok := k[s.Kind]
 		if !ok {
-			return fmt.Errorf("%s.%s: no such kind or field", where, s.Kind)
+			return fmt.Errorf("%s.%s: no such kind or field%s", where, s.Kind, DidYouMean(s.Kind, k.names()))
 		}
 		if err := kind.Check(s.With); err != nil {
 			return fmt.Errorf("%s.%s: %w", where, s.Kind, err)
 		}
 	}
 	return nil
+}
+
+// names are those of the kinds, and of the fields that every step may have beside
+// one of them.
+func (k Kinds) names() []string {
+	shared, _ := shapeOf(reflect.TypeFor[Step]())
+	return slices.AppendSeq(slices.Collect(maps.Keys(k)), maps.Keys(shared))
 }

@@ -66,7 +66,7 @@ func parseStep(data []byte) (Step, error) {
 		return s, errors.New("it names no kind: want one key such as command or file")
 	case 1:
 	default:
-		return s, fmt.Errorf("%s: want exactly one key that names the kind", strings.Join(kinds, " and "))
+		return s, fmt.Errorf("%s: want exactly one key that names the kind%s", strings.Join(kinds, " and "), misspelt(kinds, shared))
 	}
 	s.Kind, s.With = kinds[0], keys[kinds[0]]
 	delete(keys, s.Kind)
@@ -75,6 +75,16 @@ func parseStep(data []byte) (Step, error) {
 		return s, err
 	}
 	return s, Decode(rest, &s)
+}
+
+// misspelt is which of the keys may have been meant for one that every step may have.
+func misspelt(keys []string, shared map[string]reflect.Type) string {
+	for _, key := range keys {
+		if like := DidYouMean(key, slices.Collect(maps.Keys(shared))); like != "" {
+			return fmt.Sprintf("; %s: %s", key, strings.TrimPrefix(like, "; "))
+		}
+	}
+	return ""
 }
 
 func stepPath(i, steps int) string {

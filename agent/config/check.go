@@ -62,7 +62,7 @@ func (c *Config) ValidateLink() error {
 		errs = append(errs, checkBroker(l.Broker))
 	}
 	if _, ok := dialects[l.Dialect]; !ok {
-		errs = append(errs, fmt.Errorf("link.dialect: %q: want plain, aws or azure%s", l.Dialect, didYouMean(l.Dialect, slices.Collect(maps.Keys(dialects)))))
+		errs = append(errs, fmt.Errorf("link.dialect: %q: want plain, aws or azure%s", l.Dialect, executor.DidYouMean(l.Dialect, slices.Collect(maps.Keys(dialects)))))
 	}
 	errs = append(errs, c.Service().Check(c.settings()))
 	if strings.Trim(l.Root, "/") != l.Root || l.Root == "" || len(l.Root) > 128 || strings.ContainsAny(l.Root, "#+\x00") {
@@ -81,7 +81,7 @@ func (a *AWS) validate() error {
 	for _, m := range a.Metrics {
 		if telemetry.Figures[m] == nil {
 			known := slices.Sorted(maps.Keys(telemetry.Figures))
-			return fmt.Errorf("aws.metrics: %q: want some of %s%s", m, strings.Join(known, ", "), didYouMean(m, known))
+			return fmt.Errorf("aws.metrics: %q: want some of %s%s", m, strings.Join(known, ", "), executor.DidYouMean(m, known))
 		}
 	}
 	if a.Defender != 0 && a.Defender < Duration(5*time.Minute) {
@@ -236,7 +236,7 @@ func (t *Telemetry) validate() error {
 	}
 	for _, name := range t.Builtin {
 		if name = strings.TrimPrefix(name, "-"); name != "*" && !rule.IsBuiltin(name) {
-			errs = append(errs, fmt.Errorf("telemetry.builtin: %q: want *, or of %s, with a - before it to take it away%s", name, strings.Join(rule.Names(), " "), didYouMean(name, rule.Names())))
+			errs = append(errs, fmt.Errorf("telemetry.builtin: %q: want *, or of %s, with a - before it to take it away%s", name, strings.Join(rule.Names(), " "), executor.DidYouMean(name, rule.Names())))
 		}
 	}
 	return errors.Join(errs...)

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/BurntSushi/toml"
+
+	"github.com/ratchetd/ratchet/executor"
 )
 
 // list reads what stands in the file as [[name]], each time with other keys, and
@@ -28,7 +30,7 @@ func list(file string, text []byte, meta *toml.MetaData, name string, p toml.Pri
 		for _, key := range slices.Sorted(maps.Keys(table)) {
 			field, ok := fieldOf(one.Elem(), key)
 			if !ok {
-				errs = append(errs, fmt.Errorf("%s:%d: %s.%s: unknown key%s", file, at.line(key), name, key, didYouMean(key, keysOf(one.Elem()))))
+				errs = append(errs, fmt.Errorf("%s:%d: %s.%s: unknown key%s", file, at.line(key), name, key, executor.DidYouMean(key, keysOf(one.Elem()))))
 			} else if err := meta.PrimitiveDecode(table[key], field.Addr().Interface()); err != nil {
 				errs = append(errs, fmt.Errorf("%s:%d: %s", file, at.line(key), unplaced(file, err)))
 			}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
 	"github.com/ratchetd/ratchet/executor/step/policy"
 	"github.com/ratchetd/ratchet/executor/step/update"
@@ -86,7 +87,7 @@ func (p *Policy) Allows(kind string) bool {
 func (p *Policy) CheckAllow(kinds []string) error {
 	for _, name := range p.Allow {
 		if name != "*" && !slices.Contains(kinds, name) {
-			return fmt.Errorf("policy.allow: %q is no kind of step: want *, or of %s%s", name, strings.Join(kinds, " "), didYouMean(name, kinds))
+			return fmt.Errorf("policy.allow: %q is no kind of step: want *, or of %s%s", name, strings.Join(kinds, " "), executor.DidYouMean(name, kinds))
 		}
 	}
 	return nil

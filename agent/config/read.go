@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/BurntSushi/toml"
+
+	"github.com/ratchetd/ratchet/executor"
 )
 
 // read puts what text sets over what is there. forbidden are sections that
@@ -45,7 +47,7 @@ func fill(file string, meta *toml.MetaData, table map[string]toml.Primitive, to 
 		var err error
 		switch {
 		case !ok:
-			err = readable(file, refuse(meta, table[name], "unknown key"+didYouMean(name, keysOf(to))))
+			err = readable(file, refuse(meta, table[name], "unknown key"+executor.DidYouMean(name, keysOf(to))))
 		case field.Kind() == reflect.Struct:
 			err = section(file, meta, table[name], field)
 		default:

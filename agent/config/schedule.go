@@ -9,6 +9,7 @@ import (
 
 	"github.com/ratchetd/ratchet/agent/clock"
 	"github.com/ratchetd/ratchet/agent/rule"
+	"github.com/ratchetd/ratchet/executor"
 )
 
 // Schedule is a job that the device begins by itself, again and again.
@@ -95,7 +96,7 @@ func (a Alert) validate() error {
 		errs = append(errs, a.At.Wrong("alert.when", errors.New(`want a condition such as ".cpu.celsius > 85"`)))
 	}
 	if a.Severity != "" && !slices.Contains(severities, a.Severity) {
-		errs = append(errs, a.At.Wrong("alert.severity", fmt.Errorf("%q: want info, warning or critical%s", a.Severity, didYouMean(a.Severity, severities))))
+		errs = append(errs, a.At.Wrong("alert.severity", fmt.Errorf("%q: want info, warning or critical%s", a.Severity, executor.DidYouMean(a.Severity, severities))))
 	}
 	return errors.Join(errs...)
 }
@@ -104,7 +105,7 @@ func (s Schedule) validate() error {
 	_, err := clock.ParseTimetable(s.Cron, s.TZ)
 	errs := []error{s.At.Wrong("schedule.cron", err)}
 	if o := cmp.Or(s.Overlap, overlapSkip); o != overlapSkip && o != OverlapQueue {
-		errs = append(errs, s.At.Wrong("schedule.overlap", fmt.Errorf("%q: want skip or queue%s", s.Overlap, didYouMean(s.Overlap, []string{overlapSkip, OverlapQueue}))))
+		errs = append(errs, s.At.Wrong("schedule.overlap", fmt.Errorf("%q: want skip or queue%s", s.Overlap, executor.DidYouMean(s.Overlap, []string{overlapSkip, OverlapQueue}))))
 	}
 	if s.Job == "" {
 		errs = append(errs, s.At.Wrong("schedule.job", errors.New("want the file of the job")))

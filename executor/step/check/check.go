@@ -76,7 +76,7 @@ func kindAmong(keys map[string]json.RawMessage) (string, error) {
 			continue
 		}
 		if _, ok := checkKinds[key]; !ok {
-			return "", fmt.Errorf("%s: no such check or field", key)
+			return "", fmt.Errorf("%s: no such check or field%s", key, executor.DidYouMean(key, known()))
 		}
 		kinds = append(kinds, key)
 	}
@@ -87,6 +87,15 @@ func kindAmong(keys map[string]json.RawMessage) (string, error) {
 		return kinds[0], nil
 	}
 	return "", fmt.Errorf("%s: want exactly one key that names what to check", strings.Join(kinds, " and "))
+}
+
+// known are the names of all checks and of their limits.
+func known() []string {
+	names := slices.Collect(maps.Keys(checkKinds))
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[limits]()) {
+		names = append(names, f.Tag.Get("json"))
+	}
+	return names
 }
 
 func isLimit(key string) bool {

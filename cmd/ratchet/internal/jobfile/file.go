@@ -4,12 +4,14 @@ package jobfile
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
@@ -73,8 +75,10 @@ func (f File) Job() (executor.Job, error) {
 
 // Problems lists all that is wrong, each with the file's name and its line.
 func (f File) Problems() []string {
+	found := findProblems(f.Text)
+	slices.SortStableFunc(found, func(a, b error) int { return cmp.Compare(f.line(a), f.line(b)) })
 	var placed []string
-	for _, err := range findProblems(f.Text) {
+	for _, err := range found {
 		placed = append(placed, f.place(err))
 	}
 	return placed

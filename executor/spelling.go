@@ -1,4 +1,4 @@
-package config
+package executor
 
 import (
 	"fmt"
@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// didYouMean ends an error about a name that means nothing; it is empty where none
-// of those that do is like it.
-func didYouMean(name string, known []string) string {
+// DidYouMean is the end of an error about a name that means nothing: the known one
+// that is most like it, or nothing where none is.
+func DidYouMean(name string, known []string) string {
 	if like := nearest(name, known); like != "" {
 		return fmt.Sprintf("; did you mean %q?", like)
 	}
