@@ -40,7 +40,7 @@ func ParseTimetable(spec, tz string) (Timetable, error) {
 	if strings.Contains(spec, "=") {
 		return Timetable{}, fmt.Errorf("%q: the time zone is tz", spec)
 	}
-	parsed, err := scheduleParser.Parse(spec)
+	parsed, err := scheduleParser.Parse(sundays(spec))
 	if err != nil {
 		return Timetable{}, fmt.Errorf("%q: want five fields such as \"0 3 * * *\", @daily, @every 90m or @reboot: %w", spec, err)
 	}
