@@ -110,7 +110,7 @@ func (a *Agent) callJob(ctx context.Context, payload []byte) (int, any) {
 	var head struct {
 		ID string `json:"id"`
 	}
-	if err := json.Unmarshal([]byte(e.Job), &head); err != nil || !executor.ValidID(head.ID) {
+	if err := json.Unmarshal(executor.Unmarked([]byte(e.Job)), &head); err != nil || !executor.ValidID(head.ID) {
 		return http.StatusBadRequest, problem("", errors.New("want a job with an id, bare or in an envelope"))
 	}
 	switch read := dialect.ReadOffer(head.ID, "device", payload).(type) {

@@ -19,12 +19,13 @@ const maxDepth = 64
 
 // Decode reads the one JSON value in data into v. It refuses what encoding/json
 // lets pass: unknown fields, fields in another case, a field given twice,
-// invalid UTF-8, deep nesting and anything after the value. Errors name the
-// field by its path.
+// invalid UTF-8, deep nesting and anything after the value. A byte order mark
+// before it is passed over. Errors name the field by its path.
 func Decode(data []byte, v any) error {
 	if !utf8.Valid(data) {
 		return errors.New("not valid UTF-8")
 	}
+	data = Unmarked(data)
 	s := shape{data: data, dec: json.NewDecoder(bytes.NewReader(data))}
 	s.dec.UseNumber()
 	if err := s.check(reflect.TypeOf(v).Elem(), "", maxDepth); err != nil {
@@ -35,6 +36,9 @@ func Decode(data []byte, v any) error {
 	}
 	return plainError(json.Unmarshal(data, v))
 }
+
+// Unmarked is text without the byte order mark that some editors put before it.
+func Unmarked(text []byte) []byte { return bytes.TrimPrefix(text, []byte("\uFEFF")) }
 
 // A shape reads a document for its names alone.
 type shape struct {

@@ -1,12 +1,14 @@
 package executor
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/ratchetd/ratchet/executor/jq"
 )
@@ -78,7 +80,7 @@ func Parse(text []byte) (Job, error) {
 		OnFailure []json.RawMessage `json:"onFailure"`
 	}{Job: &j}
 	if err := Decode(text, &doc); err != nil {
-		return j, err
+		return j, wantJSON(text, err)
 	}
 	for i, raw := range slices.Concat(doc.Steps, doc.OnFailure) {
 		s, err := parseStep(raw)
@@ -92,6 +94,16 @@ func Parse(text []byte) (Job, error) {
 		}
 	}
 	return j, j.validate()
+}
+
+// wantJSON says of a document that does not even begin like JSON what to do: most
+// often it is YAML, which only the operator's tool reads.
+func wantJSON(text []byte, err error) error {
+	begin, _ := utf8.DecodeRune(bytes.TrimSpace(Unmarked(text)))
+	if strings.ContainsRune("{[\"\uFFFD", begin) {
+		return err
+	}
+	return fmt.Errorf("not JSON: it begins with %q: a device takes jobs as JSON: of YAML ratchet submit FILE --to device/ID --print makes it", begin)
 }
 
 func (j *Job) validate() error {

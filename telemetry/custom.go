@@ -111,6 +111,7 @@ func (c *Custom) read(ctx context.Context, file string) (name string, text []byt
 	default:
 		text, err = c.run(ctx, path)
 	}
+	text = bytes.TrimPrefix(text, []byte("\uFEFF")) // some editors put a byte order mark before it
 	if err == nil {
 		err = wellFormed(text)
 	}

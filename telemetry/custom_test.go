@@ -48,16 +48,17 @@ func namesOf(facts map[string]json.RawMessage) string {
 
 func TestFilesAndProgramsOfTheOwnerAreFacts(t *testing.T) {
 	c, log := customOf(t, map[string]string{
-		"rack.json":  `{"row": 4, "serial": 12345678901234567890}`,
-		"modem.sh":   "#!/bin/sh\necho '{\"imei\": \"42\"}'",
-		"antennas":   "#!/bin/sh\necho 2",
-		".half.json": "{",
+		"rack.json":   `{"row": 4, "serial": 12345678901234567890}`,
+		"modem.sh":    "#!/bin/sh\necho '{\"imei\": \"42\"}'",
+		"antennas":    "#!/bin/sh\necho 2",
+		"edited.json": "\uFEFF[1]",
+		".half.json":  "{",
 	})
 	got, err := json.Marshal(c.Facts(t.Context()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := `{"antennas":2,"modem":{"imei":"42"},"rack":{"row":4,"serial":12345678901234567890}}`; string(got) != want {
+	if want := `{"antennas":2,"edited":[1],"modem":{"imei":"42"},"rack":{"row":4,"serial":12345678901234567890}}`; string(got) != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	if log.Len() > 0 {

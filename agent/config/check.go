@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/agent/rule"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step/safefile"
@@ -111,7 +112,7 @@ func checkBroker(broker string) error {
 	u, err := url.Parse(broker)
 	switch {
 	case err != nil || u.Hostname() == "" || !slices.Contains([]string{"tcp", "tls", "ws", "wss"}, u.Scheme):
-		return fmt.Errorf("link.broker: %q: want an address such as tls://broker:8883, with tcp, tls, ws or wss", withoutUser(broker))
+		return fmt.Errorf("link.broker: %q: want an address such as tls://broker:8883, with %s", withoutUser(broker), dialect.Schemes)
 	case u.User != nil:
 		return errors.New("link.broker: user and password do not belong here: use link.username and link.passwordFile")
 	case u.Port() == "" && (u.Scheme == "tcp" || u.Scheme == "tls"):

@@ -152,7 +152,7 @@ func TestAValueThatCannotWorkIsRefused(t *testing.T) {
 		"[link]\nroot = \"/a\"":                                        "link.root: ",
 		"[link]\ndialect = \"other\"":                                  "link.dialect: ",
 		"[link]\nbroker = \"\"":                                        "link.broker: ",
-		"[link]\nbroker = \"mqtt://b:1883\"":                           "tcp, tls, ws or wss",
+		"[link]\nbroker = \"amqp://b:1883\"":                           "tcp, tls, ws or wss",
 		"[link]\nbroker = \"tls://b\"":                                 "want a port",
 		"[link]\nbroker = \"broker:1883\"":                             "link.broker: ",
 		"[link]\nbroker = \"tls://u:secret@b:1\"":                      "link.username",

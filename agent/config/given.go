@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/ratchetd/ratchet/agent/dialect"
 )
 
 // A gift is a file with a secret of the link, and the broker that the owner gave it
@@ -57,6 +59,7 @@ func (c *Config) readNoting(file string, text []byte, forbidden ...string) error
 		*s.value = notSet
 	}
 	err := c.read(file, text, forbidden...)
+	c.Link.Broker = dialect.BrokerAddress(c.Link.Broker)
 	names := c.Link.Broker != notSet
 	if !names {
 		c.Link.Broker = before.Broker

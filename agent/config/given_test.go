@@ -33,6 +33,8 @@ func TestASecretIsSentOnlyToTheBrokerThatItWasGivenFor(t *testing.T) {
 		"one secret of two":              {good + login + proves + keys, "", evil + login, "link.key was given"},
 		"the same host":                  {good + login, "", "broker = \"tls://GOOD:443\"\n", ""},
 		"the same host in clear":         {good + login, "", "broker = \"tcp://good:1883\"\n", "link.passwordFile was given"},
+		"in clear by another name":       {good + login, "", "broker = \"mqtt://good:1883\"\n", "link.passwordFile was given"},
+		"encrypted by another name":      {good + login, "", "broker = \"mqtts://good:8884\"\n", ""},
 		"the same host, not any more":    {"broker = \"tcp://good:1883\"\n" + login, "", good, ""},
 		"no secret at all":               {good, "", evil, ""},
 		"the secret behind its broker":   {good + login, evil + other, login, "link.passwordFile was given"},

@@ -127,7 +127,7 @@ func wrongID(inside, topic string) error {
 // Members are the top-level members of a JSON object; none for anything else.
 func Members(text []byte) map[string]json.RawMessage {
 	var m map[string]json.RawMessage
-	if json.Unmarshal(text, &m) != nil {
+	if json.Unmarshal(executor.Unmarked(text), &m) != nil {
 		return nil
 	}
 	return m

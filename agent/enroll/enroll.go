@@ -47,6 +47,7 @@ func (e Enrolment) Enroll(ctx context.Context, path string, untried bool, say fu
 		return nil, err
 	}
 	dir := filepath.Dir(path)
+	e.Broker = dialect.BrokerAddress(e.Broker)
 	files, err := e.secrets(dir)
 	if err != nil {
 		return nil, err

@@ -31,7 +31,7 @@ func ReadOffer(payload []byte) Offer {
 	}
 	o := Offer{Text: []byte(e.Job), Signature: e.Signature}
 	var c dialect.CancelText
-	if json.Unmarshal(o.Text, &c) == nil && c.Cancel {
+	if json.Unmarshal(executor.Unmarked(o.Text), &c) == nil && c.Cancel {
 		o.Cancel, o.Job = true, executor.Job{ID: c.ID, Audience: c.Audience, Expires: c.Expires}
 		return o
 	}

@@ -44,6 +44,7 @@ func Read(file string, in io.Reader) (File, error) {
 	if f.Text, err = io.ReadAll(io.LimitReader(in, 4*executor.MaxDocument)); err != nil {
 		return f, fmt.Errorf("reading the job: %w", err)
 	}
+	f.Text = executor.Unmarked(f.Text)
 	if isYAML(file, f.Text) {
 		f.Text, f.lines, err = FromYAML(f.Text)
 	} else if e, bad := dialect.OpenEnvelope(f.Text); bad == nil && e.Signature != "" {

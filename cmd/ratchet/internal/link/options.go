@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/private"
 	"github.com/spf13/pflag"
 )
@@ -47,10 +48,11 @@ func (o *Options) Validate() error {
 	if o.Broker == "" {
 		return errors.New("no broker: say which with --broker URL or RATCHET_BROKER")
 	}
+	o.Broker = dialect.BrokerAddress(o.Broker)
 	u, err := url.Parse(o.Broker)
 	switch {
 	case err != nil || u.Host == "" || !slices.Contains([]string{"tcp", "tls", "ws", "wss"}, u.Scheme):
-		return fmt.Errorf("--broker %q: want tcp://, tls://, ws:// or wss:// and a host", o.Broker)
+		return fmt.Errorf("--broker %q: want an address such as tls://broker:8883, with %s", o.Broker, dialect.Schemes)
 	case u.User != nil:
 		return errors.New("--broker: no user or password in the URL: use --username and --password-file")
 	case (o.Cert == "") != (o.Key == ""):
