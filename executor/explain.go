@@ -43,7 +43,7 @@ func explainJob(j Job) said {
 		out.add("for", "devices where %s", j.Target)
 	}
 	if j.Rollout != nil {
-		out.add("for", "at most %g %% of the devices, always the same ones", j.Rollout.Percent)
+		out.add("for", "at most %s", j.Rollout)
 	}
 	if len(j.Audience) > 0 {
 		out.add("for", "%s; any other device rejects it", strings.Join(j.Audience, ", "))

@@ -48,11 +48,6 @@ type Window struct {
 	TZ       string   `json:"tz"`
 }
 
-// Rollout limits a job to a stable share of the devices.
-type Rollout struct {
-	Percent float64 `json:"percent"`
-}
-
 var (
 	idPattern     = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 	devicePattern = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
@@ -118,8 +113,9 @@ func (j *Job) validate() error {
 		return fmt.Errorf("steps: %d in all: at most %d are taken", len(j.Steps)+len(j.OnFailure), MaxSteps)
 	case j.Window != nil && (j.Window.Cron == "" || j.Window.Duration <= 0):
 		return errors.New("window: want cron and a duration above zero")
-	case j.Rollout != nil && (j.Rollout.Percent < 0 || j.Rollout.Percent > 100):
-		return errors.New("rollout.percent: want 0 to 100")
+	}
+	if err := j.Rollout.Check(); err != nil {
+		return err
 	}
 	for i, a := range j.Audience {
 		if !validAudience(a) {

@@ -69,15 +69,15 @@ func (Defended) event() {}
 // Offer is a job that somebody wants done. Err says why its envelope or text
 // cannot be read; then the rest but ID may be empty.
 type Offer struct {
-	ID        string // the topic's id
-	Key       string // for Record.Key, where the id is not enough; then it alone says which job it is
-	Begun     bool   // the service has it that this device began the job: without a Record the journal was lost
-	Scope     string // device, group or all
-	Text      []byte // the document's exact text
-	Signature string // minisign signature, or empty
-	Percent   *float64
-	Origin    json.RawMessage // for Record.Origin
-	Remote    *Remote         // where Text is, if not here
+	ID        string            // the topic's id
+	Key       string            // for Record.Key, where the id is not enough; then it alone says which job it is
+	Begun     bool              // the service has it that this device began the job: without a Record the journal was lost
+	Scope     string            // device, group or all
+	Text      []byte            // the document's exact text
+	Signature string            // minisign signature, or empty
+	Rollout   *executor.Rollout // whom it is for by now; nil is all
+	Origin    json.RawMessage   // for Record.Origin
+	Remote    *Remote           // where Text is, if not here
 	Err       error
 }
 

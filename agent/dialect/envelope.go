@@ -50,11 +50,11 @@ func OpenEnvelope(payload []byte) (Envelope, error) {
 			return Envelope{}, fmt.Errorf("envelope: %w", err)
 		}
 	}
-	switch {
-	case len(e.Job) > executor.MaxDocument:
+	if len(e.Job) > executor.MaxDocument {
 		return Envelope{}, fmt.Errorf("the document has %d bytes: at most %d are taken", len(e.Job), executor.MaxDocument)
-	case e.Rollout != nil && (e.Rollout.Percent < 0 || e.Rollout.Percent > 100):
-		return Envelope{}, errors.New("envelope: rollout.percent: want 0 to 100")
+	}
+	if err := e.Rollout.Check(); err != nil {
+		return Envelope{}, fmt.Errorf("envelope: %w", err)
 	}
 	return e, nil
 }
@@ -85,10 +85,7 @@ func ReadOffer(id, scope string, payload []byte) Event {
 		}
 		return c
 	}
-	o := Offer{ID: id, Scope: scope, Text: []byte(e.Job), Signature: e.Signature}
-	if e.Rollout != nil {
-		o.Percent = &e.Rollout.Percent
-	}
+	o := Offer{ID: id, Scope: scope, Text: []byte(e.Job), Signature: e.Signature, Rollout: e.Rollout}
 	if inside, ok := stringOf(top["id"]); ok && inside != id {
 		o.Err = wrongID(inside, id)
 	}

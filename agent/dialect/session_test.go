@@ -129,8 +129,8 @@ func offerMeaning(o dialect.Offer) string {
 	if o.Err != nil {
 		return s + errorText(o.Err)
 	}
-	if o.Percent != nil {
-		s += fmt.Sprintf(" percent=%v", *o.Percent)
+	if o.Rollout != nil {
+		s += fmt.Sprintf(" percent=%v", o.Rollout.Percent)
 	}
 	if o.Remote != nil {
 		return fmt.Sprintf("%s signature=%q url=%s sha256=%s", s, o.Signature, o.Remote.URL, o.Remote.SHA256)

@@ -96,10 +96,8 @@ func (j *Judge) meant(ctx context.Context, job executor.Job, o dialect.Offer) er
 	if !dialect.Addressed(job.Audience, c.Device, c.Groups) {
 		return fmt.Errorf("audience: this device, %s, is not among those the author meant", c.Device)
 	}
-	for _, percent := range []*float64{ceiling(job), o.Percent} {
-		if percent != nil && !dialect.InRollout(job.ID, c.Device, *percent) {
-			return ErrNotForUs
-		}
+	if !j.takesPart(ctx, job.ID, job.Rollout) || !j.takesPart(ctx, job.ID, o.Rollout) {
+		return ErrNotForUs
 	}
 	if job.Target == "" {
 		return nil
@@ -114,11 +112,17 @@ func (j *Judge) meant(ctx context.Context, job executor.Job, o dialect.Offer) er
 	return nil
 }
 
-func ceiling(job executor.Job) *float64 {
-	if job.Rollout == nil {
-		return nil
+// takesPart reports whether a rollout has reached this device. Where its jq fails
+// on the facts it has not: a later wave may.
+func (j *Judge) takesPart(ctx context.Context, id string, r *executor.Rollout) bool {
+	if r == nil || dialect.InRollout(id, j.Config.Load().Device, r.Percent) {
+		return true
 	}
-	return &job.Rollout.Percent
+	if r.Where == "" {
+		return false
+	}
+	yes, err := j.Facts.Matches(ctx, r.Where)
+	return err == nil && yes
 }
 
 // expired says so when the job may no longer begin.

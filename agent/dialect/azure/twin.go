@@ -83,8 +83,10 @@ func readTwinJob(id string, raw json.RawMessage) dialect.Event {
 		err = errors.New("t and url: want one of them")
 	case j.URL != "" && !isDigest(j.SHA256):
 		err = errors.New("sha256: want the document's digest, 64 lower-case hex digits")
+	case j.URL != "" && j.Rollout.Check() != nil:
+		err = j.Rollout.Check()
 	case j.URL != "":
-		return dialect.Offer{ID: id, Scope: "device", Signature: j.Signature, Percent: percentOf(j.Rollout),
+		return dialect.Offer{ID: id, Scope: "device", Signature: j.Signature, Rollout: j.Rollout,
 			Remote: &dialect.Remote{URL: j.URL, SHA256: j.SHA256}, Origin: dialect.OriginOf(fromTwin)}
 	default:
 		text, err = joined(j.T)
@@ -102,13 +104,6 @@ func from(place string, e dialect.Event) dialect.Event {
 		return o
 	}
 	return e
-}
-
-func percentOf(r *executor.Rollout) *float64 {
-	if r == nil {
-		return nil
-	}
-	return &r.Percent
 }
 
 func isDigest(s string) bool { return len(s) == 64 && strings.Trim(s, "0123456789abcdef") == "" }

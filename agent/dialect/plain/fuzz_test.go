@@ -73,8 +73,8 @@ func checkOffer(t *testing.T, o dialect.Offer, id string) {
 	if o.Err != nil {
 		return
 	}
-	if len(o.Text) > executor.MaxDocument || o.Percent != nil && (*o.Percent < 0 || *o.Percent > 100) {
-		t.Errorf("got %d bytes for %v%%", len(o.Text), o.Percent)
+	if len(o.Text) > executor.MaxDocument || o.Rollout.Check() != nil {
+		t.Errorf("got %d bytes for %+v", len(o.Text), o.Rollout)
 	}
 	if job, err := executor.Parse(o.Text); err == nil && job.ID != id {
 		t.Errorf("got a good offer of %q, want an error: the topic says %q", job.ID, id)

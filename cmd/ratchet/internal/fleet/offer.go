@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -17,10 +18,17 @@ type Offer struct {
 	Text      []byte       // its exact text
 	Signature string       // of Text; empty when it is not signed
 	Cancel    bool
-	Err       error // why it cannot be read; every device rejects it then
+	Rollout   *executor.Rollout // of the envelope; nil when all take part by now
+	Err       error             // why it cannot be read; every device rejects it then
 
-	target  *jq.Expr // nil when all are meant
-	percent *float64
+	target *jq.Expr // nil when all are meant
+	waves  []wave   // the document's and the envelope's: a device must be in each
+}
+
+// A wave is whom a rollout has reached.
+type wave struct {
+	percent float64
+	where   *jq.Expr // those are in besides; nil when none are
 }
 
 // ReadOffer reads what lies on a job topic.
@@ -35,13 +43,37 @@ func ReadOffer(payload []byte) Offer {
 		o.Cancel, o.Job = true, executor.Job{ID: c.ID, Audience: c.Audience, Expires: c.Expires}
 		return o
 	}
-	if e.Rollout != nil {
-		o.percent = &e.Rollout.Percent
-	}
 	if o.Job, o.Err = executor.Parse(o.Text); o.Err == nil && o.Job.Target != "" {
 		o.target, o.Err = jq.Compile(o.Job.Target)
 	}
+	if o.Err == nil {
+		o.Err = o.reach(e.Rollout)
+	}
 	return o
+}
+
+// Reaching is the offer as it would be with another rollout in its envelope.
+func (o Offer) Reaching(r *executor.Rollout) (Offer, error) {
+	err := o.reach(r)
+	return o, err
+}
+
+func (o *Offer) reach(r *executor.Rollout) error {
+	o.Rollout, o.waves = r, nil
+	for _, r := range []*executor.Rollout{o.Job.Rollout, r} {
+		if r == nil {
+			continue
+		}
+		w := wave{percent: r.Percent}
+		if r.Where != "" {
+			var err error
+			if w.where, err = jq.Compile(r.Where); err != nil {
+				return fmt.Errorf("rollout.where: %w", err)
+			}
+		}
+		o.waves = append(o.waves, w)
+	}
+	return nil
 }
 
 // Concerns reports whether a device that reads the topics of to answers the
@@ -58,7 +90,7 @@ func (o Offer) Concerns(to string, d *Device, now time.Time) bool {
 		return own
 	case !dialect.Addressed(o.Job.Audience, d.ID, d.Known.Groups):
 		return true // it rejects
-	case !dialect.InRollout(o.Job.ID, d.ID, o.share()):
+	case !o.takesPart(d):
 		return false
 	case o.target == nil:
 		return true
@@ -70,17 +102,20 @@ func (o Offer) Concerns(to string, d *Device, now time.Time) bool {
 	return yes || err != nil // it rejects what fails on its facts
 }
 
-// share is the percentage of the devices that take part: the document's is a
-// ceiling for the envelope's.
-func (o Offer) share() float64 {
-	share := 100.0
-	if o.Job.Rollout != nil {
-		share = o.Job.Rollout.Percent
+// takesPart reports whether the rollout has reached a device.
+func (o Offer) takesPart(d *Device) bool {
+	for _, w := range o.waves {
+		if dialect.InRollout(o.Job.ID, d.ID, w.percent) {
+			continue
+		}
+		if w.where == nil {
+			return false
+		}
+		if yes, err := d.Meets(w.where); err != nil || !yes {
+			return false
+		}
 	}
-	if o.percent != nil {
-		share = min(share, *o.percent)
-	}
-	return share
+	return true
 }
 
 // reads reports whether the device reads the topics of to.
