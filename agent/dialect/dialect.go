@@ -35,8 +35,8 @@ type Dialect interface {
 	// send. The messages are idempotent by Rev.
 	Status(Report) []Message
 	// Tell turns everything else that a device says into messages: Presence, Facts,
-	// Health, Alert, LogLine, Data, Forgotten, Ask, Answer or Metrics. What has no
-	// place in the dialect becomes none.
+	// Revision, Health, Alert, LogLine, Data, Forgotten, Ask, Answer or Metrics.
+	// What has no place in the dialect becomes none.
 	Tell(any) []Message
 }
 
@@ -62,6 +62,7 @@ func (Past) event()     {}
 func (Edition) event()  {}
 func (Stale) event()    {}
 func (Say) event()      {}
+func (Held) event()     {}
 func (Missed) event()   {}
 func (Call) event()     {}
 func (Defended) event() {}

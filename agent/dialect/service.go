@@ -22,8 +22,9 @@ type Connection struct {
 	// Quiet says that the service waits for no answer to an offer that is not for
 	// this device.
 	Quiet bool
-	// Recalls says that a message brings Past, and that a new journal takes no
-	// offer before it came. Topics.ReadBack does the same by retained messages.
+	// Recalls says that a message brings Past and Held. A new journal takes no offer
+	// before it came, and facts are told when it came, as a Revision.
+	// Topics.ReadBack brings Past by retained messages.
 	Recalls bool
 }
 
@@ -84,7 +85,18 @@ type Stale struct{}
 // Say is what is to be said in answer to a message.
 type Say []Message
 
-// Missed says that the service did not take the Facts: they are told again.
+// Held is what the service holds of this device's facts; empty for nothing.
+type Held struct{ Facts json.RawMessage }
+
+// Revision is, for Tell, the facts as they are now, to a service that holds
+// others, as Held said. What differs is told in one message: there is no moment
+// at which the service has less of them than before and now.
+type Revision struct {
+	Facts Facts
+	Held  json.RawMessage
+}
+
+// Missed says that the service did not take the facts: they are told again.
 type Missed struct{}
 
 // Call asks for something at once, and its caller waits for the Answer.

@@ -37,7 +37,9 @@ func (s *Session) handshake(ctx context.Context) (whole bool, err error) {
 	if whole {
 		facts := l.Handler.Facts()
 		l.facts.Store(&facts)
-		first = append(first, l.dialect().Tell(dialect.Facts(facts))...)
+		if !how.Recalls {
+			first = append(first, l.dialect().Tell(dialect.Facts(facts))...)
+		}
 	}
 	for _, m := range first {
 		began := time.Now()

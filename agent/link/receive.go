@@ -84,6 +84,8 @@ func (s *Session) act(ctx context.Context, e dialect.Event) {
 		signal(s.twin.stale)
 	case dialect.Say:
 		s.Send(e)
+	case dialect.Held:
+		s.revise(e)
 	case dialect.Missed:
 		s.missed(ctx)
 	case dialect.Busy:

@@ -122,7 +122,15 @@ func (s *Session) recallFrom(told dialect.Past) {
 	}
 }
 
-// missed tells facts again that the service did not take, in a while.
+// revise tells the facts to a service that holds others.
+func (s *Session) revise(held dialect.Held) {
+	if facts := s.link.facts.Load(); facts != nil {
+		s.Send(s.link.dialect().Tell(dialect.Revision{Facts: *facts, Held: held.Facts}))
+	}
+}
+
+// missed tells facts again that the service did not take, in a while: it is
+// asked what it holds.
 func (s *Session) missed(ctx context.Context) {
 	if s.missing.Swap(true) {
 		return
@@ -131,7 +139,7 @@ func (s *Session) missed(ctx context.Context) {
 		select {
 		case <-time.After(6 * AnswerMin):
 			s.missing.Store(false)
-			s.Send(s.link.dialect().Tell(dialect.Facts(s.link.Handler.Facts())))
+			signal(s.twin.stale)
 		case <-ctx.Done():
 		}
 	})

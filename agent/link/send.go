@@ -46,6 +46,10 @@ func (l *Link) UpdateFacts(now []byte) (before []byte) {
 		return nil
 	}
 	l.facts.Store(&now)
-	s.Send(l.dialect().Tell(dialect.Facts(now)))
+	if l.dialect().Connection().Recalls {
+		signal(s.twin.stale) // they are told as a Revision of what the service holds
+	} else {
+		s.Send(l.dialect().Tell(dialect.Facts(now)))
+	}
 	return *told
 }

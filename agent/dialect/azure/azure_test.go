@@ -101,8 +101,7 @@ func TestFactsFitATwinWhateverTheyAre(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	messages := Dialect{}.Tell(dialect.Facts(facts))
-	last := messages[len(messages)-1].Payload
+	last := Dialect{}.Tell(dialect.Revision{Facts: facts})[0].Payload
 	if len(last) > maxTwinFacts+100 || !bytes.Contains(last, []byte(`"t_7":"x"`)) || bytes.Contains(last, []byte("custom")) {
 		t.Errorf("got %d bytes: %s", len(last), last)
 	}

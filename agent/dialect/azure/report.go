@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
@@ -18,7 +17,6 @@ import (
 const (
 	roomy         = 20 << 10
 	maxTwinReason = 256
-	maxTwinFacts  = 4 << 10
 	maxTwinText   = 128
 	maxEvent      = 128 << 10 // of health samples in one message
 )
@@ -69,8 +67,8 @@ func (j *reportedJob) describe(s dialect.JobStatus) {
 // knows by itself.
 func (a Dialect) Tell(v any) []dialect.Message {
 	switch v := v.(type) {
-	case dialect.Facts:
-		return tellFacts(v)
+	case dialect.Revision:
+		return revise(v)
 	case dialect.Health:
 		return a.tellHealth(v)
 	case dialect.Alert:
@@ -119,64 +117,6 @@ func (a Dialect) tellHealth(samples dialect.Health) []dialect.Message {
 		samples = samples[n:]
 	}
 	return messages
-}
-
-// tellFacts reports the facts that fleets are queried by: first nothing, since
-// a patch takes nothing away by itself.
-func tellFacts(f dialect.Facts) []dialect.Message {
-	all := dialect.Members(f)
-	facts := map[string]any{}
-	for _, name := range []string{"agent", "api", "os", "board"} {
-		if all[name] != nil {
-			facts[name] = all[name]
-		}
-	}
-	for _, name := range []string{"groups", "kinds"} { // as {"routers": true}: queries know no lists
-		facts[name] = set(all[name])
-	}
-	for _, name := range []string{"tags", "packages"} {
-		values := twinKeys(dialect.Members(all[name]))
-		if len(dialect.Marshal(facts))+len(dialect.Marshal(values)) < maxTwinFacts {
-			facts[name] = values
-		}
-	}
-	if len(dialect.Marshal(facts)) > maxTwinFacts {
-		facts = map[string]any{"agent": all["agent"]}
-	}
-	return []dialect.Message{
-		reportedPatch(ridFacts, map[string]any{"facts": nil}),
-		reportedPatch(ridFacts, map[string]any{"facts": facts}),
-	}
-}
-
-func set(raw json.RawMessage) map[string]bool {
-	var names []string
-	_ = json.Unmarshal(raw, &names) // of our own facts
-	there := map[string]bool{}
-	for _, name := range names {
-		there[twinKey(name)] = true
-	}
-	return there
-}
-
-func twinKeys(values map[string]json.RawMessage) map[string]json.RawMessage {
-	clean := map[string]json.RawMessage{}
-	for name, v := range values {
-		if name != "" && len(v) < maxTwinText {
-			clean[twinKey(name)] = v
-		}
-	}
-	return clean
-}
-
-// twinKey makes a name one that a twin can hold as a key.
-func twinKey(name string) string {
-	return strings.Map(func(r rune) rune {
-		if r <= ' ' || r == '.' || r == '$' || r >= 0x7f && r < 0xa0 {
-			return '_'
-		}
-		return r
-	}, name)
 }
 
 // tidy makes room in the reported properties, where there is too little, and

@@ -44,7 +44,7 @@ func (a Dialect) wholeTwin(body []byte) []dialect.Event {
 	if m := tidy(reported, jobs); m != nil {
 		events = append(events, dialect.Say{*m})
 	}
-	return events
+	return append(events, dialect.Held{Facts: reported["facts"]}) // after room was made for what they are now
 }
 
 // desiredPatch is a change of the desired properties. A key that is null takes
