@@ -11,6 +11,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/ratchetd/ratchet/scripts/vm/machine"
 )
 
 //go:embed guest/bounded.sh
@@ -72,7 +74,7 @@ func (b *board) bounded(ctx context.Context, bound string) ([]string, error) {
 		defer close(ended)
 		fetch = broker.crowded(ctx)
 	}()
-	_, err = m.until(ctx, ended, never)
+	_, err = m.Until(ctx, ended, machine.Never)
 	if cancel(); !errors.Is(err, errNoEnd) && err != nil {
 		return nil, err
 	}
@@ -80,7 +82,7 @@ func (b *board) bounded(ctx context.Context, bound string) ([]string, error) {
 	if fetch != nil && !errors.Is(fetch, errNoEnd) {
 		return nil, fetch
 	}
-	said, err := os.ReadFile(m.console)
+	said, err := os.ReadFile(m.Console)
 	return []string{bound, broker.state("ordinary"), broker.state("data"), fmt.Sprint(broker.succeeded("crowd-")),
 		fmt.Sprint(strings.Count(string(said), "Killed process")), flat(broker.report("memory").output("memory"))}, err
 }
@@ -141,42 +143,42 @@ func (b *broker) succeeded(name string) (n int) {
 	return n
 }
 
-func (b *board) machine(port int, bound string) (*machine, error) {
-	d, err := newDebian(b.cache, b.debian)
+func (b *board) machine(port int, bound string) (*machine.Machine, error) {
+	d, err := machine.NewDebian(b.cache, b.debian)
 	if err != nil {
 		return nil, err
 	}
-	k, err := d.kernel(b.flavour)
+	k, err := d.Kernel(b.flavour)
 	if err != nil {
 		return nil, err
 	}
-	guest, err := d.unpack("busybox-static")
+	guest, err := d.Unpack("busybox-static")
 	if err != nil {
 		return nil, err
 	}
 	busybox := filepath.Join(guest, "bin/busybox")
-	first := tree{}
-	first.applets([]string{"dev", "proc", "sys", "root"}, strings.Fields("sh mount insmod switch_root"))
-	first.text("init", diskScript)
-	modules, err := k.modules("virtio_pci", "virtio_blk", "virtio_net", "ext4", "crc32c_generic")
+	first := machine.Tree{}
+	first.Applets([]string{"dev", "proc", "sys", "root"}, strings.Fields("sh mount insmod switch_root"))
+	first.Text("init", diskScript)
+	modules, err := k.Modules("virtio_pci", "virtio_blk", "virtio_net", "ext4", "crc32c_generic")
 	if err != nil {
 		return nil, err
 	}
 	disk, initrd, console := filepath.Join(b.dir, "disk"), filepath.Join(b.dir, "initrd"), filepath.Join(b.dir, bound+"-console.log")
 	_ = os.Remove(console) // there may be none
-	err = errors.Join(first.file("bin/busybox", busybox), first.loads(modules), os.WriteFile(initrd, first.cpio(), 0o644), b.root(disk, busybox, port))
-	return newMachine(append(b.qemu, "-m", "128", "-drive", "file="+disk+",format=raw,if=none,id=root", "-device", "virtio-blk-pci,drive=root"),
+	err = errors.Join(first.File("bin/busybox", busybox), first.Loads(modules), os.WriteFile(initrd, first.CPIO(), 0o644), b.root(disk, busybox, port))
+	return machine.New(append(b.qemu, "-m", "128", "-drive", "file="+disk+",format=raw,if=none,id=root", "-device", "virtio-blk-pci,drive=root"),
 		k, initrd, "console="+b.console+" quiet loglevel=5 panic=1 bound="+bound, console), err
 }
 
 // root is the board's disk.
 func (b *board) root(disk, busybox string, port int) error {
-	t := tree{}
-	t.applets([]string{"dev", "proc", "sys", "tmp", "root", "var", "etc/ratchet"}, append(applets, "grep", "head", "yes", "mkdir"))
-	t.text("sbin/init", "->/bin/busybox")
-	t.text("sbin/bounded", boundedScript)
-	t.text("etc/inittab", "::respawn:/sbin/bounded\n")
-	t.text("etc/passwd", "root:x:0:0:root:/:/bin/sh\n")
-	t.text("etc/ratchet/ratchet.toml", fmt.Sprintf("device = %q\n[link]\nbroker = \"tcp://10.0.2.2:%d\"\nspread = \"0s\"\n", device, port))
-	return errors.Join(t.file("bin/busybox", busybox), t.file("usr/sbin/ratchetd", filepath.Join(b.built, "ratchetd-linux-"+b.arch)), ext4(disk, 64<<20, t))
+	t := machine.Tree{}
+	t.Applets([]string{"dev", "proc", "sys", "tmp", "root", "var", "etc/ratchet"}, append(applets, "grep", "head", "yes", "mkdir"))
+	t.Text("sbin/init", "->/bin/busybox")
+	t.Text("sbin/bounded", boundedScript)
+	t.Text("etc/inittab", "::respawn:/sbin/bounded\n")
+	t.Text("etc/passwd", "root:x:0:0:root:/:/bin/sh\n")
+	t.Text("etc/ratchet/ratchet.toml", fmt.Sprintf("device = %q\n[link]\nbroker = \"tcp://10.0.2.2:%d\"\nspread = \"0s\"\n", device, port))
+	return errors.Join(t.File("bin/busybox", busybox), t.File("usr/sbin/ratchetd", filepath.Join(b.built, "ratchetd-linux-"+b.arch)), machine.Ext4(disk, 64<<20, t))
 }

@@ -12,9 +12,16 @@ import (
 	"github.com/mochi-mqtt/server/v2/hooks/auth"
 	"github.com/mochi-mqtt/server/v2/listeners"
 	"github.com/mochi-mqtt/server/v2/packets"
+	"github.com/ratchetd/ratchet/scripts/vm/machine"
 )
 
 const device = "vm-1"
+
+// A wired machine is one whose agent has a broker.
+type wired struct {
+	*broker
+	machine *machine.Machine
+}
 
 // A status is what a device reports about a job.
 type status struct {
@@ -127,11 +134,11 @@ func (b *broker) report(job string) status {
 }
 
 // run has the machine do a job without a cut, and returns the report.
-func (b *broker) run(ctx context.Context, m *machine, job string, steps ...any) (status, error) {
+func (b *broker) run(ctx context.Context, m *machine.Machine, job string, steps ...any) (status, error) {
 	ended, err := b.offer(job, steps)
 	if err != nil {
 		return status{}, err
 	}
-	_, err = m.until(ctx, ended, never)
+	_, err = m.Until(ctx, ended, machine.Never)
 	return b.report(job), err
 }

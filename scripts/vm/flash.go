@@ -9,6 +9,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/ratchetd/ratchet/scripts/vm/machine"
 )
 
 // playFlash has a router do a job on a file system of flash, kills the machine
@@ -74,25 +76,25 @@ func (r wired) cutInStep(ctx context.Context) (row, error) {
 	if err != nil {
 		return row{}, err
 	}
-	on, err := r.machine.on()
+	on, err := r.machine.On()
 	if err != nil {
 		return row{}, err
 	}
 	for r.report("cut").Step == nil || r.report("cut").Step.Name != "two" {
 		select {
 		case <-ctx.Done():
-			on.off()
+			on.Off()
 			return row{}, context.Cause(ctx)
-		case <-on.done:
-			return row{}, fmt.Errorf("the machine went off by itself: %s", on.said.String())
+		case <-on.Done:
+			return row{}, fmt.Errorf("the machine went off by itself: %s", on.Said.String())
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
 	time.Sleep(4 * time.Second)
-	r.machine.mark("killed in step two")
-	on.off()
+	r.machine.Mark("killed in step two")
+	on.Off()
 	killed := time.Now()
-	if _, err := r.machine.until(ctx, ended, never); err != nil {
+	if _, err := r.machine.Until(ctx, ended, machine.Never); err != nil {
 		return row{}, err
 	}
 	s := r.report("cut")
@@ -125,7 +127,7 @@ func (r *router) cutAtRandom(ctx context.Context) (row, error) {
 			return row{}, err
 		}
 		left := 2
-		made, err := r.machine.until(ctx, ended, func() time.Duration {
+		made, err := r.machine.Until(ctx, ended, func() time.Duration {
 			if left--; left < 0 {
 				return 0
 			}

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/ratchetd/ratchet/scripts/vm/machine"
 )
 
 //go:embed guest/install.sh
@@ -118,17 +120,17 @@ func (g *gateway) removed(ctx context.Context) (row, error) {
 	if _, err := g.offer("removed", []any{shell("removed", "systemd-run --quiet --on-active=3 sh -c '"+uninstall+"'")}); err != nil {
 		return row{}, err
 	}
-	r, err := g.machine.on()
+	r, err := g.machine.On()
 	if err != nil {
 		return row{}, err
 	}
 	select {
-	case <-r.done:
+	case <-r.Done:
 	case <-ctx.Done():
-		r.off()
+		r.Off()
 		return row{}, context.Cause(ctx)
 	}
-	said, err := output(exec.Command("debugfs", "-R", "cat /removed", filepath.Join(g.dir, "disk")))
+	said, err := machine.Output(exec.Command("debugfs", "-R", "cat /removed", filepath.Join(g.dir, "disk")))
 	state, left, _ := strings.Cut(said, "\ninactive\n")
 	text := fmt.Sprintf("%s; left: %s", flat(strings.ReplaceAll(state, "install.sh: ", "")), flat(left))
 	if err == nil && (left != "" || !strings.Contains(state, "removed /var/lib/ratchet")) {

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/ratchetd/ratchet/scripts/vm/machine"
 )
 
 //go:embed guest/flash.sh
@@ -37,15 +39,15 @@ type router struct {
 
 func newRouter(p *place, flash string) (*router, error) {
 	r := &router{place: p, flash: flash}
-	d, err := newDebian(p.cache, "mipsel")
+	d, err := machine.NewDebian(p.cache, "mipsel")
 	if err != nil {
 		return nil, err
 	}
-	k, err := d.kernel("4kc-malta")
+	k, err := d.Kernel("4kc-malta")
 	if err != nil {
 		return nil, err
 	}
-	if r.guest, err = d.unpack("busybox-static"); err != nil {
+	if r.guest, err = d.Unpack("busybox-static"); err != nil {
 		return nil, err
 	}
 	if r.broker, err = startBroker(); err != nil {
@@ -63,9 +65,9 @@ func newRouter(p *place, flash string) (*router, error) {
 	if flash == "ubifs" {
 		qemu = append(qemu, "-drive", "file="+r.path("flash")+",format=raw,if=none,id=flash", "-device", "virtio-blk-pci,drive=flash")
 	}
-	r.machine = newMachine(qemu, k, initrd, "console=ttyS0 quiet loglevel=1 panic=1 nokaslr mem=32M@0 mem=32M@48M flash="+flash, console)
+	r.machine = machine.New(qemu, k, initrd, "console=ttyS0 quiet loglevel=1 panic=1 nokaslr mem=32M@0 mem=32M@48M flash="+flash, console)
 	for _, step := range []func() error{
-		func() error { return os.WriteFile(initrd, first.cpio(), 0o644) },
+		func() error { return os.WriteFile(initrd, first.CPIO(), 0o644) },
 		func() error { return r.rom(rom) },
 		func() error { return r.erase(ram) },
 	} {
@@ -80,11 +82,11 @@ func (r *router) path(name string) string { return filepath.Join(r.dir, r.flash+
 
 // first is the kernel's first root. The modules of the flash's file system come
 // last: ubi takes the flash when it is loaded.
-func (r *router) first(k *kernel) (tree, error) {
-	t := tree{}
-	t.applets([]string{"dev", "proc", "sys", "rom", "overlay", "root"}, strings.Fields("sh mount insmod sed mkdir echo switch_root"))
-	t.text("init", flashScript)
-	if err := t.file("bin/busybox", filepath.Join(r.guest, "bin/busybox")); err != nil {
+func (r *router) first(k *machine.Kernel) (machine.Tree, error) {
+	t := machine.Tree{}
+	t.Applets([]string{"dev", "proc", "sys", "rom", "overlay", "root"}, strings.Fields("sh mount insmod sed mkdir echo switch_root"))
+	t.Text("init", flashScript)
+	if err := t.File("bin/busybox", filepath.Join(r.guest, "bin/busybox")); err != nil {
 		return nil, err
 	}
 	names := []string{"virtio_pci", "virtio_blk", "virtio_net", "virtio_rng", "ext4", "overlay", "crc32c_generic"}
@@ -93,17 +95,17 @@ func (r *router) first(k *kernel) (tree, error) {
 	} else {
 		names = append(names, "block2mtd")
 	}
-	modules, err := k.modules(names...)
+	modules, err := k.Modules(names...)
 	if err != nil {
 		return nil, err
 	}
 	if r.flash == "ubifs" {
-		last, err := k.modules("lzo", "lzo-rle", "deflate", "zstd", "ubifs")
+		last, err := k.Modules("lzo", "lzo-rle", "deflate", "zstd", "ubifs")
 		if err != nil {
 			return nil, err
 		}
 		for _, path := range last {
-			if err := t.file("modules/last/"+filepath.Base(path), path); err != nil {
+			if err := t.File("modules/last/"+filepath.Base(path), path); err != nil {
 				return nil, err
 			}
 		}
@@ -113,26 +115,26 @@ func (r *router) first(k *kernel) (tree, error) {
 			}
 		}
 	}
-	return t, t.loads(modules)
+	return t, t.Loads(modules)
 }
 
 // rom is the root that cannot be written.
 func (r *router) rom(path string) error {
-	t := tree{}
-	t.applets([]string{"dev", "proc", "sys", "tmp", "root", "var", "etc/ratchet"}, append(applets, "free", "df", "uname", "logger"))
-	if err := t.file("bin/busybox", filepath.Join(r.guest, "bin/busybox")); err != nil {
+	t := machine.Tree{}
+	t.Applets([]string{"dev", "proc", "sys", "tmp", "root", "var", "etc/ratchet"}, append(applets, "free", "df", "uname", "logger"))
+	if err := t.File("bin/busybox", filepath.Join(r.guest, "bin/busybox")); err != nil {
 		return err
 	}
-	if err := t.file("usr/sbin/ratchetd", filepath.Join(r.built, "ratchetd-linux-mipsle")); err != nil {
+	if err := t.File("usr/sbin/ratchetd", filepath.Join(r.built, "ratchetd-linux-mipsle")); err != nil {
 		return fmt.Errorf("%w: make dist/ratchetd-linux-mipsle builds it", err)
 	}
-	t.text("sbin/init", "->/bin/busybox")
-	t.text("sbin/reboot", "->/bin/busybox")
-	t.text("sbin/start", routerScript)
-	t.text("etc/inittab", routerInit)
-	t.text("etc/passwd", "root:x:0:0:root:/:/bin/sh\n")
-	t.text("etc/ratchet/ratchet.toml", fmt.Sprintf("device = %q\nstate = \"/etc/ratchet/state\"\n[link]\nbroker = \"tcp://10.0.2.2:%d\"\nspread = \"0s\"\n[policy]\nreboot = [\"/sbin/reboot\"]\n", device, r.port))
-	return ext4(path, 32<<20, t)
+	t.Text("sbin/init", "->/bin/busybox")
+	t.Text("sbin/reboot", "->/bin/busybox")
+	t.Text("sbin/start", routerScript)
+	t.Text("etc/inittab", routerInit)
+	t.Text("etc/passwd", "root:x:0:0:root:/:/bin/sh\n")
+	t.Text("etc/ratchet/ratchet.toml", fmt.Sprintf("device = %q\nstate = \"/etc/ratchet/state\"\n[link]\nbroker = \"tcp://10.0.2.2:%d\"\nspread = \"0s\"\n[policy]\nreboot = [\"/sbin/reboot\"]\n", device, r.port))
+	return machine.Ext4(path, 32<<20, t)
 }
 
 // erase makes the RAM's file, and a flash that is empty or holds an empty volume.
@@ -164,11 +166,11 @@ func (r *router) erase(ram string) error {
 
 // volume is what lies on a flash with one empty volume, which takes all of it.
 func (r *router) volume() ([]byte, error) {
-	d, err := newDebian(r.cache, "amd64")
+	d, err := machine.NewDebian(r.cache, "amd64")
 	if err != nil {
 		return nil, err
 	}
-	root, err := d.unpack("mtd-utils", "libiniparser1")
+	root, err := d.Unpack("mtd-utils", "libiniparser1")
 	if err != nil {
 		return nil, err
 	}
@@ -179,7 +181,7 @@ func (r *router) volume() ([]byte, error) {
 	}
 	tool := exec.Command(filepath.Join(root, "usr/sbin/ubinize"), "-o", to, "-p", "64KiB", "-m", "1", conf)
 	tool.Env = append(os.Environ(), "LD_LIBRARY_PATH="+filepath.Join(root, "usr/lib/x86_64-linux-gnu"))
-	if _, err := output(tool); err != nil {
+	if _, err := machine.Output(tool); err != nil {
 		return nil, err
 	}
 	return os.ReadFile(to)

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/scripts/vm/machine"
 )
 
 //go:embed guest/selector.sh
@@ -48,61 +49,61 @@ type slotBoard struct {
 
 // tools are the programs that read and write U-Boot's environment, with the
 // libraries that they want.
-func (b *slotBoard) tools(t tree) error {
+func (b *slotBoard) tools(t machine.Tree) error {
 	lib := "usr/lib/x86_64-linux-gnu/"
 	for path, from := range map[string]string{
 		"bin/busybox": "bin/busybox", "bin/fw_printenv": "usr/bin/fw_printenv", "lib64/ld-linux-x86-64.so.2": "lib/x86_64-linux-gnu/ld-linux-x86-64.so.2",
 		"lib/x86_64-linux-gnu/libc.so.6": "lib/x86_64-linux-gnu/libc.so.6", "lib/x86_64-linux-gnu/libz.so.1": "lib/x86_64-linux-gnu/libz.so.1", "lib/x86_64-linux-gnu/libubootenv.so.0": lib + "libubootenv.so.0",
 	} {
-		if err := t.file(path, filepath.Join(b.root, from)); err != nil {
+		if err := t.File(path, filepath.Join(b.root, from)); err != nil {
 			return err
 		}
 	}
-	t.text("bin/fw_setenv", "->fw_printenv")
-	t.text("etc/fw_env.config", fwEnv)
-	t.applets([]string{"dev", "proc", "sys", "run", "tmp", "root", "var"}, applets)
-	t.text("var/lock", "->/run")
+	t.Text("bin/fw_setenv", "->fw_printenv")
+	t.Text("etc/fw_env.config", fwEnv)
+	t.Applets([]string{"dev", "proc", "sys", "run", "tmp", "root", "var"}, applets)
+	t.Text("var/lock", "->/run")
 	return nil
 }
 
 var applets = strings.Fields("sh mount umount insmod reboot sync switch_root cat echo sleep ip pidof sed tr od mktemp mkfifo sha256sum tee dd gzip head tail cmp " +
 	"blockdev wc rm grep ls true du cut")
 
-func (b *slotBoard) selector(k *kernel) (tree, error) {
-	t := tree{}
+func (b *slotBoard) selector(k *machine.Kernel) (machine.Tree, error) {
+	t := machine.Tree{}
 	if err := b.tools(t); err != nil {
 		return nil, err
 	}
-	t.text("init", selectorScript)
-	modules, err := k.modules("virtio_pci", "virtio_blk", "virtio_net", "softdog")
+	t.Text("init", selectorScript)
+	modules, err := k.Modules("virtio_pci", "virtio_blk", "virtio_net", "softdog")
 	if err != nil {
 		return nil, err
 	}
-	return t, t.loads(modules)
+	return t, t.Loads(modules)
 }
 
 // slot is the root file system of a version.
-func (b *slotBoard) slot(i *image) (tree, error) {
-	t := tree{}
+func (b *slotBoard) slot(i *image) (machine.Tree, error) {
+	t := machine.Tree{}
 	if err := b.tools(t); err != nil {
 		return nil, err
 	}
-	t.applets([]string{"data", "etc/ratchet", "var/lib/ratchet"}, nil)
-	t.text("sbin/init", "->/bin/busybox")
-	t.text("sbin/reboot", "->/bin/busybox")
-	t.text("etc/inittab", inittab)
-	t.text("etc/version", i.version+"\n")
-	t.text("etc/passwd", "root:x:0:0:root:/:/bin/sh\n")
-	t.text("sbin/start", startScript)
-	t.text("sbin/feed", feedScript)
-	if err := t.file("usr/sbin/ratchetd", filepath.Join(b.built, "ratchetd-linux-amd64")); err != nil {
+	t.Applets([]string{"data", "etc/ratchet", "var/lib/ratchet"}, nil)
+	t.Text("sbin/init", "->/bin/busybox")
+	t.Text("sbin/reboot", "->/bin/busybox")
+	t.Text("etc/inittab", inittab)
+	t.Text("etc/version", i.version+"\n")
+	t.Text("etc/passwd", "root:x:0:0:root:/:/bin/sh\n")
+	t.Text("sbin/start", startScript)
+	t.Text("sbin/feed", feedScript)
+	if err := t.File("usr/sbin/ratchetd", filepath.Join(b.built, "ratchetd-linux-amd64")); err != nil {
 		return nil, fmt.Errorf("%w: make dist/ratchetd-linux-amd64 builds it", err)
 	}
 	switch i.is {
 	case "panics":
-		t.text("sbin/init", "->/no/such/program")
+		t.Text("sbin/init", "->/no/such/program")
 	case "is deaf":
-		t.text("sbin/start", strings.ReplaceAll(startScript, "ip link set eth0 up", "ip link set eth0 down"))
+		t.Text("sbin/start", strings.ReplaceAll(startScript, "ip link set eth0 up", "ip link set eth0 down"))
 	case "has no agent":
 		delete(t, "usr/sbin/ratchetd")
 	}
@@ -121,7 +122,7 @@ func (b *slotBoard) make(i *image) error {
 		if err != nil {
 			return err
 		}
-		if err := ext4(i.path, slotSize, t); err != nil {
+		if err := machine.Ext4(i.path, slotSize, t); err != nil {
 			return err
 		}
 	}
@@ -143,23 +144,23 @@ func (b *slotBoard) make(i *image) error {
 
 // disk makes the board's disk, with the image in slot A and nothing in slot B.
 func (b *slotBoard) disk(first *image, port int) error {
-	data := tree{}
+	data := machine.Tree{}
 	script, err := os.ReadFile("scripts/firmware/uboot")
 	if err != nil {
 		return fmt.Errorf("%w: run this from the top of the repository", err)
 	}
-	data.applets([]string{"etc", "state"}, nil)
+	data.Applets([]string{"etc", "state"}, nil)
 	data["etc/firmware"] = script
-	data.text("etc/firmware.conf", "BOARD=vm\nSLOT_A=/dev/vda2\nSLOT_B=/dev/vda3\nCMDLINE=/run/cmdline\n")
-	data.text("etc/ratchet.toml", fmt.Sprintf("device = %q\nstate = \"/var/lib/ratchet\"\n[link]\nbroker = \"tcp://10.0.2.2:%d\"\nspread = \"0s\"\n[policy]\nreboot = [\"/sbin/reboot\"]\n", device, port))
+	data.Text("etc/firmware.conf", "BOARD=vm\nSLOT_A=/dev/vda2\nSLOT_B=/dev/vda3\nCMDLINE=/run/cmdline\n")
+	data.Text("etc/ratchet.toml", fmt.Sprintf("device = %q\nstate = \"/var/lib/ratchet\"\n[link]\nbroker = \"tcp://10.0.2.2:%d\"\nspread = \"0s\"\n[policy]\nreboot = [\"/sbin/reboot\"]\n", device, port))
 	env, empty, shared := filepath.Join(b.dir, "env"), filepath.Join(b.dir, "empty"), filepath.Join(b.dir, "data")
 	for _, err := range []error{
 		os.WriteFile(env, environment(envSize, "boot_slot=A", "bootcount=0", "bootlimit=3", "upgrade_available=0"), 0o644),
-		os.WriteFile(empty, make([]byte, slotSize), 0o644), ext4(shared, dataSize, data),
+		os.WriteFile(empty, make([]byte, slotSize), 0o644), machine.Ext4(shared, dataSize, data),
 	} {
 		if err != nil {
 			return err
 		}
 	}
-	return partitioned(filepath.Join(b.dir, "disk"), env, first.path, empty, shared)
+	return machine.Partitioned(filepath.Join(b.dir, "disk"), env, first.path, empty, shared)
 }

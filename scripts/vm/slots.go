@@ -12,13 +12,15 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/ratchetd/ratchet/scripts/vm/machine"
 )
 
 // A slotSession is the board with two slots, and what was seen of it.
 type slotSession struct {
 	*slotBoard
 	*broker
-	machine *machine
+	machine *machine.Machine
 	images  []*image
 	url     string
 	random  *rand.Rand
@@ -65,21 +67,21 @@ func playCuts(ctx context.Context, p *place, out io.Writer) error {
 func (s *slotSession) end(out io.Writer) error {
 	fmt.Fprintf(out, "%d jobs, %d cuts: %d reports wrong, %d jobs with two ends\n", s.jobs, s.cuts, s.wrong, len(s.changed))
 	if s.wrong+len(s.changed) > 0 {
-		return fmt.Errorf("what was reported is not what is: see %s", s.machine.console)
+		return fmt.Errorf("what was reported is not what is: see %s", s.machine.Console)
 	}
 	return nil
 }
 
 func newSlotSession(p *place, out io.Writer) (*slotSession, error) {
-	d, err := newDebian(p.cache, "amd64")
+	d, err := machine.NewDebian(p.cache, "amd64")
 	if err != nil {
 		return nil, err
 	}
-	k, err := d.kernel("cloud-amd64")
+	k, err := d.Kernel("cloud-amd64")
 	if err != nil {
 		return nil, err
 	}
-	root, err := d.unpack("busybox-static", "libubootenv-tool", "libubootenv0.1", "zlib1g", "libc6")
+	root, err := d.Unpack("busybox-static", "libubootenv-tool", "libubootenv0.1", "zlib1g", "libc6")
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +101,7 @@ func newSlotSession(p *place, out io.Writer) (*slotSession, error) {
 }
 
 // power makes what the board is connected to, and the board.
-func (s *slotSession) power(k *kernel) (err error) {
+func (s *slotSession) power(k *machine.Kernel) (err error) {
 	if s.broker, err = startBroker(); err != nil {
 		return err
 	}
@@ -117,11 +119,11 @@ func (s *slotSession) power(k *kernel) (err error) {
 		return err
 	}
 	initrd, console := filepath.Join(s.dir, "initrd"), filepath.Join(s.dir, "console.log")
-	if err := os.WriteFile(initrd, first.cpio(), 0o644); err != nil {
+	if err := os.WriteFile(initrd, first.CPIO(), 0o644); err != nil {
 		return err
 	}
 	_ = os.Remove(console) // there may be none
-	s.machine = newMachine([]string{"qemu-system-x86_64", "-M", "pc", "-cpu", "qemu64,+rdrand", "-m", "192",
+	s.machine = machine.New([]string{"qemu-system-x86_64", "-M", "pc", "-cpu", "qemu64,+rdrand", "-m", "192",
 		"-drive", "file=" + filepath.Join(s.dir, "disk") + ",format=raw,if=virtio"},
 		k, initrd, "console=ttyS0 quiet loglevel=1 panic=1", console)
 	return nil
@@ -134,7 +136,7 @@ func (s *slotSession) play(ctx context.Context, i *image, cuts int) error {
 	defer cancel()
 	s.jobs++
 	job := fmt.Sprintf("flash-%d", s.jobs)
-	s.machine.mark(fmt.Sprintf("%s: %s, which %s, %d cuts", job, i.version, i.is, cuts))
+	s.machine.Mark(fmt.Sprintf("%s: %s, which %s, %d cuts", job, i.version, i.is, cuts))
 	before := s.now
 	began := time.Now()
 	ended, err := s.offer(job, []any{
@@ -147,7 +149,7 @@ func (s *slotSession) play(ctx context.Context, i *image, cuts int) error {
 		return err
 	}
 	var moments []string
-	_, err = s.machine.until(ctx, ended, func() time.Duration {
+	_, err = s.machine.Until(ctx, ended, func() time.Duration {
 		if len(moments) == cuts {
 			return 0
 		}

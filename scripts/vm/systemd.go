@@ -12,6 +12,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/ratchetd/ratchet/scripts/vm/machine"
 )
 
 //go:embed guest/disk.sh
@@ -61,7 +63,7 @@ func (g *gateway) base() error {
 	if _, err := os.Stat(filepath.Join(g.root, "etc/debian_version")); err == nil {
 		return nil
 	}
-	_, err := output(exec.Command("debootstrap", "--variant=minbase", "--include=systemd-sysv,udev,ca-certificates", "bookworm", g.root))
+	_, err := machine.Output(exec.Command("debootstrap", "--variant=minbase", "--include=systemd-sysv,udev,ca-certificates", "bookworm", g.root))
 	return err
 }
 
@@ -72,10 +74,10 @@ func (g *gateway) install() error {
 		return errors.New("no package of ratchetd: make packages PACKAGES=deb/amd64 makes one")
 	}
 	deb := filepath.Join(g.root, "ratchetd.deb")
-	if _, err := output(exec.Command("cp", debs[len(debs)-1], deb)); err != nil {
+	if _, err := machine.Output(exec.Command("cp", debs[len(debs)-1], deb)); err != nil {
 		return err
 	}
-	_, err := output(exec.Command("chroot", g.root, "dpkg", "-i", "--force-confold", "/ratchetd.deb"))
+	_, err := machine.Output(exec.Command("chroot", g.root, "dpkg", "-i", "--force-confold", "/ratchetd.deb"))
 	return err
 }
 
@@ -95,7 +97,7 @@ func (g *gateway) configure(files map[string]string, units ...string) error {
 	if err := os.MkdirAll(filepath.Join(g.root, "etc/systemd/system/multi-user.target.wants"), 0o755); err != nil {
 		return err
 	}
-	_, err := output(exec.Command("chroot", append([]string{g.root, "systemctl", "enable", "systemd-networkd"}, units...)...))
+	_, err := machine.Output(exec.Command("chroot", append([]string{g.root, "systemctl", "enable", "systemd-networkd"}, units...)...))
 	return err
 }
 
@@ -115,36 +117,36 @@ func (g *gateway) packaged() (err error) {
 
 // make puts the root on the disk of a machine.
 func (g *gateway) make() error {
-	d, err := newDebian(g.cache, "amd64")
+	d, err := machine.NewDebian(g.cache, "amd64")
 	if err != nil {
 		return err
 	}
-	k, err := d.kernel("cloud-amd64")
+	k, err := d.Kernel("cloud-amd64")
 	if err != nil {
 		return err
 	}
-	guest, err := d.unpack("busybox-static")
+	guest, err := d.Unpack("busybox-static")
 	if err != nil {
 		return err
 	}
-	first := tree{}
-	first.applets([]string{"dev", "proc", "sys", "root"}, strings.Fields("sh mount insmod switch_root"))
-	first.text("init", diskScript)
-	modules, err := k.modules("virtio_pci", "virtio_blk", "virtio_net")
+	first := machine.Tree{}
+	first.Applets([]string{"dev", "proc", "sys", "root"}, strings.Fields("sh mount insmod switch_root"))
+	first.Text("init", diskScript)
+	modules, err := k.Modules("virtio_pci", "virtio_blk", "virtio_net")
 	if err != nil {
 		return err
 	}
 	disk, initrd, console := filepath.Join(g.dir, "disk"), filepath.Join(g.dir, "initrd"), filepath.Join(g.dir, "console.log")
 	_ = os.Remove(disk)
 	_ = os.Remove(console)
-	err = errors.Join(first.file("bin/busybox", filepath.Join(guest, "bin/busybox")), first.loads(modules), os.WriteFile(initrd, first.cpio(), 0o644))
+	err = errors.Join(first.File("bin/busybox", filepath.Join(guest, "bin/busybox")), first.Loads(modules), os.WriteFile(initrd, first.CPIO(), 0o644))
 	if err != nil {
 		return err
 	}
-	if _, err := output(exec.Command("mke2fs", "-q", "-t", "ext4", "-d", g.root, disk, "700M")); err != nil {
+	if _, err := machine.Output(exec.Command("mke2fs", "-q", "-t", "ext4", "-d", g.root, disk, "700M")); err != nil {
 		return err
 	}
-	g.machine = newMachine([]string{"qemu-system-x86_64", "-M", "pc", "-cpu", "qemu64,+rdrand", "-m", "512", "-drive", "file=" + disk + ",format=raw,if=virtio"},
+	g.machine = machine.New([]string{"qemu-system-x86_64", "-M", "pc", "-cpu", "qemu64,+rdrand", "-m", "512", "-drive", "file=" + disk + ",format=raw,if=virtio"},
 		k, initrd, "console=ttyS0 quiet panic=1", console)
 	return nil
 }

@@ -20,6 +20,7 @@ import (
 	"aead.dev/minisign"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/scripts/vm/machine"
 )
 
 //go:embed guest/slots.sh
@@ -115,7 +116,7 @@ func (b *kindTable) feed() error {
 	}); err != nil {
 		return err
 	}
-	if _, err := output(exec.Command("dpkg-deb", "--root-owner-group", "-b", made, deb)); err != nil {
+	if _, err := machine.Output(exec.Command("dpkg-deb", "--root-owner-group", "-b", made, deb)); err != nil {
 		return err
 	}
 	text, err := os.ReadFile(deb)
@@ -142,7 +143,7 @@ func (b *kindTable) serve() (err error) {
 	if err != nil {
 		return err
 	}
-	said, err := output(exec.Command(filepath.Join(b.root, "usr/bin/ratchetd"), "version"))
+	said, err := machine.Output(exec.Command(filepath.Join(b.root, "usr/bin/ratchetd"), "version"))
 	if err != nil {
 		return err
 	}
@@ -264,7 +265,7 @@ func (b *kindTable) under(ctx context.Context, form string, kinds []tried) ([]st
 			}
 		}
 	}()
-	if _, err := b.machine.until(ctx, ended, never); err != nil {
+	if _, err := b.machine.Until(ctx, ended, machine.Never); err != nil {
 		return nil, err
 	}
 	var states []status

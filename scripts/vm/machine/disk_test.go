@@ -1,4 +1,4 @@
-package main
+package machine
 
 import (
 	"bytes"
@@ -9,34 +9,16 @@ import (
 	"testing"
 )
 
-func TestTheEnvironmentIsOneThatTheToolReads(t *testing.T) {
-	tool, err := exec.LookPath("fw_printenv")
-	if err != nil {
-		t.Skip("libubootenv-tool is not installed: make deps")
-	}
-	dir := t.TempDir()
-	env, conf := filepath.Join(dir, "env"), filepath.Join(dir, "fw_env.config")
-	write(t, env, environment(envSize, "boot_slot=A", "bootlimit=3"))
-	write(t, conf, []byte(env+" 0x0 0x4000\n"+env+" 0x4000 0x4000\n"))
-	got, err := output(exec.Command(tool, "-c", conf))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want := "boot_slot=A\nbootlimit=3\n"; got != want {
-		t.Errorf("got %q, want %q", got, want)
-	}
-}
-
 func TestTheFirstRootIsOneThatCpioReads(t *testing.T) {
 	if _, err := exec.LookPath("cpio"); err != nil {
 		t.Skip("cpio is not installed")
 	}
-	first := tree{}
-	first.text("init", "#!/bin/sh\n")
-	first.applets([]string{"proc"}, []string{"sh"})
+	first := Tree{}
+	first.Text("init", "#!/bin/sh\n")
+	first.Applets([]string{"proc"}, []string{"sh"})
 	cmd := exec.Command("cpio", "-tv", "--quiet")
-	cmd.Stdin = bytes.NewReader(first.cpio())
-	list, err := output(cmd)
+	cmd.Stdin = bytes.NewReader(first.CPIO())
+	list, err := Output(cmd)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +38,7 @@ func TestAPartitionHoldsItsFile(t *testing.T) {
 	one, two, disk := filepath.Join(dir, "one"), filepath.Join(dir, "two"), filepath.Join(dir, "disk")
 	write(t, one, bytes.Repeat([]byte("1"), 1024))
 	write(t, two, bytes.Repeat([]byte("2"), 2<<20))
-	if err := partitioned(disk, one, two); err != nil {
+	if err := Partitioned(disk, one, two); err != nil {
 		t.Fatal(err)
 	}
 	got, err := os.ReadFile(disk)

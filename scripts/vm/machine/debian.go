@@ -1,4 +1,4 @@
-package main
+package machine
 
 import (
 	"fmt"
@@ -11,9 +11,9 @@ import (
 	"strings"
 )
 
-// debian fetches packages of any architecture and unpacks them, with lists of
+// Debian fetches packages of any architecture and unpacks them, with lists of
 // its own: the system's apt and dpkg learn nothing of it.
-type debian struct {
+type Debian struct {
 	dir    string
 	arch   string
 	config string
@@ -23,12 +23,12 @@ const sources = `deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] 
 deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian-security bookworm-security main
 `
 
-func newDebian(cache, arch string) (*debian, error) {
+func NewDebian(cache, arch string) (*Debian, error) {
 	dir, err := filepath.Abs(filepath.Join(cache, "debian-"+arch))
 	if err != nil {
 		return nil, err
 	}
-	d := &debian{dir: dir, arch: arch, config: filepath.Join(dir, "apt.conf")}
+	d := &Debian{dir: dir, arch: arch, config: filepath.Join(dir, "apt.conf")}
 	for _, sub := range []string{"state/lists/partial", "cache/archives/partial", "root"} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
 			return nil, err
@@ -45,20 +45,20 @@ func newDebian(cache, arch string) (*debian, error) {
 	return d, nil
 }
 
-func (d *debian) apt(args ...string) (string, error) {
+func (d *Debian) apt(args ...string) (string, error) {
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Env = append(os.Environ(), "APT_CONFIG="+d.config)
 	cmd.Dir = d.dir
-	return output(cmd)
+	return Output(cmd)
 }
 
-// unpack unpacks the packages below one root, which it returns. What is there
+// Unpack unpacks the packages below one root, which it returns. What is there
 // already stays as it is.
-func (d *debian) unpack(names ...string) (string, error) {
-	root := filepath.Join(d.dir, "root")
+func (d *Debian) Unpack(names ...string) (string, error) {
+	Root := filepath.Join(d.dir, "root")
 	for _, name := range names {
-		mark := filepath.Join(d.dir, name+".unpacked")
-		if _, err := os.Stat(mark); err == nil {
+		Mark := filepath.Join(d.dir, name+".unpacked")
+		if _, err := os.Stat(Mark); err == nil {
 			continue
 		}
 		if err := d.lists(); err != nil {
@@ -71,17 +71,17 @@ func (d *debian) unpack(names ...string) (string, error) {
 		if len(debs) == 0 {
 			return "", fmt.Errorf("package %s: nothing was fetched", name)
 		}
-		if _, err := output(exec.Command("dpkg", "-x", debs[len(debs)-1], root)); err != nil {
+		if _, err := Output(exec.Command("dpkg", "-x", debs[len(debs)-1], Root)); err != nil {
 			return "", err
 		}
-		if err := os.WriteFile(mark, nil, 0o644); err != nil {
+		if err := os.WriteFile(Mark, nil, 0o644); err != nil {
 			return "", err
 		}
 	}
-	return root, nil
+	return Root, nil
 }
 
-func (d *debian) lists() error {
+func (d *Debian) lists() error {
 	if found, _ := filepath.Glob(filepath.Join(d.dir, "state/lists/*Packages*")); len(found) > 0 {
 		return nil
 	}
@@ -89,18 +89,18 @@ func (d *debian) lists() error {
 	return err
 }
 
-// A kernel is one of Debian's, with its modules.
-type kernel struct {
+// A Kernel is one of Debian's, with its modules.
+type Kernel struct {
 	image   string
-	root    string
+	Root    string
 	version string
 }
 
 var built = regexp.MustCompile(`6\.1\.0-(\d+)-`)
 
-// kernel is the newest one of the flavour.
-func (d *debian) kernel(flavour string) (*kernel, error) {
-	k := &kernel{}
+// Kernel is the newest one of the flavour.
+func (d *Debian) Kernel(flavour string) (*Kernel, error) {
+	k := &Kernel{}
 	if found, _ := filepath.Glob(filepath.Join(d.dir, "root/lib/modules/*-"+flavour)); len(found) == 0 {
 		if err := d.lists(); err != nil {
 			return nil, err
@@ -115,19 +115,19 @@ func (d *debian) kernel(flavour string) (*kernel, error) {
 		if len(names) == 0 {
 			return nil, fmt.Errorf("no kernel %s for %s", flavour, d.arch)
 		}
-		if _, err := d.unpack(names[len(names)-1]); err != nil {
+		if _, err := d.Unpack(names[len(names)-1]); err != nil {
 			return nil, err
 		}
 	}
-	k.root = filepath.Join(d.dir, "root")
-	found, _ := filepath.Glob(filepath.Join(k.root, "lib/modules/*-"+flavour))
+	k.Root = filepath.Join(d.dir, "root")
+	found, _ := filepath.Glob(filepath.Join(k.Root, "lib/modules/*-"+flavour))
 	k.version = filepath.Base(found[len(found)-1])
-	images, _ := filepath.Glob(filepath.Join(k.root, "boot/vmlinu*-"+k.version))
+	images, _ := filepath.Glob(filepath.Join(k.Root, "boot/vmlinu*-"+k.version))
 	if len(images) == 0 {
 		return nil, fmt.Errorf("kernel %s has no image", k.version)
 	}
 	k.image = images[0]
-	_, err := output(exec.Command("depmod", "-b", k.root, k.version))
+	_, err := Output(exec.Command("depmod", "-b", k.Root, k.version))
 	return k, err
 }
 
@@ -140,12 +140,12 @@ func number(name string) int {
 	return n
 }
 
-// modules are the files of the modules and of what they need, in the order in
+// Modules are the files of the modules and of what they need, in the order in
 // which they are loaded. What is built in needs none.
-func (k *kernel) modules(names ...string) ([]string, error) {
+func (k *Kernel) Modules(names ...string) ([]string, error) {
 	var files []string
 	for _, name := range names {
-		text, err := output(exec.Command("modprobe", "-d", k.root, "-S", k.version, "--show-depends", name))
+		text, err := Output(exec.Command("modprobe", "-d", k.Root, "-S", k.version, "--show-depends", name))
 		if err != nil {
 			return nil, err
 		}
@@ -159,8 +159,8 @@ func (k *kernel) modules(names ...string) ([]string, error) {
 	return files, nil
 }
 
-// output is what a program said on stdout; what it complained of is the error's.
-func output(cmd *exec.Cmd) (string, error) {
+// Output is what a program said on stdout; what it complained of is the error's.
+func Output(cmd *exec.Cmd) (string, error) {
 	var complaint strings.Builder
 	if cmd.Stderr == nil {
 		cmd.Stderr = &complaint

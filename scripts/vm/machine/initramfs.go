@@ -1,4 +1,4 @@
-package main
+package machine
 
 import (
 	"bytes"
@@ -10,14 +10,14 @@ import (
 	"strings"
 )
 
-// A tree is what a root file system holds, by path without a leading slash.
+// A Tree is what a root file system holds, by path without a leading slash.
 // A directory ends in a slash, a link's text begins with "->".
-type tree map[string][]byte
+type Tree map[string][]byte
 
-func (t tree) text(path, text string) { t[path] = []byte(text) }
+func (t Tree) Text(path, text string) { t[path] = []byte(text) }
 
-// file takes a file of this machine in.
-func (t tree) file(path, from string) error {
+// File takes a file of this machine in.
+func (t Tree) File(path, from string) error {
 	text, err := os.ReadFile(from)
 	if err == nil {
 		t[path] = text
@@ -25,32 +25,32 @@ func (t tree) file(path, from string) error {
 	return err
 }
 
-// applets makes links to busybox, and the directories that a system has.
-func (t tree) applets(dirs, names []string) {
+// Applets makes links to busybox, and the directories that a system has.
+func (t Tree) Applets(dirs, names []string) {
 	for _, dir := range dirs {
 		t[dir+"/"] = nil
 	}
 	for _, name := range names {
-		t.text("bin/"+name, "->busybox")
+		t.Text("bin/"+name, "->busybox")
 	}
 }
 
-// loads takes modules in, and the list by which they are loaded.
-func (t tree) loads(modules []string) error {
+// Loads takes modules in, and the list by which they are loaded.
+func (t Tree) Loads(modules []string) error {
 	var order strings.Builder
 	for _, path := range modules {
 		name := filepath.Base(path)
 		fmt.Fprintln(&order, name)
-		if err := t.file("modules/"+name, path); err != nil {
+		if err := t.File("modules/"+name, path); err != nil {
 			return err
 		}
 	}
-	t.text("modules/order", order.String())
+	t.Text("modules/order", order.String())
 	return nil
 }
 
 // paths are those of the tree and of the directories above them, in order.
-func (t tree) paths() []string {
+func (t Tree) paths() []string {
 	for _, path := range slices.Collect(keys(t)) {
 		for dir := filepath.Dir(strings.TrimSuffix(path, "/")); dir != "."; dir = filepath.Dir(dir) {
 			t[dir+"/"] = nil
@@ -59,7 +59,7 @@ func (t tree) paths() []string {
 	return slices.Sorted(keys(t))
 }
 
-func keys(t tree) func(func(string) bool) {
+func keys(t Tree) func(func(string) bool) {
 	return func(yield func(string) bool) {
 		for k := range t {
 			if !yield(k) {
@@ -70,7 +70,7 @@ func keys(t tree) func(func(string) bool) {
 }
 
 // entry returns the mode and the content of one.
-func (t tree) entry(path string) (mode uint32, content []byte) {
+func (t Tree) entry(path string) (mode uint32, content []byte) {
 	switch text := t[path]; {
 	case strings.HasSuffix(path, "/"):
 		return 0o040755, nil
@@ -81,8 +81,8 @@ func (t tree) entry(path string) (mode uint32, content []byte) {
 	}
 }
 
-// cpio is the tree as a kernel takes it for its first root.
-func (t tree) cpio() []byte {
+// CPIO is the tree as a kernel takes it for its first root.
+func (t Tree) CPIO() []byte {
 	var out bytes.Buffer
 	put := func(ino int, name string, mode uint32, content []byte) {
 		fmt.Fprintf(&out, "070701%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X", ino, mode, 0, 0, 1, 0, len(content), 0, 0, 0, 0, len(name)+1, 0)
@@ -101,8 +101,8 @@ func (t tree) cpio() []byte {
 
 func pad(b *bytes.Buffer) { b.Write(make([]byte, (4-b.Len()%4)%4)) }
 
-// write lays the tree down in a directory, which it empties first.
-func (t tree) write(dir string) error {
+// Write lays the tree down in a directory, which it empties first.
+func (t Tree) Write(dir string) error {
 	if err := os.RemoveAll(dir); err != nil {
 		return err
 	}
