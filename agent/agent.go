@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -209,8 +210,18 @@ func (a *Agent) onSample(ctx context.Context, s telemetry.Sample) {
 	a.schedules.Heed()
 	l := a.link.Status()
 	a.rules.Judge(ctx, s, rule.LinkInput{Connected: l.Connected, For: l.For, Drops: a.link.Drops(dropsWithin)})
+	a.judgeCollectors()
 	a.alerts.Age()
 	a.spool.Collect(ctx)
+}
+
+// judgeCollectors raises what of the board can no longer be read.
+func (a *Agent) judgeCollectors() {
+	if why := strings.Trim(a.health.Board.Failing()+"; "+a.facts.Failing(), "; "); why != "" {
+		a.alerts.Raise("collector", "warning", "left out of what this device reports: "+why)
+	} else {
+		a.alerts.Clear("collector")
+	}
 }
 
 // dropsWithin is the time in which rules see connections that were lost.

@@ -1,9 +1,12 @@
 package agent
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/shirou/gopsutil/v3/common"
 )
 
 // raised reports whether a message of an alert says so.
@@ -26,6 +29,22 @@ func TestAnAlertClearedOfflineIsTold(t *testing.T) {
 	b.shut.Store(false)
 	d.start()
 	await(t, "the alert to go at the broker", func() bool { return b.retained(topic) == "" })
+}
+
+// A board of which a file of the kernel's is odd says what it can no longer tell, and
+// goes on with the rest.
+func TestACollectorThatFailsIsAnAlert(t *testing.T) {
+	b := newBroker(t)
+	d := newDevice(t, b, "").start().online(b)
+	odd := context.WithValue(t.Context(), common.EnvKey, common.EnvMap{common.HostProcEnvKey: t.TempDir()})
+	if got := d.health.Board.Sample(odd); got.Memory != nil || got.CPU != nil {
+		t.Fatalf("got %+v of a board without /proc", got)
+	}
+	d.judgeCollectors()
+	b.await(alertsTopic+"collector", func(p string) bool { return raised(p) && strings.Contains(p, "cpu: ") })
+	if d.health.Last() == nil {
+		t.Error("no sample of the board itself")
+	}
 }
 
 // A device whose clock is not set cannot say since when an alert stands: it

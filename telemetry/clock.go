@@ -93,5 +93,8 @@ func uptime(t tree) (int64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("reading the uptime: %w", err)
 	}
+	if !isPlausible("uptime", float64(seconds)) {
+		return 0, fmt.Errorf("reading the uptime: %d seconds are none", seconds)
+	}
 	return seconds, nil
 }

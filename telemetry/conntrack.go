@@ -21,7 +21,7 @@ func sampleConntrack(ctx context.Context, t tree) (*Conntrack, error) {
 		return nil, nil
 	}
 	found, err := net.FilterCountersWithContext(ctx)
-	if err == nil && (len(found) == 0 || found[0].ConnTrackMax <= 0) {
+	if err == nil && (len(found) == 0 || found[0].ConnTrackMax <= 0 || !isPlausible("conntrack.used", float64(found[0].ConnTrackCount)/float64(found[0].ConnTrackMax))) {
 		err = fmt.Errorf("got %v", found)
 	}
 	if err != nil {

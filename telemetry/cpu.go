@@ -54,7 +54,7 @@ func coreTimesOf(s cpu.TimesStat) coreTimes {
 }
 
 // since fills in what follows from the counters' growth between two samples: nothing
-// where a core came or went in between.
+// where a core came or went in between, or the counters of one ran backwards.
 func (c *CPU) since(last, now cpuTimes) {
 	if len(last) != len(now) {
 		return
@@ -66,6 +66,9 @@ func (c *CPU) since(last, now cpuTimes) {
 		if len(now) > 1 && len(now) <= perCoreMax {
 			c.PerCore = append(c.PerCore, *percent(d.busy, max(d.total, 1e-9)))
 		}
+		if d.total != 0 && !isPlausible("cpu.percent", 100*d.busy/d.total) || d.total < 0 || !isPlausible("uptime", now[i].total) {
+			all.total = math.Inf(-1)
+		}
 	}
 	if all.total <= 0 {
 		c.PerCore = nil
@@ -76,7 +79,7 @@ func (c *CPU) since(last, now cpuTimes) {
 }
 
 // percent has one decimal: more would only cost bytes on a metered link. The
-// kernel's counters may run backwards a little, so the result is held in 0-100.
+// kernel's counters may run backwards a little, so the result is kept within 0-100.
 func percent(part, whole float64) *float64 {
 	p := math.Round(1000*part/whole) / 10
 	p = min(max(p, 0), 100)

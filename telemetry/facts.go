@@ -2,6 +2,8 @@ package telemetry
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,10 +24,28 @@ type OS struct {
 	Kernel  string `json:"kernel"`
 }
 
-// Host reads the facts. They change when something is installed or plugged in.
-func Host(ctx context.Context) Facts {
+// Host reads the facts. They change when something is installed or plugged in. An
+// error names those that are left out because what they are read from is odd.
+func Host(ctx context.Context) (f Facts, err error) {
 	t := treeOf(ctx)
-	return Facts{OS: readOS(t), Board: readBoard(ctx, t), Network: readLinks(t)}
+	errs := []error{
+		part(&f.OS, "os", func() OS { return readOS(t) }),
+		part(&f.Board, "board", func() Board { return readBoard(ctx, t) }),
+		part(&f.Network, "network", func() []Link { return readLinks(t) }),
+	}
+	if f.Network == nil {
+		f.Network = []Link{}
+	}
+	return f, errors.Join(errs...)
+}
+
+// part reads a part of the facts.
+func part[T any](to *T, name string, read func() T) (err error) {
+	*to, err = attempt(func() (T, error) { return read(), nil })
+	if err != nil {
+		return fmt.Errorf("fact %s: %w", name, err)
+	}
+	return nil
 }
 
 // readOS asks OpenWrt's own file first: its os-release may be the vendor's.

@@ -16,7 +16,10 @@ func TestFactsNameTheSystemAndTheBoard(t *testing.T) {
 		{"testdata/router", OS{"OpenWrt", "23.05.3", "5.15.150"}, Board{"TP-LINK TL-WDR3600", runtime.GOARCH, 1, 60000 << 10}},
 		{"testdata/pc", OS{"Debian GNU/Linux", "12", "6.1.0-30-amd64"}, Board{"LENOVO 20HF", runtime.GOARCH, 2, 8000000 << 10}},
 	} {
-		got := Host(board(c.dir))
+		got, err := Host(board(c.dir))
+		if err != nil {
+			t.Errorf("%s: %v", c.dir, err)
+		}
 		if got.OS != c.os {
 			t.Errorf("%s: got os %+v, want %+v", c.dir, got.OS, c.os)
 		}

@@ -27,7 +27,7 @@ func sampleFlash(t tree) []Flash {
 	}
 	volumes, _ := filepath.Glob(filepath.Join(t.sys, "class/ubi/ubi*"))
 	for _, dir := range volumes {
-		if erases := number(dir, "max_ec"); erases > 0 {
+		if erases := number(dir, "max_ec"); isPlausible("flash.maxErases", float64(erases)) {
 			all = append(all, Flash{Name: filepath.Base(dir), MaxErases: erases, BadBlocks: number(dir, "bad_peb_count")})
 		}
 	}
@@ -39,8 +39,9 @@ func sampleFlash(t tree) []Flash {
 func lifeUsed(text string) *float64 {
 	worst := uint64(0)
 	for _, f := range strings.Fields(text) {
-		n, _ := strconv.ParseUint(f, 0, 8)
-		worst = max(worst, n)
+		if n, err := strconv.ParseUint(f, 0, 8); err == nil && isPlausible("flash.wear", float64(n)) {
+			worst = max(worst, n)
+		}
 	}
 	if worst == 0 {
 		return nil

@@ -15,7 +15,14 @@ type Load struct {
 }
 
 func sampleLoad(ctx context.Context) (*Load, error) {
-	avg, err := load.AvgWithContext(ctx)
+	avg, err := attempt(func() (*load.AvgStat, error) { return load.AvgWithContext(ctx) })
+	if err == nil {
+		for _, v := range []float64{avg.Load1, avg.Load5, avg.Load15} {
+			if !isPlausible("load", v) {
+				err = fmt.Errorf("%v is no load", v)
+			}
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the load: %w", err)
 	}

@@ -2,7 +2,6 @@ package telemetry
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/shirou/gopsutil/v3/mem"
@@ -20,13 +19,32 @@ type Memory struct {
 
 func sampleMemory(ctx context.Context) (*Memory, error) {
 	m, err := mem.VirtualMemoryWithContext(ctx)
-	if err == nil && m.Total == 0 {
-		err = errors.New("no total in it")
+	if err == nil && !isPlausible("memory.total", float64(m.Total)) {
+		err = fmt.Errorf("%d bytes are no board's memory", m.Total)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading memory figures: %w", err)
 	}
-	available := min(m.Available, m.Total)
-	used := percent(float64(m.Total-available), float64(m.Total))
-	return &Memory{m.Total, available, used, m.SwapTotal, m.SwapFree}, nil
+	available, err := availableOf(m)
+	if err != nil {
+		return nil, fmt.Errorf("reading memory figures: %w", err)
+	}
+	out := &Memory{Total: m.Total, Available: available, Percent: percent(float64(m.Total-available), float64(m.Total))}
+	if m.SwapTotal > 0 && isPlausible("memory.swapFree", float64(m.SwapFree)/float64(m.SwapTotal)) {
+		out.SwapTotal, out.SwapFree = m.SwapTotal, m.SwapFree
+	}
+	return out, nil
+}
+
+// availableOf doubts the kernel's own estimate: some old kernels let it run below zero,
+// and some containers say zero. What is free, and what caches hold that is on
+// a disk as well, is the next best.
+func availableOf(m *mem.VirtualMemoryStat) (uint64, error) {
+	held := m.Buffers + m.Cached + m.Sreclaimable
+	for _, bytes := range []uint64{m.Available, m.Free + held - min(m.Shared, held)} {
+		if isPlausible("memory.available", float64(bytes)/float64(m.Total)) {
+			return bytes, nil
+		}
+	}
+	return 0, fmt.Errorf("of %d bytes %d are said to be available, and %d free", m.Total, m.Available, m.Free)
 }

@@ -1,15 +1,12 @@
 package telemetry
 
 import (
-	"context"
 	"fmt"
 	"math"
 	"slices"
 	"sort"
 	"strconv"
 	"time"
-
-	"github.com/shirou/gopsutil/v3/net"
 )
 
 // Interface is one network interface that is not virtual. Its counters begin
@@ -39,14 +36,14 @@ type traffic struct {
 	sorted      time.Time
 }
 
-func (n *traffic) sample(ctx context.Context, t tree) ([]Interface, error) {
-	counters, err := net.IOCountersWithContext(ctx, true)
+func (n *traffic) sample(t tree) ([]Interface, error) {
+	devices, err := readDevices(t)
 	if err != nil {
 		return nil, fmt.Errorf("reading network counters: %w", err)
 	}
 	var names []string
-	for _, c := range counters {
-		names = append(names, c.Name)
+	for _, d := range devices {
+		names = append(names, d.name)
 	}
 	now := time.Now() // carries the monotonic clock: a jump of the wall clock bends no rate
 	if !slices.Equal(names, n.names) || now.Sub(n.sorted) >= slowEvery {
@@ -54,10 +51,10 @@ func (n *traffic) sample(ctx context.Context, t tree) ([]Interface, error) {
 	}
 	heard := signals(t)
 	var all []Interface
-	for _, c := range counters {
-		if slices.Contains(n.real, c.Name) {
-			i := interfaceOf(t, c)
-			i.Signal = heard[c.Name]
+	for _, d := range devices {
+		if slices.Contains(n.real, d.name) {
+			i := interfaceOf(t, d)
+			i.Signal = heard[d.name]
 			all = append(all, n.rated(i, now))
 		}
 	}
@@ -66,10 +63,11 @@ func (n *traffic) sample(ctx context.Context, t tree) ([]Interface, error) {
 	return all, nil
 }
 
-func interfaceOf(t tree, c net.IOCountersStat) Interface {
-	return Interface{Name: c.Name, Up: isUp(t, c.Name), Speed: speedMbit(t, c.Name),
-		RxBytes: c.BytesRecv, RxErrors: c.Errin, RxDrops: c.Dropin,
-		TxBytes: c.BytesSent, TxErrors: c.Errout, TxDrops: c.Dropout}
+func interfaceOf(t tree, d device) Interface {
+	c := d.counters
+	return Interface{Name: d.name, Up: isUp(t, d.name), Speed: speedMbit(t, d.name),
+		RxBytes: c[rxBytes], RxErrors: c[rxErrors], RxDrops: c[rxDrops],
+		TxBytes: c[txBytes], TxErrors: c[txErrors], TxDrops: c[txDrops]}
 }
 
 func (n *traffic) rated(i Interface, now time.Time) Interface {
@@ -81,12 +79,15 @@ func (n *traffic) rated(i Interface, now time.Time) Interface {
 	return i
 }
 
-// rate is absent where the counter began again.
+// rate is absent where the counter began again, or is no counter.
 func rate(before, after uint64, seconds float64) *float64 {
 	if after < before {
 		return nil
 	}
 	r := math.Round(float64(after-before) / seconds)
+	if !isPlausible("network.rate", r) {
+		return nil
+	}
 	return &r
 }
 

@@ -17,7 +17,7 @@ func TestVirtualInterfacesAreLeftOut(t *testing.T) {
 	} {
 		ctx := board(dir)
 		var n traffic
-		list, err := n.sample(ctx, treeOf(ctx))
+		list, err := n.sample(treeOf(ctx))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -89,7 +89,11 @@ func TestLoopbackOfThisMachineHasItsAddress(t *testing.T) {
 	if got := addresses("lo"); !slices.Contains(got, netip.MustParseAddr("127.0.0.1")) {
 		t.Errorf("got %v, want 127.0.0.1 among them", got)
 	}
-	for _, l := range Host(context.Background()).Network {
+	f, err := Host(context.Background())
+	if err != nil {
+		t.Error(err)
+	}
+	for _, l := range f.Network {
 		if l.Name == "lo" {
 			t.Error("loopback is among the facts")
 		}

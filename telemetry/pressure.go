@@ -26,6 +26,9 @@ func samplePressure(t tree) (*Pressure, error) {
 		if err == nil {
 			*to, err = parsePressure(text)
 		}
+		if err == nil && !isPlausible("pressure", *to) {
+			err = fmt.Errorf("%v is no percent", *to)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("reading the pressure on %s: %w", name, err)
 		}

@@ -69,5 +69,8 @@ func residentBytes(dir string) uint64 {
 		return 0
 	}
 	pages, _ := strconv.ParseUint(fields[1], 10, 64)
+	if !isPlausible("rss", float64(pages)*float64(os.Getpagesize())) {
+		return 0
+	}
 	return pages * uint64(os.Getpagesize())
 }

@@ -1,7 +1,6 @@
 package telemetry
 
 import (
-	"bufio"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
@@ -35,7 +34,9 @@ const (
 )
 
 // ReadSockets reads the kernel's tables of sockets, each port once.
-func ReadSockets() (Sockets, error) { return readSockets(host(), interfacesByAddress()) }
+func ReadSockets() (Sockets, error) {
+	return attempt(func() (Sockets, error) { return readSockets(host(), interfacesByAddress()) })
+}
 
 func readSockets(t tree, names map[netip.Addr]string) (Sockets, error) {
 	var s Sockets
@@ -119,25 +120,24 @@ func interfacesByAddress() map[netip.Addr]string {
 }
 
 // ReadTraffic reads the counters of all interfaces.
-func ReadTraffic() (Traffic, error) { return readTraffic(host()) }
+func ReadTraffic() (Traffic, error) {
+	return attempt(func() (Traffic, error) { return readTraffic(host()) })
+}
 
 func readTraffic(t tree) (Traffic, error) {
 	var sum Traffic
-	file, err := os.Open(filepath.Join(t.proc, "net/dev"))
+	devices, err := readDevices(t)
 	if err != nil {
 		return sum, fmt.Errorf("reading the traffic: %w", err)
 	}
-	defer file.Close()
-	for rows := bufio.NewScanner(file); rows.Scan(); {
-		name, counters, ok := strings.Cut(rows.Text(), ":")
-		f := strings.Fields(counters)
-		if !ok || strings.TrimSpace(name) == "lo" || len(f) < 10 {
+	for _, d := range devices {
+		if d.name == "lo" {
 			continue
 		}
-		for i, to := range map[int]*uint64{0: &sum.BytesIn, 1: &sum.PacketsIn, 8: &sum.BytesOut, 9: &sum.PacketsOut} {
-			n, _ := strconv.ParseUint(f[i], 10, 64) // what is no number counts nothing
-			*to += n
-		}
+		sum.BytesIn += d.counters[rxBytes]
+		sum.PacketsIn += d.counters[rxPackets]
+		sum.BytesOut += d.counters[txBytes]
+		sum.PacketsOut += d.counters[txPackets]
 	}
 	return sum, nil
 }

@@ -9,7 +9,11 @@ package telemetry
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -25,7 +29,7 @@ type Sampler struct {
 	cpu     cpuTimes
 	network traffic
 	slow    slow
-	named   map[string]bool // collectors whose failure is already in the log
+	failed  map[string]failure // by the name of the collector
 }
 
 // A Sample is the state of the device at one moment. What could not be read is
@@ -72,7 +76,7 @@ func (s *Sampler) Sample(ctx context.Context) Sample {
 		Memory:    collect(s, "memory", func() (*Memory, error) { return sampleMemory(ctx) }),
 		Disk:      collect(s, "disk", func() ([]Disk, error) { return sampleDisks(ctx, t) }),
 		Flash:     s.slow.flash,
-		Network:   collect(s, "network", func() ([]Interface, error) { return s.network.sample(ctx, t) }),
+		Network:   collect(s, "network", func() ([]Interface, error) { return s.network.sample(t) }),
 		Conntrack: collect(s, "conntrack", func() (*Conntrack, error) { return sampleConntrack(ctx, t) }),
 		Processes: s.slow.processes,
 		Agent:     collect(s, "agent", func() (*Agent, error) { return sampleAgent(t) }),
@@ -93,23 +97,58 @@ func (s *Sampler) refresh(t tree) {
 	if !s.slow.read.IsZero() && time.Since(s.slow.read) < slowEvery {
 		return
 	}
-	s.slow = slow{time.Now(), sampleFlash(t), collect(s, "processes", func() (*Processes, error) { return sampleProcesses(t) })}
+	flash := collect(s, "flash", func() ([]Flash, error) { return sampleFlash(t), nil })
+	s.slow = slow{time.Now(), flash, collect(s, "processes", func() (*Processes, error) { return sampleProcesses(t) })}
+}
+
+// A failure is a collector's last one.
+type failure struct {
+	at  time.Time
+	err error
 }
 
 // collect calls one collector. Where it fails it fails every time, so that is
 // logged once.
 func collect[T any](s *Sampler, name string, read func() (T, error)) T {
-	v, err := read()
+	v, err := attempt(read)
 	if err == nil {
 		return v
 	}
-	if !s.named[name] && s.Log != nil {
+	if _, named := s.failed[name]; !named && s.Log != nil {
 		s.Log.Warn("health is reported without "+name, "err", err)
 	}
-	if s.named == nil {
-		s.named = map[string]bool{}
+	if s.failed == nil {
+		s.failed = map[string]failure{}
 	}
-	s.named[name] = true
-	var none T
-	return none
+	s.failed[name] = failure{time.Now(), err}
+	return v
+}
+
+// attempt calls what reads a file of the kernel's. One that no author has thought
+// of may make it panic; that is an error of this reading and of no other.
+func attempt[T any](read func() (T, error)) (v T, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("it holds what cannot be read: panic: %v", p)
+		}
+		if err != nil {
+			var none T
+			v = none
+		}
+	}()
+	return read()
+}
+
+// Failing says which collectors have failed in the last five minutes, and why;
+// empty where none has.
+func (s *Sampler) Failing() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(s.failed)) {
+		if f := s.failed[name]; time.Since(f.at) < slowEvery {
+			all = append(all, name+": "+f.err.Error())
+		}
+	}
+	return strings.Join(all, "; ")
 }

@@ -51,10 +51,16 @@ func hottest(dirs, label, values string, match *regexp.Regexp) *float64 {
 	return top
 }
 
-// degrees reads millidegrees. Sensors that are switched off give an error or a
-// figure that no board survives.
+// degrees reads millidegrees, or degrees where a driver gives those: a processor within
+// a fifth of a degree of freezing is rarer. Sensors that are switched off give an error,
+// zero, or a figure that no board survives. What is between the two, such as 470, may be
+// tenths, so it is nothing.
 func degrees(file string) (float64, bool) {
-	milli, err := strconv.ParseFloat(word(file), 64)
-	c := math.Round(milli/100) / 10
-	return c, err == nil && c > -60 && c < 200
+	raw, err := strconv.ParseFloat(word(file), 64)
+	c := raw
+	if !(math.Abs(raw) <= 200) {
+		c = math.Round(raw/100) / 10
+	}
+	unclear := raw == 0 || math.Abs(raw) > 200 && math.Abs(raw) < 1000
+	return c, err == nil && !unclear && isPlausible("cpu.celsius", c)
 }

@@ -23,7 +23,7 @@ func signals(t tree) map[string]int {
 		if level > 63 { // old drivers give it as a byte without a sign
 			level -= 256
 		}
-		if err == nil && level < 0 && level > -128 {
+		if err == nil && isPlausible("network.signalDBm", float64(level)) {
 			found[strings.TrimSpace(name)] = level
 		}
 	}
@@ -32,4 +32,11 @@ func signals(t tree) map[string]int {
 
 // speedMbit is what an Ethernet link negotiated; 0 where there is no link or
 // no such thing.
-func speedMbit(t tree, name string) uint64 { return number(t.sys, "class/net", name, "speed") }
+func speedMbit(t tree, name string) uint64 {
+	const unknown = 65535 // SPEED_UNKNOWN, where it was kept in 16 bits
+	speed := number(t.sys, "class/net", name, "speed")
+	if speed == unknown || !isPlausible("network.speedMbit", float64(speed)) {
+		return 0
+	}
+	return speed
+}

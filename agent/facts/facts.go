@@ -56,6 +56,7 @@ type Facts struct {
 	packages telemetry.Packages
 	last     atomic.Pointer[read]
 	volatile atomic.Bool // a target asked for facts that come and go
+	failing  atomic.Pointer[string]
 }
 
 // A read is facts and when they were read.
@@ -82,10 +83,32 @@ func (f *Facts) JSON() []byte {
 
 func (f *Facts) read(c *config.Config) facts {
 	ctx := context.Background()
-	all := factsOf(c, telemetry.Host(ctx), f.Kinds())
+	host, err := telemetry.Host(ctx)
+	f.note(err)
+	all := factsOf(c, host, f.Kinds())
 	all.Packages = f.packages.Versions(ctx, c.Facts.Packages)
 	all.Custom = maps.Clone(f.Custom.Facts(ctx))
 	return all
+}
+
+// note logs once what of the board cannot be read.
+func (f *Facts) note(err error) {
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	if was := f.failing.Swap(&text); err != nil && (was == nil || *was != text) {
+		f.Log.Warn("facts are told without what cannot be read", "err", err)
+	}
+}
+
+// Failing says which of the board's own facts could not be read, and why; empty where
+// all could.
+func (f *Facts) Failing() string {
+	if text := f.failing.Load(); text != nil {
+		return *text
+	}
+	return ""
 }
 
 // Matches reports whether a target means this device.

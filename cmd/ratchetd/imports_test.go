@@ -47,7 +47,7 @@ var mayImport = map[string][]string{
 	"executor/step/fetch":    {"executor", "executor/backoff", "executor/redact", "executor/step/policy", "executor/step/safefile", "updater"},
 	"executor/step/inputs":   {"executor/step/policy", "executor/step/safefile"},
 	"executor/step/filespec": {"executor", "executor/step/policy", "executor/step/safefile"},
-	"executor/step/check":    {"executor", "executor/redact", "executor/step/policy", "executor/step/process", "executor/step/safefile", "telemetry"},
+	"executor/step/check":    {"executor", "executor/fence", "executor/redact", "executor/step/policy", "executor/step/process", "executor/step/safefile", "telemetry"},
 
 	// the kinds; the small ones are one package
 	"executor/step":             {"executor", "executor/step/fetch", "executor/step/filespec", "executor/step/policy", "executor/step/process", "executor/step/safefile", "updater"},

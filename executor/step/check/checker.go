@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/ratchetd/ratchet/executor/fence"
 	"github.com/ratchetd/ratchet/executor/step/process"
 	"github.com/ratchetd/ratchet/telemetry"
 )
@@ -44,7 +45,14 @@ func (k Checker) Run(ctx context.Context, c Check) Result {
 	late := fmt.Errorf("took longer than %s", c.Timeout())
 	ctx, cancel := context.WithTimeoutCause(ctx, c.Timeout(), late)
 	defer cancel()
-	found, err := checkKinds[c.Kind].probe(k, ctx, c)
+	var found telemetry.Reading
+	err := fence.Call(func() (err error) {
+		found, err = checkKinds[c.Kind].probe(k, ctx, c)
+		return err
+	})
+	if fence.Log(k.Log, err, "a check panicked", "check", c.Name) {
+		err = telemetry.Unknown{Reason: err.Error()}
+	}
 	if err == nil {
 		err = c.holds(found)
 	}
