@@ -165,13 +165,18 @@ func (r Record) back(canUndo func(i int) bool) Record {
 	return r.close(r.Verdict, r.Reason)
 }
 
-// close makes the Record final. An undo that was given up makes it failed.
+// close makes the Record final. An undo that was given up makes it failed. So does
+// an onFailure step, by another word: nothing was taken back there, and why the job
+// had failed is still worth knowing.
 func (r Record) close(state State, reason string) Record {
 	r.State, r.Reason, r.Verdict, r.At = state, reason, "", Cursor{}
-	for i, s := range r.Steps {
-		if i < r.Job.Total() && r.gaveUp(i) {
-			r.State = Failed
-			r.Reason = fmt.Sprintf("undo failed: step %s: %s", r.Job.StepAt(i).Name, s.Reason)
+	for i := range min(len(r.Steps), r.Job.Total()) {
+		name, why := r.Job.StepAt(i).Name, r.Steps[i].Reason
+		switch {
+		case r.undoGivenUp(i):
+			r.State, r.Reason = Failed, fmt.Sprintf("undo failed: step %s: %s", name, why)
+		case r.mendingGivenUp(i) && !r.UndoFailed():
+			r.State, r.Reason = Failed, boundReason(fmt.Sprintf("onFailure given up: step %s: %s; before that: %s", name, why, reason))
 		}
 	}
 	return r

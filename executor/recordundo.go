@@ -64,20 +64,22 @@ func (r Record) endUndo(err error, canUndo func(i int) bool) Record {
 	return r.afterFailure(canUndo)
 }
 
-// gaveUp reports whether the i-th step's Undo was given up. An onFailure step
-// that was cut too often counts as well: what it should mend may be as it was.
-func (r Record) gaveUp(i int) bool {
+// undoGivenUp reports whether the i-th step's Undo was given up.
+func (r Record) undoGivenUp(i int) bool {
+	return r.Steps[i].Undo != nil && r.Steps[i].Undo.GivenUp
+}
+
+// mendingGivenUp reports whether the i-th step is one of onFailure that was cut too
+// often: what it should mend may be as it was.
+func (r Record) mendingGivenUp(i int) bool {
 	s := r.Steps[i]
-	if i >= len(r.Job.Steps) && s.State == Failed && s.Interrupted >= r.Job.StepAt(i).interruptions() {
-		return true
-	}
-	return s.Undo != nil && s.Undo.GivenUp
+	return i >= len(r.Job.Steps) && s.State == Failed && s.Interrupted >= r.Job.StepAt(i).interruptions()
 }
 
 // UndoFailed reports whether something that was to be undone was given up.
 func (r Record) UndoFailed() bool {
-	for i := range r.Steps {
-		if i < r.Job.Total() && r.gaveUp(i) {
+	for i := range min(len(r.Steps), r.Job.Total()) {
+		if r.undoGivenUp(i) {
 			return true
 		}
 	}
