@@ -273,7 +273,7 @@ func (a *Agent) open() error {
 	}
 	for _, r := range unfinished {
 		if !intake.Recurs(r) {
-			a.queue.add(r, false)
+			a.queueUp(r, false)
 		}
 	}
 	a.sweep(unfinished)

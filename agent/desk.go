@@ -22,9 +22,20 @@ func (d *desk) Take(r executor.Record, offered bool) {
 	if intake.Recurs(r) {
 		d.agent.schedules.Poke()
 	} else {
-		d.agent.queue.add(r, offered)
+		d.agent.queueUp(r, offered)
 	}
 	d.agent.report.Wake()
+}
+
+// queueUp queues a job. One that will have to wait says so at once: its turn to be
+// asked may come when another job that runs for hours is over.
+func (a *Agent) queueUp(r executor.Record, offered bool) {
+	if r.State == executor.Queued {
+		if reason := a.intake.Foreseen(r); reason != "" {
+			a.report.Waiting(r.Key, reason)
+		}
+	}
+	a.queue.add(r, offered)
 }
 
 // Has reports whether the job is unfinished.

@@ -116,3 +116,70 @@ func TestLocalJobsWaitForNoLink(t *testing.T) {
 	d.submit(doc("local1", file, "a"))
 	await(t, "the local job, offline", func() bool { return read(t, file) == "a" })
 }
+
+// A job that waits for the clock says so at once, also behind one that runs, and
+// to those who ask on the device.
+func TestAJobSaysAtOnceThatItWaitsForTheClock(t *testing.T) {
+	b := newBroker(t)
+	d := newDevice(t, b, "").start().online(b)
+	d.clock.Start(time.Now().Add(48 * time.Hour)) // so the wall clock is known to be wrong
+	begin := filepath.Join(d.dir, "go")
+	b.offer("device/gw-1", script("long", "until test -e "+begin+"; do sleep 0.1; done"))
+	b.await(jobsTopic+"long", func(p string) bool { return statusOf(p).State == executor.Running })
+	for id, when := range map[string]map[string]any{
+		"later":  {"notBefore": "2026-01-01T00:00:00Z"},
+		"window": {"window": map[string]any{"cron": "* * * * *", "duration": "1m"}},
+	} {
+		j := doc(id, filepath.Join(d.dir, "ran"), "a")
+		for k, v := range when {
+			j[k] = v
+		}
+		b.offer("device/gw-1", j)
+		want := "the clock is not set yet"
+		b.await(jobsTopic+id, func(p string) bool {
+			s := statusOf(p)
+			return s.State == executor.Waiting && strings.Contains(s.Reason, want)
+		})
+		if s, err := d.job(id); err != nil || s.State != executor.Waiting || !strings.Contains(s.Reason, want) {
+			t.Errorf("on the device job %s is %s (%s, %v), want waiting for the clock", id, s.State, s.Reason, err)
+		}
+	}
+	d.write("go", "")
+	wantState(t, b.final("long"), executor.Succeeded)
+}
+
+// In the steady state the log has, at info, how each job ended and that the link is
+// back, and nothing else.
+func TestTheLogHasHowJobsEndedAndThatTheLinkIsBack(t *testing.T) {
+	b := newBroker(t)
+	d := newDevice(t, b, "")
+	var log spill
+	d.log = &log
+	d.start().online(b)
+	b.offer("device/gw-1", doc("good", filepath.Join(d.dir, "ran"), "a"))
+	b.offer("device/gw-1", script("bad", "exit 3"))
+	wantState(t, b.final("good"), executor.Succeeded)
+	wantState(t, b.final("bad"), executor.Failed)
+	await(t, "both in the log", func() bool { return strings.Count(log.String(), `msg="job ended"`) == 2 })
+	b.stop()
+	await(t, "the end of the connection", func() bool { return !d.connected() })
+	b.start()
+	await(t, "the link in the log", func() bool { return strings.Count(log.String(), `msg="connected to the broker"`) == 2 })
+	d.stop()
+	var info []string
+	for line := range strings.Lines(log.String()) {
+		if _, text, ok := strings.Cut(line, "level=INFO "); ok {
+			info = append(info, strings.TrimSpace(text))
+		}
+	}
+	for i, want := range []string{`msg="connected to the broker"`, `msg="job ended" job=`, `msg="job ended" job=`, `msg="connected to the broker"`} {
+		if i >= len(info) || !strings.HasPrefix(info[i], want) || len(info) != 4 {
+			t.Fatalf("line %d: want %s in\n%s", i, want, strings.Join(info, "\n"))
+		}
+	}
+	for _, want := range []string{"job=good state=succeeded", "job=bad state=failed reason=\"step a: "} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("%s is missing in\n%s", want, strings.Join(info, "\n"))
+		}
+	}
+}

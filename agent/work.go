@@ -63,6 +63,9 @@ func (a *Agent) run(ctx context.Context, x *executor.Executor, key string) (wait
 	}
 	if !ok || r.State.Final() {
 		a.queue.remove(key)
+		if ok { // it was cancelled before it came
+			a.report.Done(r)
+		}
 		return false, nil
 	}
 	job, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
@@ -97,7 +100,7 @@ func (a *Agent) run(ctx context.Context, x *executor.Executor, key string) (wait
 		return false, err
 	}
 	a.queue.remove(key)
-	a.report.Done(key)
+	a.report.Done(r)
 	a.intake.Forget(key)
 	a.over(r)
 	return false, nil

@@ -32,6 +32,15 @@ func (i *Intake) Hold(r executor.Record) string {
 	return i.inhibited()
 }
 
+// Foreseen says why a job that was just taken in will have to wait, whatever else
+// runs, or nothing: so its status need not wait for its turn.
+func (j *Judge) Foreseen(r executor.Record) string {
+	if reason := j.notYet(r); reason != "" {
+		return reason
+	}
+	return j.outside(r.Job.Window)
+}
+
 // notYet says why a job may not begin at all yet.
 func (j *Judge) notYet(r executor.Record) string {
 	now, job := j.Clock.Now(), r.Job

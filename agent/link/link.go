@@ -41,6 +41,7 @@ type Link struct {
 	session *Session    // nil until all is said that is said first
 	since   time.Time   // when it was made, or lost
 	err     error       // why there is none
+	logged  bool        // the log knows that there is a connection
 	drops   []time.Time // when connections were lost, of late
 	redial  chan asking // for a fresh connection
 	// Topics, facts and credentials have changed so often; the offers of that
@@ -116,10 +117,15 @@ func (l *Link) presence() []dialect.Message {
 	return l.dialect().Tell(dialect.Presence{Online: true, Since: clock.TimeOf(l.Clock.Stamp()), Agent: build.Version()})
 }
 
-// up notes that the device can be reached by s.
+// up notes that the device can be reached by s. The log hears of it at the start
+// and where it has heard that there was no connection.
 func (l *Link) up(s *Session) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if !l.logged {
+		l.logged = true
+		l.Log.Info("connected to the broker", "broker", l.Config.Load().Link.Broker)
+	}
 	l.session, l.since, l.err = s, time.Now(), nil
 }
 
@@ -136,6 +142,7 @@ func (l *Link) down(err error) {
 	changed := l.err == nil || l.err.Error() != err.Error()
 	l.session, l.err = nil, err
 	if changed && !errors.As(err, new(redial)) {
+		l.logged = false
 		l.Log.Warn("no connection to the broker", "err", err)
 	}
 }

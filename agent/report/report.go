@@ -94,12 +94,14 @@ func (t *Reporter) Waiting(key, reason string) {
 	}
 }
 
-// Done forgets what RAM knew of a job that is final.
-func (t *Reporter) Done(key string) {
+// Done notes that a job is final: it says so in the log, and forgets what RAM knew
+// of it.
+func (t *Reporter) Done(r executor.Record) {
+	t.Log.Info("job ended", "job", r.ID, "state", string(r.State), "reason", r.Reason, "took", time.Duration(r.Ran).Round(time.Millisecond))
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	delete(t.overlay, key)
-	delete(t.seq, key)
+	delete(t.overlay, r.Key)
+	delete(t.seq, r.Key)
 }
 
 // Live takes what a step has to say while it runs. It never blocks.

@@ -90,7 +90,7 @@ func (s *Schedules) end(p planned, now time.Time, state executor.State, why stri
 		s.Log.Error("the end of a recurring job is not in the journal; it is tried again", "job", r.ID, "err", err)
 		return coming{next: now.Add(fireAgain)}
 	}
-	s.Report.Done(r.Key)
+	s.Report.Done(r)
 	if state != executor.Cancelled {
 		return coming{over: true}
 	}
