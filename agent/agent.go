@@ -240,8 +240,11 @@ func (a *Agent) listen(ctx context.Context) error {
 // is ended, and unfinished jobs are queued.
 func (a *Agent) open() error {
 	c := a.config.Load()
+	if err := c.TryState(); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(c.State, 0o700); err != nil {
-		return fmt.Errorf("making the state directory: %w", err)
+		return fmt.Errorf("state: %w", err)
 	}
 	if err := config.OwnOnly(c.State); err != nil {
 		return fmt.Errorf("state: %w", err) // what lies there is restored by root

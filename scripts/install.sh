@@ -217,7 +217,10 @@ install() {
 # what is missing. One that is there is its owner's.
 settings() {
 	[ ! -e "$etc/ratchet.toml" ] || return 0
-	echo '# The settings of this device; ratchetd enroll puts the broker into conf.d/enroll.toml.' >"$temp/toml"
+	cat >"$temp/toml" <<-'END'
+	# The settings of this device; ratchetd enroll puts the broker into conf.d/enroll.toml.
+	#state = "/var/lib/ratchet"  # the journal and undo data: on flash or disk
+	END
 	put "$temp/toml" "$etc/ratchet.toml" 644
 	mkdir -p "$etc/conf.d"
 }

@@ -17,7 +17,7 @@ const lockWait = 10 * time.Second
 func takeLock(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("locking the state directory: %w", err)
+		return nil, fmt.Errorf("locking the directory: %w", err)
 	}
 	for end := time.Now().Add(lockWait); ; time.Sleep(50 * time.Millisecond) {
 		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)

@@ -97,7 +97,7 @@ type standing struct {
 // seconds for another agent to release the directory.
 func Open(dir string, o Options) (*DB, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("making the state directory: %w", err)
+		return nil, fmt.Errorf("making the directory: %w", err)
 	}
 	lock, err := takeLock(filepath.Join(dir, "lock"))
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -98,7 +99,8 @@ func begin(path string, say func(string)) error {
 		return err
 	}
 	text := "# The settings of this device; what lies in conf.d/*.toml counts over them.\n" +
-		"# ratchetd check shows all that counts.\n\n[policy]\n#keys = [\"RWQ...\"]    # minisign public keys: then only signed jobs run\n"
+		"# ratchetd check shows all that counts.\n\n#state = " + strconv.Quote(config.DefaultAt(path).State) + "    # the journal and undo data: on flash or disk\n\n" +
+		"[policy]\n#keys = [\"RWQ...\"]    # minisign public keys: then only signed jobs run\n"
 	if _, err := os.Stat("/etc/config/ratchet"); err == nil {
 		text = "# Rendered from /etc/config/ratchet when the agent starts\n"
 	}

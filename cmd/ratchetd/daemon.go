@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -80,7 +81,12 @@ func (c *command) check(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := agent.CheckPolicy(config); err != nil {
+	state := config.TryState()
+	if errors.Is(state, fs.ErrPermission) { // whoever checks need not be the user that it runs as
+		fmt.Fprintln(c.err, "warning:", state)
+		state = nil
+	}
+	if err := errors.Join(state, agent.CheckPolicy(config)); err != nil {
 		return err
 	}
 	fmt.Fprint(c.out, config.Effective())

@@ -91,7 +91,7 @@ func (s *site) install(r release) error {
 	if err != nil {
 		return err
 	}
-	s.program = []string{start, s.agentPath()}
+	s.program, s.byHand = []string{start, s.agentPath()}, true
 	if err := os.MkdirAll(filepath.Dir(s.agentPath()), 0o755); err != nil {
 		return err
 	}

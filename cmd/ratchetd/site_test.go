@@ -23,6 +23,7 @@ import (
 type site struct {
 	dir     string
 	program []string // how ratchetd is started
+	byHand  bool     // it is started from the folder of its configuration
 	broker  *broker
 	watcher *watcher
 	daemons map[string]*daemon
@@ -127,7 +128,12 @@ func (s *site) launch(device string, env ...string) (*daemon, error) {
 		return nil, err
 	}
 	defer log.Close()
-	d.cmd = exec.Command(s.program[0], append(slices.Clone(s.program[1:]), "run", "--verbose", "--config", s.config(device))...)
+	config, dir := s.config(device), ""
+	if s.byHand { // from the folder of the configuration, as people do
+		dir, config = filepath.Split(config)
+	}
+	d.cmd = exec.Command(s.program[0], append(slices.Clone(s.program[1:]), "run", "--verbose", "--config", config)...)
+	d.cmd.Dir = dir
 	d.cmd.Stderr, d.cmd.Env = log, append(os.Environ(), env...)
 	if s.boot != "" {
 		file := filepath.Join(s.dir, "boot_id")

@@ -8,6 +8,38 @@ import (
 	"testing"
 )
 
+// TestEverySampleNamesTheStateDirectory: what lies in RAM there, or is another user's,
+// loses every job, and nobody looks for a key that he has not seen.
+func TestEverySampleNamesTheStateDirectory(t *testing.T) {
+	samples := map[string]string{}
+	for _, name := range []string{"ratchet.toml", "../openwrt/ratchet.config", "../install.sh"} {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		samples[name] = string(text)
+	}
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile("(?s)```toml\n(.*?)```").FindAllStringSubmatch(string(readme), -1) {
+		if strings.Contains(m[1], "[link]") {
+			name, _, _ := strings.Cut(m[1], "\n")
+			samples["README.md, "+name] = m[1]
+		}
+	}
+	if len(samples) < 6 {
+		t.Fatalf("got %d samples, want those of the README too", len(samples))
+	}
+	state := regexp.MustCompile(`(?m)^\s*#?\s*(state = "/|option state '/)`)
+	for name, text := range samples {
+		if !state.MatchString(text) {
+			t.Errorf("%s names no state", name)
+		}
+	}
+}
+
 // TestNothingOfAPackageLiesWhereTheExamplesListCommands: what a policy's commands
 // match a job may run as root with any argument, and the launcher starts programs.
 func TestNothingOfAPackageLiesWhereTheExamplesListCommands(t *testing.T) {
