@@ -217,7 +217,7 @@ func (a *Agent) onSample(ctx context.Context, s telemetry.Sample) {
 
 // judgeCollectors raises what of the board can no longer be read.
 func (a *Agent) judgeCollectors() {
-	if why := strings.Trim(a.health.Board.Failing()+"; "+a.facts.Failing(), "; "); why != "" {
+	if why := strings.Trim(a.health.Board.Failing()+"; "+a.facts.Failing()+"; "+a.facts.Custom.Failing(), "; "); why != "" {
 		a.alerts.Raise("collector", "warning", "left out of what this device reports: "+why)
 	} else {
 		a.alerts.Clear("collector")
@@ -266,6 +266,7 @@ func (a *Agent) open() error {
 	if err := a.alerts.Load(); err != nil {
 		a.log.Warn("alerts of an earlier run are lost", "err", err)
 	}
+	a.judgeConfig()
 	if why := db.Broken(); why != "" {
 		a.log.Error("the journal could not be used and was set aside", "err", why)
 		a.alerts.Raise("journal-broken", "critical", "the journal was set aside: "+why)

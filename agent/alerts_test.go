@@ -2,11 +2,14 @@ package agent
 
 import (
 	"context"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/shirou/gopsutil/v3/common"
+
+	"github.com/ratchetd/ratchet/agent/config"
 )
 
 // raised reports whether a message of an alert says so.
@@ -45,6 +48,30 @@ func TestACollectorThatFailsIsAnAlert(t *testing.T) {
 	if d.health.Last() == nil {
 		t.Error("no sample of the board itself")
 	}
+}
+
+// A device starts without a part of its configuration that it can do without, says so,
+// and takes the part up when it is mended.
+func TestAWrongPartOfTheConfigurationIsAnAlert(t *testing.T) {
+	b := newBroker(t)
+	d := newDevice(t, b, "")
+	d.write("conf.d/bad.toml", "\x00\x00")
+	c, err := config.Load(filepath.Join(d.dir, "ratchet.toml"))
+	if c == nil || err == nil {
+		t.Fatalf("got %v, %v", c, err)
+	}
+	d.startWith(c).online(b)
+	b.await(alertsTopic+"configuration", func(p string) bool { return raised(p) && strings.Contains(p, "bad.toml:1: ") })
+	d.write("conf.d/worse.toml", "nonsense = 1\n")
+	d.reload()
+	if d.config.Load() != c {
+		t.Error("a change that is wrong was taken up")
+	}
+	d.remove("conf.d/worse.toml")
+	d.write("conf.d/bad.toml", "[tags]\nsite = \"paris\"\n")
+	d.reload()
+	b.await("ratchet/v1/device/gw-1/facts", func(p string) bool { return strings.Contains(p, "paris") })
+	await(t, "the alert to go", func() bool { return !d.alerted("configuration") })
 }
 
 // A device whose clock is not set cannot say since when an alert stands: it

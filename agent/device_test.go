@@ -92,11 +92,17 @@ func (d *device) inhibit() { d.write("state/inhibit/app", "busy") }
 // start runs the agent until the test, or stop, ends it.
 func (d *device) start() *device {
 	d.t.Helper()
+	return d.startWith(d.configured())
+}
+
+// startWith is start, with that configuration.
+func (d *device) startWith(c *config.Config) *device {
+	d.t.Helper()
 	var log io.Writer = &logs{d.t}
 	if d.log != nil {
 		log = d.log
 	}
-	a, err := New(d.configured(), slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	a, err := New(c, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	if err != nil {
 		d.t.Fatal(err)
 	}

@@ -44,7 +44,7 @@ func ExplainHere(ctx context.Context, text []byte, path string) ([]string, error
 		return lines, err
 	}
 	c, err := config.Load(path)
-	if err != nil {
+	if c == nil {
 		return append(lines, "", fmt.Sprintf("This device: its configuration cannot be read: %v", err)), nil
 	}
 	lines = append(lines, "")

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"strings"
 	"syscall"
 
 	"github.com/ratchetd/ratchet/agent/config"
@@ -35,7 +36,7 @@ func (a *Agent) obey(ctx context.Context, asked <-chan os.Signal) error {
 func (a *Agent) reload() {
 	c, err := a.readAgain(config.Draft{})
 	if err == nil {
-		err = c.Link.Usable()
+		err = errors.Join(c.LeftSince(a.config.Load(), ""), c.Link.Usable())
 	}
 	switch {
 	case errors.Is(err, config.ErrFixed):
@@ -60,11 +61,21 @@ func (a *Agent) readAgain(d config.Draft) (*config.Config, error) {
 
 func (a *Agent) use(c *config.Config) {
 	a.config.Store(c)
+	a.judgeConfig()
 	a.link.Restart()
 	if a.link.Session() == nil {
 		a.link.Redial() // what it waits for may be what has changed
 	}
 	a.schedules.Poke()
+}
+
+// judgeConfig raises what of the configuration the device does without.
+func (a *Agent) judgeConfig() {
+	if err := a.config.Load().LeftOut(); err != nil {
+		a.alerts.Raise("configuration", "warning", "left out: "+strings.ReplaceAll(err.Error(), "\n", "; "))
+	} else {
+		a.alerts.Clear("configuration")
+	}
 }
 
 // trySettings tells why this agent could not run with that file in conf.d.

@@ -9,9 +9,11 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -42,6 +44,8 @@ type Custom struct {
 	known atomic.Pointer[map[string]json.RawMessage]
 	mu    sync.Mutex      // of one Refresh
 	named map[string]bool // files whose failure is in the log
+
+	failing atomic.Pointer[[]string]
 }
 
 // Facts are those read last. The first call reads them.
@@ -77,7 +81,18 @@ func (c *Custom) Refresh(ctx context.Context) {
 		facts[name] = text
 	}
 	c.named = failed
+	failing := slices.Sorted(maps.Keys(failed))
+	c.failing.Store(&failing)
 	c.known.Store(&facts)
+}
+
+// Failing names the files that gave no fact the last time; empty where all did.
+func (c *Custom) Failing() string {
+	failing := c.failing.Load()
+	if failing == nil || len(*failing) == 0 {
+		return ""
+	}
+	return "custom facts " + strings.Join(*failing, ", ")
 }
 
 func (c *Custom) leaveOut(failed map[string]bool, file string, err error) {

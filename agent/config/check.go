@@ -31,7 +31,7 @@ var packageName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9+._-]{0,127}$`)
 // validate checks the whole configuration against the rules; the error has one
 // line for each that is broken.
 func (c *Config) validate() error {
-	return errors.Join(c.ValidateNames(), c.ValidateLink(), c.AWS.validate(), c.Policy.validate(), c.Telemetry.validate(), c.Facts.validate(), c.validateFirings())
+	return errors.Join(c.ValidateNames(), c.ValidateLink(), c.AWS.validate(), c.Policy.validate(), c.Telemetry.validate(), c.Facts.validate())
 }
 
 // ValidateNames checks the groups and the state directory against the rules.

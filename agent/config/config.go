@@ -47,6 +47,9 @@ type Config struct {
 	// another: a secret stays one.
 	passwords   []string // files for link.passwordFile
 	secretFiles []string // all files with secrets, those too
+
+	left    []leftOut
+	dropped []string // the files of jobs that schedules and alerts name which are left out
 }
 
 // Link is how the device reaches its broker.

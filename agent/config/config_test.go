@@ -36,7 +36,7 @@ func etc(t testing.TB, files map[string]string) string {
 func loadFrom(t testing.TB, files map[string]string) (*Config, error) {
 	c, err := LoadDraft(filepath.Join(etc(t, files), "ratchet.toml"), Draft{}, noMAC)
 	if err == nil {
-		err = c.Link.Usable()
+		err = errors.Join(c.LeftOut(), c.Link.Usable())
 	}
 	return c, err
 }

@@ -11,6 +11,9 @@ import (
 	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
+// deviceFile keeps the id that a device has made.
+const deviceFile = "device"
+
 // identify gives a device its id where the configuration has none: the one
 // made before, which lies beside it, else the lowest permanent MAC. It is kept
 // so that a new network card does not make it another device, and it does not
@@ -19,7 +22,7 @@ func (c *Config) identify(mac func() (string, error)) error {
 	if c.Device != "" {
 		return nil
 	}
-	path := filepath.Join(c.dir, "device")
+	path := filepath.Join(c.dir, deviceFile)
 	kept, err := readConfig(path)
 	switch {
 	case err == nil:

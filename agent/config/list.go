@@ -15,17 +15,17 @@ import (
 )
 
 // list reads what stands in the file as [[name]], each time with other keys, and
-// adds it to those of earlier files; its type has a field At. The library tells the line of the last one
-// only, so lines are looked for here.
-func list(file string, text []byte, meta *toml.MetaData, name string, p toml.Primitive, to reflect.Value) error {
+// adds it to those of earlier files; its type has a field At. One that is wrong is given
+// to leave. The library tells the line of the last one only, so lines are looked for here.
+func list(file string, text []byte, meta *toml.MetaData, name string, p toml.Primitive, to reflect.Value, leave func(file string, err error)) error {
 	var tables []map[string]toml.Primitive
 	if err := meta.PrimitiveDecode(p, &tables); err != nil {
 		return readable(file, err)
 	}
 	places := placesOf(text, name)
-	var errs []error
 	for i, table := range tables {
 		at := places.of(i)
+		var errs []error
 		one := reflect.New(to.Type().Elem())
 		for _, key := range slices.Sorted(maps.Keys(table)) {
 			field, ok := fieldOf(one.Elem(), key)
@@ -36,9 +36,13 @@ func list(file string, text []byte, meta *toml.MetaData, name string, p toml.Pri
 			}
 		}
 		one.Elem().FieldByName("At").Set(reflect.ValueOf(place{file, at}))
+		if err := errors.Join(errs...); err != nil {
+			leave(file, err)
+			continue
+		}
 		to.Set(reflect.Append(to, one.Elem()))
 	}
-	return errors.Join(errs...)
+	return nil
 }
 
 // A place is where a part of the configuration stands.

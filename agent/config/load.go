@@ -17,23 +17,39 @@ import (
 // later files over earlier ones. All that is wrong is in the error. A device
 // without an id in them gets one, which is kept beside them.
 //
-// Where nothing but the files that it names is at fault, the configuration
-// comes beside the error: they may be back later, and until then an agent that
-// runs can at least take back what brought it there.
+// Where nothing but the files that it names is at fault, or parts that a device can do
+// without, the configuration comes beside the error: an agent that runs can at least
+// be told to mend it. LeftOut has those parts.
 func Load(path string) (*Config, error) {
 	c, err := LoadDraft(path, Draft{}, telemetry.PermanentMAC)
 	if err != nil {
 		return nil, err
 	}
-	return c, c.Link.Usable()
+	return c, errors.Join(c.LeftOut(), c.Link.Usable())
 }
 
 // A Draft is what a file of conf.d is to hold. The zero value is none.
 type Draft struct{ Name, Content string }
 
 // LoadDraft is Load, as it would be with the draft, and without a look at the files
-// that the configuration names.
+// that the configuration names. Nothing is left out for the draft's sake.
 func LoadDraft(path string, d Draft, mac func() (string, error)) (*Config, error) {
+	c, err := loadParts(path, d)
+	if err == nil && d.Name != "" && c.left != nil {
+		before, bare := loadParts(path, Draft{})
+		if bare != nil {
+			before = &Config{}
+		}
+		err = c.LeftSince(before, c.part(d.Name))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return c, c.identify(mac)
+}
+
+// loadParts is LoadDraft, without the id that a device makes for itself.
+func loadParts(path string, d Draft) (*Config, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
@@ -55,10 +71,11 @@ func LoadDraft(path string, d Draft, mac func() (string, error)) (*Config, error
 	c.absolute()
 	c.State = real(c.State)
 	c.Telemetry.chooseSpill(fileSystemSize(c.State))
+	c.dropFirings()
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
-	return c, c.identify(mac)
+	return c, c.missing()
 }
 
 // Path is that of the configuration's file.
@@ -80,25 +97,33 @@ func (c *Config) readParts(d Draft) error {
 	if err != nil {
 		return err
 	}
-	drafted := filepath.Join(c.ConfDir(), d.Name+".toml")
+	drafted := c.part(d.Name)
 	if d.Name != "" && !slices.Contains(parts, drafted) {
 		parts = append(parts, drafted)
 		slices.Sort(parts)
 	}
 	var errs []error
 	for _, part := range parts {
-		text, err := []byte(d.Content), error(nil)
+		text := []byte(d.Content)
 		if d.Name == "" || part != drafted {
-			text, err = readConfig(part)
+			if err := OwnOnly(part); err != nil {
+				errs = append(errs, err)
+				continue
+			}
+			var err error
+			if text, err = readConfig(part); err != nil {
+				c.leave(part, err)
+				continue
+			}
 		}
-		if err == nil {
-			err = c.readNoting(part, text, "policy")
-		}
+		errs = append(errs, c.readPart(part, text))
 		c.addSecretFiles()
-		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }
+
+// part is the file of conf.d of that name.
+func (c *Config) part(name string) string { return filepath.Join(c.ConfDir(), name+".toml") }
 
 // ErrFixed says that an agent which runs cannot take up that configuration.
 var ErrFixed = errors.New("device and state cannot change while it runs: restart it")
@@ -119,7 +144,8 @@ func (c *Config) Again(d Draft) (*Config, error) {
 // CheckPart tells why no agent could run with a file in conf.d that says this,
 // whatever else its configuration says.
 func CheckPart(name, content string) error {
-	return Default().read(name+".toml", []byte(content), "policy")
+	c := Default()
+	return errors.Join(c.read(name+".toml", []byte(content), "policy"), c.LeftOut())
 }
 
 // addSecretFiles adds the files with secrets that are named up to here.

@@ -61,7 +61,7 @@ func (c *Config) named() []string {
 	for _, a := range c.Alerts {
 		list = append(list, a.Run)
 	}
-	return list
+	return append(list, c.dropped...)
 }
 
 // Folder is that of the configuration, whole: programs and the list of what a

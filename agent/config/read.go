@@ -32,7 +32,7 @@ func (c *Config) read(file string, text []byte, forbidden ...string) error {
 	for name, p := range table {
 		if field, ok := fieldOf(into, name); ok && field.Kind() == reflect.Slice && field.Type().Elem().Kind() == reflect.Struct {
 			delete(table, name)
-			err = errors.Join(err, list(file, text, &meta, name, p, field))
+			err = errors.Join(err, list(file, text, &meta, name, p, field, c.leave))
 		}
 	}
 	return errors.Join(err, fill(file, &meta, table, into))

@@ -62,25 +62,14 @@ const (
 	OverlapQueue = "queue"
 )
 
-// validateFirings checks what the device begins by itself against the rules.
-func (c *Config) validateFirings() error {
-	var errs []error
-	used := map[string]bool{}
-	once := func(at place, key, name string) {
-		if errs = append(errs, at.Wrong(key, clock.CheckName(name))); used[name] {
-			errs = append(errs, at.Wrong(key, fmt.Errorf("%q stands there twice: schedules and alerts want a name each", name)))
-		}
-		used[name] = true
+// nameOnce checks the name of a schedule or an alert, which none of used may have.
+func nameOnce(used map[string]bool, at place, key, name string) error {
+	err := at.Wrong(key, clock.CheckName(name))
+	if used[name] {
+		err = errors.Join(err, at.Wrong(key, fmt.Errorf("%q stands there twice: schedules and alerts want a name each", name)))
 	}
-	for _, s := range c.Schedules {
-		once(s.At, "schedule.name", s.Name)
-		errs = append(errs, s.validate())
-	}
-	for _, a := range c.Alerts {
-		once(a.At, "alert.name", a.Name)
-		errs = append(errs, a.validate())
-	}
-	return errors.Join(errs...)
+	used[name] = true
+	return err
 }
 
 // severities are the values of Alert.Severity.

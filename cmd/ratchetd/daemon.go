@@ -25,17 +25,20 @@ func (c *command) daemon(ctx context.Context, args []string) error {
 	if _, err := c.parse(f, args, 0, 0); err != nil {
 		return err
 	}
-	config, unusable := config.Load(c.config)
+	config, err := config.Load(c.config)
 	if config == nil {
-		return unusable
+		return err
 	}
 	level := slog.LevelInfo
 	if *verbose {
 		level = slog.LevelDebug
 	}
 	log := c.logger(level, *syslog)
-	if unusable != nil {
-		log.Error("until this is mended there is no connection; all else works, and it is looked at again and again", "err", unusable)
+	if err := config.LeftOut(); err != nil {
+		log.Error("parts of the configuration are left out: mend them", "err", err)
+	}
+	if err := config.Link.Usable(); err != nil {
+		log.Error("until this is mended there is no connection; all else works, and it is looked at again and again", "err", err)
 	}
 	for _, w := range audit.Link(config) {
 		log.Warn(w.Opens+": "+w.Instead, "key", w.Key)
