@@ -99,7 +99,7 @@ func TestTheServicesTimerAndItsRetryAreFollowed(t *testing.T) {
 	s, d := newAWS(t, "", func(s *jobs.Service) { s.Now = service.now })
 	d.start()
 	file := filepath.Join(d.dir, "out")
-	createWith(t, s, jobs.Job{ID: "job", Document: long(file), Timeout: 60, Retries: map[string]int{"TIMED_OUT": 1}})
+	createWith(t, s, jobs.Job{ID: "job", Document: long(file), Timeout: new(int64(60)), Retries: map[string]int{"TIMED_OUT": 1}})
 	awaits(t, s, "job", func(e jobs.Execution) bool { return e.Status == "IN_PROGRESS" })
 	service.move(2 * time.Hour)
 	awaits(t, s, "job", func(e jobs.Execution) bool { return e.Number == 2 && e.Status == "IN_PROGRESS" })

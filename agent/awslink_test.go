@@ -37,7 +37,7 @@ func TestAWSIsReachedOnBothPortsAndByBothProofs(t *testing.T) {
 			var mu sync.Mutex
 			var hello tls.ClientHelloInfo
 			s := &jobs.Service{Listen: c.listen, TLS: &tls.Config{Certificates: []tls.Certificate{pair}, ClientCAs: pool,
-				ClientAuth: tls.VerifyClientCertIfGiven, NextProtos: []string{"x-amzn-mqtt-ca", "mqtt"},
+				ClientAuth: tls.VerifyClientCertIfGiven, NextProtos: jobs.Protocols,
 				GetConfigForClient: func(h *tls.ClientHelloInfo) (*tls.Config, error) {
 					mu.Lock()
 					defer mu.Unlock()

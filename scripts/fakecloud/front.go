@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	mochi "github.com/mochi-mqtt/server/v2"
@@ -18,10 +19,16 @@ import (
 // A Front is where devices connect to a fake cloud. It can be opened again
 // after Close, and then knows what it knew.
 type Front struct {
+	// Session is for how long an unclean session of a device that is away is kept,
+	// in seconds; 0: as long as the front is open.
+	Session uint32
+
 	server  *mochi.Server
 	address string
 	done    chan struct{} // closed by Close
 	idle    chan struct{} // closed when tick is called no more
+
+	ids atomic.Uint32 // of messages with QoS 1
 
 	mu    sync.Mutex
 	drops []string
@@ -34,7 +41,11 @@ func (f *Front) Open(address string, config *tls.Config, rules mochi.Hook, tick 
 	if address == "" {
 		address = "127.0.0.1:0"
 	}
-	f.server = mochi.New(&mochi.Options{InlineClient: true, Logger: slog.New(slog.DiscardHandler)})
+	options := mochi.Options{InlineClient: true, Logger: slog.New(slog.DiscardHandler), Capabilities: mochi.NewDefaultServerCapabilities()}
+	if f.Session > 0 {
+		options.Capabilities.MaximumSessionExpiryInterval = f.Session
+	}
+	f.server = mochi.New(&options)
 	tcp := listeners.NewTCP(listeners.Config{ID: "tcp", Address: address, TLSConfig: config})
 	err := f.server.AddHook(rules, nil)
 	for _, l := range append(more, tcp) {

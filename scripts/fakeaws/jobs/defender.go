@@ -5,42 +5,54 @@ import (
 	"time"
 )
 
-// A Report is one for Device Defender, as it came.
+// A Report is one for Device Defender, with its long names.
 type Report struct {
 	Header struct {
 		ID      int64  `json:"report_id"`
 		Version string `json:"version"`
 	} `json:"header"`
 	Metrics map[string]json.RawMessage `json:"metrics"`
-	Custom  map[string][]struct {
-		Number *float64 `json:"number"`
-	} `json:"custom_metrics"`
-	At time.Time `json:"-"`
+	Custom  map[string][]Sample        `json:"custom_metrics"`
+	At      time.Time                  `json:"-"`
 }
 
-// takeReport checks a report against the rules: 300 s apart, with an id that
-// rises, and with metrics at all [defender]. The lock is held.
+// A Sample is the value of a custom metric: one of these.
+type Sample struct {
+	Number  *float64  `json:"number,omitempty"`
+	Numbers []float64 `json:"number_list,omitempty"`
+	Texts   []string  `json:"string_list,omitempty"`
+	IPs     []string  `json:"ip_list,omitempty"`
+}
+
+// takeReport checks a report against the rules: its form, 300 s apart, and an
+// id that rises [defender]. The lock is held.
 func (s *Service) takeReport(name, topic string, payload []byte) (string, []byte) {
-	var r Report
-	t, why := s.thing(name), ""
-	switch err := json.Unmarshal(payload, &r); {
-	case err != nil:
-		why = "InvalidPayload"
-	case r.Header.Version != "1.0" || len(r.Metrics)+len(r.Custom) == 0:
-		why = "InvalidPayload"
-	case len(t.reports) > 0 && s.Now().Sub(t.reports[len(t.reports)-1].At) < 5*s.Minute:
-		why = "Throttled"
-	case len(t.reports) > 0 && r.Header.ID <= t.reports[len(t.reports)-1].Header.ID:
-		why = "InvalidPayload"
+	t := s.thing(name)
+	r, bad := readReport(payload)
+	why, message := "", ""
+	switch last := lastOf(t.reports); {
+	case bad != nil:
+		why, message = "InvalidPayload", bad.Error()
+	case last != nil && s.Now().Sub(last.At) < 5*s.Minute:
+		why, message = "Throttled", "reports are at least 300 s apart"
+	case last != nil && r.Header.ID <= last.Header.ID:
+		why, message = "InvalidPayload", "report_id has to rise"
 	}
 	body := map[string]any{"thingName": name, "reportId": r.Header.ID, "status": "ACCEPTED", "timestamp": s.Now().UnixMilli()}
 	if why != "" {
-		body["status"], body["statusDetails"] = "REJECTED", map[string]any{"ErrorCode": why, "ErrorMessage": why}
+		body["status"], body["statusDetails"] = "REJECTED", map[string]any{"ErrorCode": why, "ErrorMessage": message}
 		return topic + "/rejected", encode(body)
 	}
 	r.At = s.Now()
 	t.reports = append(t.reports, r)
 	return topic + "/accepted", encode(body)
+}
+
+func lastOf(reports []Report) *Report {
+	if len(reports) == 0 {
+		return nil
+	}
+	return &reports[len(reports)-1]
 }
 
 // Reports are those that were accepted.

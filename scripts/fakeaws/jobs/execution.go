@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -36,6 +37,18 @@ func (e *Execution) open() bool { return e.Status == "QUEUED" || e.Status == "IN
 // late reports whether a timer is over [lifecycle].
 func (e *Execution) late(now time.Time) bool {
 	return e.Status == "IN_PROGRESS" && (!e.expires.IsZero() && now.After(e.expires) || !e.step.IsZero() && now.After(e.step))
+}
+
+// left is how long the execution has before the first of its timers is over.
+func (e *Execution) left(now time.Time) (time.Duration, bool) {
+	first := e.expires
+	if first.IsZero() || !e.step.IsZero() && e.step.Before(first) {
+		first = e.step
+	}
+	if e.Status != "IN_PROGRESS" || first.IsZero() {
+		return 0, false
+	}
+	return max(0, first.Sub(now)), true
 }
 
 // set gives the execution a status; the lock is held.
@@ -104,20 +117,30 @@ func (t *thing) find(job string, number int64) *Execution {
 	return nil
 }
 
-// announce notifies the device of its queue, and of its head when that is another
-// one; not when the same head merely changes [topics, api]. The lock is held.
+// maxNotified is how many executions a notification lists [limits].
+const maxNotified = 15
+
+// announce notifies the device when an execution has come to its queue or left
+// it, and of its head when that is another one; not when executions merely
+// change [topics, api]. The lock is held.
 func (s *Service) announce(name string, t *thing) {
 	pending := t.pending()
-	groups := map[string][]any{}
-	for _, e := range pending[:min(len(pending), 10)] { // [limits]
-		groups[e.Status] = append(groups[e.Status], e.summary())
+	names := []string{}
+	for _, e := range pending {
+		names = append(names, e.name())
 	}
-	s.notify(name, "jobs/notify", encode(map[string]any{"timestamp": s.Now().Unix(), "jobs": groups}))
-	head, body := "", map[string]any{"timestamp": s.Now().Unix()}
+	head, queue := "", slices.Sorted(slices.Values(names))
+	if told := strings.Join(queue, " "); told != t.told {
+		t.told = told
+		groups := map[string][]any{}
+		for _, e := range pending[:min(len(pending), maxNotified)] {
+			groups[e.Status] = append(groups[e.Status], e.summary())
+		}
+		s.notify(name, "jobs/notify", encode(map[string]any{"timestamp": s.Now().Unix(), "jobs": groups}))
+	}
+	body := map[string]any{"timestamp": s.Now().Unix()}
 	if len(pending) > 0 {
-		e := pending[0]
-		head = e.JobID + e.Queued.String() + string(rune('0'+e.Number))
-		body["execution"] = s.describe(name, e, true)
+		head, body["execution"] = names[0], s.describe(name, pending[0], true)
 	}
 	if head == t.head {
 		return
@@ -125,6 +148,9 @@ func (s *Service) announce(name string, t *thing) {
 	t.head = head
 	s.notify(name, "jobs/notify-next", encode(body))
 }
+
+// name is another one for each execution, also of a job that was made again.
+func (e *Execution) name() string { return fmt.Sprint(e.JobID, "/", e.Number, "/", e.order) }
 
 func (e *Execution) summary() map[string]any {
 	m := map[string]any{"jobId": e.JobID, "queuedAt": e.Queued.Unix(), "lastUpdatedAt": e.Updated.Unix(),
@@ -141,6 +167,9 @@ func (s *Service) describe(name string, e *Execution, document bool) map[string]
 	m["thingName"], m["status"] = name, e.Status
 	if len(e.Details) > 0 {
 		m["statusDetails"] = e.Details
+	}
+	if left, timed := e.left(s.Now()); timed {
+		m["approximateSecondsBeforeTimedOut"] = int64(left.Seconds())
 	}
 	if document {
 		m["jobDocument"] = json.RawMessage(s.presign(e.Document))

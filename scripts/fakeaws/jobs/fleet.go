@@ -1,8 +1,10 @@
 package jobs
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -11,6 +13,7 @@ import (
 	"regexp"
 	"strconv"
 	"time"
+	"unicode/utf8"
 )
 
 // A Job is what the owner of the fleet asks for.
@@ -18,20 +21,59 @@ type Job struct {
 	ID       string         `json:"jobId"`
 	Targets  []string       `json:"targets"` // things
 	Document string         `json:"document"`
-	Timeout  int64          `json:"inProgressTimeoutInMinutes"` // 0: none
+	Timeout  *int64         `json:"inProgressTimeoutInMinutes"` // nil: none
 	Retries  map[string]int `json:"retries"`                    // by FAILED, TIMED_OUT or ALL; at most ten [retry]
 }
 
-// maxDocument is in characters [model].
-const maxDocument = 32768
+// Bounds of a job [model, limits].
+const (
+	maxDocument = 32768 // characters
+	maxMinutes  = 10080 // of a timer; at least one
+	maxThing    = 128   // characters of a thing's name
+)
 
-// Create queues the job for its targets.
-func (s *Service) Create(j Job) error {
+var thingForm = regexp.MustCompile(`^[a-zA-Z0-9:_-]+$`)
+
+// invalid says what the service would not take of the job.
+func (j Job) invalid() error {
 	switch {
 	case !jobForm.MatchString(j.ID):
 		return fmt.Errorf("jobId: %q", j.ID)
-	case len(j.Document) > maxDocument:
+	case utf8.RuneCountInString(j.Document) > maxDocument:
 		return errors.New("the document is too long")
+	case !json.Valid([]byte(j.Document)):
+		return errors.New("the document is not JSON")
+	case j.Timeout != nil && (*j.Timeout < 1 || *j.Timeout > maxMinutes):
+		return fmt.Errorf("inProgressTimeoutInMinutes: %d: want 1 to %d", *j.Timeout, maxMinutes)
+	}
+	for _, name := range j.Targets {
+		if len(name) > maxThing || !thingForm.MatchString(name) {
+			return fmt.Errorf("the thing's name: %q", name)
+		}
+	}
+	total := 0
+	for kind, n := range j.Retries {
+		if kind != "FAILED" && kind != "TIMED_OUT" && kind != "ALL" || n < 0 {
+			return fmt.Errorf("retries: %s: %d", kind, n)
+		}
+		total += n
+	}
+	if total > maxRetries {
+		return fmt.Errorf("retries: %d: want at most %d", total, maxRetries)
+	}
+	return nil
+}
+
+const maxRetries = 10 // [retry]
+
+// Create queues the job for its targets.
+func (s *Service) Create(j Job) error {
+	if err := j.invalid(); err != nil {
+		return err
+	}
+	var timeout time.Duration
+	if j.Timeout != nil {
+		timeout = time.Duration(*j.Timeout) * s.Minute
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -40,11 +82,7 @@ func (s *Service) Create(j Job) error {
 		if old := t.find(j.ID, 0); old != nil {
 			return fmt.Errorf("job %s exists", j.ID)
 		}
-		retries := map[string]int{}
-		for kind, n := range j.Retries {
-			retries[kind] = min(n, 10)
-		}
-		s.queue(t, &Execution{JobID: j.ID, Document: j.Document, Number: 1, retries: retries, timeout: time.Duration(j.Timeout) * s.Minute})
+		s.queue(t, &Execution{JobID: j.ID, Document: j.Document, Number: 1, retries: maps.Clone(j.Retries), timeout: timeout})
 		s.announce(name, t)
 	}
 	return nil

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"encoding/json"
+	"errors"
 	"regexp"
 	"strconv"
 	"strings"
@@ -45,7 +46,9 @@ func (s *Service) answer(name, topic string, payload []byte, code string) (reply
 	case code != "":
 		fail = &failure{code: code, message: "on demand"}
 	case bad != nil:
-		fail = &failure{code: "InvalidJson", message: bad.Error()}
+		fail = &failure{code: codeOf(bad), message: bad.Error()}
+	case w.invalid() != "":
+		fail = &failure{code: "InvalidRequest", message: w.invalid()}
 	default:
 		result, fail = s.do(name, rest, w)
 	}
@@ -66,6 +69,28 @@ func (s *Service) answer(name, topic string, payload []byte, code string) (reply
 		result["clientToken"] = w.ClientToken
 	}
 	return reply, encode(result)
+}
+
+// codeOf is the code for a body that could not be read: it is no JSON, or not
+// that of a request [errors].
+func codeOf(err error) string {
+	if errors.As(err, new(*json.UnmarshalTypeError)) {
+		return "InvalidRequest"
+	}
+	return "InvalidJson"
+}
+
+const maxToken = 64 // characters of a clientToken [model]
+
+// invalid says what is wrong with a request whatever it is for.
+func (w wire) invalid() string {
+	switch {
+	case len(w.ClientToken) > maxToken:
+		return "clientToken is too long"
+	case w.StepTimeout != nil && *w.StepTimeout != -1 && (*w.StepTimeout < 1 || *w.StepTimeout > maxMinutes):
+		return "stepTimeoutInMinutes" // [model]
+	}
+	return badDetails(w.StatusDetails)
 }
 
 func (e *Execution) state() map[string]any {
@@ -111,9 +136,6 @@ func (s *Service) startNext(name string, t *thing, w wire) (map[string]any, *fai
 	}
 	e := pending[0]
 	if e.Status == "QUEUED" {
-		if why := badDetails(w.StatusDetails); why != "" {
-			return nil, &failure{code: "InvalidRequest", message: why}
-		}
 		w.Status = "IN_PROGRESS"
 		s.apply(e, w)
 		s.announce(name, t)
@@ -150,10 +172,6 @@ func (s *Service) update(name string, t *thing, job string, w wire) (map[string]
 		return nil, &failure{code: "ResourceNotFound", message: "no such execution"}
 	case w.Status != "IN_PROGRESS" && w.Status != "FAILED" && w.Status != "SUCCEEDED" && w.Status != "REJECTED":
 		return nil, &failure{code: "InvalidRequest", message: "a device cannot report " + strconv.Quote(w.Status)} // [lifecycle]
-	case badDetails(w.StatusDetails) != "":
-		return nil, &failure{code: "InvalidRequest", message: badDetails(w.StatusDetails)}
-	case w.StepTimeout != nil && *w.StepTimeout != -1 && (*w.StepTimeout < 1 || *w.StepTimeout > 10080):
-		return nil, &failure{code: "InvalidRequest", message: "stepTimeoutInMinutes"} // [model]
 	case !e.open(), e.Status == "QUEUED" && (w.Status == "SUCCEEDED" || w.Status == "FAILED"):
 		return nil, &failure{"InvalidStateTransition", "the execution is " + e.Status, e} // [lifecycle, errors]
 	case len(w.Expected) > 0 && strings.Trim(string(w.Expected), `"`) != strconv.FormatInt(e.Version, 10):

@@ -2,6 +2,8 @@ package jobs
 
 import (
 	"bytes"
+	"cmp"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,8 +17,11 @@ const (
 	maxFilters       = 8 // of one SUBSCRIBE
 	maxSubscriptions = 50
 	maxPayload       = 128 << 10
-	maxSlashes       = 7    // behind the reserved part of a topic
+	maxSlashes       = 7    // of a topic or filter, reserved ones too
+	maxTopic         = 256  // bytes of a topic or filter
+	maxClient        = 128  // bytes of a client's id
 	maxKeepAlive     = 1200 // seconds
+	maxSession       = 3600 // seconds that an unclean session of a device that is away lasts [mqtt]
 )
 
 // rules check what devices do against those of the service.
@@ -48,13 +53,53 @@ func (r *rules) OnSessionEstablished(cl *mochi.Client, _ packets.Packet) {
 	t.connects++
 }
 
-// OnSubscribe ends the connection at too many filters, and grants at most QoS 1 [mqtt, limits].
+// OnConnect refuses an id that is too long. How the service refuses one is not
+// documented; here the connection ends.
+func (r *rules) OnConnect(cl *mochi.Client, p packets.Packet) error {
+	if len(cl.ID) > maxClient {
+		r.s.Note(cl.ID, "the client's id is too long")
+		return packets.ErrClientIdentifierNotValid
+	}
+	return r.Rules.OnConnect(cl, p)
+}
+
+// OnPacketRead overhears what asks for QoS 2: the service answers nothing to it
+// [mqtt]. The broker ignores the PUBACK that stands in for such a packet.
+func (r *rules) OnPacketRead(cl *mochi.Client, p packets.Packet) (packets.Packet, error) {
+	subscribes := p.FixedHeader.Type == packets.Subscribe && slices.ContainsFunc(p.Filters, func(f packets.Subscription) bool { return f.Qos == 2 })
+	if subscribes || p.FixedHeader.Type == packets.Publish && p.FixedHeader.Qos == 2 {
+		r.s.Note(cl.ID, "QoS 2")
+		return packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Puback}}, nil
+	}
+	return p, nil
+}
+
+// OnSubscribe ends the connection at too many filters, and at one that is too
+// long or too deep [mqtt, limits].
 func (r *rules) OnSubscribe(cl *mochi.Client, p packets.Packet) packets.Packet {
+	why := ""
 	if have := fakecloud.Grant(cl, p); len(p.Filters) > maxFilters || have > maxSubscriptions {
-		r.s.End(cl, "too many subscriptions")
+		why = "too many subscriptions"
+	}
+	for _, f := range p.Filters {
+		why = cmp.Or(why, badTopic(f.Filter))
+	}
+	if why != "" {
+		r.s.End(cl, why)
 		p.Filters = nil
 	}
 	return p
+}
+
+// badTopic says what is wrong with a topic or filter [limits].
+func badTopic(topic string) string {
+	switch {
+	case len(topic) > maxTopic:
+		return "a topic that is too long"
+	case strings.Count(topic, "/") > maxSlashes:
+		return "a topic of too many levels"
+	}
+	return ""
 }
 
 // OnPublish does what a request asks for; whatever breaks a rule ends the
@@ -64,18 +109,15 @@ func (r *rules) OnPublish(cl *mochi.Client, p packets.Packet) (packets.Packet, e
 		return p, nil
 	}
 	rest, reserved := strings.CutPrefix(p.TopicName, "$aws/things/"+cl.ID+"/")
-	why := ""
+	why := badTopic(p.TopicName)
 	switch {
-	case p.FixedHeader.Qos == 2:
-		why = "published with QoS 2"
+	case why != "":
 	case len(p.Payload) > maxPayload:
 		why = "published too much"
 	case r.s.denied(p.TopicName, true):
 		why = "may not publish to " + p.TopicName
 	case strings.HasPrefix(p.TopicName, "$") && !reserved:
 		why = "published to " + p.TopicName
-	case strings.Count(rest, "/") > maxSlashes:
-		why = "published to a topic of too many levels"
 	}
 	if why != "" {
 		r.s.End(cl, why)
@@ -109,9 +151,9 @@ func (s *Service) request(cl *mochi.Client, topic string, payload []byte) (cut b
 			continue
 		}
 		if f.Delay > 0 {
-			time.AfterFunc(f.Delay, func() { send(cl, cl.ID, reply, body) })
+			time.AfterFunc(f.Delay, func() { s.reply(cl, reply, body) })
 		} else {
-			send(cl, cl.ID, reply, body)
+			s.reply(cl, reply, body)
 		}
 	}
 	if f.Cut {
@@ -120,19 +162,18 @@ func (s *Service) request(cl *mochi.Client, topic string, payload []byte) (cut b
 	return f.Cut
 }
 
-// send hands a message to the device that asked, subscribed or not [topics].
-func send(cl *mochi.Client, thing, topic string, payload []byte) {
-	_ = cl.WritePacket(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Publish},
-		TopicName: "$aws/things/" + thing + "/" + topic, Payload: payload}) // a connection that is gone gets nothing
+// reply answers the device that asked, subscribed or not [topics].
+func (s *Service) reply(cl *mochi.Client, topic string, payload []byte) {
+	topic = "$aws/things/" + cl.ID + "/" + topic
+	if !s.Deliver(cl, topic, payload) {
+		fakecloud.Push(cl, topic, payload)
+	}
 }
 
-// notify sends to a device that has subscribed; nothing is kept for one that is away.
+// notify sends to a device that has subscribed; for one that is away it waits in
+// the session that the device left behind [mqtt].
 func (s *Service) notify(thing, topic string, payload []byte) {
-	cl := s.Client(thing)
-	if cl == nil {
-		return
-	}
-	if _, subscribed := cl.State.Subscriptions.Get("$aws/things/" + thing + "/" + topic); subscribed {
-		send(cl, thing, topic, payload)
+	if cl := s.Kept(thing); cl != nil {
+		s.Deliver(cl, "$aws/things/"+thing+"/"+topic, payload)
 	}
 }

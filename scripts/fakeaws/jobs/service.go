@@ -22,6 +22,7 @@ package jobs
 
 import (
 	"crypto/tls"
+	"errors"
 	"sync"
 	"time"
 
@@ -55,6 +56,7 @@ type Service struct {
 type thing struct {
 	executions []*Execution // in the order of their creation
 	head       string       // what notify-next said last
+	told       string       // which executions notify said last
 	connects   int
 	reports    []Report
 }
@@ -86,9 +88,34 @@ func (s *Service) Start() error {
 	if s.Life == 0 {
 		s.Life = time.Hour
 	}
-	err := s.Open(s.Listen, s.TLS, &rules{fakecloud.Rules{KeepAlive: maxKeepAlive}, s}, s.tick)
+	s.Session = maxSession
+	err := s.Open(s.Listen, named(s.TLS), &rules{fakecloud.Rules{KeepAlive: maxKeepAlive}, s}, s.tick)
 	s.Listen = s.Address()
 	return err
+}
+
+// Protocols are those of TLS on port 443: for a certificate, and for a custom
+// authorizer [mqtt].
+var Protocols = []string{"x-amzn-mqtt-ca", "mqtt"}
+
+// named is the configuration with which a handshake without a server's name
+// fails [mqtt].
+func named(c *tls.Config) *tls.Config {
+	if c == nil {
+		return nil
+	}
+	next := c.GetConfigForClient
+	c = c.Clone()
+	c.GetConfigForClient = func(h *tls.ClientHelloInfo) (*tls.Config, error) {
+		switch {
+		case h.ServerName == "":
+			return nil, errors.New("no server name")
+		case next != nil:
+			return next(h)
+		}
+		return nil, nil
+	}
+	return c
 }
 
 // tick lets executions time out.

@@ -98,16 +98,19 @@ func TestEveryRefusalHasItsCode(t *testing.T) {
 		`jobs/queued/update {"status":"IN_PROGRESS","statusDetails":{"a":"x\ny"}}`:                              "InvalidRequest",
 		`jobs/queued/update {"status":"IN_PROGRESS","statusDetails":{"a":"` + strings.Repeat("x", 1025) + `"}}`: "InvalidRequest",
 		`jobs/queued/update {"status":"IN_PROGRESS","statusDetails":` + string(many) + `}`:                      "InvalidRequest",
+		`jobs/queued/update {"status":7}`:                                                                       "InvalidRequest",
+		`jobs/queued/update {"status":"IN_PROGRESS","statusDetails":{"a":1}}`:                                   "InvalidRequest",
+		`jobs/queued/get {"clientToken":"` + strings.Repeat("x", 65) + `"}`:                                     "InvalidRequest",
 		`jobs/queued/update {`:                                                                                  "InvalidJson",
 		`jobs/a.b/update {}`:                                                                                    "InvalidTopic",
 	} {
 		topic, payload, _ := strings.Cut(request, " ")
-		if payload != "{" {
+		if payload != "{" && !strings.Contains(payload, "clientToken") {
 			payload = strings.Replace(payload, "{", `{"clientToken":"t",`, 1)
 			payload = strings.Replace(payload, ",}", "}", 1)
 		}
 		reply, body := c.ask(topic, payload)
-		if reply != "rejected" || body["code"] != want || payload != "{" && body["clientToken"] != "t" {
+		if reply != "rejected" || body["code"] != want || payload != "{" && body["clientToken"] == nil {
 			t.Errorf("%s: got %s %v, want %s", request, reply, body, want)
 		}
 		if state := body["executionState"] != nil; state != (want == "InvalidStateTransition" || want == "VersionMismatch") {
@@ -203,7 +206,10 @@ func TestAConnectionThatBreaksARuleIsEnded(t *testing.T) {
 			}
 			m.SubscribeMultiple(filters, nil)
 		},
-		"QoS 2":         func(m mqtt.Client) { m.Publish("a", 2, false, "") },
+		"a deep filter": func(m mqtt.Client) { m.Subscribe("a/b/c/d/e/f/g/h/+", 1, nil) },
+		"a long filter": func(m mqtt.Client) { m.Subscribe(strings.Repeat("x", 257), 1, nil) },
+		"a long topic":  func(m mqtt.Client) { m.Publish(strings.Repeat("x", 257), 1, false, "") },
+		"deep reserved": func(m mqtt.Client) { m.Publish("$aws/things/gw-deep-reserved/jobs/a/b/c/d/e", 1, false, "{}") },
 		"too much":      func(m mqtt.Client) { m.Publish("a", 1, false, make([]byte, 129<<10)) },
 		"another thing": func(m mqtt.Client) { m.Publish("$aws/things/other/jobs/$next/get", 1, false, "{}") },
 		"too deep":      func(m mqtt.Client) { m.Publish("a/b/c/d/e/f/g/h/i", 1, false, "") },
@@ -216,5 +222,14 @@ func TestAConnectionThatBreaksARuleIsEnded(t *testing.T) {
 				break
 			}
 		}
+	}
+}
+
+func TestAClientIDThatIsTooLongIsRefused(t *testing.T) {
+	s, _ := start(t)
+	o := mqtt.NewClientOptions().AddBroker("tcp://" + s.Address()).SetClientID(strings.Repeat("x", 129)).SetAutoReconnect(false)
+	c := mqtt.NewClient(o)
+	if token := c.Connect(); token.Wait() && token.Error() == nil {
+		t.Error("it is let in")
 	}
 }
