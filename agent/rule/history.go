@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/big"
 	"time"
 
 	"github.com/ratchetd/ratchet/executor/jq"
@@ -84,6 +85,9 @@ func (h *history) add(ctx context.Context, now time.Time, sample any) {
 				s.add(now, float64(v))
 			case float64:
 				s.add(now, v)
+			case *big.Int: // on a 32-bit board every counter above 2 GiB
+				f, _ := v.Float64()
+				s.add(now, f)
 			}
 		}
 		s.forget(now)

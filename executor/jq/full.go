@@ -110,7 +110,7 @@ func ParseValue(text string) (any, error) {
 	if _, err := dec.Token(); err != io.EOF {
 		return nil, errors.New("more text after the JSON value")
 	}
-	return plainNumbers(v), nil
+	return plainNumbers(v)
 }
 
 func notJSON(err error) error {

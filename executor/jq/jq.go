@@ -138,23 +138,27 @@ func Input(v any) (any, error) {
 	if err := dec.Decode(&out); err != nil {
 		return nil, err
 	}
-	return plainNumbers(out), nil
+	return plainNumbers(out)
 }
 
 // plainNumbers replaces json.Number, which the engine would parse again at
 // every use, in place.
-func plainNumbers(v any) any {
+func plainNumbers(v any) (_ any, err error) {
 	switch v := v.(type) {
 	case json.Number:
 		return parseNumber(v.String())
 	case []any:
 		for i := range v {
-			v[i] = plainNumbers(v[i])
+			if v[i], err = plainNumbers(v[i]); err != nil {
+				return nil, err
+			}
 		}
 	case map[string]any:
 		for k := range v {
-			v[k] = plainNumbers(v[k])
+			if v[k], err = plainNumbers(v[k]); err != nil {
+				return nil, err
+			}
 		}
 	}
-	return v
+	return v, nil
 }

@@ -15,19 +15,27 @@ import (
 type operator struct {
 	verb    string
 	compute func(l, r float64) float64
+	exact   func(z, l, r *big.Int) *big.Int // on integers; nil: only compute
 }
 
 var operators = map[string]operator{
-	"_difference": {"subtract", func(l, r float64) float64 { return l - r }},
-	"_product":    {"multiply", func(l, r float64) float64 { return l * r }},
-	"_quotient":   {"divide", func(l, r float64) float64 { return l / r }},
-	"_remainder":  {"divide", func(l, r float64) float64 { return math.Mod(math.Trunc(l), math.Trunc(r)) }},
+	"_difference": {"subtract", func(l, r float64) float64 { return l - r }, (*big.Int).Sub},
+	"_product":    {"multiply", func(l, r float64) float64 { return l * r }, (*big.Int).Mul},
+	"_quotient":   {"divide", func(l, r float64) float64 { return l / r }, nil},
+	"_remainder":  {"divide", func(l, r float64) float64 { return math.Mod(math.Trunc(l), math.Trunc(r)) }, (*big.Int).Rem},
 }
 
-var plus = operator{"add", func(l, r float64) float64 { return l + r }}
+var plus = operator{"add", func(l, r float64) float64 { return l + r }, (*big.Int).Add}
 
-// of computes in float64: integers are exact up to 2^53 and never grow without
-// bound, as the engine's own do.
+// exactFloat is up to where every integer is a float64.
+const exactFloat = 1 << 53
+
+// mostBits is how long an integer may become that is computed exactly: the engine's
+// own grow without bound.
+const mostBits = 1024
+
+// of computes in float64, which is exact for integers up to exactFloat; beyond that
+// integers are computed as such, as long as they have at most mostBits.
 func (o operator) of(l, r any) (any, error) {
 	x, isNumber := gojq.ToFloat64(l)
 	y, areNumbers := gojq.ToFloat64(r)
@@ -38,26 +46,61 @@ func (o operator) of(l, r any) (any, error) {
 	if math.IsNaN(f) || math.IsInf(f, 0) {
 		return nil, fmt.Errorf("cannot %s: %s and %s give no number", o.verb, described(l), described(r))
 	}
-	if math.Trunc(f) == f && math.Abs(f) <= min(1<<53, math.MaxInt) {
+	if max(math.Abs(x), math.Abs(y), math.Abs(f)) >= exactFloat {
+		if n := o.ofIntegers(l, r); n != nil {
+			return n, nil
+		}
+	}
+	if math.Trunc(f) == f && math.Abs(f) <= min(exactFloat, math.MaxInt) {
 		return int(f), nil
 	}
 	return f, nil
 }
 
+// ofIntegers is the exact result for two integers; nil where there is none.
+func (o operator) ofIntegers(l, r any) any {
+	x, y := integer(l), integer(r)
+	if o.exact == nil || x == nil || y == nil || x.BitLen()+y.BitLen() > mostBits {
+		return nil
+	}
+	n := o.exact(new(big.Int), x, y)
+	if n.IsInt64() && int64(int(n.Int64())) == n.Int64() {
+		return int(n.Int64())
+	}
+	return n
+}
+
+// integer is v where the engine has it as one; else nil.
+func integer(v any) *big.Int {
+	switch v := v.(type) {
+	case int:
+		return big.NewInt(int64(v))
+	case *big.Int:
+		return v
+	}
+	return nil
+}
+
 func described(v any) string { return gojq.TypeOf(v) + " (" + gojq.Preview(v) + ")" }
 
+// maxDigits is how long an integer may be that is read.
+const maxDigits = 1000
+
 // parseNumber reads a JSON number into what the engine takes. Integers stay
-// exact; what float64 cannot hold becomes the largest that it can.
-func parseNumber(s string) any {
+// exact; a fraction that float64 cannot hold becomes the largest that it can.
+func parseNumber(s string) (any, error) {
 	if n, err := strconv.Atoi(s); err == nil {
-		return n
+		return n, nil
 	}
-	if _, err := strconv.ParseInt(s, 10, 64); err == nil { // a 32-bit board
+	if !strings.ContainsAny(s, ".eE") {
+		if len(s) > maxDigits {
+			return nil, fmt.Errorf("a number of %d digits: at most %d are taken: write it as a text", len(s), maxDigits)
+		}
 		n, _ := new(big.Int).SetString(s, 10)
-		return n
+		return n, nil
 	}
 	f, _ := strconv.ParseFloat(s, 64)
-	return max(-math.MaxFloat64, min(f, math.MaxFloat64))
+	return max(-math.MaxFloat64, min(f, math.MaxFloat64)), nil
 }
 
 // toNumber is the function tonumber, for texts of a sensible length.
@@ -73,7 +116,7 @@ func toNumber(v any) (any, error) {
 	if len(text) > 32 || err != nil || strings.Trim(text, "0123456789+-.eE") != "" {
 		return nil, fmt.Errorf("cannot make a number of %s", described(v))
 	}
-	return parseNumber(text), nil
+	return parseNumber(text)
 }
 
 var errNoNumber = errors.New("the result is no number")
