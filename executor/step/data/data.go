@@ -9,7 +9,9 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/jq"
@@ -48,6 +50,8 @@ type dataWith struct {
 	JQ      string   `json:"jq"`
 	Output  string   `json:"output"`
 	Publish bool     `json:"publish"`
+
+	Delimiter string `json:"delimiter"` // of csv; empty: a comma, or a semicolon where the header leaves no doubt
 }
 
 // Check implements executor.Kind.
@@ -71,6 +75,9 @@ func parseData(with json.RawMessage) (w dataWith, err error) {
 	default:
 		return w, fmt.Errorf("format: %q: want jsonl, csv or text", w.Format)
 	}
+	if err := w.checkDelimiter(); err != nil {
+		return w, err
+	}
 	if w.JQ == "" {
 		return w, errors.New("jq: want a program, such as \"inputs\"")
 	}
@@ -78,6 +85,19 @@ func parseData(with json.RawMessage) (w dataWith, err error) {
 		return w, fmt.Errorf("jq: %w", err)
 	}
 	return w, w.checkOutput()
+}
+
+func (w *dataWith) checkDelimiter() error {
+	one, size := utf8.DecodeRuneInString(w.Delimiter)
+	switch {
+	case w.Delimiter == "":
+		return nil
+	case w.Format != "csv":
+		return fmt.Errorf("delimiter: only csv has one, and format is %s", w.Format)
+	case size != len(w.Delimiter) || strings.ContainsRune("\"\r\n\uFFFD", one):
+		return fmt.Errorf(`delimiter: %q: want one character, such as ";" or "\t"`, w.Delimiter)
+	}
+	return nil
 }
 
 func (w *dataWith) checkOutput() error {

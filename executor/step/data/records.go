@@ -3,7 +3,6 @@ package data
 import (
 	"bufio"
 	"bytes"
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
@@ -20,9 +19,10 @@ const maxRecord = 1 << 20
 // records reads the records of several files, one after the other, in bounded
 // memory.
 type records struct {
-	format string
-	files  []inputs.File // those that are still to come
-	tell   func()        // called from time to time while it reads
+	format    string
+	delimiter string        // of csv; empty: found out
+	files     []inputs.File // those that are still to come
+	tell      func()        // called from time to time while it reads
 
 	count, bytes int64 // read so far
 	file         *os.File
@@ -64,12 +64,16 @@ func (r *records) Open() (err error) {
 		return err
 	}
 	r.path, r.line = next.Path, 0
-	if r.format == "csv" {
-		r.read = r.table()
-	} else {
-		r.read = r.lines()
+	content, err := r.unpacked()
+	if err != nil {
+		return fmt.Errorf("%s: %w", r.path, err)
 	}
-	return nil
+	if r.format == "csv" {
+		r.read, err = r.table(content)
+	} else {
+		r.read = r.lines(content)
+	}
+	return err
 }
 
 func (r *records) Close() {
@@ -86,8 +90,8 @@ func (r *records) Read(p []byte) (int, error) {
 }
 
 // lines reads the open file as text or as JSON lines.
-func (r *records) lines() func() (any, error) {
-	scan := bufio.NewScanner(r)
+func (r *records) lines(content io.Reader) func() (any, error) {
+	scan := bufio.NewScanner(content)
 	scan.Buffer(make([]byte, 64<<10), maxRecord)
 	return func() (any, error) {
 		for scan.Scan() {
@@ -132,90 +136,4 @@ func parseLine(line string) (any, error) {
 		return nil, fmt.Errorf(`%w (to pass over such lines, read them as text: inputs | fromjson?)`, err)
 	}
 	return v, nil
-}
-
-// table reads the open file as CSV: the first record names the fields, and each
-// other one becomes an object of strings.
-func (r *records) table() func() (any, error) {
-	b := &bounded{r: bufio.NewReader(r)}
-	t := csv.NewReader(b)
-	t.ReuseRecord = true
-	b.offset = t.InputOffset
-	if start, _ := b.r.Peek(3); string(start) == "\uFEFF" {
-		_, _ = b.r.Discard(3)
-	}
-	var names []string
-	return func() (any, error) {
-		for {
-			fields, err := t.Read()
-			if err != nil {
-				return nil, r.tableError(err, t)
-			}
-			r.line, _ = t.FieldPos(0)
-			for _, f := range fields {
-				if !utf8.ValidString(f) {
-					return nil, errNotUTF8
-				}
-			}
-			if names != nil {
-				return object(names, fields), nil
-			}
-			if names = append(names, fields...); repeated(names) != "" {
-				return nil, fmt.Errorf("two columns have the name %q", repeated(names))
-			}
-		}
-	}
-}
-
-// tableError says what is wrong without the line, which where says.
-func (r *records) tableError(err error, t *csv.Reader) error {
-	var parse *csv.ParseError
-	if !errors.As(err, &parse) {
-		if err != io.EOF {
-			r.line++
-		}
-		return err
-	}
-	r.line = parse.Line
-	if errors.Is(err, csv.ErrFieldCount) {
-		return errors.New("not as many fields as the first line has names")
-	}
-	return fmt.Errorf("not CSV: %w", parse.Err)
-}
-
-func object(names, fields []string) map[string]any {
-	o := make(map[string]any, len(names))
-	for i, name := range names {
-		o[name] = fields[i]
-	}
-	return o
-}
-
-// repeated is a name that stands twice in the list.
-func repeated(names []string) string {
-	seen := map[string]bool{}
-	for _, name := range names {
-		if seen[name] {
-			return name
-		}
-		seen[name] = true
-	}
-	return ""
-}
-
-// bounded ends a CSV file with a record that is too long: a quote that is never
-// closed would take all the memory.
-type bounded struct {
-	r      *bufio.Reader
-	given  int64
-	offset func() int64 // where the last whole record ends
-}
-
-func (b *bounded) Read(p []byte) (int, error) {
-	if b.given-b.offset() > maxRecord {
-		return 0, errTooLong
-	}
-	n, err := b.r.Read(p)
-	b.given += int64(n)
-	return n, err
 }

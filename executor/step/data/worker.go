@@ -23,6 +23,8 @@ type dataTask struct {
 	Format  string        `json:"format"`
 	Files   []inputs.File `json:"files"`
 	MaxLine int           `json:"maxLine,omitempty"` // 0 is without limit
+
+	Delimiter string `json:"delimiter,omitempty"`
 }
 
 // dataReport is a line that a worker writes to its standard error. What is no
@@ -74,7 +76,7 @@ func (w *worker) work(stdin io.Reader) error {
 	if err := json.NewDecoder(stdin).Decode(&w.task); err != nil {
 		return fmt.Errorf("reading the task: %w", err)
 	}
-	w.records = records{format: w.task.Format, files: w.task.Files, tell: w.progress}
+	w.records = records{format: w.task.Format, delimiter: w.task.Delimiter, files: w.task.Files, tell: w.progress}
 	p, err := jq.CompileProgram(w.task.Program, func() (v any, err error) {
 		v, err = w.records.next()
 		w.own = err

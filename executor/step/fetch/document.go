@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"time"
@@ -28,6 +27,7 @@ func Document(ctx context.Context, client *http.Client, address string, policy p
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", err, ErrNotAllowed)
 	}
+	req.Header.Set("Accept-Encoding", "identity")
 	client = WithRules(client, nil, policy)
 	defer client.CloseIdleConnections()
 	resp, err := client.Do(req)
@@ -41,9 +41,5 @@ func Document(ctx context.Context, client *http.Client, address string, policy p
 	if resp.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("the server answered %s", resp.Status)
 	}
-	text, err := io.ReadAll(io.LimitReader(resp.Body, most+1))
-	if err == nil && int64(len(text)) > most {
-		err = fmt.Errorf("it has more than %d bytes", most)
-	}
-	return text, err
+	return short(resp, most)
 }

@@ -83,6 +83,7 @@ type transfer struct {
 	look     int   // bytes until the next look at the disk
 	floor    Floor
 	restarts int
+	encoding string    // of the last answer
 	deadline time.Time // by then a byte must have come
 	asked    time.Duration
 	pacer    pacer

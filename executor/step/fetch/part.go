@@ -155,7 +155,7 @@ type mismatch struct{ error }
 
 func (x *transfer) verify() error {
 	if got := hex.EncodeToString(x.sum.Sum(nil)); got != x.SHA256 && x.SHA256 != "" {
-		return mismatch{fmt.Errorf("%s: sha256 is %s, want %s", redact.URL(x.URL), got, x.SHA256)}
+		return mismatch{asPacked(fmt.Errorf("%s: sha256 is %s, want %s", redact.URL(x.URL), got, x.SHA256), x.encoding)}
 	}
 	if err := x.part.Sync(); err != nil {
 		return err

@@ -110,6 +110,11 @@ func (x *transfer) request(ctx context.Context) (*http.Request, error) {
 // answer judges the head of an answer and makes the part ready for its body.
 func (x *transfer) answer(resp *http.Response) error {
 	status := fmt.Errorf("GET %s: %s", redact.URL(x.URL), resp.Status)
+	if x.encoding = encodingOf(resp); x.SHA256 == "" {
+		if err := unpacked(resp); err != nil {
+			return Finally(err)
+		}
+	}
 	switch code := resp.StatusCode; {
 	case code == http.StatusOK:
 		return orFinal(x.whole(resp))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"time"
@@ -69,7 +68,7 @@ func getSmall(ctx context.Context, client *http.Client, address string) (string,
 		return "", err
 	}
 	defer resp.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(resp.Body, maxSignature))
+	text, err := short(resp, maxSignature)
 	return string(text), err
 }
 
@@ -80,6 +79,7 @@ func Get(ctx context.Context, client *http.Client, address string) (*http.Respon
 	if err != nil {
 		return nil, Finally(errors.New("url: not a URL")) // the error itself would show it
 	}
+	req.Header.Set("Accept-Encoding", "identity")
 	resp, err := client.Do(req)
 	if err != nil {
 		if u := new(url.Error); errors.As(err, &u) { // it would show the query

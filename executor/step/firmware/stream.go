@@ -79,6 +79,9 @@ func (s *flashing) pour(ctx context.Context, image updater.Image, vouch updater.
 	poured := make(chan error, 1)
 	go func() {
 		err := fence.Call(func() error { return vouch.Pour(w, body) })
+		if err != nil && !errors.As(err, new(broken)) {
+			err = fetch.AsPacked(err, body.Response)
+		}
 		if err != nil {
 			kill(err)
 		} else {
@@ -96,7 +99,7 @@ func (s *flashing) pour(ctx context.Context, image updater.Image, vouch updater.
 }
 
 // source begins to fetch the image. kill is called when it brings nothing any more.
-func (s *flashing) source(ctx context.Context, image *updater.Image, kill context.CancelCauseFunc) (io.ReadCloser, error) {
+func (s *flashing) source(ctx context.Context, image *updater.Image, kill context.CancelCauseFunc) (*incoming, error) {
 	client := fetch.WithRules(s.Client, nil, s.Policy)
 	resp, err := fetch.Get(ctx, client, s.with.URL.S)
 	if err != nil {

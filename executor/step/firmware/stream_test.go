@@ -72,8 +72,14 @@ func TestAnImageWithoutRoomIsWrittenAsItComes(t *testing.T) {
 func TestAStreamThatIsNotWhatItShouldBeIsNotActivated(t *testing.T) {
 	t.Parallel()
 	big := bigImage("2.0")
-	f := newTight(t, steptest.NewServer(t, append(bigImage("2.0"), 'x')), steptest.Digest(big), "")
+	server := steptest.NewServer(t, append(bigImage("2.0"), 'x'))
+	server.Fault = func(w http.ResponseWriter, _ *http.Request, _ int) bool {
+		w.Header().Set("Content-Encoding", "br")
+		return false
+	}
+	f := newTight(t, server, steptest.Digest(big), "")
 	steptest.WantError(t, f.in(20*time.Second), "sha256 is ")
+	steptest.WantError(t, f.in(20*time.Second), "the server packed it unasked, Content-Encoding: br")
 	f.holdsNothing("wrong digest")
 
 	public, private, err := minisign.GenerateKey(nil)

@@ -1,0 +1,102 @@
+package data_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/ratchetd/ratchet/executor/step/data"
+	"github.com/ratchetd/ratchet/executor/step/steptest"
+)
+
+// A table is read as it was meant, or not at all.
+func TestACSVLosesNoColumn(t *testing.T) {
+	for _, tt := range []struct{ name, delimiter, content, out, err string }{
+		{"columns without a name", "", ",a,,\n1,2,3,4\n", `{"a":"2","column1":"1","column3":"3","column4":"4"}`, ""},
+		{"a name of blanks", "", "a,  \n1,2\n", `{"a":"1","column2":"2"}`, ""},
+		{"a name that was given", "", "column2,\n1,2\n", "", `in, line 1: two columns have the name "column2", the second is column 2`},
+		{"semicolons", "", "a;b\n\"1,5\";2,5\n", `{"a":"1,5","b":"2,5"}`, ""},
+		{"semicolons behind a mark", "", "\uFEFFa;b\n1;2\n", `{"a":"1","b":"2"}`, ""},
+		{"semicolons in quotes", "", "\"a;b\",c\n1,2\n", `{"a;b":"1","c":"2"}`, ""},
+		{"commas in quotes", "", "\"a,\nx\";c\n1;2\n", `{"a,\nx":"1","c":"2"}`, ""},
+		{"both", "", "a;b,c\n1;2,3\n", "", `in, line 1: the header could be read in two ways: set delimiter to ";" or ","`},
+		{"both, and it is said", ";", "a;b,c\n1;2,3\n", `{"a":"1","b,c":"2,3"}`, ""},
+		{"both, and it is commas", ",", "a;b,c\n1;2,3\n", `{"a;b":"1;2","c":"3"}`, ""},
+		{"tabs", "", "a\tb\n1\t2\n", "", `in, line 1: the header has no comma, and tabs: set delimiter to "\t"`},
+		{"tabs, and it is said", "\t", "a\tb\n1\t2\n", `{"a":"1","b":"2"}`, ""},
+		{"bars", "|", "a|b\n1|2\n", `{"a":"1","b":"2"}`, ""},
+		{"a character of two bytes", "§", "a§b\n1§2\n", `{"a":"1","b":"2"}`, ""},
+		{"one column", "", "a\n1;2\n", `{"a":"1;2"}`, ""},
+		{"empty", "", "", "", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			a, in, out := dataStep(t, "csv", "inputs", tt.content)
+			a.With = fmt.Appendf(nil, `{"inputs":[%q],"format":"csv","jq":"inputs","output":%q,"delimiter":%q}`, in, out, tt.delimiter)
+			err := a.Run(t.Context(), steptest.Data(t))
+			if tt.err != "" {
+				steptest.WantError(t, err, tt.err)
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.TrimSpace(steptest.ReadFile(t, out)); got != tt.out {
+				t.Errorf("got %s, want %s", got, tt.out)
+			}
+		})
+	}
+	for with, want := range map[string]string{
+		`{"inputs":["/a"],"format":"csv","jq":".","output":"/o","delimiter":";;"}`: `delimiter: ";;": want one character`,
+		`{"inputs":["/a"],"format":"csv","jq":".","output":"/o","delimiter":"\""}`: "want one character",
+		`{"inputs":["/a"],"format":"csv","jq":".","output":"/o","delimiter":"\n"}`: "want one character",
+		`{"inputs":["/a"],"format":"text","jq":".","output":"/o","delimiter":";"}`: "delimiter: only csv has one, and format is text",
+	} {
+		steptest.WantError(t, data.Kind{}.Check([]byte(with)), want)
+	}
+}
+
+func pack(t *testing.T, content []byte) string {
+	t.Helper()
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	if _, err := w.Write(content); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// Rotated logs lie there packed.
+func TestPackedInputsAreRead(t *testing.T) {
+	whole := pack(t, []byte("1\n18446744073709551615\n"))
+	for _, tt := range []struct{ name, format, content, out, err string }{
+		{"jsonl", "jsonl", whole, "1\n18446744073709551615\n", ""},
+		{"text", "text", whole, "\"1\"\n\"18446744073709551615\"\n", ""},
+		{"csv", "csv", pack(t, []byte("a;b\n1;2\n")), `{"a":"1","b":"2"}` + "\n", ""},
+		{"two, one behind the other", "jsonl", whole + pack(t, []byte("3\n")), "1\n18446744073709551615\n3\n", ""},
+		{"empty", "text", pack(t, nil), "", ""},
+		{"cut", "jsonl", whole[:len(whole)-9], "", "the packed file (gzip) ends too early"},
+		{"damaged", "jsonl", whole[:len(whole)-8] + "xxxx" + whole[len(whole)-4:], "", "the packed file (gzip) is damaged"},
+		{"only its first bytes", "text", "\x1f\x8b", "", "the packed file (gzip) ends too early"},
+		{"a line without an end", "text", pack(t, make([]byte, 4<<20)), "", "in, line 1: longer than 1024 KiB"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			a, _, out := dataStep(t, tt.format, "inputs", tt.content)
+			err := a.Run(t.Context(), steptest.Data(t))
+			if tt.err != "" {
+				steptest.WantError(t, err, tt.err)
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := steptest.ReadFile(t, out); got != tt.out {
+				t.Errorf("got %q, want %q", got, tt.out)
+			}
+		})
+	}
+}
