@@ -19,9 +19,14 @@ type Device struct {
 	Known    Known
 	Jobs     map[string]dialect.JobStatus
 
-	weights map[string]int // of Jobs
-	weight  int            // of all of them
+	hasState bool
+	weights  map[string]int // of Jobs
+	weight   int            // of all of them
 }
+
+// Said reports whether the device has ever said anything that is still there. One
+// of which that is not so is known by an offer only.
+func (d *Device) Said() bool { return d.hasState || len(d.Facts) > 0 || len(d.Jobs) > 0 }
 
 // Known are the facts that the tool reads itself; jq sees all of them.
 type Known struct {

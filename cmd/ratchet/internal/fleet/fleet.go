@@ -81,7 +81,8 @@ func (f *Fleet) Apply(m link.Message) (news dialect.JobStatus, ok bool) {
 	case t.Part == "state":
 		var p dialect.Presence
 		_ = json.Unmarshal(m.Payload, &p) // a state that cannot be read is offline
-		f.reach(t.Device).Presence = p
+		d := f.reach(t.Device)
+		d.Presence, d.hasState = p, len(m.Payload) > 0
 	case t.Part == "facts":
 		d := f.reach(t.Device)
 		f.held += len(m.Payload) - len(d.Facts)

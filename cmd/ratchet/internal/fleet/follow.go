@@ -15,10 +15,12 @@ const (
 	refreshEvery = 30 * time.Second
 )
 
-// An Update is news of a job that goes on; one of its fields is set.
+// An Update is news of a job that goes on; one of Status, Rows
+// and Note is set.
 type Update struct {
 	Status *dialect.JobStatus // every status as it comes
 	Rows   []Row              // how all devices stand, again and again
+	Job    *Job               // whose Rows these are
 	Note   string             // what else there is to say
 }
 
@@ -40,7 +42,7 @@ func (j *Job) Follow(ctx context.Context, c *link.Client, show func(Update), not
 	defer again.Stop()
 	for {
 		rows := j.Rows(time.Now())
-		show(Update{Rows: rows})
+		show(Update{Rows: rows, Job: j})
 		if !j.Waits(rows) {
 			return nil
 		}
@@ -51,6 +53,22 @@ func (j *Job) Follow(ctx context.Context, c *link.Client, show func(Update), not
 		case <-again.C:
 			c.Refresh()
 		default:
+		}
+	}
+}
+
+// Until keeps the job up to date until done says so of its rows, or ctx ends; then
+// the rows come with an error.
+func (j *Job) Until(ctx context.Context, c *link.Client, done func([]Row) bool) ([]Row, error) {
+	beat := time.NewTicker(tick)
+	defer beat.Stop()
+	for {
+		rows := j.Rows(time.Now())
+		if done(rows) {
+			return rows, nil
+		}
+		if err := j.listen(ctx, c, func(Update) {}, nil, beat.C); err != nil {
+			return j.Rows(time.Now()), err
 		}
 	}
 }

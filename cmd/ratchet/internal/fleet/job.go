@@ -13,13 +13,14 @@ import (
 type Job struct {
 	*Fleet
 	ID          string
-	WaitOffline bool            // devices that are offline are waited for as well
-	expected    map[string]bool // expects by device, until its facts or the offers change
+	WaitOffline bool              // devices that are offline are waited for as well
+	expected    map[string]bool   // expects by device, until its facts or the offers change
+	texts       map[string]string // normal of each reason
 }
 
 // NewJob is a job of which nothing is known yet.
 func NewJob(id string, waitOffline bool) *Job {
-	return &Job{Fleet: New(), ID: id, WaitOffline: waitOffline, expected: map[string]bool{}}
+	return &Job{Fleet: New(), ID: id, WaitOffline: waitOffline, expected: map[string]bool{}, texts: map[string]string{}}
 }
 
 // Parts are all that says something of the job.
@@ -34,7 +35,7 @@ func (j *Job) Apply(m link.Message) (dialect.JobStatus, bool) {
 		delete(j.expected, m.Topic.Device)
 	}
 	news, ok := j.Fleet.Apply(m)
-	return news, ok && !j.stale(news)
+	return news, ok && !j.stale(news) && j.of(news)
 }
 
 // Rows are the devices that the job reaches or reached, by id.
@@ -43,11 +44,34 @@ func (j *Job) Rows(now time.Time) []Row {
 	for _, d := range j.Devices() {
 		s, answered := d.Jobs[j.ID]
 		answered = answered && !j.stale(s)
-		if answered || j.expectsMemo(d, now) {
-			rows = append(rows, Row{d.ID, d.Presence.Online, answered, s})
+		switch expected := j.expectsMemo(d, now); {
+		case answered && j.of(s):
+			rows = append(rows, Row{Device: d.ID, Online: d.Presence.Online, Answered: true, Status: s})
+		case answered && expected:
+			rows = append(rows, Row{Device: d.ID, Online: d.Presence.Online, Other: true})
+		case expected:
+			rows = append(rows, Row{Device: d.ID, Online: d.Presence.Online})
 		}
 	}
 	return rows
+}
+
+// of reports whether a status is about a document that is offered. Where none is,
+// any more, it is about the one that was.
+func (j *Job) of(s dialect.JobStatus) bool {
+	if s.Digest == "" {
+		return true
+	}
+	offers := 0
+	for _, o := range j.Offers(j.ID) {
+		if o.Cancel {
+			continue
+		}
+		if offers++; o.digest == s.Digest {
+			return true
+		}
+	}
+	return offers == 0
 }
 
 func (j *Job) expectsMemo(d *Device, now time.Time) bool {
@@ -69,11 +93,12 @@ type Row struct {
 	Device   string
 	Online   bool
 	Answered bool
+	Other    bool              // it knows another document under this id, so it refuses this one
 	Status   dialect.JobStatus // while Answered
 }
 
 // Final reports whether the device is done with the job.
-func (r Row) Final() bool { return r.Answered && r.Status.State.Final() }
+func (r Row) Final() bool { return r.Other || r.Answered && r.Status.State.Final() }
 
 // Bad reports whether the job ended in another way than well.
 func (r Row) Bad() bool { return r.Final() && r.Status.State != executor.Succeeded }

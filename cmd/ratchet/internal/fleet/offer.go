@@ -21,6 +21,7 @@ type Offer struct {
 	Rollout   *executor.Rollout // of the envelope; nil when all take part by now
 	Err       error             // why it cannot be read; every device rejects it then
 
+	digest string   // of Text
 	target *jq.Expr // nil when all are meant
 	waves  []wave   // the document's and the envelope's: a device must be in each
 }
@@ -37,7 +38,7 @@ func ReadOffer(payload []byte) Offer {
 	if err != nil {
 		return Offer{Err: err}
 	}
-	o := Offer{Text: []byte(e.Job), Signature: e.Signature}
+	o := Offer{Text: []byte(e.Job), Signature: e.Signature, digest: executor.Digest([]byte(e.Job))}
 	var c dialect.CancelText
 	if json.Unmarshal(executor.Unmarked(o.Text), &c) == nil && c.Cancel {
 		o.Cancel, o.Job = true, executor.Job{ID: c.ID, Audience: c.Audience, Expires: c.Expires}
@@ -130,6 +131,9 @@ func (d *Device) reads(to string) bool {
 	return true
 }
 
+// ReadsAny reports whether the device reads the topics of any of these.
+func (d *Device) ReadsAny(to []string) bool { return slices.ContainsFunc(to, d.reads) }
+
 // expects reports whether some offer of the job reaches the device, so that it
 // will answer.
 func (f *Fleet) expects(job string, d *Device, now time.Time) bool {
@@ -152,7 +156,7 @@ func (f *Fleet) stale(s dialect.JobStatus) bool {
 		if o.Cancel {
 			continue
 		}
-		if offers++; executor.Digest(o.Text) == s.Digest {
+		if offers++; o.digest == s.Digest {
 			return false
 		}
 	}
