@@ -105,7 +105,7 @@ func (d *fakeDevice) answer(o fleet.Offer) {
 	for i, step := range o.Job.Steps {
 		s.Step = &dialect.CurrentStep{Index: i, Of: len(o.Job.Steps), Name: step.Name, Kind: step.Kind, Attempt: 1}
 		s.Steps = slices.Clone(s.Steps)
-		s.Steps[i].State = executor.Running
+		s.Steps[i].State, s.Steps[i].Attempts = executor.Running, 1
 		s.Rev++
 		_ = d.say("jobs", o.Job.ID, s)
 		switch d.does {
@@ -113,6 +113,7 @@ func (d *fakeDevice) answer(o fleet.Offer) {
 			return
 		case "fail":
 			s.State, s.Reason, s.Step = executor.Failed, "step "+step.Name+": exit code 1", nil
+			s.Steps[i].State, s.Steps[i].Reason, s.Steps[i].Output = executor.Failed, "exit code 1", "no such file\n"
 			_ = d.say("jobs", o.Job.ID, s)
 			return
 		}

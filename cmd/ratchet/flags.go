@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"strings"
 
@@ -32,6 +33,16 @@ func (g *signFlags) open() (*signing.Key, error) {
 func validTo(to string) bool {
 	scope, name, _ := strings.Cut(to, "/")
 	return to == "all" || (scope == "device" || scope == "group") && executor.ValidDevice(name)
+}
+
+// checkTo says what is wrong with those for whom something is meant.
+func checkTo(to []string) error {
+	for _, t := range to {
+		if !validTo(t) {
+			return fmt.Errorf("--to %q: want device/ID, group/NAME or all", t)
+		}
+	}
+	return nil
 }
 
 func completeTo(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {

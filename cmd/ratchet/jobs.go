@@ -63,9 +63,12 @@ func toInWords(l *fleet.JobLine) string {
 }
 
 func (s *session) deviceJobs(ctx context.Context, device string, asJSON bool) error {
-	f, err := s.readFleet(ctx, fleet.Statuses(device, "+"))
+	f, err := s.readFleet(ctx, fleet.Devices, fleet.Statuses(device, "+"))
 	if err != nil {
 		return err
+	}
+	if !f.Device(device).Said() {
+		return f.Unknown(device)
 	}
 	list := f.Device(device).JobLines()
 	if asJSON {

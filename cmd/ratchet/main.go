@@ -49,7 +49,9 @@ RATCHET_PASSWORD_FILE, RATCHET_CA, RATCHET_CERT, RATCHET_KEY, RATCHET_ROOT.
 
 No broker at hand? 'ratchet demo' brings its own, and three devices.
 
-Exit codes: 0 done, 1 error, 2 usage, 3 the job failed somewhere.`,
+Exit codes: 0 done, 1 error, 2 usage, 3 the job failed somewhere, 4 nobody it was
+sent to has answered.`,
+		Version:          versionInWords(),
 		SilenceErrors:    true,
 		SilenceUsage:     true,
 		PersistentPreRun: func(*cobra.Command, []string) { s.begun = true },
@@ -57,6 +59,7 @@ Exit codes: 0 done, 1 error, 2 usage, 3 the job failed somewhere.`,
 	root.SetIn(s.in)
 	root.SetOut(s.out)
 	root.SetErr(s.err)
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.AddCommand(s.submitCommand(), s.watchCommand(), s.jobsCommand(), s.cancelCommand(), s.devicesCommand(),
 		s.validateCommand(), s.explainCommand(), s.keyCommand(), s.demoCommand(), s.versionCommand())
 	return root

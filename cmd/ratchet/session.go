@@ -18,6 +18,7 @@ const (
 	exitError
 	exitUsage
 	exitJobFailed
+	exitNobody
 )
 
 // usageError is a command line that cannot be meant; it ends with exit code 2.
@@ -26,6 +27,10 @@ type usageError struct{ error }
 // errJobFailed says that the tool did its work but the job did not succeed
 // everywhere; what there is to say has been printed.
 var errJobFailed = errors.New("the job did not succeed everywhere")
+
+// errNobody says that nobody of those to whom the job was sent has answered; what
+// there is to say has been printed.
+var errNobody = errors.New("nobody has answered")
 
 // A session is one run of the tool.
 type session struct {
@@ -46,6 +51,8 @@ func (s *session) exitCode(err error) int {
 		return exitError
 	case errors.Is(err, errJobFailed):
 		return exitJobFailed
+	case errors.Is(err, errNobody):
+		return exitNobody
 	case errors.As(err, &usage) || !s.begun:
 		fmt.Fprintf(s.err, "ratchet: %v\nRun 'ratchet help' for what it takes.\n", err)
 		return exitUsage

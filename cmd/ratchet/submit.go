@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/draft"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/fleet"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/link"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/screen"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/spf13/cobra"
 )
@@ -18,6 +21,7 @@ type submission struct {
 	id      string
 	percent float64
 	sign    signFlags
+	dry     bool
 }
 
 func (s *session) submitCommand() *cobra.Command {
@@ -27,14 +31,16 @@ func (s *session) submitCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "submit FILE --to device/ID|group/NAME|all",
 		Short: "Send a job to devices",
-		Long: `Submit checks a job (YAML or JSON, - reads standard input) and offers it to one
-device, a group or all. The offer stays at the broker: devices that are away get
-it when they come.
+		Long: `Submit checks a job (YAML or JSON, - reads standard input) and offers it to
+devices, groups or all; --to may be given many times. The offer stays at the
+broker: devices that are away get it when they come. It says how many devices
+that reaches by what is known now, and what they know of the job already.
 
 A job without created gets one, and expires 30 days later, unless it has a
-schedule. Submitting the same file again changes nothing; with another --percent
-it widens the rollout. Another document under an id that is in use is refused,
-for the devices would refuse it.
+schedule. Submitting the same file again changes nothing, and devices that are done
+with the job do not run it again; with another --percent it widens the rollout.
+Another document under an id that is in use is refused, for the devices would
+refuse it.
 
 With --sign the job is signed; where it names no audience, --to is written as
 one. Widening the rollout of a signed job needs no key. FILE may also be an
@@ -55,10 +61,11 @@ envelope, as --print writes it; then its text and signature are sent as they are
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&sub.To, "to", "", "whom it is for: `device/ID`, group/NAME or all")
+	f.StringSliceVar(&sub.To, "to", nil, "whom it is for: `device/ID`, group/NAME or all; may be given many times")
 	f.StringVar(&sub.id, "id", "", "use this `id` instead of the file's")
 	f.Float64Var(&sub.percent, "percent", 100, "offer it to this stable `share` of the devices only")
 	f.BoolVar(&sub.Force, "force", false, "replace another document that is offered under this id")
+	f.BoolVar(&sub.dry, "dry-run", false, "say whom it would reach, and send nothing")
 	f.BoolVar(&follow, "watch", false, "watch it until it is done")
 	sub.sign.flags(f)
 	w.flags(f)
@@ -69,16 +76,14 @@ envelope, as --print writes it; then its text and signature are sent as they are
 
 func (sub submission) validate() error {
 	switch {
-	case sub.To == "":
+	case len(sub.To) == 0:
 		return errors.New("say whom it is for with --to device/ID, group/NAME or all")
-	case !validTo(sub.To):
-		return fmt.Errorf("--to %q: want device/ID, group/NAME or all", sub.To)
 	case sub.id != "" && !executor.ValidID(sub.id):
 		return fmt.Errorf("--id %q: want 1 to 64 of A-Z a-z 0-9 _ -", sub.id)
 	case sub.percent < 0 || sub.percent > 100:
 		return fmt.Errorf("--percent %v: want 0 to 100", sub.percent)
 	}
-	return nil
+	return checkTo(sub.To)
 }
 
 // submit offers the job. Whoever wants to watch it listens before it is sent,
@@ -104,39 +109,72 @@ func (s *session) submit(ctx context.Context, file string, sub submission, follo
 	}
 	defer c.Close()
 	j := fleet.NewJob(d.ID(), w.waitOffline)
-	parts := []fleet.Part{fleet.Offers(j.ID)}
-	if follow {
-		parts = j.Parts()
-	}
-	if err := j.Read(ctx, c, parts...); err != nil {
+	if err := j.Read(ctx, c, j.Parts()...); err != nil {
 		return err
 	}
 	e, err := d.Seal(sub.Terms, j.Offers(j.ID))
 	if err != nil {
 		return err
 	}
-	m := link.Message{Topic: dialect.Topic{To: sub.To, Name: j.ID}, Payload: e.Payload()}
-	if err := c.Publish(ctx, m.Topic, m.Payload); err != nil {
+	if err := sub.send(ctx, c, j, e); err != nil {
 		return err
 	}
-	s.receipt(sub, j.ID, e, follow && w.json)
-	if j.Apply(m); !follow {
+	s.receipt(sub, j, e, follow && w.json)
+	if !follow || sub.dry {
 		return nil
 	}
 	return s.follow(ctx, c, j, w)
 }
 
-// receipt says what was sent; where JSON is to follow it keeps out of its way.
-func (s *session) receipt(sub submission, id string, e dialect.Envelope, aside bool) {
+// send offers the job to all that it is for, and tells the view.
+func (sub submission) send(ctx context.Context, c *link.Client, j *fleet.Job, e dialect.Envelope) error {
+	for _, to := range sub.To {
+		m := link.Message{Topic: dialect.Topic{To: to, Name: j.ID}, Payload: e.Payload()}
+		if !sub.dry {
+			if err := c.Publish(ctx, m.Topic, m.Payload); err != nil {
+				return err
+			}
+		}
+		j.Apply(m)
+	}
+	return nil
+}
+
+// receipt says what was sent, whom that reaches and what they know of it already;
+// where JSON is to follow it keeps out of its way.
+func (s *session) receipt(sub submission, j *fleet.Job, e dialect.Envelope, aside bool) {
 	out := s.out
 	if aside {
 		out = s.err
 	}
-	signed := ""
+	signed, done := "", "offered to"
 	if e.Signature != "" {
 		signed = ", signed"
 	}
-	fmt.Fprintf(out, "%s  offered to %s%s%s\ndigest %s\n", id, sub.To, sub.shareInWords(), signed, executor.Digest([]byte(e.Job)))
+	if sub.dry {
+		done = "would be offered to"
+	}
+	fmt.Fprintf(out, "%s  %s %s%s%s\ndigest %s\n", j.ID, done, strings.Join(sub.To, ", "), sub.shareInWords(), signed, executor.Digest([]byte(e.Job)))
+	r := j.Reach(sub.To, j.Rows(time.Now()))
+	fmt.Fprintf(out, "reaches %s now, %d of them away\n", count(r.Devices, "device"), r.Away)
+	for _, why := range r.Nobody {
+		fmt.Fprintln(out, screen.Line(why))
+	}
+	if words := r.Done.String(); words != "" {
+		fmt.Fprintf(out, "done already: %s: these devices do not run it again; 'ratchet retry %s' is for those where it failed, --id makes it another job\n", words, j.ID)
+	}
+	if n := len(r.Others); n > 0 {
+		fmt.Fprintf(out, "%s another document under this id and will refuse this one: take another id with --id\n", count(n, "device knows", "devices know"))
+	}
+	s.leftOut(j.Fleet)
+}
+
+// count is such as "1 device" or "2 devices".
+func count(n int, one string, many ...string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, append(many, one+"s")[0])
 }
 
 func (sub submission) shareInWords() string {

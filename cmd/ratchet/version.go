@@ -17,9 +17,13 @@ func (s *session) versionCommand() *cobra.Command {
 		Short: "Print the version",
 		Args:  cobra.NoArgs,
 		Run: func(*cobra.Command, []string) {
-			fmt.Fprintf(s.out, "ratchet %s %s/%s %s\n", buildVersion(), runtime.GOOS, runtime.GOARCH, runtime.Version())
+			fmt.Fprintln(s.out, versionInWords())
 		},
 	}
+}
+
+func versionInWords() string {
+	return fmt.Sprintf("ratchet %s %s/%s %s", buildVersion(), runtime.GOOS, runtime.GOARCH, runtime.Version())
 }
 
 func buildVersion() string {

@@ -37,7 +37,11 @@ online are done, and lists the others. Ending it stops nothing but the watching.
 
 Each firing of a recurring job is a job of its own: 'ratchet jobs' names them.
 
-The exit code is 3 when the job failed, was rejected or was cancelled somewhere.`,
+From 20 devices on it shows one bar for all, how many are in which state, why it
+failed and what is waited for.
+
+The exit code is 3 when the job failed, was rejected or was cancelled somewhere,
+and 4 when nobody whom it reaches has answered.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkJobID(args[0]); err != nil {
@@ -87,10 +91,21 @@ func (s *session) follow(ctx context.Context, c *link.Client, j *fleet.Job, w wa
 	rows := j.Rows(time.Now())
 	s.leftOut(j.Fleet)
 	if !w.json {
-		show.Summary(s.out, rows)
+		show.Summary(s.out, j, rows)
 	}
-	if err == nil && slices.ContainsFunc(rows, fleet.Row.Bad) {
-		return errJobFailed
+	if err == nil {
+		err = verdict(rows)
 	}
 	return err
+}
+
+// verdict is how a job ended that nobody waits for any more.
+func verdict(rows []fleet.Row) error {
+	switch {
+	case slices.ContainsFunc(rows, fleet.Row.Bad):
+		return errJobFailed
+	case !slices.ContainsFunc(rows, func(r fleet.Row) bool { return r.Answered }):
+		return errNobody
+	}
+	return nil
 }

@@ -56,7 +56,7 @@ func (d Draft) ID() string { return d.job.ID }
 
 // Terms say how a job is offered.
 type Terms struct {
-	To      string       // device/ID, group/NAME or all
+	To      []string     // device/ID, group/NAME or all
 	Percent *float64     // the share of the devices that take part; nil is all
 	Force   bool         // replace another document that is offered under the id
 	Key     *signing.Key // nil signs nothing
@@ -94,7 +94,7 @@ func (d Draft) sealText(t Terms, earlier map[string]fleet.Offer) (dialect.Envelo
 	}
 	fresh := executor.Job{Created: now, Expires: executor.Time{Time: now.Add(life)}}
 	if t.Key != nil {
-		fresh.Audience = []string{t.To}
+		fresh.Audience = t.To
 	}
 	text := d.complete(fresh)
 	if len(text) > executor.MaxDocument {
@@ -122,7 +122,7 @@ func (d Draft) sealText(t Terms, earlier map[string]fleet.Offer) (dialect.Envelo
 // long a job counts, and for whom, must not get the owner's signature.
 func (d Draft) same(t Terms, o fleet.Offer) bool {
 	as := o.Job
-	if !slices.Contains(as.Audience, t.To) {
+	if slices.ContainsFunc(t.To, func(to string) bool { return !slices.Contains(as.Audience, to) }) {
 		as.Audience = nil
 	}
 	if t.Key != nil && !t.Key.Signed(o.Text, o.Signature) && !t.wouldWrite(d.job, as) {
@@ -137,7 +137,7 @@ func (t Terms) wouldWrite(author, as executor.Job) bool {
 	now := time.Now()
 	return !(author.Created.IsZero() && as.Created.After(now) ||
 		author.Expires.IsZero() && as.Expires.After(now.Add(life)) ||
-		len(author.Audience) == 0 && !slices.Equal(as.Audience, []string{t.To}))
+		len(author.Audience) == 0 && !slices.Equal(as.Audience, t.To))
 }
 
 // complete is the document with created, expires and audience where the author

@@ -62,7 +62,7 @@ func TestOnlyWhatTheAuthorLeftOutIsWritten(t *testing.T) {
 		{"nothing is left out", ` {"id":"j", "created":"2026-01-01T00:00:00Z","expires":"2099-01-01T00:00:00Z",` + oneStep + `}`, nil,
 			` {"id":"j", "created":"2026-01-01T00:00:00Z","expires":"2099-01-01T00:00:00Z",` + oneStep + `}`},
 	} {
-		e, err := read(t, c.text).Seal(draft.Terms{To: "all", Key: c.key}, nil)
+		e, err := read(t, c.text).Seal(draft.Terms{To: []string{"all"}, Key: c.key}, nil)
 		if err != nil {
 			t.Errorf("%s: %v", c.name, err)
 			continue
@@ -82,21 +82,21 @@ func TestOnlyWhatTheAuthorLeftOutIsWritten(t *testing.T) {
 // A second submit of a file is the same job, not another one under its id.
 func TestTheSameFileAgainIsTheSameText(t *testing.T) {
 	d := read(t, `{"id":"j",`+oneStep+`}`)
-	first, err := d.Seal(draft.Terms{To: "all"}, nil)
+	first, err := d.Seal(draft.Terms{To: []string{"all"}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	earlier := map[string]fleet.Offer{"all": fleet.ReadOffer(first.Payload())}
 	share := 10.0
-	again, err := d.Seal(draft.Terms{To: "group/g", Percent: &share}, earlier)
+	again, err := d.Seal(draft.Terms{To: []string{"group/g"}, Percent: &share}, earlier)
 	if err != nil || again.Job != first.Job || again.Rollout == nil || again.Rollout.Percent != 10 {
 		t.Errorf("got %+v, %v, want the text of %s for a tenth", again, err, first.Job)
 	}
 	other := read(t, `{"id":"j","description":"another",`+oneStep+`}`)
-	if _, err := other.Seal(draft.Terms{To: "all"}, earlier); err == nil || !strings.Contains(err.Error(), "another document is offered as j (all)") {
+	if _, err := other.Seal(draft.Terms{To: []string{"all"}}, earlier); err == nil || !strings.Contains(err.Error(), "another document is offered as j (all)") {
 		t.Errorf("got %v, want that the id is in use", err)
 	}
-	if e, err := other.Seal(draft.Terms{To: "all", Force: true}, earlier); err != nil || parse(t, e).Description != "another" {
+	if e, err := other.Seal(draft.Terms{To: []string{"all"}, Force: true}, earlier); err != nil || parse(t, e).Description != "another" {
 		t.Errorf("got %+v, %v, want the other document by force", e, err)
 	}
 }
@@ -104,7 +104,7 @@ func TestTheSameFileAgainIsTheSameText(t *testing.T) {
 func TestAKeyVouchesForWhatItSigned(t *testing.T) {
 	key, stranger := newKey(t), newKey(t)
 	offer := func(key *signing.Key) fleet.Offer {
-		e, err := read(t, `{"id":"j",`+oneStep+`}`).Seal(draft.Terms{To: "group/g", Key: key}, nil)
+		e, err := read(t, `{"id":"j",`+oneStep+`}`).Seal(draft.Terms{To: []string{"group/g"}, Key: key}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 
 	"golang.org/x/term"
@@ -87,6 +88,18 @@ func (s *Screen) Size() (width, height int, ok bool) {
 		return 80, 24, true
 	}
 	return width, height, true
+}
+
+// Width is how many characters fit on a line of a list: the terminal's, or what
+// COLUMNS says. It is 0 where nothing bounds it, as in a file.
+func (s *Screen) Width() int {
+	if n, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && n > 0 {
+		return n
+	}
+	if width, _, ok := s.Size(); ok {
+		return width
+	}
+	return 0
 }
 
 // A Colour is one of the terminal's own.

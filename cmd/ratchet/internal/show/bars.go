@@ -22,16 +22,20 @@ func (b bars) show(u fleet.Update) {
 	case u.Note != "":
 		b.out.Above(u.Note)
 	case u.Status == nil:
-		b.draw(u.Rows)
+		b.draw(u.Job, u.Rows)
 	}
 }
 
-func (b bars) draw(rows []fleet.Row) {
+func (b bars) draw(j *fleet.Job, rows []fleet.Row) {
 	width, height, ok := b.out.Size()
 	if !ok {
 		width, height = 80, 24
 	}
-	b.out.Draw(paint(rows, width-1, height-1))
+	if len(rows) < many {
+		b.out.Draw(paint(rows, width-1, height-1))
+	} else {
+		b.out.Draw(paintStack(j, rows, width-1, height-1))
+	}
 }
 
 // paint is the picture of the rows, at most height lines of at most width
@@ -69,17 +73,23 @@ func busyFirst(rows []fleet.Row) []fleet.Row {
 }
 
 func countOf(rows []fleet.Row) string {
-	silent := 0
+	silent, other := 0, 0
 	for _, r := range rows {
-		if !r.Answered {
+		switch {
+		case r.Other:
+			other++
+		case !r.Answered:
 			silent++
 		}
 	}
 	words := fleet.Count(rows).String()
 	if silent > 0 {
-		words = strings.TrimPrefix(fmt.Sprintf("%s, %d without an answer", words, silent), ", ")
+		words += fmt.Sprintf(", %d without an answer", silent)
 	}
-	return words
+	if other > 0 {
+		words += fmt.Sprintf(", %d with another document of this id", other)
+	}
+	return strings.TrimPrefix(words, ", ")
 }
 
 func paintRow(r fleet.Row, names, width int) []screen.Span {

@@ -69,6 +69,41 @@ func TestThePictureFitsTheTerminal(t *testing.T) {
 	}
 }
 
+func TestManyDevicesAreOneBarThatHidesNoFailure(t *testing.T) {
+	t.Setenv("NO_COLOR", "1")
+	var rows []fleet.Row
+	for i := range 5000 {
+		r := runningRow(fmt.Sprintf("gw-%04d", i), 1, 4, 0)
+		switch {
+		case i < 3:
+			r.Status = dialect.JobStatus{State: executor.Failed, Rev: 2, Reason: fmt.Sprintf("step fetch: %d bytes are free", i)}
+			r.Status.Steps = []dialect.StepStatus{{Name: "fetch", State: executor.Failed, Attempts: 1}}
+		case i < 4000:
+			r.Status.State, r.Status.Step = executor.Succeeded, nil
+		case i < 4100:
+			r.Status.State, r.Status.Reason = executor.Waiting, "the window opens at 2026-12-01T02:00:00Z"
+		case i < 4200:
+			r.Online = false
+		}
+		rows = append(rows, r)
+	}
+	picture := paintStack(fleet.NewJob("j", false), rows, 78, 23)
+	var lines []string
+	for _, line := range picture {
+		if n := utf8.RuneCountInString(text(line)); n > 78 {
+			t.Errorf("%d characters, want at most 78: %s", n, text(line))
+		}
+		lines = append(lines, text(line))
+	}
+	got := strings.Join(lines, "\n")
+	for _, want := range []string{"█×▓", "100 waiting, 900 running, 3997 succeeded, 3 failed", "F1  3 × failed in fetch: … bytes are free: gw-0000, gw-0001, gw-0002",
+		"waits  100 × waiting: the window opens at …", "waits  800 × running 2/4 fetch (download)", "waits  100 × offline, running 2/4 fetch (download)"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("want %q in\n%s", want, got)
+		}
+	}
+}
+
 // text is a line of a picture without its colours.
 func text(line []screen.Span) string {
 	var b strings.Builder
@@ -83,7 +118,7 @@ func TestADeviceIDCannotDraw(t *testing.T) {
 	rows := []fleet.Row{runningRow("gw\x1b[2J\u202e", 0, 2, 0)}
 	rows[0].Status.Step.Name = "\u009b2J"
 	t.Setenv("NO_COLOR", "1")
-	bars{screen.On(&out)}.draw(rows)
+	bars{screen.On(&out)}.draw(nil, rows)
 	if got, want := out.String(), "gw\uFFFD[2J\uFFFD  ░░░░░░░░░░░░░░░░░░░░  running 1/2 \uFFFD2J (download)\n"; got != want {
 		t.Errorf("got %+q, want %+q", got, want)
 	}
