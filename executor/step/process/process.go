@@ -18,7 +18,7 @@ import (
 
 const (
 	Grace = 5 * time.Second        // between SIGTERM and SIGKILL
-	drain = 2 * time.Second        // for what left the group and holds a pipe open
+	drain = 2 * time.Second        // for what left the group and holds a pipe open, or does not read its input
 	poll  = 100 * time.Millisecond // while a group goes down
 )
 
@@ -48,8 +48,11 @@ func (p *Program) Run(ctx context.Context) (syscall.WaitStatus, error) {
 		return 0, context.Cause(ctx)
 	}
 	r := &running{Program: p, started: make(chan error, 1), exited: make(chan struct{})}
+	var err error
+	if r.says, err = p.outputs(); err != nil {
+		return 0, err
+	}
 	if p.Groups.Control != "" {
-		var err error
 		if r.in, err = newCgroup(p.Groups.Control); err != nil {
 			r.in = nil
 			p.warn("no control group: a child that leaves the process group may outlive its step", err)
@@ -57,14 +60,16 @@ func (p *Program) Run(ctx context.Context) (syscall.WaitStatus, error) {
 		defer r.in.leave()
 	}
 	go r.hold()
-	if err := <-r.started; err != nil {
+	err = <-r.started
+	r.says.close()
+	if err != nil {
 		return 0, startError(r.cmd.Path, err)
 	}
 	group := r.cmd.Process.Pid
 	if err := p.Groups.add(group, r.in, p.Env); err != nil {
 		p.warn("the process group is not noted: if the agent is killed, its children may live on", err)
 	}
-	err := r.await(ctx)
+	err = r.await(ctx)
 	<-r.exited
 	// The leader is not yet reaped, so that its id is still this group's.
 	if err != nil || !r.well {
@@ -72,6 +77,7 @@ func (p *Program) Run(ctx context.Context) (syscall.WaitStatus, error) {
 	}
 	p.Groups.Remove(group)
 	waited := r.cmd.Wait() // its error is in ProcessState too, or of a pipe that somebody holds
+	r.says.end(ctx)
 	if r.cmd.ProcessState == nil {
 		return 0, waited
 	}
@@ -89,7 +95,7 @@ func (p *Program) command() (*exec.Cmd, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles, cmd.WaitDelay = p.Stdout, p.Stderr, p.Files, drain
+	cmd.ExtraFiles, cmd.WaitDelay = p.Files, drain
 	cmd.Stdin = p.in
 	if p.Stdin != "" {
 		cmd.Stdin = strings.NewReader(p.Stdin)

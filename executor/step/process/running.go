@@ -17,11 +17,21 @@ import (
 type running struct {
 	*Program
 	in      *cgroup
+	says    outputs
 	cmd     *exec.Cmd
 	started chan error
 	exited  chan struct{} // closed when the leader has exited; it is not reaped then
 	well    bool          // it ended with one of its OKCodes; set before exited is closed
 	all     *family       // what was seen of it before it was ended
+}
+
+// command is the Program's, with the pipes for what it says.
+func (r *running) command() (*exec.Cmd, error) {
+	cmd, err := r.Program.command()
+	if err == nil {
+		cmd.Stdout, cmd.Stderr = r.says.stdout, r.says.stderr
+	}
+	return cmd, err
 }
 
 // hold starts the process and stays until it has exited. The parent-death

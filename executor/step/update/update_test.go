@@ -86,8 +86,8 @@ func (u updatable) job(release []byte, more string) *steptest.Attempt {
 	return steptest.NewAttempt(u.T, `{"url":%q,"sha256":%q,"version":"version","force":true%s}`, url, sum, more)
 }
 
-// again runs the step as far as to the start of the new agent.
-func (u updatable) anew(a *steptest.Attempt) {
+// restarts runs the step as far as to the start of the new agent.
+func (u updatable) restarts(a *steptest.Attempt) {
 	u.Helper()
 	if err := a.Run(u.Context(), u.kind); err != steptest.ErrRestart {
 		u.Fatalf("got %v, want a start of the new agent", err)
@@ -164,7 +164,7 @@ func TestOnlyASignedAgentIsInstalledWhereThereAreKeys(t *testing.T) {
 			t.Error(err)
 		}
 		u.holds(u.old)
-		u.anew(u.job(u.next, quoted(u.next)))
+		u.restarts(u.job(u.next, quoted(u.next)))
 		u.holds(u.next, left[free]...)
 	}
 }
@@ -183,7 +183,7 @@ func TestASignatureIsFetchedFromItsAddress(t *testing.T) {
 		}
 		return n == 1
 	}
-	u.anew(u.job(u.next, fmt.Sprintf(`,"signature":%q`, signature.URL)))
+	u.restarts(u.job(u.next, fmt.Sprintf(`,"signature":%q`, signature.URL)))
 	gone := steptest.NewServer(t, nil)
 	gone.Fault = func(w http.ResponseWriter, _ *http.Request, _ int) bool {
 		w.WriteHeader(http.StatusNotFound)
@@ -198,7 +198,7 @@ func TestASignatureIsFetchedFromItsAddress(t *testing.T) {
 func TestAnAgentThatDoesNotStartIsToldByTheOldOne(t *testing.T) {
 	u := newUpdatable(t)
 	a := u.job(u.next, "")
-	u.anew(a)
+	u.restarts(a)
 	// What the service manager's scripts do.
 	if err := errors.Join(os.Rename(updater.Old(u.kind.Path), u.kind.Path), os.Remove(updater.Trial(u.kind.Path))); err != nil {
 		t.Fatal(err)
@@ -214,7 +214,7 @@ func TestAnAgentThatDoesNotStartIsToldByTheOldOne(t *testing.T) {
 func TestTheOldAgentStaysBesideTheNewOneUntilItIsForgotten(t *testing.T) {
 	u := newUpdatable(t)
 	a := u.job(u.next, "")
-	u.anew(a)
+	u.restarts(a)
 	u.holds(u.next, ".ratchetd.old", ".ratchetd.trial")
 	steptest.WantError(t, u.kind.Confirm(t.Context(), a.Next()), "the agent that runs is not version")
 	u.runs(u.next)
@@ -241,7 +241,7 @@ func TestAStartThatBringsAnotherBinaryIsGivenUp(t *testing.T) {
 	u := newUpdatable(t)
 	a := u.job(u.next, "")
 	for range 4 {
-		u.anew(a) // and it is the old one again that runs
+		u.restarts(a) // and it is the old one again that runs
 	}
 	steptest.WantError(t, a.Run(t.Context(), u.kind), "the agent was started again 4 times")
 	u.runs([]byte("a third one"))
@@ -296,7 +296,7 @@ func TestAnAgentFromAPackageComesFromItsManager(t *testing.T) {
 	steptest.WantError(t, a.Run(t.Context(), u.kind), "package ratchetd has no version 2 to upgrade to: publish it, or use force: true")
 	r.Put("build/ratchetd-2"+inside, string(u.next))
 	r.Build("ratchetd", "2", "")
-	u.anew(a)
+	u.restarts(a)
 	r.Want("ratchetd 2")
 	u.runs(u.next)
 	u.kind.Version = "2"
