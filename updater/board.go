@@ -16,6 +16,7 @@ import (
 type Board struct {
 	Root   string // before the path of every file that is read; empty is the real board
 	Script string // the owner's own backend; it is used when it exists
+	Dir    string // where the owner's backend may keep what must outlive a boot; empty is nowhere
 
 	// Run runs one of the board's programs in a process group of its own and blocks
 	// until it or ctx ends. An error says that it did not run or was killed.
@@ -33,9 +34,13 @@ type Call struct {
 
 // An Answer is how a program ended.
 type Answer struct {
-	Out, Said string // all of stdout, at most 256 KiB; the last line of stderr, or of stdout where that is empty
+	Out, Said string // all of stdout, at most MaxAnswer; the last line of stderr, or of stdout where that is empty
+	Err       string // the beginning of stderr
 	Code      int
 }
+
+// MaxAnswer is how much of what a program writes is kept, in bytes.
+const MaxAnswer = 256 << 10
 
 // Searched are the directories in which programs are looked for.
 var Searched = []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}

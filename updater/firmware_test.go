@@ -142,6 +142,9 @@ func TestTheBootLoadersEnvironmentIsReadBack(t *testing.T) {
 func TestMenderIsDrivenStandalone(t *testing.T) {
 	b := plant(t, map[string]string{"/artifact": "release-1\n", "/var/lib/mender/device_type": "device_type=pi4\n",
 		"/image": "artifact release-2\n"}, "/usr/bin/mender")
+	if err := os.WriteFile(filepath.Join(b.Root, "v4"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
 	m, err := b.Backend(t.Context(), "")
 	if err != nil {
 		t.Fatal(err)
@@ -151,8 +154,8 @@ func TestMenderIsDrivenStandalone(t *testing.T) {
 		t.Errorf("got %v, %v, want release-1 on pi4", now, err)
 	}
 	var seen []float64
-	for range 2 { // the second one finds the first one's
-		if err := m.Install(t.Context(), Image{Path: filepath.Join(b.Root, "image")}, func(f float64) { seen = append(seen, f) }); err != nil {
+	for i := range 2 { // the second one finds the first one's
+		if err := m.Install(t.Context(), Image{Path: filepath.Join(b.Root, "image"), Over: i > 0}, func(f float64) { seen = append(seen, f) }); err != nil {
 			t.Error(err)
 		}
 	}
@@ -168,7 +171,7 @@ func TestMenderIsDrivenStandalone(t *testing.T) {
 		t.Error(err)
 	}
 	for range 2 {
-		if err := m.Confirm(t.Context()); err != nil {
+		if err := m.Confirm(t.Context(), true); err != nil {
 			t.Error(err)
 		}
 	}

@@ -3,6 +3,7 @@ package updater
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -27,15 +28,52 @@ func (b mender) device() string {
 // update is in progress.
 const nothingToCommit = 2
 
-func (b mender) backend(context.Context) (*Backend, error) {
+func (b mender) backend(ctx context.Context) (*Backend, error) {
+	if _, err := uboot(b).environment(ctx); err != nil {
+		return nil, err
+	}
 	return &Backend{
-		Name: "mender", Slots: true,
-		State: b.state, Install: b.install,
-		Confirm: func(ctx context.Context) error { return b.end(ctx, "commit") },
+		Name: "mender", Slots: true, Once: true,
+		State: b.state, Install: b.install, Pending: uboot(b).pending, Confirm: b.confirm, Next: b.next,
+		Environment: uboot(b).environment,
 		Rollback: func(ctx context.Context, _ string) error {
-			return b.end(ctx, "rollback")
+			_, err := b.end(ctx, "rollback")
+			return err
 		},
 	}, nil
+}
+
+// confirm commits. That there is nothing to commit is an error at the first time:
+// then it was not this update that somebody has committed, or it was rolled back.
+func (b mender) confirm(ctx context.Context, again bool) error {
+	done, err := b.end(ctx, "commit")
+	if err == nil && !done && !again {
+		err = errors.New("mender commit: there is nothing to commit: another one has decided on this update, or it was not installed by Mender")
+	}
+	if err != nil {
+		return err
+	}
+	why, err := uboot(b).pending(ctx)
+	if err == nil && why != "" {
+		err = fmt.Errorf("mender commit has ended well, and %s", why)
+	}
+	return err
+}
+
+// next is known where Mender's boot scripts for U-Boot choose the slot: they keep the
+// number of the partition.
+func (b mender) next(ctx context.Context) (string, error) {
+	env, err := uboot(b).environment(ctx)
+	number := env["mender_boot_part"]
+	if err != nil || number == "" {
+		return "", err
+	}
+	slot := b.rootDevice()
+	device, _, _ := strings.Cut(slot, " ")
+	if last := device[strings.LastIndexFunc(device, func(r rune) bool { return r < '0' || r > '9' })+1:]; last == number {
+		return slot, nil
+	}
+	return "partition " + number, nil
 }
 
 // state adds the artifact's name to what the system itself says: before the commit
@@ -54,27 +92,36 @@ func (b mender) state(ctx context.Context) (System, error) {
 }
 
 // install first takes back what an earlier attempt has left uncommitted: until then
-// Mender begins no other.
+// Mender 4 begins no other. What is not of this step it leaves alone, unless forced.
+// To ask an older client whether it has one would end it: a failed install forgets it.
 func (b mender) install(ctx context.Context, i Image, progress func(float64)) error {
-	if err := b.end(ctx, "rollback"); err != nil {
-		return err
+	if i.Over {
+		if _, err := b.end(ctx, "rollback"); err != nil {
+			return err
+		}
 	}
+	busy := false
 	_, err := b.do(ctx, Call{Argv: []string{b.client(), "install", i.Path}, Line: func(line string) {
+		busy = busy || strings.Contains(strings.ToLower(line), "already in progress")
 		percent(line, progress)
 	}})
+	if err != nil && busy && !i.Over {
+		err = fmt.Errorf("%w: %w", ErrPending, err)
+	}
 	return err
 }
 
-// end commits or rolls back. Called again it finds nothing in progress.
-func (b mender) end(ctx context.Context, verb string) error {
+// end commits or rolls back. Called again it finds nothing in progress, and nothing is
+// done.
+func (b mender) end(ctx context.Context, verb string) (done bool, err error) {
 	a, err := b.Run(ctx, Call{Argv: []string{b.client(), verb}})
 	if err == nil && a.Code != 0 && a.Code != nothingToCommit {
 		err = fmt.Errorf("exit status %d: %s", a.Code, a.Said)
 	}
 	if err != nil {
-		return fmt.Errorf("mender %s: %w", verb, err)
+		return false, fmt.Errorf("mender %s: %w", verb, err)
 	}
-	return nil
+	return a.Code == 0, nil
 }
 
 func lastLine(text string) string {

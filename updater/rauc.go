@@ -26,14 +26,16 @@ func (b rauc) found() bool {
 // raucStatus is the part of rauc's JSON that is needed here.
 type raucStatus struct {
 	Compatible string                `json:"compatible"`
-	Booted     string                `json:"booted"` // the boot name
+	Booted     string                `json:"booted"`       // the boot name
+	Primary    string                `json:"boot_primary"` // the name of the slot that boots next; empty: RAUC cannot tell
 	Slots      []map[string]raucSlot `json:"slots"`
 }
 
 type raucSlot struct {
-	BootName string `json:"bootname"`
-	State    string `json:"state"`
-	Status   struct {
+	BootName   string `json:"bootname"`
+	State      string `json:"state"`
+	BootStatus string `json:"boot_status"` // good or bad
+	Status     struct {
 		Bundle struct {
 			Version string `json:"version"`
 		} `json:"bundle"`
@@ -50,6 +52,23 @@ func (s raucStatus) others() (list []string) {
 		}
 	}
 	return list
+}
+
+// find is a slot that can be booted, by one of its names.
+func (s raucStatus) find(is func(name string, slot raucSlot) bool) (name string, found raucSlot) {
+	for _, named := range s.Slots {
+		for name, slot := range named {
+			if slot.BootName != "" && is(name, slot) {
+				return name, slot
+			}
+		}
+	}
+	return "", found
+}
+
+func (s raucStatus) running() raucSlot {
+	_, slot := s.find(func(_ string, slot raucSlot) bool { return slot.BootName == s.Booted })
+	return slot
 }
 
 func (b rauc) status(ctx context.Context) (s raucStatus, err error) {
@@ -71,23 +90,66 @@ func (b rauc) backend(ctx context.Context) (*Backend, error) {
 	if err != nil {
 		return nil, err
 	}
+	if b.bootloader() == "uboot" {
+		if _, err := uboot(b).environment(ctx); err != nil {
+			return nil, err
+		}
+	}
 	program := b.program("rauc")
 	return &Backend{
 		Name: "rauc", Slots: len(s.others()) > 0, Why: "RAUC's system.conf has one slot that can be booted",
 		State: b.state,
 		Test: func(ctx context.Context, i Image) error {
 			// Without -c older versions look for the keyring in one place only.
-			conf := raucConf[slices.IndexFunc(raucConf, b.has)]
-			_, err := b.ask(ctx, program, "-c", filepath.Join(b.Root, conf), "info", i.Path)
+			_, err := b.ask(ctx, program, "-c", filepath.Join(b.Root, b.conf()), "info", i.Path)
 			return err
 		},
-		Install: b.install,
-		Confirm: func(ctx context.Context) error {
-			_, err := b.ask(ctx, program, "status", "mark-good", "booted")
-			return err
-		},
-		Rollback: b.rollback,
+		Install: b.install, Pending: b.pending, Confirm: b.confirm, Next: b.next, Rollback: b.rollback,
+		Environment: uboot(b).environment,
 	}, nil
+}
+
+func (b rauc) conf() string { return raucConf[slices.IndexFunc(raucConf, b.has)] }
+
+func (b rauc) bootloader() string { return b.variables(b.conf())["bootloader"] }
+
+// pending says that nothing has made the running slot good.
+func (b rauc) pending(ctx context.Context) (string, error) {
+	s, err := b.status(ctx)
+	if err == nil && s.running().BootStatus == "bad" {
+		return "RAUC has the running slot " + s.Booted + " as bad", nil
+	}
+	return "", err
+}
+
+// confirm marks the running slot good, and asks whether it is: RAUC also ends well
+// where the boot loader keeps nothing of it.
+func (b rauc) confirm(ctx context.Context, _ bool) error {
+	if _, err := b.ask(ctx, b.program("rauc"), "status", "mark-good", "booted"); err != nil {
+		return err
+	}
+	s, err := b.status(ctx)
+	if err != nil {
+		return err
+	}
+	if is := s.running().BootStatus; is != "good" {
+		return fmt.Errorf("rauc has marked slot %s good, and its boot status is %s: see what the boot loader keeps (BOOT_ORDER and BOOT_%s_LEFT with U-Boot)", s.Booted, cmp.Or(is, "not known"), s.Booted)
+	}
+	return nil
+}
+
+// next is the boot name of the slot that boots next. RAUC that cannot say so is an
+// error, but for a board that has told it of no boot loader.
+func (b rauc) next(ctx context.Context) (string, error) {
+	s, err := b.status(ctx)
+	if err != nil || s.Primary == "" && b.bootloader() == "noop" {
+		return "", err
+	}
+	_, slot := s.find(func(name string, _ raucSlot) bool { return name == s.Primary })
+	if slot.BootName == "" {
+		return "", errors.New("rauc cannot say which slot boots next: see what the boot loader keeps (BOOT_ORDER with U-Boot)")
+	}
+	return slot.BootName, nil
 }
 
 func (b rauc) state(ctx context.Context) (System, error) {
@@ -150,14 +212,7 @@ func (b rauc) rollback(ctx context.Context, slot string) error {
 	good, bad := "booted", s.others()
 	if s.Booted != slot {
 		bad = []string{"booted"}
-		for _, named := range s.Slots {
-			for name, other := range named {
-				if other.BootName == slot {
-					good = name
-				}
-			}
-		}
-		if good == "booted" {
+		if good, _ = s.find(func(_ string, other raucSlot) bool { return other.BootName == slot }); good == "" {
 			return fmt.Errorf("rauc knows no slot with the boot name %s any more", cmp.Or(slot, "(none)"))
 		}
 	}

@@ -16,6 +16,8 @@ type scriptState struct {
 	Slot    string `json:"slot"`
 	Slots   int    `json:"slots"`
 	Stream  bool   `json:"stream"` // install takes - for stdin
+	Next    string `json:"next"`   // the slot that boots next; empty is not said
+	Trial   bool   `json:"trial"`  // the running system is not final yet
 }
 
 // A script is an executable of the owner's with the verbs state, check FILE,
@@ -33,13 +35,13 @@ func (b script) backend(ctx context.Context) (*Backend, error) {
 		Name: "script", Slots: s.Slots > 1, Why: "its script says that it has one slot",
 		State: b.state,
 		Test: func(ctx context.Context, i Image) error {
-			_, err := b.do(ctx, Call{Argv: []string{b.Script, "check", i.Path}, Env: scriptEnv(i)})
+			_, err := b.do(ctx, Call{Argv: []string{b.Script, "check", i.Path}, Env: b.env(i)})
 			return err
 		},
-		Install: b.install,
-		Confirm: func(ctx context.Context) error {
-			_, err := b.ask(ctx, b.Script, "confirm")
-			return err
+		Install: b.install, Pending: b.pending, Confirm: b.confirm,
+		Next: func(ctx context.Context) (string, error) {
+			now, err := b.read(ctx)
+			return now.Next, err
 		},
 		Rollback: func(ctx context.Context, slot string) error {
 			_, err := b.ask(ctx, b.Script, "rollback", slot)
@@ -48,7 +50,7 @@ func (b script) backend(ctx context.Context) (*Backend, error) {
 	}
 	if s.Stream {
 		back.Stream = func(ctx context.Context, i Image, r *os.File) error {
-			_, err := b.do(ctx, Call{Argv: []string{b.Script, "install", "-"}, Env: scriptEnv(i), Stdin: r, Line: func(string) {}})
+			_, err := b.do(ctx, Call{Argv: []string{b.Script, "install", "-"}, Env: b.env(i), Stdin: r, Line: func(string) {}})
 			return err
 		}
 	}
@@ -75,15 +77,36 @@ func (b script) state(ctx context.Context) (System, error) {
 	return System{Versions: names(nil).add(s.Version), Boards: names(nil).add(s.Board), Slot: s.Slot}, err
 }
 
-func scriptEnv(i Image) map[string]string {
+func (b script) pending(ctx context.Context) (string, error) {
+	s, err := b.read(ctx)
+	if err == nil && s.Trial {
+		return "its script says that the running system is on trial", nil
+	}
+	return "", err
+}
+
+// confirm takes no exit status for proof where the script can be asked.
+func (b script) confirm(ctx context.Context, _ bool) error {
+	if _, err := b.ask(ctx, b.Script, "confirm"); err != nil {
+		return err
+	}
+	s, err := b.read(ctx)
+	if err == nil && s.Trial {
+		err = fmt.Errorf("%s confirm ends well, and %s state still says that the system is on trial", b.Script, b.Script)
+	}
+	return err
+}
+
+func (b script) env(i Image) map[string]string {
 	return map[string]string{
+		"RATCHET_STATE":   b.Dir,
 		"RATCHET_VERSION": i.Version, "RATCHET_SIZE": strconv.FormatInt(i.Size, 10),
 		"RATCHET_KEEP_SETTINGS": map[bool]string{false: "1", true: "0"}[i.Reset],
 	}
 }
 
 func (b script) install(ctx context.Context, i Image, progress func(float64)) error {
-	_, err := b.do(ctx, Call{Argv: []string{b.Script, "install", i.Path}, Env: scriptEnv(i), Line: func(line string) {
+	_, err := b.do(ctx, Call{Argv: []string{b.Script, "install", i.Path}, Env: b.env(i), Line: func(line string) {
 		if text, ok := strings.CutPrefix(line, "progress "); ok {
 			if f, err := strconv.ParseFloat(text, 64); err == nil {
 				progress(f)

@@ -22,7 +22,7 @@ func (b swupdate) found() bool {
 func (b swupdate) backend(ctx context.Context) (*Backend, error) {
 	env := uboot(b)
 	back := &Backend{
-		Name: "swupdate", Why: "SWUpdate has no U-Boot environment with bootlimit and altbootcmd here",
+		Name: "swupdate", Why: "SWUpdate has no U-Boot environment here",
 		State: b.state, Install: b.install,
 		Test: func(ctx context.Context, i Image) error {
 			return b.client(ctx, Call{Argv: []string{"-v", "-d", i.Path}}, nil)
@@ -31,11 +31,14 @@ func (b swupdate) backend(ctx context.Context) (*Backend, error) {
 	if !env.there() {
 		return back, nil
 	}
-	if now, err := env.read(ctx); err == nil {
-		back.Slots = now["bootlimit"] != "" && now["altbootcmd"] != ""
+	now, err := env.environment(ctx)
+	if now == nil || err != nil {
+		return back, err
 	}
-	if back.Slots {
-		back.Confirm, back.Rollback = env.confirm, b.rollback
+	back.Environment, back.Pending = env.environment, env.pending
+	if back.Why = now.whyNoWayBack(); back.Why == "" {
+		back.Slots, back.Rollback = true, b.rollback
+		back.Confirm = func(ctx context.Context, _ bool) error { return env.confirm(ctx) }
 	}
 	return back, nil
 }
@@ -100,7 +103,7 @@ func (b swupdate) rollback(ctx context.Context, slot string) error {
 	case now["ustate"] != installed:
 		return nil
 	case counts && trial != "1": // the boot loader has gone back by itself
-		return env.set(ctx, map[string]string{"ustate": failed})
+		return env.set(ctx, Environment{"ustate": failed})
 	}
 	return errors.New("SWUpdate has armed the other slot and cannot be asked to disarm it: the next boot is of the new system")
 }

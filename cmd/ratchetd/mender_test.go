@@ -94,7 +94,7 @@ echo "$3" > is`, slot, strings.TrimPrefix(lines[0], "version "), lines[1])
 // TestE2EMender gives a device with Mender's real client, standalone, artifacts
 // good and bad.
 func TestE2EMender(t *testing.T) {
-	if !inOwnMounts(t, "mender") {
+	if !inOwnMounts(t, "mender", "fw_setenv") {
 		return
 	}
 	if !canFakeBoot() {
@@ -114,6 +114,7 @@ func TestE2EMender(t *testing.T) {
 		{"boots, fails its check", of("deaf"), "failed: not confirmed within 6s"},
 		{"for another board", artifact(t, "other-board", firmwareImage("2.0", "good", 1<<20)), "failed: writing the image: mender: exit status 1"},
 		{"cut short", good[:bytes.LastIndex(good, []byte("\x1f\x8b"))+100], "failed: writing the image: mender: exit status 1"},
+		{"another one in progress", of("good"), "failed: U-Boot has a system on trial: upgrade_available is 1"},
 	} {
 		t.Run(image.name, func(t *testing.T) {
 			f := &flashed{victim: newVictim(t, embedded), job: fmt.Sprintf("mender-%d", i)}
@@ -122,14 +123,24 @@ func TestE2EMender(t *testing.T) {
 			if err := b.boot(); err != nil {
 				t.Fatal(err)
 			}
+			theirs := image.name == "another one in progress"
+			if theirs {
+				if err := os.WriteFile(filepath.Join(f.dir, "theirs.mender"), good, 0o644); err != nil {
+					t.Fatal(err)
+				}
+				shell(t, f.dir, `mender install theirs.mender 2>&1
+echo upgrade_available=1 > set; for f in env env2; do head -c 8192 /dev/zero > $f; printf '%s 0x0 0x2000\n' "$PWD/$f" >> /etc/fw_env.config; done
+fw_setenv -f set -s set; echo A > next`)
+				defer shell(t, "/", "rm /etc/fw_env.config")
+			}
 			got := f.try(image.file, "test-board")
 			t.Logf("%-28s %s in %s   %s", image.name, version(t, filepath.Join(f.dir, b.file("runs"))), b.file("runs"), got)
 			want := map[bool]string{true: "2.0 B good", false: "1.0 A good"}[image.want == "succeeded"]
 			if now := version(t, filepath.Join(f.dir, b.file("runs"))) + " " + b.file("runs") + " " + b.file("is"); !strings.HasPrefix(got, image.want) || now != want {
 				t.Errorf("got %q and %s, want %q and %s", got, now, image.want, want)
 			}
-			if out := shell(t, "/", "mender commit 2>&1 && echo committed || true"); !strings.Contains(out, "nothing to commit") {
-				t.Errorf("got %s, want nothing left on trial", out)
+			if out := shell(t, "/", "mender commit 2>&1 && echo committed || true"); strings.Contains(out, "nothing to commit") == theirs {
+				t.Errorf("got %s, want on trial what is another's: %v", out, theirs)
 			}
 		})
 	}

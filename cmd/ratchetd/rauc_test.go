@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -26,7 +27,7 @@ case $1 in
 get-primary) cat primary ;;
 set-primary) echo "$2" > primary; echo good > "state-$2" ;;
 get-state) cat "state-$2" 2>/dev/null || echo good ;;
-set-state) echo "$3" > "state-$2" ;;
+set-state) [ -e deaf ] || echo "$3" > "state-$2" ;;
 esac
 `
 
@@ -77,6 +78,17 @@ func (b *raucBoard) boot() error {
 		}
 	}
 	return errBricked
+}
+
+// spoil is a boot loader that does not do what RAUC asks of it.
+func (b *raucBoard) spoil(how string) error {
+	switch how {
+	case "the boot loader keeps no mark": // nor one that it is bad: primary alone takes it back
+		return errors.Join(os.WriteFile(filepath.Join(b.dir, "deaf"), nil, 0o644), os.WriteFile(filepath.Join(b.dir, "state-B"), []byte("bad\n"), 0o644))
+	case "another slot boots next":
+		return os.WriteFile(filepath.Join(b.dir, "primary"), []byte("A\n"), 0o644)
+	}
+	return nil
 }
 
 // bundle makes one with the key in dir.
@@ -134,11 +146,19 @@ func TestE2ERAUC(t *testing.T) {
 		{"for another board", bundle(t, work, "ours", "other-board", "good"), "failed: writing the image: rauc"},
 		{"signed by another key", bundle(t, work, "theirs", "test-board", "good"), "failed: the board does not take the image"},
 		{"torn in the middle", torn, "failed: "},
+		{"the boot loader keeps no mark", good, "failed: making the new system final: rauc has marked slot B good, and its boot status is bad"},
+		{"another slot boots next", good, "failed: making the new system final: the board says that all is well, and A boots next, while B runs"},
 	} {
 		t.Run(image.name, func(t *testing.T) {
 			f := &flashed{victim: newVictim(t, embedded), job: fmt.Sprintf("rauc-%d", i)}
 			b := newRAUC(t, f.dir, filepath.Join(work, "ours.crt"))
-			f.boot = b.boot
+			f.boot = func() error {
+				err := b.boot()
+				if err == nil && b.runs == "B" { // and not again, when it is taken back
+					err = b.spoil(image.name)
+				}
+				return err
+			}
 			if err := b.boot(); err != nil {
 				t.Fatal(err)
 			}

@@ -97,6 +97,7 @@ func TestE2ESWUpdate(t *testing.T) {
 		{"for another board", "ours", "7.0", "good", "failed: the board does not take the image"},
 		{"signed by another key", "theirs", "1.0", "good", "failed: the board does not take the image"},
 		{"torn in the middle", "ours", "1.0", "good", "failed: the board does not take the image"},
+		{"wrong size of environment", "ours", "1.0", "good", "failed: fw_printenv: the boot loader's environment was not read"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := &flashed{victim: newVictim(t, embedded), job: fmt.Sprintf("swu-%d", i)}
@@ -108,6 +109,10 @@ func TestE2ESWUpdate(t *testing.T) {
 			file := swu(t, work, c.key, c.revision, c.is, b)
 			if c.name == "torn in the middle" {
 				copy(file[len(file)/2:], make([]byte, 4096))
+			}
+			if c.name == "wrong size of environment" {
+				shell(t, b.dir, `sed -i s/0x2000/0x1000/ /etc/fw_env.config; fw_printenv -c fw_env.config > /etc/u-boot-initial-env; cat env env2 > was`)
+				defer shell(t, b.dir, `rm /etc/u-boot-initial-env; cat env env2 | cmp - was`)
 			}
 			got := f.try(file, "test-board")
 			slot := b.running()

@@ -15,26 +15,24 @@ import (
 	"github.com/ratchetd/ratchet/updater"
 )
 
-const maxAnswer = 256 << 10
-
 // run runs a program for the board.
 func (s *flashing) run(ctx context.Context, c updater.Call) (updater.Answer, error) {
 	if c.Detach {
 		return updater.Answer{}, s.detach(ctx, c)
 	}
-	out, said := &capped{most: maxAnswer}, &process.Tail{Most: 512}
-	stdout, stderr := io.MultiWriter(out, said), io.Writer(said)
+	out, errs, said := &capped{most: updater.MaxAnswer}, &capped{most: 4 << 10}, &process.Tail{Most: 512}
+	stdout, stderr := io.MultiWriter(out, said), io.MultiWriter(errs, said)
 	if c.Line != nil {
 		lines := &lineWriter{tell: c.Line}
 		stdout = io.MultiWriter(out, said, lines, s.t.Output)
-		stderr = io.MultiWriter(said, lines, s.t.Err)
+		stderr = io.MultiWriter(errs, said, lines, s.t.Err)
 	}
 	x := process.Tool{Argv: c.Argv, Env: c.Env, In: c.Stdin, Stdout: stdout}
 	status, err := x.Status(ctx, s.t, s.Groups, stderr)
 	if err == nil && status.Signaled() {
 		err = process.Judge(status, nil)
 	}
-	return updater.Answer{Out: out.String(), Said: strings.TrimSpace(said.LastLine()), Code: status.ExitStatus()}, err
+	return updater.Answer{Out: out.String(), Err: errs.String(), Said: strings.TrimSpace(said.LastLine()), Code: status.ExitStatus()}, err
 }
 
 // detach runs a program that ends this one by rebooting the device. How it ends
@@ -81,7 +79,7 @@ func (l *lineWriter) Write(p []byte) (int, error) {
 		l.tell(string(l.part[:end]))
 		l.part = l.part[end+1:]
 	}
-	if len(l.part) > maxAnswer {
+	if len(l.part) > updater.MaxAnswer {
 		l.part = nil
 	}
 	return len(p), nil

@@ -138,6 +138,10 @@ type firmwareState struct {
 	Fetch     fetch.Checkpoint `json:"fetch"`
 	KeepIn    string           `json:"keepIn,omitempty"` // the list that this step has written
 	Rollbacks int              `json:"rollbacks,omitempty"`
+	Final     bool             `json:"final,omitempty"` // it was about to be made final
+	// Chosen are the boot loader's variables that the write has changed: by them it
+	// boots the new system.
+	Chosen updater.Environment `json:"chosen,omitempty"`
 }
 
 // flashing is one attempt at a firmware step, at its end or at its undo.
@@ -160,6 +164,7 @@ func (k Kind) begin(ctx context.Context, t *executor.Task, with firmwareWith) (*
 	if s.Board.Run == nil {
 		s.Board.Run = s.run
 	}
+	s.Board.Dir = s.Dir
 	name := with.Backend
 	if s.resumed {
 		name = s.state.Backend

@@ -267,7 +267,9 @@ func TestABoardThatDoesNotGoBackIsGivenUp(t *testing.T) {
 		if c.Argv[1] == "rollback" {
 			return updater.Answer{}, nil // it says so, and does nothing
 		}
-		return steptest.Slots(f.dir).Run(t.Context(), c)
+		a, err := steptest.Slots(f.dir).Run(t.Context(), c)
+		a.Out = strings.Replace(a.Out, `"next":"B"`, `"next":""`, 1)
+		return a, err
 	}
 	before := f.boot
 	steptest.WantError(t, f.undoAll(), "the board came back with the new system 3 times")

@@ -59,6 +59,9 @@ func (s *flashing) renew(ctx context.Context, now updater.System) error {
 	if err := s.compatible(now); err != nil {
 		return err
 	}
+	if err := s.settled(ctx); err != nil {
+		return err
+	}
 	s.warn()
 	if s.state.Phase == fetching {
 		s.state.Backend, s.state.From = s.backend.Name, now
@@ -78,11 +81,13 @@ func (s *flashing) renew(ctx context.Context, now updater.System) error {
 	if s.backend.Kills {
 		return s.flash(ctx, image)
 	}
-	s.state.Phase = writing
-	if err := s.save(); err != nil {
+	if err := s.arm(ctx, &image); err != nil {
 		return err
 	}
 	if err := write(ctx, image); err != nil {
+		return err
+	}
+	if err := s.noteChosen(ctx); err != nil {
 		return err
 	}
 	if cause := context.Cause(ctx); cause != nil { // it was to be finished first
@@ -144,6 +149,9 @@ func (s *flashing) Write(ctx context.Context, image updater.Image) error {
 	defer cancel()
 	fmt.Fprintf(s.t.Output, "writing %s with %s\n", s.with.Version, s.backend.Name)
 	err := s.backend.Install(ctx, image, func(f float64) { s.t.Progress(0.5 + f/2) })
+	if errors.Is(err, updater.ErrPending) {
+		return s.refused(err)
+	}
 	if err != nil {
 		return fmt.Errorf("writing the image: %w", err)
 	}

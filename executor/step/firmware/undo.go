@@ -50,7 +50,7 @@ func (k Kind) Confirm(ctx context.Context, t *executor.Task) error {
 	}
 	ctx, cancel := s.uncancelled(ctx)
 	defer cancel()
-	if err := s.backend.Confirm(ctx); err != nil {
+	if err := s.makeFinal(ctx, now); err != nil {
 		return fmt.Errorf("making the new system final: %w", err)
 	}
 	return nil
@@ -81,6 +81,9 @@ func (k Kind) Undo(ctx context.Context, t *executor.Task) error {
 	}
 	if err := s.backend.Rollback(ctx, s.state.From.Slot); err != nil {
 		return fmt.Errorf("choosing the old system: %w", err)
+	}
+	if err := s.choseOld(ctx, now, isNew); err != nil {
+		return err
 	}
 	if isNew {
 		s.state.Rollbacks++

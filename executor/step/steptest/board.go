@@ -57,7 +57,7 @@ func (b Slots) Run(_ context.Context, c updater.Call) (a updater.Answer, err err
 	running := b.Get("running")
 	switch verb := c.Argv[1]; verb {
 	case "state":
-		a.Out = fmt.Sprintf(`{"version":%q,"board":"stand-in","slot":%q,"slots":2,"stream":true}`, b.Get("slots/"+running), running)
+		a.Out = fmt.Sprintf(`{"version":%q,"board":"stand-in","slot":%q,"slots":2,"stream":true,"next":%q}`, b.Get("slots/"+running), running, b.Get("next"))
 	case "check":
 		_, err = os.Stat(c.Argv[2])
 	case "install":
