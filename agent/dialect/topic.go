@@ -3,14 +3,18 @@ package dialect
 import "strings"
 
 // Topic names one place below the root, for an operator as for a device. It
-// is either an offer, with To, or what a device says of itself, with Device
-// and Part. A + for a name makes it a filter.
+// is an offer, with To; or what a device says of itself, with Device and Part; or
+// a rollout, which no device reads, with Part alone. A + for a name makes it a
+// filter.
 type Topic struct {
 	To     string // of an offer: device/ID, group/NAME or all
 	Device string // who says it
-	Part   string // state, facts, jobs, health, alerts, logs or data
+	Part   string // state, facts, jobs, health, alerts, logs or data; or rollouts
 	Name   string // the job's id or the alert's name; none for state, facts and health
 }
+
+// Rollouts is the Part of a rollout.
+const Rollouts = "rollouts"
 
 // named tells for each part of what a device says whether a name follows it.
 var named = map[string]bool{"state": false, "facts": false, "health": false,
@@ -21,6 +25,8 @@ func (t Topic) Below(root string) string {
 	switch {
 	case t.To != "":
 		return root + "/jobs/" + t.To + "/" + t.Name
+	case t.Part == Rollouts:
+		return root + "/" + Rollouts + "/" + t.Name
 	case named[t.Part]:
 		return root + "/device/" + t.Device + "/" + t.Part + "/" + t.Name
 	}
@@ -39,8 +45,11 @@ func ParseTopic(root, topic string) (Topic, bool) {
 			return Topic{}, false
 		}
 	}
-	if levels[0] == "jobs" {
+	switch {
+	case levels[0] == "jobs":
 		return parseOffer(levels[1:])
+	case levels[0] == Rollouts && len(levels) == 2:
+		return Topic{Part: Rollouts, Name: levels[1]}, true
 	}
 	return parseReport(levels)
 }

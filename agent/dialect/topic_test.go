@@ -18,6 +18,7 @@ func TestTopicsAreReadAsTheyAreWritten(t *testing.T) {
 		{Topic{Device: "gw-7", Part: "health"}, "a/b/device/gw-7/health"},
 		{Topic{Device: "gw-7", Part: "jobs", Name: "wifi"}, "a/b/device/gw-7/jobs/wifi"},
 		{Topic{Device: "gw-7", Part: "alerts", Name: "hot"}, "a/b/device/gw-7/alerts/hot"},
+		{Topic{Part: Rollouts, Name: "wifi"}, "a/b/rollouts/wifi"},
 		{Topic{Device: "+", Part: "jobs", Name: "+"}, "a/b/device/+/jobs/+"},
 	} {
 		if got := c.topic.Below("a/b"); got != c.want {
@@ -33,7 +34,7 @@ func TestForeignTopicsAreNotOurs(t *testing.T) {
 	for _, topic := range []string{
 		"", "r", "r/", "x/jobs/all/a", "r/jobs", "r/jobs/all", "r/jobs/all/", "r/jobs/all/a/b", "r/jobs/device/a",
 		"r/jobs/device//a", "r/jobs/site/x/a", "r/device/a", "r/device/a/state/x", "r/device/a/jobs", "r/device/a/jobs/b/c",
-		"r/device/a/other", "r/device/a/state/x/y", "r/devices/a/state", "r/device//state",
+		"r/device/a/other", "r/device/a/state/x/y", "r/devices/a/state", "r/device//state", "r/rollouts", "r/rollouts/a/b", "r/device/a/rollouts/b",
 	} {
 		if got, ok := ParseTopic("r", topic); ok {
 			t.Errorf("%q: got %+v, want nothing", topic, got)

@@ -23,6 +23,7 @@ var mayImport = map[string][]string{
 	"jobfile": nil,
 	"link":    {"private"},
 	"private": nil,
+	"rollout": {"fleet", "link"},
 	"screen":  nil,
 	"show":    {"fleet", "screen"},
 	"signing": {"private", "screen"},

@@ -13,12 +13,14 @@ import (
 // What one device may take of the tool's memory. An honest one stays far below:
 // it keeps at most 4,096 jobs, most of them as one line.
 const (
-	maxDepth   = 32      // of JSON, before it is parsed
-	maxItems   = 256     // steps, warnings and the like in a status, before it is parsed
-	maxJobs    = 5000    // statuses
-	maxWeight  = 8 << 20 // bytes, of all its statuses as they are kept
-	stepWeight = 256     // bytes that a step takes, its texts aside
-	maxLeft    = 5       // notes of what was left out
+	maxDepth    = 32      // of JSON, before it is parsed
+	maxItems    = 256     // steps, warnings and the like in a status, before it is parsed
+	maxJobs     = 5000    // statuses
+	maxWeight   = 8 << 20 // bytes, of all its statuses as they are kept
+	maxAlerts   = 256     // that are raised
+	alertWeight = 256     // bytes that one takes, its texts aside
+	stepWeight  = 256     // bytes that a step takes, its texts aside
+	maxLeft     = 5       // notes of what was left out
 )
 
 // What all of it may take: a broker may make up any number of devices and offers.

@@ -18,9 +18,11 @@ type Device struct {
 	Facts    json.RawMessage // as published, perhaps no JSON; empty when there are none
 	Known    Known
 	Jobs     map[string]dialect.JobStatus
+	Alerts   map[string]dialect.Alert // those that are raised, by name
 
 	hasState bool
 	weights  map[string]int // of Jobs
+	heavy    map[string]int // of Alerts
 	weight   int            // of all of them
 }
 
@@ -78,6 +80,36 @@ func (d *Device) keep(job string, s *dialect.JobStatus, heavy int) {
 		return
 	}
 	d.Jobs[job], d.weights[job] = *s, heavy
+}
+
+// applyAlert keeps an alert while it is raised. Why says what is wrong with it, if
+// anything is.
+func (d *Device) applyAlert(name string, payload []byte) (why string) {
+	var a dialect.Alert
+	raised := json.Unmarshal(payload, &a) == nil && a.State == dialect.AlertRaised
+	heavy := 0
+	if raised {
+		heavy = len(name) + len(payload) + alertWeight
+	}
+	_, known := d.Alerts[name]
+	switch {
+	case raised && !known && len(d.Alerts) >= maxAlerts:
+		return fmt.Sprintf("the device has raised more than %d alerts", maxAlerts)
+	case d.weight-d.heavy[name]+heavy > maxWeight:
+		return fmt.Sprintf("the device's reports take more than %d MB", maxWeight>>20)
+	}
+	d.weight += heavy - d.heavy[name]
+	if !raised {
+		delete(d.Alerts, name)
+		delete(d.heavy, name)
+		return ""
+	}
+	if d.Alerts == nil {
+		d.Alerts, d.heavy = map[string]dialect.Alert{}, map[string]int{}
+	}
+	a.Name, a.Device = name, d.ID // the topic is what the broker has checked
+	d.Alerts[name], d.heavy[name] = a, heavy
+	return ""
 }
 
 // Meets reports whether a jq expression is true of the device's facts.

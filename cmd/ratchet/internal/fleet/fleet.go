@@ -4,10 +4,12 @@
 package fleet
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -20,6 +22,7 @@ import (
 type Fleet struct {
 	devices map[string]*Device
 	offers  map[string]map[string]Offer // by job, then by whom it is for
+	rolls   map[string][]byte           // rollouts as they are written, by job
 	held    int                         // bytes that all of it takes, about
 	most    int                         // of them
 	left    int                         // messages that were left out
@@ -28,7 +31,7 @@ type Fleet struct {
 
 // New returns a view that knows nothing yet.
 func New() *Fleet {
-	return &Fleet{devices: map[string]*Device{}, offers: map[string]map[string]Offer{}, most: maxHeld}
+	return &Fleet{devices: map[string]*Device{}, offers: map[string]map[string]Offer{}, rolls: map[string][]byte{}, most: maxHeld}
 }
 
 // A Part of the retained messages gives the topic filters for it below a root.
@@ -42,6 +45,18 @@ func Devices(root string) []string {
 // Offers is what is offered as one job, or with + as any.
 func Offers(job string) Part {
 	return func(root string) []string { return dialect.OfferFilters(root, job) }
+}
+
+// Alerts is what all devices raise.
+func Alerts(root string) []string {
+	return []string{dialect.Topic{Device: "+", Part: "alerts", Name: "+"}.Below(root)}
+}
+
+// Rollouts is the rollout of one job, or with + of any.
+func Rollouts(job string) Part {
+	return func(root string) []string {
+		return []string{dialect.Topic{Part: dialect.Rollouts, Name: job}.Below(root)}
+	}
 }
 
 // Statuses is what one device says of one job. A + stands for all of them.
@@ -78,6 +93,8 @@ func (f *Fleet) Apply(m link.Message) (news dialect.JobStatus, ok bool) {
 		why = fmt.Sprintf("all that came takes more than %d MB", f.most>>20)
 	case t.To != "":
 		f.applyOffer(t, m.Payload)
+	case t.Part == dialect.Rollouts:
+		f.applyRollout(t.Name, m.Payload)
 	case t.Part == "state":
 		var p dialect.Presence
 		_ = json.Unmarshal(m.Payload, &p) // a state that cannot be read is offline
@@ -87,6 +104,11 @@ func (f *Fleet) Apply(m link.Message) (news dialect.JobStatus, ok bool) {
 		d := f.reach(t.Device)
 		f.held += len(m.Payload) - len(d.Facts)
 		d.applyFacts(m.Payload)
+	case t.Part == "alerts":
+		d := f.reach(t.Device)
+		before := d.weight
+		why = d.applyAlert(t.Name, m.Payload)
+		f.held += d.weight - before
 	case t.Part == "jobs":
 		d := f.reach(t.Device)
 		before := d.weight
@@ -120,6 +142,9 @@ func (f *Fleet) Device(id string) *Device {
 	return &Device{ID: id}
 }
 
+// All gives every device, in no order.
+func (f *Fleet) All() iter.Seq[*Device] { return maps.Values(f.devices) }
+
 // Devices lists all devices, by id.
 func (f *Fleet) Devices() []*Device {
 	return slices.SortedFunc(maps.Values(f.devices), func(a, b *Device) int { return cmp.Compare(a.ID, b.ID) })
@@ -128,6 +153,18 @@ func (f *Fleet) Devices() []*Device {
 // Offers returns what is offered as a job, by whom it is for: device/ID,
 // group/NAME or all.
 func (f *Fleet) Offers(job string) map[string]Offer { return f.offers[job] }
+
+// Rollouts are the rollouts as they are written, by job. They must not be changed.
+func (f *Fleet) Rollouts() map[string][]byte { return f.rolls }
+
+func (f *Fleet) applyRollout(job string, payload []byte) {
+	f.held += len(payload) - len(f.rolls[job])
+	if len(payload) == 0 {
+		delete(f.rolls, job)
+		return
+	}
+	f.rolls[job] = bytes.Clone(payload)
+}
 
 func (f *Fleet) applyOffer(t dialect.Topic, payload []byte) {
 	if was, there := f.offers[t.Name][t.To]; there {

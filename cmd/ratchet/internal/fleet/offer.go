@@ -119,8 +119,8 @@ func (o Offer) takesPart(d *Device) bool {
 	return true
 }
 
-// reads reports whether the device reads the topics of to.
-func (d *Device) reads(to string) bool {
+// Reads reports whether the device reads the topics of to.
+func (d *Device) Reads(to string) bool {
 	scope, name, _ := strings.Cut(to, "/")
 	switch scope {
 	case "device":
@@ -132,13 +132,13 @@ func (d *Device) reads(to string) bool {
 }
 
 // ReadsAny reports whether the device reads the topics of any of these.
-func (d *Device) ReadsAny(to []string) bool { return slices.ContainsFunc(to, d.reads) }
+func (d *Device) ReadsAny(to []string) bool { return slices.ContainsFunc(to, d.Reads) }
 
 // expects reports whether some offer of the job reaches the device, so that it
 // will answer.
 func (f *Fleet) expects(job string, d *Device, now time.Time) bool {
 	for to, o := range f.offers[job] {
-		if !o.Cancel && d.reads(to) && o.Concerns(to, d, now) {
+		if !o.Cancel && d.Reads(to) && o.Concerns(to, d, now) {
 			return true
 		}
 	}

@@ -32,6 +32,8 @@ const (
 	readLimit = 15 * time.Minute
 	// maxFacts is twice what an agent sends of itself, in bytes.
 	maxFacts = 128 << 10
+	// MaxRollout is the longest rollout that is read, in bytes.
+	MaxRollout = 64 << 10
 )
 
 // A Message is one message from the broker.
@@ -146,6 +148,8 @@ func longest(t dialect.Topic) int {
 		return dialect.MaxPayload
 	case t.Part == "facts":
 		return maxFacts
+	case t.Part == dialect.Rollouts:
+		return MaxRollout
 	}
 	return dialect.MaxStatus
 }
