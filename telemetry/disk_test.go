@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"github.com/ratchetd/ratchet/telemetry/look"
 )
 
 func TestDisksAreThoseThatCanFillUpOncePerDevice(t *testing.T) {
@@ -13,14 +15,15 @@ func TestDisksAreThoseThatCanFillUpOncePerDevice(t *testing.T) {
 		"testdata/router": {"/"},
 		"testdata/pc":     {"/", "/boot/efi", "/data"},
 	} {
-		mounts, err := readMounts(treeOf(board(dir)))
+		mounts, err := look.Mounts(treeOf(board(dir)).proc)
 		if err != nil {
 			t.Fatal(err)
 		}
 		var got []string
-		for _, m := range disks(mounts) {
-			got = append(got, m.path)
+		for _, same := range fillables(mounts) {
+			got = append(got, same[0].Path)
 		}
+		slices.Sort(got)
 		if !slices.Equal(got, want) {
 			t.Errorf("%s: got %q, want %q", dir, got, want)
 		}
@@ -28,9 +31,9 @@ func TestDisksAreThoseThatCanFillUpOncePerDevice(t *testing.T) {
 }
 
 func TestOverlayWhoseUpperSideIsHiddenCountsAsItself(t *testing.T) {
-	root := mount{device: "0:9", path: "/", fs: "overlay", options: []string{"rw", "upperdir=/host/diff"}}
-	data := mount{device: "8:1", path: "/data", fs: "ext4", options: []string{"rw"}}
-	if got := root.deviceBelow([]mount{root, data}); got != "0:9" {
+	root := look.Mount{Device: "0:9", Path: "/", FS: "overlay", Options: []string{"rw", "upperdir=/host/diff"}}
+	data := look.Mount{Device: "8:1", Path: "/data", FS: "ext4", Options: []string{"rw"}}
+	if got := deviceBelow(root, []look.Mount{root, data}); got != "0:9" {
 		t.Errorf("got %s, want 0:9", got)
 	}
 }
@@ -38,8 +41,8 @@ func TestOverlayWhoseUpperSideIsHiddenCountsAsItself(t *testing.T) {
 func TestWhatIsMountedOverIsNotSeen(t *testing.T) {
 	_, dir := copyOf(t, "testdata/pc")
 	write(t, "1 1 8:1 / /mnt rw - ext4 /dev/sda1 rw\n2 1 8:2 / /mnt rw - ext4 /dev/sda2 rw\n", dir, "proc/self/mountinfo")
-	mounts, err := readMounts(treeOf(board(dir)))
-	if err != nil || len(mounts) != 1 || mounts[0].device != "8:2" {
+	mounts, err := look.Mounts(treeOf(board(dir)).proc)
+	if err != nil || len(mounts) != 1 || mounts[0].Device != "8:2" {
 		t.Errorf("got %v, %v; want the upper mount only", mounts, err)
 	}
 }
@@ -48,7 +51,7 @@ func TestRoomIsAskedOfTheFileSystemItself(t *testing.T) {
 	ctx, dir := copyOf(t, "testdata/pc")
 	gone := filepath.Join(dir, "gone")
 	write(t, "1 1 8:1 / "+dir+" rw - ext4 /dev/sda1 rw\n2 1 8:2 / "+gone+" rw - ext4 /dev/sda2 rw\n", dir, "proc/self/mountinfo")
-	got, err := sampleDisks(ctx, treeOf(ctx))
+	got, err := new(room).sample(ctx, treeOf(ctx))
 	if err != nil || len(got) != 1 {
 		t.Fatalf("got %v, %v; want one disk, the one that answers", got, err)
 	}
@@ -62,15 +65,22 @@ func TestSingleFilesAreNoDisks(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if (mount{device: "8:1", path: file, fs: "ext4"}).fillable() {
-		t.Error("a bind mount over a file counts as a disk")
+	mounts := []look.Mount{{Device: "8:1", Path: file, FS: "ext4"}}
+	answers := new(room).ask(t.Context(), mounts)
+	if d, err := diskOf(mounts, answers); d != nil || err != nil {
+		t.Errorf("a bind mount over a file counts as a disk: %+v, %v", d, err)
+	}
+	dir := look.Mount{Device: "8:1", Path: filepath.Dir(file), FS: "ext4"}
+	mounts = append(mounts, dir)
+	if d, err := diskOf(mounts, new(room).ask(t.Context(), mounts)); err != nil || d == nil || d.Path != dir.Path {
+		t.Errorf("the folder beside it: got %+v, %v", d, err)
 	}
 }
 
 func TestDiskThatNobodyCanAskIsAnError(t *testing.T) {
 	ctx, dir := copyOf(t, "testdata/pc")
 	write(t, "2 1 8:2 / /does/not/exist rw - ext4 /dev/sda2 rw\n", dir, "proc/self/mountinfo")
-	if got, err := sampleDisks(context.Background(), treeOf(ctx)); err == nil {
+	if got, err := new(room).sample(context.Background(), treeOf(ctx)); err == nil {
 		t.Errorf("got %v, want an error", got)
 	}
 }

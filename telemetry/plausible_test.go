@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/ratchetd/ratchet/telemetry/look"
 )
 
 // emptied are the files that a sample of the fixture reads.
@@ -174,6 +176,25 @@ func TestCountersThatRunBackwardsGiveNoPercent(t *testing.T) {
 				t.Errorf("%q: got %s, want %s", c.stat, got, c.want)
 			}
 		})
+	}
+}
+
+// Some file systems wrap what they count below zero.
+func TestADiskHasNoMoreRoomThanItsSize(t *testing.T) {
+	const most = 1<<64 - 4096
+	for _, c := range []struct {
+		answer look.Answer
+		want   string
+	}{
+		{look.Answer{Total: 1000, Free: 600, Used: 300, Inodes: 10, InodesFree: 5}, `{"path":"/","total":1000,"free":600,"percent":33.3,"inodesPercent":50}`},
+		{look.Answer{Total: 1000, Free: 600, Used: 300, Inodes: 10, InodesFree: 11}, `{"path":"/","total":1000,"free":600,"percent":33.3}`},
+		{look.Answer{Total: 1000, Free: most, Used: 300}, "null"},
+		{look.Answer{Total: 1000, Free: 600, Used: most}, "null"},
+		{look.Answer{}, "null"},
+	} {
+		if got, err := json.Marshal(newDisk("/", c.answer)); err != nil || string(got) != c.want {
+			t.Errorf("%+v: got %s, %v, want %s", c.answer, got, err, c.want)
+		}
 	}
 }
 

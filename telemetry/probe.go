@@ -3,17 +3,15 @@ package telemetry
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"math"
 	"net"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/shirou/gopsutil/v3/disk"
+	"github.com/ratchetd/ratchet/telemetry/look"
 )
 
 // A Prober looks once at one thing of the device, or of the network around it.
@@ -41,15 +39,15 @@ func (u Unknown) Error() string { return u.Reason }
 
 // Disk measures how full the file system of path is, in percent.
 func (p Prober) Disk(ctx context.Context, path string) (Reading, error) {
-	u, err := disk.UsageWithContext(ctx, path)
-	if err != nil {
-		return Reading{}, Unknown{fmt.Sprintf("asking %s for its room: %v", path, err)}
+	a := look.At(ctx, path)[0]
+	if err := a.Error(); err != nil {
+		return Reading{}, Unknown{fmt.Sprintf("asking for the room of %v", err)}
 	}
-	if u.Used+u.Free == 0 {
+	d := newDisk(path, a)
+	if d == nil {
 		return Reading{}, Unknown{path + " is on a file system that has no room of its own"}
 	}
-	used := percent(float64(u.Used), float64(u.Used+u.Free))
-	return Reading{used, "%", fmt.Sprintf("%d bytes free", u.Free)}, nil
+	return Reading{d.Percent, "%", fmt.Sprintf("%d bytes free", d.Free)}, nil
 }
 
 // Memory measures how much of the memory programs cannot get, in percent.
@@ -80,12 +78,12 @@ func (p Prober) Temperature(ctx context.Context) (Reading, error) {
 }
 
 // File finds out whether there is something at path.
-func (p Prober) File(path string) (Reading, error) {
-	_, err := os.Stat(path)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
+func (p Prober) File(ctx context.Context, path string) (Reading, error) {
+	a := look.At(ctx, path)[0]
+	if a.Absent {
 		return Reading{}, fmt.Errorf("%s does not exist", path)
-	case err != nil:
+	}
+	if err := a.Error(); err != nil {
 		return Reading{}, Unknown{err.Error()}
 	}
 	return Reading{}, nil

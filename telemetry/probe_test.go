@@ -52,11 +52,11 @@ func TestWhatAProbeNeedsAndDoesNotFindIsUnknown(t *testing.T) {
 
 func TestFileIsThereOrNot(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "flag")
-	if _, err := (Prober{}).File(path); err == nil || errors.As(err, new(Unknown)) {
+	if _, err := (Prober{}).File(t.Context(), path); err == nil || errors.As(err, new(Unknown)) {
 		t.Errorf("absent: got %v, want a failure", err)
 	}
 	write(t, "", path)
-	if _, err := (Prober{}).File(path); err != nil {
+	if _, err := (Prober{}).File(t.Context(), path); err != nil {
 		t.Errorf("there: got %v, want nil", err)
 	}
 }

@@ -28,6 +28,7 @@ type Sampler struct {
 	mu      sync.Mutex
 	cpu     cpuTimes
 	network traffic
+	disks   room
 	slow    slow
 	failed  map[string]failure // by the name of the collector
 }
@@ -74,7 +75,7 @@ func (s *Sampler) Sample(ctx context.Context) Sample {
 		Load:      collect(s, "load", func() (*Load, error) { return sampleLoad(ctx) }),
 		Pressure:  collect(s, "pressure", func() (*Pressure, error) { return samplePressure(t) }),
 		Memory:    collect(s, "memory", func() (*Memory, error) { return sampleMemory(ctx) }),
-		Disk:      collect(s, "disk", func() ([]Disk, error) { return sampleDisks(ctx, t) }),
+		Disk:      collect(s, "disk", func() ([]Disk, error) { return s.disks.sample(ctx, t) }),
 		Flash:     s.slow.flash,
 		Network:   collect(s, "network", func() ([]Interface, error) { return s.network.sample(t) }),
 		Conntrack: collect(s, "conntrack", func() (*Conntrack, error) { return sampleConntrack(ctx, t) }),
@@ -129,11 +130,8 @@ func collect[T any](s *Sampler, name string, read func() (T, error)) T {
 func attempt[T any](read func() (T, error)) (v T, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("it holds what cannot be read: panic: %v", p)
-		}
-		if err != nil {
 			var none T
-			v = none
+			v, err = none, fmt.Errorf("it holds what cannot be read: panic: %v", p)
 		}
 	}()
 	return read()

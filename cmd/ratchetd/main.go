@@ -17,6 +17,7 @@ import (
 	"github.com/ratchetd/ratchet/agent"
 	"github.com/ratchetd/ratchet/agent/build"
 	"github.com/ratchetd/ratchet/agent/config"
+	"github.com/ratchetd/ratchet/telemetry/look"
 )
 
 const usage = `ratchetd runs jobs on this device, and after a power cut goes on where it was.
@@ -43,10 +44,11 @@ var errUsage = errors.New("usage")
 // errJobFailed is a watched job that did not succeed.
 var errJobFailed = errors.New("the job did not succeed")
 
-// errWorker is a data step's program that failed; it has said why.
+// errWorker is a worker of the agent's own that failed; it has said why.
 var errWorker = errors.New("the program failed")
 
 func main() {
+	look.Program = []string{"/proc/self/exe", look.Arg} // also when an update has put another program in its place
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	// A second signal ends the process at once; but timeout(1) and others send
 	// the first one twice.
@@ -92,6 +94,12 @@ func (c *command) run(ctx context.Context, args []string) error {
 	}
 	if args[0] == "help" || args[0] == "-h" || args[0] == "--help" {
 		fmt.Fprint(c.out, usage)
+		return nil
+	}
+	if args[0] == look.Arg {
+		if look.Worker(args[1:], c.raw) != 0 {
+			return errWorker
+		}
 		return nil
 	}
 	if args[0] == agent.WorkerArg {

@@ -15,6 +15,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/telemetry/look"
 )
 
 func TestMain(m *testing.M) {
@@ -33,6 +34,7 @@ func TestMain(m *testing.M) {
 // mortal is the program, except that it can be made to die at a point of its
 // journal and to believe in another boot.
 func mortal() {
+	look.Program = []string{"/proc/self/exe", look.Arg}
 	this := thisRelease()
 	args := this.behave(slices.Clone(os.Args[1:]))
 	if err := fakeBoot(os.Getenv(bootFile)); err != nil {

@@ -113,8 +113,8 @@ func (k Checker) process(ctx context.Context, c Check) (telemetry.Reading, error
 	return k.Probes.Process(ctx, c.text)
 }
 
-func (k Checker) file(_ context.Context, c Check) (telemetry.Reading, error) {
-	return k.Probes.File(c.text)
+func (k Checker) file(ctx context.Context, c Check) (telemetry.Reading, error) {
+	return k.Probes.File(ctx, c.text)
 }
 
 func (k Checker) link(ctx context.Context, c Check) (telemetry.Reading, error) {

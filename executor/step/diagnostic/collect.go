@@ -180,8 +180,10 @@ func (b *bundle) matching(patterns []string) []string {
 	var paths []string
 	seen := map[string]bool{}
 	for _, pattern := range patterns {
-		found, all := inputs.Match(pattern, maxFiles-len(paths))
+		found, all, err := inputs.Match(pattern, maxFiles-len(paths))
 		switch {
+		case err != nil:
+			b.addLine("%s: %v", pattern, err)
 		case !all:
 			b.addLine("%s: matches too much: %d files are here, at most %d in all", pattern, len(found), maxFiles)
 		case len(found) == 0:

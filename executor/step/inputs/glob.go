@@ -1,11 +1,15 @@
 package inputs
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/ratchetd/ratchet/executor/step/safefile"
+	"github.com/ratchetd/ratchet/telemetry/look"
 )
 
 const maxLooked = 20_000 // names in directories that one pattern may cost
@@ -17,15 +21,24 @@ type glob struct {
 	most   int
 	looked int
 	found  []string
+	hangs  error // a file system on the way that does not answer
 }
 
 // Match lists at most so many paths that match an absolute pattern, and
-// reports whether these are all.
-func Match(pattern string, most int) (found []string, all bool) {
+// reports whether these are all. The error is that of a file system that does not answer.
+func Match(pattern string, most int) (found []string, all bool, err error) {
 	g := glob{most: most}
 	all = g.walk("/", strings.Split(strings.Trim(pattern, "/"), "/"))
 	slices.Sort(g.found)
-	return g.found, all
+	return g.found, all, g.hangs
+}
+
+// enter reports whether what dir leads to may be looked at.
+func (g *glob) enter(dir string) bool {
+	if _, err := safefile.Resolve(dir); errors.Is(err, look.ErrHangs) {
+		g.hangs = err
+	}
+	return g.hangs == nil
 }
 
 // walk goes down the parts of the pattern below dir; false ends the search.
@@ -39,6 +52,9 @@ func (g *glob) walk(dir string, parts []string) bool {
 	}
 	if !strings.ContainsAny(parts[0], `*?[\`) {
 		path := filepath.Join(dir, parts[0])
+		if !g.enter(path) {
+			return false
+		}
 		if _, err := os.Lstat(path); err != nil {
 			return true
 		}
@@ -49,6 +65,9 @@ func (g *glob) walk(dir string, parts []string) bool {
 
 // list reads a directory piece by piece.
 func (g *glob) list(dir string, parts []string) bool {
+	if !g.enter(dir) {
+		return false
+	}
 	d, err := os.OpenFile(dir, os.O_RDONLY|syscall.O_DIRECTORY, 0) // a pipe must not be waited for
 	if err != nil {
 		return true

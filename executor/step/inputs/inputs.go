@@ -89,7 +89,10 @@ func expand(pattern string, note io.Writer) ([]string, error) {
 	if !IsGlob(pattern) {
 		return []string{pattern}, nil
 	}
-	paths, all := Match(pattern, maxChosen)
+	paths, all, err := Match(pattern, maxChosen)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", pattern, err)
+	}
 	if !all {
 		return nil, tooMany(pattern)
 	}

@@ -5,12 +5,14 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 
 	"github.com/ratchetd/ratchet/executor/step/safefile"
+	"github.com/ratchetd/ratchet/telemetry/look"
 )
 
 // Policy is what the owner of the device lets jobs do. The zero value lets
@@ -158,10 +160,14 @@ func lineageOf(path string) (l lineage) {
 // within reports whether the path is tree or lies below it, also when a bind
 // mount or a hard link gives it another name.
 func (l lineage) within(tree string) bool {
-	if real, err := safefile.Resolve(tree); err == nil {
+	real, err := safefile.Resolve(tree)
+	if err == nil {
 		tree = real
 	}
-	top, _ := os.Stat(tree)
+	var top os.FileInfo
+	if !errors.Is(err, look.ErrHangs) {
+		top, _ = os.Stat(tree)
+	}
 	return slices.ContainsFunc(l, func(a ancestor) bool {
 		return a.path == tree || a.info != nil && top != nil && os.SameFile(a.info, top)
 	})

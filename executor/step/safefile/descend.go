@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ratchetd/ratchet/telemetry/look"
 )
 
 // A path is judged with its links followed. Whoever may write one of its
@@ -48,10 +50,16 @@ func descend(path string) (int, error) {
 			continue
 		}
 		at = filepath.Join(at, name)
+		if err = look.Enter(at); err != nil {
+			break
+		}
 		var next int
 		next, err = openIn(dir, name, how, 0)
 		_ = unix.Close(dir) // it was opened to look things up only
 		dir = next
+	}
+	if errors.Is(err, look.ErrHangs) {
+		return -1, errors.Join(err, unix.Close(dir))
 	}
 	if errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
 		return -1, moved(at)

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ratchetd/ratchet/telemetry/look"
 )
 
 // maxLinks is how many a path may have, as in the kernel.
@@ -36,12 +38,15 @@ func resolve(dir, path string, links *int) (string, error) {
 		if name == "" || name == "." {
 			continue
 		}
+		next := filepath.Join(dir, name)
+		if err := look.Enter(next); err != nil {
+			return "", err
+		}
 		at, st, to, err := entryIn(fd, name)
 		// Nothing goes up again from a directory that is not there.
 		if errors.Is(err, fs.ErrNotExist) && !slices.Contains(names[i:], "..") {
 			return filepath.Join(dir, filepath.Join(names[i:]...)), nil
 		}
-		next := filepath.Join(dir, name)
 		if err != nil {
 			return "", &fs.PathError{Op: "lstat", Path: next, Err: err}
 		}
