@@ -87,6 +87,7 @@ type transfer struct {
 	deadline time.Time // by then a byte must have come
 	asked    time.Duration
 	pacer    pacer
+	refusals Refusals
 }
 
 // Run fetches until the part is complete. The Checkpoint it returns is to be
@@ -124,7 +125,7 @@ func (x *transfer) loop(ctx context.Context) error {
 	pause := backoff.Pause{First: time.Second, Most: time.Minute}
 	for x.at.Size == 0 || x.done < x.at.Size {
 		before := x.done
-		err := x.once(ctx)
+		err := x.refusals.Judge(x.once(ctx))
 		if err == nil {
 			break
 		}

@@ -38,6 +38,7 @@ type upload struct {
 	tries    int       // in which bytes were sent
 	deadline time.Time // by then one must have been sent
 	asked    time.Duration
+	refusals fetch.Refusals
 }
 
 // digest reads the file for its size and checksum, which go before it.
@@ -74,7 +75,7 @@ func (u *upload) loop(ctx context.Context) error {
 	u.deadline = time.Now().Add(u.stall())
 	pause := backoff.Pause{First: time.Second, Most: time.Minute}
 	for {
-		err := u.once(ctx)
+		err := u.refusals.Judge(u.once(ctx))
 		if err == nil {
 			return nil
 		}
