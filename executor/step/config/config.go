@@ -24,7 +24,8 @@ import (
 // All that is new is written beside the old and checked with `validate` before
 // anything is replaced; all that is old is kept before, too. `validate` runs in
 // a folder, also named by RATCHET_PREPARED, in which the new files are found
-// under their own paths: etc/netplan/lan.yaml, or etc/config for `uci -c`.
+// under their own paths: etc/netplan/lan.yaml, or etc/config for `uci -c`. A word
+// that is the path of one of the step's files, or ends in = and that, means the new one.
 // `apply` runs after, also when the files were so already: that they are so
 // does not say that they are in use. Undo restores and applies once more.
 type Kind struct {

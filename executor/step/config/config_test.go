@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step/config"
 	"github.com/ratchetd/ratchet/executor/step/policy"
 	"github.com/ratchetd/ratchet/executor/step/steptest"
@@ -168,6 +169,38 @@ func TestASecretIsOnNoCommandLine(t *testing.T) {
 	started, err := os.ReadFile(log)
 	if err != nil || len(started) == 0 || strings.Contains(string(started), "hunter2") {
 		t.Errorf("got %q, %v, want command lines without the value", started, err)
+	}
+}
+
+// TestAPathInValidateMeansTheNewFile: who names the real one wants the check to be of
+// what is to lie there.
+func TestAPathInValidateMeansTheNewFile(t *testing.T) {
+	dir, kind := newUCI(t)
+	file := filepath.Join(dir, "f")
+	steptest.WriteFile(t, file, "old")
+	a := steptest.NewAttempt(t, `{"files":[{"path":%q,"content":"new "}],"validate":["sh","-c","cat $1 ${2#--file=} $3","x",%q,%q,%q]}`, file, file, "--file="+file, file+".")
+	steptest.WantError(t, a.Run(t.Context(), kind), "exit status 1")
+	if got := a.Out.String(); got != "new new " {
+		t.Errorf("validate saw %q, want the new file twice", got)
+	}
+	for word, want := range map[string]bool{
+		"visudo -cf /etc/x":                            true,
+		"visudo -cf '/etc/x' && cat $RATCHET_PREPARED": true,
+		"visudo -cf $RATCHET_PREPARED/etc/x":           false,
+		"visudo -cf ${RATCHET_PREPARED}/etc/x":         false,
+		"visudo -cf \"$RATCHET_PREPARED\"/etc/x":       false,
+		"visudo -cf ./etc/x":                           false,
+		"visudo -cf /etc/x.d/y":                        false,
+		"visudo -cf /etc/x.d/y /etc/x":                 true,
+		"/etc/x":                                       false,
+		"--file=/etc/x":                                false,
+		"echo":                                         false,
+	} {
+		with := fmt.Appendf(nil, `{"files":[{"path":"/etc/x","content":""}],"validate":["sh","-c",%q]}`, word)
+		warned := kind.Describe(executor.Step{With: with}).Warnings
+		if got := len(warned) > 0; got != want {
+			t.Errorf("%s: got warnings %q, want one: %v", word, warned, want)
+		}
 	}
 }
 

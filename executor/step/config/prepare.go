@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step/filespec"
@@ -96,6 +98,11 @@ func (c *configuring) validate(ctx context.Context) error {
 		return fmt.Errorf("validate: preparing the folder to run in: %w", err)
 	}
 	argv, _ := executor.Texts(c.with.Validate)
+	for i, word := range argv {
+		if path := namedBy(word, c.paths(c.with)); path != "" && i > 0 {
+			argv[i] = strings.TrimSuffix(word, path) + filepath.Join(tree, path)
+		}
+	}
 	p := process.Tool{Argv: argv, Dir: tree, Env: map[string]string{"RATCHET_PREPARED": tree}}
 	if err := p.Run(ctx, c.t, c.Groups); err != nil {
 		return fmt.Errorf("validate: nothing was changed: %w", err)
@@ -104,6 +111,18 @@ func (c *configuring) validate(ctx context.Context) error {
 		return err
 	}
 	return c.willAct(false)
+}
+
+// namedBy is the one of paths that a word of validate means; empty: none.
+func namedBy(word string, paths []string) string {
+	option, value, ok := strings.Cut(word, "=")
+	if !ok || !strings.HasPrefix(option, "-") {
+		value = word
+	}
+	if slices.Contains(paths, value) {
+		return value
+	}
+	return ""
 }
 
 // scratch makes a new folder beside the undo data. What is in it need not
