@@ -13,6 +13,7 @@ import (
 
 // A Timetable says when a schedule is due.
 type Timetable struct {
+	spec   string
 	every  time.Duration // at its multiples since 1970; 0: by cron
 	Reboot bool          // once a boot, and at no other time
 	cron   *cron.SpecSchedule
@@ -28,14 +29,14 @@ var scheduleParser = cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Mo
 // or @reboot, in the time zone of that name or, without one, the board's own.
 func ParseTimetable(spec, tz string) (Timetable, error) {
 	if spec == "@reboot" {
-		return Timetable{Reboot: true}, nil
+		return Timetable{spec: spec, Reboot: true}, nil
 	}
 	if span, ok := strings.CutPrefix(spec, "@every "); ok {
 		d, err := time.ParseDuration(strings.TrimSpace(span))
 		if err != nil || d < leastEvery || d%time.Second != 0 {
 			return Timetable{}, fmt.Errorf("%q: want whole seconds, such as @every 90m", spec)
 		}
-		return Timetable{every: d}, nil
+		return Timetable{spec: spec, every: d}, nil
 	}
 	if strings.Contains(spec, "=") {
 		return Timetable{}, fmt.Errorf("%q: the time zone is tz", spec)
@@ -44,7 +45,7 @@ func ParseTimetable(spec, tz string) (Timetable, error) {
 	if err != nil {
 		return Timetable{}, fmt.Errorf("%q: want five fields such as \"0 3 * * *\", @daily, @every 90m or @reboot: %w", spec, err)
 	}
-	t := Timetable{cron: parsed.(*cron.SpecSchedule)} // what the parser makes of fields and descriptors
+	t := Timetable{spec: spec, cron: parsed.(*cron.SpecSchedule)} // what the parser makes of fields and descriptors
 	if t.zone, err = telemetry.Zone(tz); err != nil {
 		return t, fmt.Errorf("tz: %w", err)
 	}
@@ -55,6 +56,22 @@ func ParseTimetable(spec, tz string) (Timetable, error) {
 	}
 	return t, nil
 }
+
+// Form is by what it is due: two timetables are the same where theirs are. A time zone
+// counts by how far its winter and its summer are from UTC, not by its name: the
+// board's own has none.
+func (t Timetable) Form() string {
+	if t.cron == nil {
+		return t.spec
+	}
+	const year = 2026 // any, but always the same
+	_, winter := time.Date(year, 1, 1, 0, 0, 0, 0, t.zone).Zone()
+	_, summer := time.Date(year, 7, 1, 0, 0, 0, 0, t.zone).Zone()
+	return fmt.Sprintf("%s %+d %+d", t.spec, winter, summer)
+}
+
+// Hourless reports whether it names no hour of the day: it follows time as it passes.
+func (t Timetable) Hourless() bool { return t.every > 0 || t.hourly }
 
 // Next is when it is due for the first time behind that moment; zero: never.
 func (t Timetable) Next(after time.Time) time.Time {

@@ -60,10 +60,10 @@ func (s *Schedules) recurring(plan []planned) ([]planned, error) {
 			text: func() ([]byte, error) { return r.Text, nil },
 			from: r.Job.NotBefore.Time, until: r.Job.Expires.Time})
 	}
-	for name := range s.marks {
-		if !names[name] {
-			delete(s.marks, name)
-		}
+	had := len(s.marks)
+	maps.DeleteFunc(s.marks, func(name string, _ mark) bool { return !names[name] })
+	if len(s.marks) < had { // one that comes again begins again
+		s.save(s.soon)
 	}
 	return plan, nil
 }

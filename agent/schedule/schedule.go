@@ -23,7 +23,7 @@ import (
 
 const (
 	onTime     = 5 * time.Minute // what is due for longer was missed
-	setBack    = 3 * time.Hour   // a clock that is set back by more was wrong before
+	setBack    = 3 * time.Hour   // a clock that is set back by more was wrong before, for what names an hour
 	fireAgain  = time.Minute     // after a job could not begin
 	marksName  = "schedules"     // in the journal
 	notSetYet  = "the clock is not set yet"
@@ -59,6 +59,21 @@ type Schedules struct {
 type mark struct {
 	Due  int64  `json:"due"`            // unix seconds
 	Boot string `json:"boot,omitempty"` // of @reboot
+	Form string `json:"form,omitempty"` // of the timetable; empty: an earlier version wrote it
+}
+
+// isOf reports whether the mark is of that timetable, and not of what the schedule was
+// before its owner changed it.
+func (m mark) isOf(t clock.Timetable) bool {
+	return m.Form == t.Form() || m.Form == "" && (m.Boot != "") == t.Reboot
+}
+
+// ahead reports whether the mark is of a clock that was wrong, which is set back now.
+// A little is nothing: what was due is not done twice. What names no hour waits for
+// nothing that it would do before.
+func (m mark) ahead(t clock.Timetable, now time.Time) bool {
+	due := time.Unix(m.Due, 0)
+	return due.Sub(now) > setBack || t.Hourless() && t.Next(now).Before(due)
 }
 
 // coming is what RAM knows of a schedule.
@@ -166,12 +181,15 @@ func (s *Schedules) step(p planned, now time.Time, sane bool) coming {
 	switch {
 	case p.Reboot && m.Boot == s.Boot:
 		return coming{}
+	case p.Reboot && seen && !m.isOf(p.Timetable): // this boot came before the change
+		s.mark(p.name, p.mark(now, s.Boot), s.DB.Set)
+		return coming{}
 	case p.Reboot:
 		return s.atBoot(p, now)
 	case !sane:
 		return coming{why: notSetYet}
-	case !seen || time.Unix(m.Due, 0).Sub(now) > setBack:
-		m = mark{Due: now.Unix()}
+	case !seen, !m.isOf(p.Timetable), m.ahead(p.Timetable, now):
+		m = p.mark(now, "")
 		s.mark(p.name, m, s.DB.Set)
 	}
 	last, why := time.Unix(m.Due, 0), s.known[p.name].why
@@ -197,6 +215,11 @@ func (s *Schedules) step(p planned, now time.Time, sane bool) coming {
 	return coming{next: next, why: why}
 }
 
+// mark is that all up to a moment is settled, in that boot where it counts boots.
+func (p planned) mark(at time.Time, boot string) mark {
+	return mark{Due: at.Unix(), Boot: boot, Form: p.Form()}
+}
+
 // delay is this device's part of the jitter.
 func (p planned) delay(device string) time.Duration {
 	return clock.Share(p.name+"\n"+device, time.Duration(p.Jitter)).Truncate(time.Second)
@@ -205,7 +228,7 @@ func (p planned) delay(device string) time.Duration {
 // due settles what was due so long ago, and tells why it does not begin. An
 // error says that it is not settled.
 func (s *Schedules) due(p planned, at time.Time, late time.Duration) (why string, err error) {
-	m := mark{Due: at.Unix()}
+	m := p.mark(at, "")
 	if late > onTime && !p.CatchUp {
 		s.mark(p.name, m, s.soon)
 		return "missed at " + at.Format(time.RFC3339), nil
@@ -254,7 +277,7 @@ func (s *Schedules) atBoot(p planned, now time.Time) coming {
 			continue
 		}
 		if err == nil {
-			err = s.fire(p, now, mark{now.Unix(), s.Boot})
+			err = s.fire(p, now, p.mark(now, s.Boot))
 		}
 		if err != nil {
 			return s.later(p, now, err)

@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -76,6 +79,8 @@ func (d *diary) live(script string) {
 			if d.Busy(word == "busy"); word == "free" {
 				d.Settle()
 			}
+		case "cron", "tz": // what the owner changes in ratchet.toml, and a reload
+			d.change(word, arg)
 		case "forget":
 			d.Forget()
 		default:
@@ -84,6 +89,22 @@ func (d *diary) live(script string) {
 		d.schedules.Poke()
 		synctest.Wait()
 	}
+}
+
+// change gives a line of the configuration another value.
+func (d *diary) change(key, value string) {
+	d.T.Helper()
+	path := filepath.Join(d.Dir, "ratchet.toml")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		d.T.Fatal(err)
+	}
+	line := regexp.MustCompile("(?m)^" + key + " = .*$")
+	if !line.Match(text) {
+		d.T.Fatalf("the configuration has no %s", key)
+	}
+	d.Write("ratchet.toml", line.ReplaceAllString(string(text), fmt.Sprintf("%s = %q", key, value)))
+	d.Config.Store(d.Load())
 }
 
 // submit gives the device a job as its operator does.
@@ -130,6 +151,26 @@ tz = "America/New_York"`, "2026-10-31T22:00:00Z", "run 48h",
 			"s 20261124T030000Z 24T0300"},
 		{"the clock was in the future", `cron = "0 3 * * *"`, "2040-01-01T02:00:00Z", "run 2h, set 2026-11-24T02:00:00Z, run 2h",
 			"s 20400101T030000Z 01T0300, s 20261124T030000Z 24T0300"},
+		{"changed: nothing for a time before", "cron = \"0 3 * * *\"\ncatchUp = true", "2026-11-23T22:00:00Z",
+			"run 10h, cron 0 7 * * *, run 24h", "s 20261124T030000Z 24T0300, s 20261125T070000Z 25T0700"},
+		{"changed by minutes: nothing for a time before", `cron = "0 3 * * *"`, "2026-11-23T22:00:00Z",
+			"run 302m, cron 1 3 * * *, run 24h", "s 20261124T030000Z 24T0300, s 20261125T030100Z 25T0301"},
+		{"changed while off", "cron = \"0 3 * * *\"\ncatchUp = true", "2026-11-23T22:00:00Z",
+			"run 10h, cron 0 7 * * *, reboot 1m, run 24h", "s 20261124T030000Z 24T0300, s 20261125T070000Z 25T0700"},
+		{"another zone: nothing for a time before", "cron = \"0 7 * * *\"\ncatchUp = true\ntz = \"UTC\"", "2026-11-23T22:00:00Z",
+			"run 390m, tz Europe/Moscow, run 24h", "s 20261125T040000Z 25T0400"},
+		{"the same zone by another name is no change", "cron = \"0 3 * * *\"\ncatchUp = true\ntz = \"UTC\"", "2026-11-24T02:30:00Z",
+			"off 1h, tz Etc/GMT, run 1m", "s 20261124T030000Z 24T0330"},
+		{"from a time to each boot", `cron = "0 3 * * *"`, "2026-11-24T02:30:00Z", "run 1h, cron @reboot, run 1h, off 1m, run 1h",
+			"s 20261124T030000Z 24T0300, s 20261124T043100Z 24T0431"},
+		{"from each boot to a time", "cron = \"@reboot\"\ncatchUp = true", "2026-11-24T02:30:00Z", "run 1h, cron 0 3 * * *, run 24h",
+			"s 20261124T023000Z 24T0230, s 20261125T030000Z 25T0300"},
+		{"the clock was two hours ahead: what names no hour goes on", `cron = "*/30 * * * *"`, "2026-11-24T04:10:00Z",
+			"run 30m, jump -2h, run 70m", "s 20261124T043000Z 24T0430, s 20261124T030000Z 24T0300, s 20261124T033000Z 24T0330"},
+		{"the clock was two hours ahead: neither does a span wait", `cron = "@every 30m"`, "2026-11-24T04:10:00Z",
+			"run 30m, jump -2h, run 70m", "s 20261124T043000Z 24T0430, s 20261124T030000Z 24T0300, s 20261124T033000Z 24T0330"},
+		{"the clock goes back by a moment: not twice", `cron = "@every 30m"`, "2026-11-24T04:20:00Z",
+			"run 10m, jump -700ms, run 31m", "s 20261124T043000Z 24T0430, s 20261124T050000Z 24T0500"},
 		{"one at a time", `cron = "0 * * * *"`, "2026-11-24T00:30:00Z", "busy, run 3h, free, run 1h",
 			"s 20261124T010000Z 24T0100, s 20261124T040000Z 24T0400"},
 		{"one behind the other", "cron = \"0 * * * *\"\noverlap = \"queue\"", "2026-11-24T00:30:00Z", "busy, run 4h, free, run 1h",
