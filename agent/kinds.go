@@ -36,7 +36,7 @@ func (a *Agent) kinds() executor.Kinds {
 		"firmware":    a.firmware(),
 		"keys":        a.keysKind(),
 		"package":     packages.Kind{Groups: a.groups},
-		"plugin":      step.Plugin{Groups: a.groups},
+		"plugin":      step.Plugin{Dir: a.config.Load().Policy.PluginDir(), Groups: a.groups},
 		"reboot":      step.Reboot{Command: c.Policy.Reboot},
 		"service":     step.Service{Policy: policy, Groups: a.groups},
 		"settings":    step.Settings{Dir: c.ConfDir(), Try: a.trySettings, Reload: a.reloadSettings},

@@ -105,12 +105,14 @@ func (p Prober) Link(ctx context.Context, name string) (Reading, error) {
 // Address finds out whether a network interface has an address that reaches
 // further than its own link.
 func (p Prober) Address(name string) (Reading, error) {
-	if _, err := net.InterfaceByName(name); err != nil {
+	face, err := net.InterfaceByName(name)
+	if err != nil {
 		return Reading{}, fmt.Errorf("there is no interface %s", name)
 	}
+	loops := face.Flags&net.FlagLoopback != 0 // its addresses are no global ones, and all that it has
 	var global []string
 	for _, a := range addresses(name) {
-		if a.IsGlobalUnicast() {
+		if a.IsGlobalUnicast() || loops && a.IsLoopback() {
 			global = append(global, a.String())
 		}
 	}

@@ -13,7 +13,6 @@ import (
 	"strings"
 
 	"github.com/ratchetd/ratchet/agent/config"
-	"github.com/ratchetd/ratchet/executor/step"
 	"github.com/ratchetd/ratchet/executor/step/policy"
 	"github.com/ratchetd/ratchet/executor/step/process"
 	"github.com/ratchetd/ratchet/executor/step/safefile"
@@ -103,7 +102,7 @@ func (p *rules) unset() (all []Warning) {
 // programs are the warnings of what runs as root, whatever the rules seem to say.
 func (p *rules) programs() (all []Warning) {
 	if p.Allows("plugin") && !p.unbound() {
-		all = append(all, Warning{"policy.allow", "plugin runs what lies in " + step.PluginDir + " as root, whatever policy.commands, paths and users say",
+		all = append(all, Warning{"policy.allow", "plugin runs what lies in " + p.PluginDir() + " as root, whatever policy.commands, paths and users say",
 			"name the kinds that are needed, without plugin where there are none"})
 	}
 	if p.Allows("package") && !p.unbound() {

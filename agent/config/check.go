@@ -184,6 +184,9 @@ func (p *Policy) validate() error {
 	if len(p.Reboot) == 0 || p.Reboot[0] == "" {
 		errs = append(errs, errors.New(`policy.reboot: want the command that reboots the device, such as ["reboot"]`))
 	}
+	if p.Plugins != "" && !path.IsAbs(p.Plugins) {
+		errs = append(errs, fmt.Errorf("policy.plugins: %q: want an absolute path", p.Plugins))
+	}
 	for key, patterns := range map[string][]string{"commands": p.Commands, "urls": p.URLs, "env": p.Env, "secrets": p.Secrets, "services": p.Services} {
 		for _, pattern := range patterns {
 			if _, err := path.Match(pattern, ""); err != nil || pattern == "" {

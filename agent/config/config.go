@@ -93,6 +93,7 @@ type Policy struct {
 	MaxSize  Size     `toml:"maxSize,omitzero"`
 	KeepFree Size     `toml:"keepFree,omitzero"` // of a disk that steps write to; 0: 5 %, and at least 4 MB
 	Reboot   []string `toml:"reboot"`            // the command that reboots the device
+	Plugins  string   `toml:"plugins,omitempty"` // the folder of plugins; empty is step.PluginDir
 }
 
 // Telemetry is how often the board is felt, and told about.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -30,7 +31,7 @@ func (c *Config) StepPolicy() policy.Policy {
 // known by the file. On OpenWrt ratchet.toml is made from /etc/config/ratchet.
 func (c *Config) Protected() []string {
 	own := append(c.secretPaths(), c.State, store.Path(c.State), c.path, c.ConfDir(), c.KeysFile(), c.secretsDir(),
-		c.FirmwareScript(), "/etc/config/ratchet", step.PluginDir)
+		c.FirmwareScript(), "/etc/config/ratchet", step.PluginDir, c.Policy.Plugins)
 	own = append(own, launchers...)
 	own = append(own, c.named()...)
 	secrets, _ := os.ReadDir(c.secretsDir()) // none: nothing to keep
@@ -81,6 +82,9 @@ func (c *Config) FirmwareScript() string { return filepath.Join(c.Folder(), "fir
 func (p *Policy) Allows(kind string) bool {
 	return slices.Contains(p.Allow, "*") || slices.Contains(p.Allow, kind)
 }
+
+// PluginDir is the folder in which plugins lie.
+func (p *Policy) PluginDir() string { return cmp.Or(p.Plugins, step.PluginDir) }
 
 // CheckAllow says which name in policy.allow is none of the kinds of steps, or nil.
 // It would allow nothing, and nobody would know.
