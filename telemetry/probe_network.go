@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/ratchetd/ratchet/telemetry/resolver"
 )
 
 // DNS measures how long it takes to find a name's addresses, in milliseconds.
@@ -142,7 +144,7 @@ func (p Prober) resolver(ctx context.Context) *net.Resolver {
 		if len(servers) > 0 && !slices.Contains(servers, server) {
 			server = servers[int(next.Add(1)-1)%len(servers)]
 		}
-		return new(net.Dialer).DialContext(ctx, network, server)
+		return resolver.Dial(ctx, network, server)
 	}}
 }
 

@@ -15,7 +15,7 @@ const module = "github.com/ratchetd/ratchet/"
 
 // mayImport is who of us may import whom of us; what is not here imports none.
 var mayImport = map[string][]string{
-	"cmd/ratchetd":   {"agent", "agent/audit", "agent/build", "agent/config", "agent/dialect", "agent/enroll", "agent/local", "executor", "executor/step/process", "telemetry", "telemetry/look"},
+	"cmd/ratchetd":   {"agent", "agent/audit", "agent/build", "agent/config", "agent/dialect", "agent/enroll", "agent/local", "executor", "executor/step/process", "telemetry", "telemetry/look", "telemetry/resolver"},
 	"agent":          {"agent/alert", "agent/build", "agent/clock", "agent/config", "agent/dialect", "agent/facts", "agent/health", "agent/intake", "agent/link", "agent/local", "agent/report", "agent/rule", "agent/schedule", "agent/watchdog", "executor", "executor/step", "executor/step/certificate", "executor/step/check", "executor/step/config", "executor/step/data", "executor/step/diagnostic", "executor/step/fetch", "executor/step/firmware", "executor/step/packages", "executor/step/policy", "executor/step/process", "executor/step/update", "executor/step/upload", "store", "telemetry", "updater"},
 	"agent/alert":    {"agent/clock", "agent/config", "agent/dialect", "agent/intake", "agent/report", "agent/rule", "executor", "executor/jq", "store", "telemetry"},
 	"agent/audit":    {"agent/config", "executor/step", "executor/step/policy", "executor/step/process", "executor/step/safefile"},
@@ -41,7 +41,7 @@ var mayImport = map[string][]string{
 	"executor/jq": {"executor/redact"},
 	"executor":    {"executor/backoff", "executor/fence", "executor/jq", "executor/redact"},
 
-	"telemetry": {"telemetry/look"},
+	"telemetry": {"telemetry/look", "telemetry/resolver"},
 
 	// what kinds share
 	"executor/step/safefile": {"telemetry/look"}, // no operation waits for a disk that is gone

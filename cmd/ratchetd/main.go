@@ -9,6 +9,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/signal"
 	"syscall"
@@ -18,6 +19,7 @@ import (
 	"github.com/ratchetd/ratchet/agent/build"
 	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/telemetry/look"
+	"github.com/ratchetd/ratchet/telemetry/resolver"
 )
 
 const usage = `ratchetd runs jobs on this device, and after a power cut goes on where it was.
@@ -48,6 +50,7 @@ var errJobFailed = errors.New("the job did not succeed")
 var errWorker = errors.New("the program failed")
 
 func main() {
+	net.DefaultResolver = resolver.New()
 	look.Program = []string{"/proc/self/exe", look.Arg} // also when an update has put another program in its place
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	// A second signal ends the process at once; but timeout(1) and others send

@@ -11,6 +11,11 @@ import (
 // with nothing, until the test ends. It returns its address.
 func Serve(t *testing.T) string {
 	t.Helper()
+	return serve(t, reply)
+}
+
+func serve(t *testing.T, answer func(query []byte) []byte) string {
+	t.Helper()
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -23,10 +28,30 @@ func Serve(t *testing.T) string {
 			if err != nil {
 				return
 			}
-			_, _ = conn.WriteTo(reply(buf[:n]), from)
+			if said := answer(buf[:n]); said != nil {
+				_, _ = conn.WriteTo(said, from)
+			}
 		}
 	}()
 	return conn.LocalAddr().String()
+}
+
+// Silence is a way of ServeOld.
+const Silence = 0xff
+
+// ServeOld is Serve as boxes do that know no EDNS0: a question with an OPT record is
+// answered with this code and nothing else, or with Silence not at all.
+func ServeOld(t *testing.T, code byte) string {
+	t.Helper()
+	return serve(t, func(query []byte) []byte {
+		switch {
+		case query[11] == 0: // no additional record
+			return reply(query)
+		case code == Silence:
+			return nil
+		}
+		return []byte{query[0], query[1], 0x81, 0x80 | code, 0, 0, 0, 0, 0, 0, 0, 0}
+	})
 }
 
 // reply is the header, the question, and for type A one answer that points to
