@@ -20,7 +20,7 @@ import (
 // device sends: what that asked for is done, and neither answer nor PUBACK comes.
 func TestAConnectionMayBeCutAtEveryMessage(t *testing.T) {
 	t.Parallel()
-	for n := int32(1); n <= 8; n++ {
+	for n := int32(1); n <= 6; n++ {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			c := newCloud(t, &hub.Hub{})
 			var sent atomic.Int32
