@@ -25,23 +25,30 @@ func (f *Front) Deliver(cl *mochi.Client, topic string, payload []byte) bool {
 	if !ok {
 		return false
 	}
-	p := packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: qos}, TopicName: topic, Payload: payload,
-		Created: time.Now().Unix()}
+	p := f.packet(topic, payload, qos)
 	if qos > 0 {
-		// The broker refuses a SUBSCRIBE with the id of a message of its own, and most
-		// clients count from 1.
-		p.PacketID = uint16(0x8000 | f.ids.Add(1)&0x7fff)
 		cl.State.Inflight.Set(p)
 	}
 	_ = cl.WritePacket(p) // to one that is away: it is kept, or was with QoS 0
 	return true
 }
 
-// Push hands a message to the device on this connection with QoS 0, whatever
-// it has subscribed to.
-func Push(cl *mochi.Client, topic string, payload []byte) {
-	_ = cl.WritePacket(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Publish},
-		TopicName: topic, Payload: payload}) // a connection that is gone gets nothing
+// Write hands a message to the device on this connection, and returns the id
+// that it acknowledges. Nothing is kept.
+func (f *Front) Write(cl *mochi.Client, topic string, payload []byte, qos byte) (id uint16) {
+	p := f.packet(topic, payload, qos)
+	_ = cl.WritePacket(p) // a connection that is gone gets nothing
+	return p.PacketID
+}
+
+// packet is a message. The broker refuses a SUBSCRIBE with the id of a message
+// of its own, and most clients count from 1: so ids are large ones.
+func (f *Front) packet(topic string, payload []byte, qos byte) packets.Packet {
+	p := packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: qos}, TopicName: topic, Payload: payload, Created: time.Now().Unix()}
+	if qos > 0 {
+		p.PacketID = uint16(0x8000 | f.ids.Add(1)&0x7fff)
+	}
+	return p
 }
 
 // subscribed is the QoS of the session's subscriptions that cover a topic, the

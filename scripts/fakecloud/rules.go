@@ -20,7 +20,7 @@ func (Rules) ID() string { return "cloud" }
 // Provides lists what the rules are asked about.
 func (Rules) Provides(event byte) bool {
 	return slices.Contains([]byte{mochi.OnConnect, mochi.OnConnectAuthenticate, mochi.OnACLCheck, mochi.OnSessionEstablished,
-		mochi.OnPacketRead, mochi.OnSubscribe, mochi.OnPublish}, event)
+		mochi.OnPacketRead, mochi.OnPacketProcessed, mochi.OnSubscribe, mochi.OnPublish}, event)
 }
 
 // OnConnect bounds the keep-alive.

@@ -3,8 +3,12 @@
 // you, keeps nothing, and lets in whom you name:
 //
 //	go run ./scripts/fakehub -device gw-1
-//	curl localhost:8884/twins/gw-1
-//	curl -X POST localhost:8884/devices/query -d '{"query": "SELECT COUNT() AS n FROM devices"}'
+//	curl 'localhost:8884/twins/gw-1?api-version=2021-04-12'
+//	curl 'localhost:8884/devices/query?api-version=2021-04-12' -d '{"query": "SELECT COUNT() AS n FROM devices"}'
+//
+// With -tls certs it speaks TLS, with devices and with you, by certificates that
+// it makes in that folder: ca.crt vouches for it, device.crt and device.key are
+// those of the first device.
 package main
 
 import (
@@ -16,6 +20,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ratchetd/ratchet/scripts/fakecloud"
 	"github.com/ratchetd/ratchet/scripts/fakehub/hub"
 )
 
@@ -34,19 +39,30 @@ func run() error {
 	service := flag.String("service", "127.0.0.1:8884", "`address` for the REST interface")
 	devices := flag.String("device", "gw-1", "comma-separated `names` of devices")
 	key := flag.String("key", base64.StdEncoding.EncodeToString([]byte("fake")), "their symmetric `key`, in base64")
+	certs := flag.String("tls", "", "`folder` to make certificates in, for TLS; empty: without TLS")
 	flag.Parse()
+	names, scheme := strings.Split(*devices, ","), "tcp"
 	secret, err := base64.StdEncoding.DecodeString(*key)
 	if err != nil {
 		return fmt.Errorf("-key: %w", err)
+	}
+	if *certs != "" {
+		scheme = "tls"
+		if h.TLS, err = fakecloud.TLS(*certs, names[0]); err != nil {
+			return err
+		}
 	}
 	if err := h.Start(); err != nil {
 		return err
 	}
 	defer h.Close()
-	for _, id := range strings.Split(*devices, ",") {
+	for _, id := range names {
 		h.AddDevice(id, secret)
-		fmt.Printf("device %q, dialect \"azure\", hub %q, broker \"tcp://%s\", its sasKeyFile holds %s\n", id, h.Host, h.Address(), *key)
+		fmt.Printf("device %q, dialect \"azure\", hub %q, broker \"%s://%s\", its sasKeyFile holds %s\n", id, h.Host, scheme, h.Address(), *key)
 	}
-	s := &http.Server{Addr: *service, Handler: h.Service(), ReadHeaderTimeout: 10 * time.Second}
+	s := &http.Server{Addr: *service, Handler: h.Service(), TLSConfig: h.TLS, ReadHeaderTimeout: 10 * time.Second}
+	if h.TLS != nil {
+		return s.ListenAndServeTLS("", "")
+	}
 	return s.ListenAndServe()
 }

@@ -166,7 +166,7 @@ func (s *Service) request(cl *mochi.Client, topic string, payload []byte) (cut b
 func (s *Service) reply(cl *mochi.Client, topic string, payload []byte) {
 	topic = "$aws/things/" + cl.ID + "/" + topic
 	if !s.Deliver(cl, topic, payload) {
-		fakecloud.Push(cl, topic, payload)
+		s.Write(cl, topic, payload, 0)
 	}
 }
 

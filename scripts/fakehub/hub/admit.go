@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,6 +16,11 @@ import (
 	mochi "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
 )
+
+// apiVersions are those of the hub's interface that were published. Which of
+// them a hub still takes is not documented.
+var apiVersions = []string{"2016-02-03", "2016-11-14", "2017-06-30", "2018-01-16", "2018-04-01", "2018-06-30", "2018-08-30-preview",
+	"2019-03-30", "2019-07-01-preview", "2019-10-01", "2020-03-01", "2020-03-13", "2020-05-31-preview", "2020-09-30", "2021-04-12"}
 
 // admit says why a device is not let in.
 func (h *Hub) admit(cl *mochi.Client, p packets.Packet) error {
@@ -48,8 +54,8 @@ func (h *Hub) userName(id, name string) error {
 	if !ok {
 		return fmt.Errorf("the user name is %q", name)
 	}
-	if v, err := url.ParseQuery(query); err != nil || v.Get("api-version") == "" {
-		return fmt.Errorf("the user name %q names no api-version", name)
+	if v, err := url.ParseQuery(query); err != nil || !slices.Contains(apiVersions, v.Get("api-version")) {
+		return fmt.Errorf("the user name %q names no api-version that there is", name)
 	}
 	return nil
 }
@@ -57,8 +63,8 @@ func (h *Hub) userName(id, name string) error {
 // credentials are a certificate for the device's name and no password, or a
 // token [mqtt, sas]. It returns when they expire.
 func (h *Hub) credentials(d *device, cl *mochi.Client, password string) (time.Time, error) {
-	if d.key != nil {
-		return checkToken(password, h.Host+"/devices/"+d.id, d.key, h.Now())
+	if d.keys != nil {
+		return checkToken(password, h.Host+"/devices/"+d.id, d.keys, h.Now())
 	}
 	switch name := peerName(cl); {
 	case password != "":
@@ -87,7 +93,7 @@ func peerName(cl *mochi.Client) string {
 // checkToken is [sas]: "SharedAccessSignature sr={resource}&sig={signature}&se={expiry}",
 // the signature an HMAC-SHA256 with the key over "{resource}\n{expiry}", the
 // resource as it stands there, URL-encoded.
-func checkToken(token, resource string, key []byte, now time.Time) (time.Time, error) {
+func checkToken(token, resource string, keys [][]byte, now time.Time) (time.Time, error) {
 	rest, ok := strings.CutPrefix(token, "SharedAccessSignature ")
 	if !ok {
 		return time.Time{}, errors.New("the password is no token")
@@ -103,9 +109,12 @@ func checkToken(token, resource string, key []byte, now time.Time) (time.Time, e
 	if err != nil {
 		return time.Time{}, fmt.Errorf("the token's expiry: %w", err)
 	}
-	mac := hmac.New(sha256.New, key)
-	fmt.Fprintf(mac, "%s\n%d", url.QueryEscape(resource), sec)
-	if v.Get("sig") != base64.StdEncoding.EncodeToString(mac.Sum(nil)) {
+	signed := func(key []byte) bool {
+		mac := hmac.New(sha256.New, key)
+		fmt.Fprintf(mac, "%s\n%d", url.QueryEscape(resource), sec)
+		return v.Get("sig") == base64.StdEncoding.EncodeToString(mac.Sum(nil))
+	}
+	if !slices.ContainsFunc(keys, signed) {
 		return time.Time{}, errors.New("the token's signature is not the key's")
 	}
 	until := time.Unix(sec, 0)

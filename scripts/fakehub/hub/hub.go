@@ -16,7 +16,10 @@
 //	[auto]    iot-hub/iot-hub-automatic-device-management
 //	[query]   iot-hub/iot-hub-devguide-query-language
 //	[sas]     iot-hub/authenticate-authorize-sas
+//	[registry] iot-hub/iot-hub-devguide-identity-registry
+//	[rest]    rest/api/iothub/service
 //	[sdk]     github.com/Azure/azure-sdk-for-c, az_iot_hub_client*
+//	[node]    github.com/Azure/azure-iot-sdk-node, what its clients send and expect
 package hub
 
 import (
@@ -39,6 +42,8 @@ type Hub struct {
 	Basic  bool             // a hub of the basic tier, which has no twins and no methods [quotas]
 	Fate   func(topic string) Fate
 
+	configuring sync.Mutex // held by who brings twins to what configurations want; taken before mu
+
 	mu      sync.Mutex
 	devices map[string]*device
 	configs map[string]Configuration
@@ -49,14 +54,17 @@ type Hub struct {
 
 // A device is what the hub knows of one.
 type device struct {
-	id       string
-	key      []byte // symmetric; nil for one that comes with a certificate
-	disabled bool
-	until    time.Time // when the token of its connection expires; zero: never
-	twin     Twin
-	applied  map[string]string // by automatic configurations: path to its content
-	messages []Message
-	connects int
+	id         string
+	keys       [][]byte // symmetric; nil for one that comes with a certificate
+	disabled   bool
+	changes    int // of the registry's entry
+	generation int
+	until      time.Time // when the token of its connection expires; zero: never
+	twin       Twin
+	applied    map[string]string // by automatic configurations: path to its content
+	messages   []Message
+	bound      []*bound // messages to it that it has not acknowledged
+	connects   int
 }
 
 // Fate is what becomes of one message of a device, besides its effect.
@@ -105,24 +113,6 @@ func (h *Hub) tick() {
 		h.Drop(id, "the token has expired")
 	}
 	h.workJobs(now)
-}
-
-// AddDevice registers a device with its symmetric key, or, without one, a
-// device that comes with a certificate for that name.
-func (h *Hub) AddDevice(id string, key []byte) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.devices[id] = &device{id: id, key: key, applied: map[string]string{}, twin: newTwin()}
-}
-
-// Disable lets the device in no more.
-func (h *Hub) Disable(id string, disabled bool) {
-	h.mu.Lock()
-	h.devices[id].disabled = disabled
-	h.mu.Unlock()
-	if disabled {
-		h.Drop(id, "the device is disabled")
-	}
 }
 
 // Connected reports whether the device is.

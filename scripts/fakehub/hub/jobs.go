@@ -3,8 +3,9 @@ package hub
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"time"
 )
 
@@ -19,7 +20,7 @@ type Job struct {
 	Start     time.Time       `json:"startTime"`
 	MaxTime   int64           `json:"maxExecutionTimeInSeconds"`
 
-	Status     string         `json:"status"` // scheduled, running, completed or failed
+	Status     string         `json:"status"` // scheduled, running, completed or cancelled
 	Statistics map[string]int `json:"deviceJobStatistics"`
 	left       []string       // devices that were not reached yet
 	busy       bool
@@ -29,7 +30,8 @@ type Job struct {
 type Method struct {
 	Name    string          `json:"methodName"`
 	Payload json.RawMessage `json:"payload,omitempty"`
-	Timeout int             `json:"responseTimeoutInSeconds,omitempty"`
+	Timeout int             `json:"responseTimeoutInSeconds,omitempty"` // 0: 30
+	Connect int             `json:"connectTimeoutInSeconds,omitempty"`
 }
 
 var jobID = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
@@ -38,12 +40,16 @@ var jobID = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
 // count as failed.
 func (h *Hub) Schedule(j Job) error {
 	if !jobID.MatchString(j.ID) {
-		return fmt.Errorf("400: jobId %q", j.ID)
+		return refuse(400, "ArgumentInvalid", "jobId %q", j.ID)
 	}
 	switch {
-	case j.Type == "scheduleDeviceMethod" && j.Method != nil, j.Type == "scheduleUpdateTwin" && j.Update != nil:
+	case j.Type == "scheduleDeviceMethod" && j.Method != nil:
+		if err := j.Method.check(); err != nil {
+			return err
+		}
+	case j.Type == "scheduleUpdateTwin" && j.Update != nil:
 	default:
-		return fmt.Errorf("400: type %q", j.Type)
+		return refuse(400, "ArgumentInvalid", "type %q", j.Type)
 	}
 	if j.MaxTime <= 0 {
 		j.MaxTime = 3600
@@ -59,21 +65,55 @@ func (h *Hub) Schedule(j Job) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.jobs[j.ID] != nil {
-		return errors.New("409: the jobId was used")
+		return refuse(409, "JobAlreadyExists", "the jobId was used")
 	}
 	h.jobs[j.ID] = &j
 	return nil
 }
 
 // Job returns how a job is doing.
-func (h *Hub) Job(id string) (Job, bool) {
+func (h *Hub) Job(id string) (Job, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	j, ok := h.jobs[id]
 	if !ok {
-		return Job{}, false
+		return Job{}, refuse(404, "JobNotFound", "there is no job %q", id)
 	}
-	return *j, true
+	return j.shown(), nil
+}
+
+// Jobs are those of a type and a status, each of which may be empty, by id.
+func (h *Hub) Jobs(kind, status string) []Job {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	list := []Job{}
+	for _, id := range slices.Sorted(maps.Keys(h.jobs)) {
+		if j := h.jobs[id]; (kind == "" || kind == j.Type) && (status == "" || status == j.Status) {
+			list = append(list, j.shown())
+		}
+	}
+	return list
+}
+
+func (j *Job) shown() Job {
+	v := *j
+	v.Statistics = maps.Clone(j.Statistics)
+	return v
+}
+
+// CancelJob cancels a job that has not begun; one that runs cannot be [jobs].
+func (h *Hub) CancelJob(id string) (Job, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	j, ok := h.jobs[id]
+	switch {
+	case !ok:
+		return Job{}, refuse(404, "JobNotFound", "there is no job %q", id)
+	case j.Status != "scheduled":
+		return Job{}, refuse(400, "InvalidOperation", "the job is %s", j.Status)
+	}
+	j.Status = "cancelled"
+	return j.shown(), nil
 }
 
 // workJobs reaches the devices of jobs whose time has come.
@@ -81,7 +121,7 @@ func (h *Hub) workJobs(now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, j := range h.jobs {
-		if j.Status == "completed" || j.Status == "failed" || j.busy || now.Before(j.Start) {
+		if j.Status == "completed" || j.Status == "cancelled" || j.busy || now.Before(j.Start) {
 			continue
 		}
 		j.Status, j.busy = "running", true
@@ -121,30 +161,8 @@ func (h *Hub) workJob(j *Job, now time.Time) {
 // answer of the device: its status is for who asked.
 func (h *Hub) reach(id string, j *Job) error {
 	if j.Type == "scheduleDeviceMethod" {
-		_, _, err := h.Invoke(id, j.Method.Name, j.Method.Payload, time.Duration(j.Method.Timeout)*time.Second)
+		_, _, err := h.Call(id, *j.Method)
 		return err
 	}
-	return h.Update(id, j.Update)
-}
-
-// Update patches tags and desired properties together, as services do [twins].
-func (h *Hub) Update(id string, patch json.RawMessage) error {
-	var p struct {
-		Tags       json.RawMessage
-		Properties struct{ Desired json.RawMessage }
-	}
-	if err := json.Unmarshal(patch, &p); err != nil {
-		return fmt.Errorf("400: %w", err)
-	}
-	if p.Tags != nil {
-		if err := h.Tag(id, p.Tags); err != nil {
-			return fmt.Errorf("400: %w", err)
-		}
-	}
-	if p.Properties.Desired != nil {
-		if err := h.Desire(id, p.Properties.Desired); err != nil {
-			return fmt.Errorf("400: %w", err)
-		}
-	}
-	return nil
+	return h.Update(id, "", j.Update)
 }

@@ -2,8 +2,8 @@ package hub
 
 import (
 	"bytes"
-	"errors"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -54,14 +54,62 @@ func (h *Hub) Messages(id string) []Message {
 	return append([]Message(nil), h.devices[id].messages...)
 }
 
+// bound is a message to a device, which waits in the hub's queue until the
+// device has acknowledged it, whatever becomes of sessions [c2d].
+type bound struct {
+	topic   string
+	payload []byte
+	on      *mochi.Client // the connection that it was sent on last
+	id      uint16        // as what
+}
+
 // Send queues a message to the device, which gets it with QoS 1, at once or
-// when it comes again [c2d].
+// when it comes again and has subscribed [c2d].
 func (h *Hub) Send(id, bag string, payload []byte) error {
-	if len(payload) > maxC2D {
-		return errors.New("413: the message is too large")
+	h.mu.Lock()
+	d := h.devices[id]
+	switch {
+	case d == nil:
+		h.mu.Unlock()
+		return noDevice(id)
+	case len(payload) > maxC2D:
+		h.mu.Unlock()
+		return refuse(413, "RequestEntityTooLarge", "the message is too large")
+	case len(d.bound) >= pending:
+		h.mu.Unlock()
+		return refuse(403, "DeviceMaximumQueueDepthExceeded", "%d messages wait for this device", pending)
 	}
-	if cl, ok := h.Broker().Clients.Get(id); ok && cl.State.Inflight.Len() >= pending {
-		return errors.New("403: too many messages wait for this device")
+	d.bound = append(d.bound, &bound{topic: "devices/" + id + "/messages/devicebound/" + bag, payload: payload})
+	h.mu.Unlock()
+	if cl := h.Client(id); cl != nil {
+		h.deliver(cl)
 	}
-	return h.Broker().Publish("devices/"+id+"/messages/devicebound/"+bag, payload, false, 1)
+	return nil
+}
+
+// deliver sends what waits for the device and was not sent on this connection,
+// if the device has subscribed.
+func (h *Hub) deliver(cl *mochi.Client) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	d := h.devices[cl.ID]
+	sub, subscribed := cl.State.Subscriptions.Get(filterBound(cl.ID))
+	if d == nil || !subscribed {
+		return
+	}
+	d.bound = slices.DeleteFunc(d.bound, func(b *bound) bool {
+		if b.on != cl {
+			b.on, b.id = cl, h.Write(cl, b.topic, b.payload, sub.Qos)
+		}
+		return sub.Qos == 0 // such a one is never acknowledged
+	})
+}
+
+// acknowledged takes the message with this id out of the queue.
+func (h *Hub) acknowledged(cl *mochi.Client, id uint16) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if d := h.devices[cl.ID]; d != nil {
+		d.bound = slices.DeleteFunc(d.bound, func(b *bound) bool { return b.on == cl && b.id == id })
+	}
 }

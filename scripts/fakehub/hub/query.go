@@ -4,120 +4,85 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 )
 
 // A query is the part of the language [query] that fleets of jobs are counted
-// with: SELECT * or SELECT COUNT() AS name, FROM devices, and conditions on
-// paths that AND joins: =, !=, and IS_DEFINED(path).
+// and listed with: SELECT *, COUNT() AS name or columns, FROM devices, WHERE.
 type query struct {
-	count string // the name of the count; empty: whole twins
-	where condition
+	columns []column // empty: whole twins
+	count   string   // the name of the count; empty: none
+	where   condition
 }
 
-// A condition is of comparisons that all have to hold.
-type condition []comparison
-
-type comparison struct {
-	path    []string
-	defined bool // is all that is asked
-	not     bool
-	value   string // as JSON
+// A column is a part of a twin under a name. Without AS it is that of the
+// last part of the path; the documentation does not say so of nested ones.
+type column struct {
+	path []string
+	name string
 }
-
-var (
-	selects  = regexp.MustCompile(`(?i)^\s*SELECT\s+(?:\*|COUNT\(\)\s+AS\s+(\w+))\s+FROM\s+devices(?:\s+WHERE\s+(.+?))?\s*;?\s*$`)
-	ands     = regexp.MustCompile(`(?i)\s+AND\s+`)
-	compares = regexp.MustCompile(`^\s*([\w.@-]+)\s*(=|!=|<>)\s*('[^']*'|-?[\d.]+|true|false)\s*$`)
-	isThere  = regexp.MustCompile(`(?i)^\s*IS_DEFINED\(\s*([\w.@-]+)\s*\)\s*$`)
-)
 
 func parseQuery(text string) (query, error) {
-	m := selects.FindStringSubmatch(text)
-	if m == nil {
-		return query{}, fmt.Errorf("400: the query %q is not understood", text)
+	p := &parser{words: words(text)}
+	var q query
+	p.want("SELECT")
+	switch {
+	case p.take("*"):
+	case p.is("COUNT"):
+		p.next()
+		p.want("(")
+		p.want(")")
+		p.want("AS")
+		q.count = p.next()
+	default:
+		for more := true; more && p.err == nil; more = p.take(",") {
+			q.columns = append(q.columns, p.column())
+		}
 	}
-	where, err := parseCondition(m[2])
-	return query{m[1], where}, err
+	p.want("FROM")
+	p.want("devices")
+	if p.take("WHERE") {
+		q.where = p.either()
+	}
+	p.take(";")
+	return q, p.end(text)
+}
+
+func (p *parser) column() column {
+	c := column{path: p.path()}
+	c.name = c.path[len(c.path)-1]
+	if p.take("AS") {
+		c.name = p.next()
+	}
+	return c
 }
 
 // parseCondition reads what stands behind WHERE; empty and "*" are always true.
 func parseCondition(text string) (condition, error) {
-	var c condition
 	if text = strings.TrimSpace(text); text == "" || text == "*" {
 		return nil, nil
 	}
-	for _, part := range ands.Split(text, -1) {
-		if m := isThere.FindStringSubmatch(part); m != nil {
-			c = append(c, comparison{path: strings.Split(m[1], "."), defined: true})
-			continue
-		}
-		m := compares.FindStringSubmatch(part)
-		if m == nil {
-			return nil, fmt.Errorf("400: the condition %q is not understood", part)
-		}
-		value := m[3]
-		if s, ok := strings.CutPrefix(value, "'"); ok {
-			value = quoted(strings.TrimSuffix(s, "'"))
-		}
-		c = append(c, comparison{path: strings.Split(m[1], "."), not: m[2] != "=", value: value})
-	}
-	return c, nil
-}
-
-func quoted(s string) string {
-	text, err := json.Marshal(s)
-	if err != nil {
-		panic(err) // of a string
-	}
-	return string(text)
-}
-
-// holds reports whether a device's twin is what the condition wants.
-func (c condition) holds(twin map[string]any) bool {
-	for _, one := range c {
-		v, ok := at(twin, one.path)
-		text := ""
-		if ok {
-			raw, err := json.Marshal(v)
-			if err != nil {
-				panic(err) // of what was read from JSON
-			}
-			text = string(raw)
-		}
-		switch {
-		case one.defined && !ok, !one.defined && (text == one.value) == one.not:
-			return false
-		}
-	}
-	return true
-}
-
-func at(v any, path []string) (any, bool) {
-	for _, name := range path {
-		o, ok := v.(map[string]any)
-		if !ok {
-			return nil, false
-		}
-		if v, ok = o[name]; !ok {
-			return nil, false
-		}
-	}
-	return v, true
+	p := &parser{words: words(text)}
+	c := p.either()
+	return c, p.end(text)
 }
 
 // document is a twin as queries and services see it.
 func (d *device) document(connected bool) map[string]any {
-	state := "Disconnected"
+	return map[string]any{"deviceId": d.id, "etag": d.twin.etag(), "deviceEtag": d.etag(), "status": d.status(), "connectionState": stateOf(connected),
+		"cloudToDeviceMessageCount": len(d.bound), "authenticationType": d.authentication(), "version": d.twin.DesiredVersion + d.twin.ReportedVersion,
+		"tags": d.twin.Tags, "properties": map[string]any{
+			"desired":  section(d.twin.Desired, d.twin.DesiredVersion),
+			"reported": section(d.twin.Reported, d.twin.ReportedVersion),
+		}}
+}
+
+func stateOf(connected bool) string {
 	if connected {
-		state = "Connected"
+		return "Connected"
 	}
-	return map[string]any{"deviceId": d.id, "connectionState": state, "tags": d.twin.Tags, "properties": map[string]any{
-		"desired":  section(d.twin.Desired, d.twin.DesiredVersion),
-		"reported": section(d.twin.Reported, d.twin.ReportedVersion),
-	}}
+	return "Disconnected"
 }
 
 // Query answers with one object for each device, or with the one count.
@@ -127,10 +92,23 @@ func (h *Hub) Query(text string) ([]map[string]any, error) {
 		return nil, err
 	}
 	list := h.matching(q.where)
-	if q.count != "" {
+	switch {
+	case q.count != "":
 		return []map[string]any{{q.count: len(list)}}, nil
+	case len(q.columns) == 0:
+		return list, nil
 	}
-	return list, nil
+	rows := []map[string]any{}
+	for _, twin := range list {
+		row := map[string]any{}
+		for _, c := range q.columns {
+			if v, ok := at(twin, c.path); ok {
+				row[c.name] = v
+			}
+		}
+		rows = append(rows, row)
+	}
+	return rows, nil
 }
 
 // matching are the documents of the devices for which a condition holds, by id.
@@ -139,7 +117,7 @@ func (h *Hub) matching(where condition) []map[string]any {
 	defer h.mu.Unlock()
 	list := []map[string]any{}
 	for _, id := range slices.Sorted(maps.Keys(h.devices)) {
-		if doc := h.devices[id].document(h.Client(id) != nil); where.holds(doc) {
+		if doc := h.devices[id].document(h.Client(id) != nil); holds(where, doc) {
 			list = append(list, doc)
 		}
 	}
@@ -157,5 +135,29 @@ func (h *Hub) Count(text string) (int, error) {
 			return n, nil
 		}
 	}
-	return 0, fmt.Errorf("400: %q is no count", text)
+	return 0, refuse(400, "ArgumentInvalid", "%q is no count", text)
+}
+
+func at(v any, path []string) (any, bool) {
+	for _, name := range path {
+		o, ok := v.(map[string]any)
+		if !ok {
+			return nil, false
+		}
+		if v, ok = o[name]; !ok {
+			return nil, false
+		}
+	}
+	return v, true
+}
+
+// plain is a value as JSON has it, with its numbers as float64.
+func plain(v any) any {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // of what was read from JSON
+	}
+	var p any
+	_ = json.Unmarshal(raw, &p) // what was just made
+	return p
 }

@@ -43,12 +43,29 @@ func (r *rules) OnConnectAuthenticate(cl *mochi.Client, p packets.Packet) bool {
 // OnACLCheck leaves that to OnSubscribe and OnPublish, which end the connection.
 func (r *rules) OnACLCheck(*mochi.Client, string, bool) bool { return true }
 
-// OnSessionEstablished counts the connection.
+// OnSessionEstablished counts the connection, and hands on what waits for it.
 func (r *rules) OnSessionEstablished(cl *mochi.Client, _ packets.Packet) {
 	r.h.mu.Lock()
-	defer r.h.mu.Unlock()
 	if d := r.h.devices[cl.ID]; d != nil {
 		d.connects++
+	}
+	r.h.mu.Unlock()
+	r.h.deliver(cl)
+}
+
+// OnPacketRead looks for acknowledgements: the queue of messages to a device is
+// the hub's, not the broker's.
+func (r *rules) OnPacketRead(cl *mochi.Client, p packets.Packet) (packets.Packet, error) {
+	if p.FixedHeader.Type == packets.Puback {
+		r.h.acknowledged(cl, p.PacketID)
+	}
+	return p, nil
+}
+
+// OnPacketProcessed hands on what waits for a device that has subscribed.
+func (r *rules) OnPacketProcessed(cl *mochi.Client, p packets.Packet, _ error) {
+	if p.FixedHeader.Type == packets.Subscribe {
+		r.h.deliver(cl)
 	}
 }
 
@@ -110,8 +127,9 @@ func (h *Hub) take(cl *mochi.Client, p packets.Packet) bool {
 		h.answerGet(cl, topic, rid)
 		return true
 	}
-	if rid, ok := strings.CutPrefix(topic, "$iothub/twin/PATCH/properties/reported/?$rid="); ok {
-		h.answerPatch(cl, topic, rid, p.Payload)
+	if rest, ok := strings.CutPrefix(topic, "$iothub/twin/PATCH/properties/reported/?$rid="); ok {
+		rid, base, _ := strings.Cut(rest, "&$version=")
+		h.answerPatch(cl, topic, rid, base, p.Payload)
 		return true
 	}
 	if rest, ok := strings.CutPrefix(topic, "$iothub/methods/res/"); ok {
