@@ -47,7 +47,7 @@ func (a Attrs) mayBecome(file *os.File) error {
 	return nil
 }
 
-// changeAttrs changes the owner first: that clears the set-user-id bit.
+// changeAttrs changes what differs, the owner first: that clears the set-user-id bit.
 func (f Files) changeAttrs(path string, a Attrs, permit func(*os.File) error) error {
 	err := f.Do("attrs", func() error {
 		file, err := Open(path)
@@ -58,12 +58,15 @@ func (f Files) changeAttrs(path string, a Attrs, permit func(*os.File) error) er
 		if err := permit(file); err != nil {
 			return err
 		}
-		if a.UID != -1 || a.GID != -1 {
-			if err := file.Chown(a.UID, a.GID); err != nil {
-				return err
-			}
+		if err := a.chown(file); err != nil {
+			return err
 		}
-		if err := unix.Fchmod(int(file.Fd()), a.Mode); err != nil {
+		var st unix.Stat_t
+		err = unix.Fstat(int(file.Fd()), &st)
+		if err == nil && st.Mode&0o7777 != a.Mode {
+			err = unix.Fchmod(int(file.Fd()), a.Mode)
+		}
+		if err != nil {
 			return &fs.PathError{Op: "chmod", Path: path, Err: err}
 		}
 		return nil
@@ -72,6 +75,26 @@ func (f Files) changeAttrs(path string, a Attrs, permit func(*os.File) error) er
 		return err
 	}
 	return f.Sync(path)
+}
+
+// chown gives a file its owner. One that is right already is not set again: that would
+// take away the capabilities of a program, and some file systems refuse it.
+func (a Attrs) chown(file *os.File) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(file.Fd()), &st); err != nil {
+		return &fs.PathError{Op: "stat", Path: file.Name(), Err: err}
+	}
+	uid, gid := a.UID, a.GID
+	if uid == int(st.Uid) {
+		uid = -1
+	}
+	if gid == int(st.Gid) {
+		gid = -1
+	}
+	if uid == -1 && gid == -1 {
+		return nil
+	}
+	return file.Chown(uid, gid)
 }
 
 func attrsOf(st *unix.Stat_t) Attrs {

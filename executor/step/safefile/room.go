@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -14,7 +16,8 @@ var ErrNoRoom = errors.New("no room")
 
 // Headroom says, as ErrNoRoom, that the disk of dir would be too full with need
 // bytes more: keep bytes are to stay free or, where that is 0, 5 % of the disk and
-// at least 4 MB, but of a small flash a quarter.
+// at least 4 MB, but of a small flash a quarter. A file system that lies in memory and
+// reports no size has what memory has.
 func Headroom(dir string, need, keep uint64) error {
 	var disk syscall.Statfs_t
 	if err := syscall.Statfs(dir, &disk); err != nil {
@@ -22,13 +25,33 @@ func Headroom(dir string, need, keep uint64) error {
 	}
 	block := uint64(disk.Bsize)
 	free, total := uint64(disk.Bavail)*block, uint64(disk.Blocks)*block
+	if kind := uint32(disk.Type); disk.Blocks == 0 && (kind == unix.RAMFS_MAGIC || kind == unix.TMPFS_MAGIC) {
+		if free = memory("MemAvailable"); free > 0 { // kernels before 3.14 do not tell
+			total = memory("MemTotal")
+		}
+	}
 	if keep == 0 {
 		keep = min(max(total/20, 4<<20), total/4)
 	}
-	if disk.Blocks > 0 && need+keep > free { // some file systems do not tell
+	if total > 0 && need+keep > free { // some file systems do not tell
 		return fmt.Errorf("%w: %d bytes are to come and %d shall stay free, but %s has %d: make room there and submit again", ErrNoRoom, need, keep, dir, free)
 	}
 	return nil
+}
+
+// memory is what the kernel says of memory under that name, in bytes; 0 where it does not.
+func memory(name string) uint64 {
+	text, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(text)) {
+		if f := strings.Fields(line); len(f) > 1 && f[0] == name+":" {
+			kib, _ := strconv.ParseUint(f[1], 10, 64) // the kernel writes numbers
+			return kib << 10
+		}
+	}
+	return 0
 }
 
 // MakeTaskDir makes dir, the task's own directory, for what is not worth keeping.
