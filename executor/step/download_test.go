@@ -2,10 +2,14 @@ package step_test
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -307,6 +311,66 @@ func after(cuts int, then func(http.ResponseWriter, *steptest.Server)) func(s *s
 			then(w, s)
 			return true
 		}
+	}
+}
+
+// TestAResumedPartThatTurnsOutBadIsBegunAgain, by itself and once: flash, a broken cache
+// or a server that calls another file by the same name may have spoilt it.
+func TestAResumedPartThatTurnsOutBadIsBegunAgain(t *testing.T) {
+	s := steptest.NewServer(t, steptest.Pattern(300_000))
+	a, to := fetching(t, s, "")
+	killAt(t, a, 128<<10)
+	part, err := os.OpenFile(filepath.Join(filepath.Dir(to), ".file.ratchet-part"), os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = part.WriteAt([]byte("rot"), 1000)
+	if err := errors.Join(err, part.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Run(t.Context(), step.Download{}); err != nil {
+		t.Fatal(err)
+	}
+	steptest.WantFile(t, to, s.Content)
+	if got, want := s.Requests(), []string{"", "bytes=131072-", ""}; !slices.Equal(got, want) {
+		t.Errorf("got ranges %q, want %q", got, want)
+	}
+
+	cut := s.CutAfter(66_000, 4)
+	s.Fault = func(w http.ResponseWriter, r *http.Request, n int) bool { return cut(w, r, n-3) }
+	a, _ = fetching(t, s, "")
+	a.With = json.RawMessage(strings.Replace(string(a.With), steptest.Digest(s.Content), strings.Repeat("0", 64), 1))
+	steptest.WantError(t, a.Run(t.Context(), step.Download{}), "want 0000")
+	if got := strings.Count(a.Out.String(), "beginning again"); got != 1 {
+		t.Errorf("got %d beginnings again, want 1: %s", got, a.Out.String())
+	}
+}
+
+// TestAServerWhoseCertificateBeginsInAMomentIsAskedAgain: its clock, or this one, is
+// seconds off.
+func TestAServerWhoseCertificateBeginsInAMomentIsAskedAgain(t *testing.T) {
+	content := steptest.Pattern(1000)
+	ca := steptest.NewAuthority(t, "ca", nil)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(content) }))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // of the handshake that fails
+	server.TLS = ca.Server("127.0.0.1", 30*time.Minute, 2*time.Hour)
+	server.StartTLS()
+	defer server.Close()
+	asked := 0
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: ca.Pool(), Time: func() time.Time {
+		if asked++; asked == 1 {
+			return time.Now()
+		}
+		return time.Now().Add(45 * time.Minute)
+	}}}}
+	to := filepath.Join(t.TempDir(), "file")
+	a := steptest.NewAttempt(t, `{"url":%q,"sha256":%q,"to":%q}`, server.URL+"/file", steptest.Digest(content), to)
+	if err := a.Run(t.Context(), step.Download{Client: client}); err != nil {
+		t.Fatal(err)
+	}
+	steptest.WantFile(t, to, content)
+	if asked < 2 {
+		t.Errorf("got the clock asked %d times, want the first answer to be too early", asked)
 	}
 }
 

@@ -85,7 +85,7 @@ func (k Kind) Check(with json.RawMessage) error {
 
 // Run implements executor.Kind.
 func (k Kind) Run(ctx context.Context, t *executor.Task) error {
-	_, cancel := t.Limit(ctx, safefile.Timeout)
+	ctx, cancel := t.Limit(ctx, safefile.Timeout)
 	defer cancel()
 	w, err := k.parse(t.With)
 	if err != nil {
@@ -101,7 +101,7 @@ func (k Kind) Run(ctx context.Context, t *executor.Task) error {
 	if w.Request != nil {
 		return k.request(t, &s, w.Request)
 	}
-	return k.install(t, &s, w.Install)
+	return k.install(ctx, t, &s, w.Install)
 }
 
 // keep makes the undo data of these files durable in one go.

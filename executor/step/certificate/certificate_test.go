@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/ratchetd/ratchet/executor/step/certificate"
@@ -162,6 +163,25 @@ func TestACertificateMayBeginAfterWhatAnUnsetClockSays(t *testing.T) {
 	if err := k.Check(with); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestACertificateThatBeginsInAMomentIsWaitedFor: the authority's clock is minutes ahead.
+func TestACertificateThatBeginsInAMomentIsWaitedFor(t *testing.T) {
+	ca, key, dir := steptest.NewAuthority(t, "ca", nil), steptest.NewECKey(t), t.TempDir()
+	if err := steptest.Place(map[string]string{"pending.key": steptest.KeyPEM(t, key)})(dir); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		with, _ := json.Marshal(map[string]any{"install": map[string]string{"certificate": ca.Issue(key, 3*time.Minute, time.Hour)}})
+		k, a := steptest.OnDevice(dir), steptest.NewAttempt(t, "%s", with)
+		if err := errors.Join(k.Check(with), a.Run(t.Context(), k)); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took < 3*time.Minute || took > 4*time.Minute {
+			t.Errorf("got it installed after %s, want 3m0s", took)
+		}
+	})
 }
 
 func TestWhatIsInUseWaitsForNothing(t *testing.T) {

@@ -66,13 +66,28 @@ func onlyCertificates(text string) error {
 	return nil
 }
 
+// early is how long a certificate may begin behind what a clock that is set shows: it is
+// waited for. The authority's clock may be a little ahead.
+const early = 5 * time.Minute
+
+// begun waits until the certificate is valid.
+func (k Kind) begun(ctx context.Context, t *executor.Task, w *installWith) error {
+	now, sane := k.now()
+	wait := w.leaf.NotBefore.Sub(now)
+	if !sane || wait <= 0 {
+		return nil
+	}
+	fmt.Fprintf(t.Output, "waiting until the certificate begins, at %s\n", w.leaf.NotBefore.UTC().Format(time.RFC3339))
+	return executor.Sleep(ctx, t.Stopping, wait)
+}
+
 // fitting is the key on this device that the certificate is for: the one that
 // waits for it or, where the authority only certified again, the present one.
 func (k Kind) fitting(w *installWith) ([]byte, error) {
 	switch now, sane := k.now(); {
 	case !now.Before(w.leaf.NotAfter):
 		return nil, fmt.Errorf("install.certificate: it ended on %s", w.leaf.NotAfter.UTC().Format(time.RFC3339))
-	case sane && now.Before(w.leaf.NotBefore):
+	case sane && w.leaf.NotBefore.Sub(now) > early:
 		return nil, fmt.Errorf("install.certificate: it does not begin before %s", w.leaf.NotBefore.UTC().Format(time.RFC3339))
 	}
 	for _, path := range []string{k.Pending, k.Key} {
@@ -89,8 +104,11 @@ func (k Kind) fitting(w *installWith) ([]byte, error) {
 
 // install exchanges the certificate and its key. A power cut at any moment
 // leaves a certificate whose key lies in the key's file.
-func (k Kind) install(t *executor.Task, s *certificateState, w *installWith) error {
+func (k Kind) install(ctx context.Context, t *executor.Task, s *certificateState, w *installWith) error {
 	key, err := k.fitting(w)
+	if err == nil {
+		err = k.begun(ctx, t, w)
+	}
 	if err != nil {
 		return err
 	}

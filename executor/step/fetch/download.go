@@ -83,6 +83,7 @@ type transfer struct {
 	look     int   // bytes until the next look at the disk
 	floor    Floor
 	restarts int
+	resumed  bool      // a part of it comes from an earlier answer
 	encoding string    // of the last answer
 	deadline time.Time // by then a byte must have come
 	asked    time.Duration
@@ -107,16 +108,26 @@ func (f Download) Run(ctx context.Context) (Checkpoint, error) {
 	}()
 	err := x.open(ctx)
 	if err == nil {
-		err = x.loop(ctx)
+		err = x.bring(ctx)
 	}
-	if err == nil {
-		err = x.verify()
+	if errors.As(err, new(mismatch)) && x.resumed {
+		if err = x.again(); err == nil {
+			err = x.bring(ctx)
+		}
 	}
 	full := errors.Is(err, syscall.ENOSPC) || errors.Is(err, safefile.ErrNoRoom) && x.at.Size == 0 // one without an end
 	if full || errors.As(err, new(mismatch)) {
 		err = errors.Join(err, f.Files.RemoveDurably(f.Part))
 	}
 	return x.at, err
+}
+
+// bring brings what is missing and verifies the whole.
+func (x *transfer) bring(ctx context.Context) error {
+	if err := x.loop(ctx); err != nil {
+		return err
+	}
+	return x.verify()
 }
 
 // loop asks for the rest until there is none.

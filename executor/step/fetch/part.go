@@ -33,7 +33,7 @@ func (x *transfer) open(ctx context.Context) error {
 		return err
 	}
 	x.due = x.done + x.interval()
-	if x.done > 0 {
+	if x.resumed = x.done > 0; x.resumed {
 		fmt.Fprintf(x.Note, "going on at byte %d\n", x.done)
 	}
 	return x.part.Truncate(x.done)
@@ -162,6 +162,20 @@ func (x *transfer) verify() error {
 	}
 	x.at.Synced, x.at.Boot = x.done, x.Boot
 	return nil
+}
+
+// again empties a part that was put together from several answers and is not what it
+// should be: one answer may be.
+func (x *transfer) again() error {
+	fmt.Fprintln(x.Note, "beginning again: with what was there before it has another sha256")
+	return x.empty()
+}
+
+// empty makes the part that of a file of which nothing has come.
+func (x *transfer) empty() error {
+	x.done, x.at, x.resumed = 0, Checkpoint{}, false
+	x.sum.Reset()
+	return x.part.Truncate(0)
 }
 
 // room checks that the rest fits on the disk before its first byte is written.

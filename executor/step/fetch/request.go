@@ -2,7 +2,6 @@ package fetch
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -161,6 +160,7 @@ func (x *transfer) goesOn(resp *http.Response) bool {
 		return false
 	}
 	x.at.Size = max(x.at.Size, total)
+	x.resumed = true
 	return true
 }
 
@@ -171,9 +171,7 @@ func (x *transfer) restart() error {
 		return fmt.Errorf("GET %s: the server closes early and cannot resume: given up after %d beginnings", redact.URL(x.URL), x.restarts)
 	}
 	fmt.Fprintln(x.Note, "beginning again: the server does not go on where the part ends")
-	x.done, x.at = 0, Checkpoint{}
-	x.sum.Reset()
-	return x.part.Truncate(0)
+	return x.empty()
 }
 
 // parseContentRange reads "bytes 5-9/10"; a total of "*" is 0.
@@ -215,8 +213,7 @@ func parseRetryAfter(resp *http.Response) time.Duration {
 // plain says what went wrong without the URL's secrets, which a url.Error
 // holds.
 func (x *transfer) plain(ctx context.Context, err error) error {
-	var broken *tls.CertificateVerificationError
-	isFinal := IsFinal(err) || errors.As(err, &broken) || errors.Is(err, ErrRefused) || errors.Is(err, policy.ErrUnnamed)
+	isFinal := IsFinal(err) || Distrusted(err) || errors.Is(err, ErrRefused) || errors.Is(err, policy.ErrUnnamed)
 	if u := new(url.Error); errors.As(err, &u) {
 		err = u.Err
 	}

@@ -4,12 +4,14 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"math/big"
+	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -69,6 +71,26 @@ func sign(t *testing.T, form *x509.Certificate, by *authority, key *ecdsa.Privat
 func (a *authority) Issue(key *ecdsa.PrivateKey, begin, end time.Duration) string {
 	return sign(a.t, &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "gw-1"},
 		NotBefore: time.Now().Add(begin), NotAfter: time.Now().Add(end)}, a, key)
+}
+
+// Server is how a server at that address shows itself, from begin to end.
+func (a *authority) Server(address string, begin, end time.Duration) *tls.Config {
+	a.t.Helper()
+	key := NewECKey(a.t)
+	text := sign(a.t, &x509.Certificate{SerialNumber: big.NewInt(2), IPAddresses: []net.IP{net.ParseIP(address)},
+		NotBefore: time.Now().Add(begin), NotAfter: time.Now().Add(end)}, a, key)
+	pair, err := tls.X509KeyPair([]byte(text), []byte(KeyPEM(a.t, key)))
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{pair}}
+}
+
+// Pool holds the authority alone, as the root that is trusted.
+func (a *authority) Pool() *x509.CertPool {
+	pool := x509.NewCertPool()
+	pool.AddCert(a.cert)
+	return pool
 }
 
 // KeyPEM is a key as it lies in a file.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
-	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -200,7 +199,7 @@ func (u *upload) answer(resp *http.Response) error {
 // plain says what went wrong without the URL's secrets, which a url.Error
 // holds.
 func (u *upload) plain(ctx context.Context, err error) error {
-	isFinal := errors.As(err, new(*tls.CertificateVerificationError)) || errors.Is(err, fetch.ErrRefused) || errors.Is(err, policy.ErrUnnamed)
+	isFinal := fetch.Distrusted(err) || errors.Is(err, fetch.ErrRefused) || errors.Is(err, policy.ErrUnnamed)
 	switch inner := new(url.Error); {
 	case errors.Is(err, errChanged):
 		err = errChanged
