@@ -65,6 +65,8 @@ func (w *Watchdog) Freeze() (thaw func()) {
 // even do this.
 func (w *Watchdog) Guard(ctx context.Context, ended <-chan error) error {
 	limit := cmp.Or(w.Limit, cmp.Or(watchdog(), ownWatchdog)/4)
+	ctx, stop := untilAborted(ctx)
+	defer stop()
 	notify("READY=1\n" + w.summary(ctx, limit))
 	missed := 0
 	for next := time.After(limit); ; {
@@ -72,6 +74,9 @@ func (w *Watchdog) Guard(ctx context.Context, ended <-chan error) error {
 		case err := <-ended:
 			return err
 		case <-ctx.Done():
+			if err := context.Cause(ctx); err == errAborted {
+				return w.hangs(err)
+			}
 			return w.last(ctx, ended)
 		case <-next:
 		}

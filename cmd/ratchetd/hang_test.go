@@ -5,6 +5,7 @@ import (
 	"os"
 	"regexp"
 	"sync"
+	"syscall"
 	"testing"
 )
 
@@ -78,4 +79,32 @@ func (v *victim) why(d *daemon) string {
 		v.t.Fatalf("got %v, %v: %s", err, d.cmd.ProcessState, text)
 	}
 	return string(found[1])
+}
+
+// TestTheEndByAWatchdogIsNoDump: systemd's sends SIGABRT, of which the Go runtime
+// makes the registers and every stack, in hundreds of lines.
+func TestTheEndByAWatchdogIsNoDump(t *testing.T) {
+	t.Parallel()
+	v := newVictim(t, embedded)
+	d := v.run()
+	if err := v.watcher.sees("device/gw-1/state", ".online"); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.signal(syscall.SIGABRT); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.wait(); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(d.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := hangs.FindSubmatch(text)
+	if found == nil || string(found[1]) != "SIGABRT came, as systemd's watchdog sends it that has heard nothing" || d.cmd.ProcessState.ExitCode() != 1 {
+		t.Errorf("got %v: %s", d.cmd.ProcessState, text)
+	}
+	if dump := regexp.MustCompile(`(?m)^(PC=|SIGABRT: abort|r[a-z0-9]+ +0x|goroutine \d)`); dump.Match(text) {
+		t.Errorf("got a dump: %s", dump.Find(text))
+	}
 }
