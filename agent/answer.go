@@ -115,7 +115,7 @@ func (a *Agent) answerCancel(r local.Request, say func(any) error) error {
 // answerSubmit takes a job from this device's own operator, by the same rules
 // as over the link.
 func (a *Agent) answerSubmit(ctx context.Context, r local.Request, say func(any) error) error {
-	id, err := a.intake.Submit(ctx, []byte(r.Text))
+	id, known, err := a.intake.Submit(ctx, []byte(r.Text))
 	if err != nil {
 		return err
 	}
@@ -123,7 +123,7 @@ func (a *Agent) answerSubmit(ctx context.Context, r local.Request, say func(any)
 	if err != nil {
 		return err
 	}
-	return say(s)
+	return say(local.Submitted{JobStatus: s, Known: known})
 }
 
 // answerWatch says the job's status whenever it changed, until it is final.

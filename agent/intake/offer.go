@@ -217,19 +217,23 @@ func (i *Intake) KeyOf(id string) string {
 	return id
 }
 
-// Submit takes a job, bare or in an envelope, that came by no link.
-func (i *Intake) Submit(ctx context.Context, text []byte) (id string, err error) {
+// Submit takes a job, bare or in an envelope, that came by no link. One that is known
+// is not judged, nor begun again, whoever gives it.
+func (i *Intake) Submit(ctx context.Context, text []byte) (id string, known bool, err error) {
 	e, err := dialect.OpenEnvelope(text)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	job, err := executor.Parse([]byte(e.Job))
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	o, ok := dialect.ReadOffer(job.ID, "device", text).(dialect.Offer)
 	if !ok {
-		return "", errors.New("the text is no job")
+		return "", false, errors.New("the text is no job")
 	}
-	return job.ID, i.Offer(ctx, o, false)
+	if _, known, err = i.DB.Known(job.ID); err != nil {
+		return "", false, err
+	}
+	return job.ID, known, i.Offer(ctx, o, false)
 }

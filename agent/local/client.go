@@ -40,6 +40,9 @@ func Call(ctx context.Context, path string, r Request, each func(json.RawMessage
 	return err
 }
 
+// ErrSilent says that no agent listens: nothing was asked of it.
+var ErrSilent = errors.New("no ratchetd answers")
+
 var errNoAnswer = errors.New("ratchetd ended before it had answered: see its log")
 
 func readAnswer(conn net.Conn, each func(json.RawMessage) error) error {
@@ -78,7 +81,7 @@ func dialLocal(ctx context.Context, path string) (net.Conn, error) {
 func unreachable(path string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("no ratchetd answers at %s: start it, or name its config with --config", path)
+		return fmt.Errorf("%w at %s: start it, or name its config with --config", ErrSilent, path)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("no access to %s: only root and the user that ratchetd runs as may ask it", path)
 	}

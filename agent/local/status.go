@@ -38,6 +38,12 @@ type Cancelled struct {
 	Known bool   `json:"known"`
 }
 
+// Submitted answers a submit: a job that was known is not judged, nor begun again.
+type Submitted struct {
+	dialect.JobStatus
+	Known bool `json:"known,omitempty"`
+}
+
 // JournalStatus is how full the journal is, in bytes.
 type JournalStatus struct {
 	Used   int64  `json:"used"`

@@ -82,7 +82,7 @@ func (s *Spool) collectOne(ctx context.Context, dir, path string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.Intake.Submit(ctx, text); err != nil {
+	if _, _, err := s.Intake.Submit(ctx, text); err != nil {
 		return err
 	}
 	return os.Remove(path)

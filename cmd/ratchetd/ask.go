@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -15,13 +16,27 @@ import (
 	"github.com/ratchetd/ratchet/agent/local"
 )
 
+// startPatience is how long what is to change something waits for a daemon that may
+// just be starting.
+const startPatience = 5 * time.Second
+
 // ask puts one request to the daemon that runs.
 func (c *command) ask(ctx context.Context, r local.Request, each func(json.RawMessage) error) error {
 	config, err := config.Load(c.config)
 	if config == nil {
 		return err
 	}
-	return local.Call(ctx, local.Path(config.State), r, each)
+	patience := time.Duration(0)
+	if r.Do == "submit" || r.Do == "cancel" {
+		patience = startPatience
+	}
+	for end := time.Now().Add(patience); ; {
+		err := local.Call(ctx, local.Path(config.State), r, each)
+		if !errors.Is(err, local.ErrSilent) || time.Now().After(end) || ctx.Err() != nil {
+			return err
+		}
+		time.Sleep(startPatience / 50)
+	}
 }
 
 func (c *command) status(ctx context.Context, args []string) error {
@@ -98,8 +113,13 @@ func (c *command) submit(ctx context.Context, args []string) error {
 	}
 	id := ""
 	err = c.ask(ctx, local.Request{Do: "submit", Text: string(text)}, func(v json.RawMessage) error {
-		id = jobID(v)
-		_, err := fmt.Fprintln(c.out, "accepted", id)
+		var s local.Submitted
+		err := json.Unmarshal(v, &s)
+		if id = s.Job; err == nil && s.Known {
+			_, err = fmt.Fprintf(c.out, "%s is known here already, and does not begin again: %s\n", id, progressWords(s.JobStatus))
+		} else if err == nil {
+			_, err = fmt.Fprintln(c.out, "accepted", id)
+		}
 		return err
 	})
 	if err != nil || !*watch {

@@ -160,13 +160,6 @@ func showProgress(w io.Writer, v json.RawMessage) error {
 	return err
 }
 
-// jobID is the id in a job status.
-func jobID(v json.RawMessage) string {
-	var s dialect.JobStatus
-	_ = json.Unmarshal(v, &s) // the agent wrote it
-	return s.Job
-}
-
 // jobSucceeded reports whether a job status is that of a job that succeeded.
 func jobSucceeded(v json.RawMessage) bool {
 	var s dialect.JobStatus

@@ -144,7 +144,7 @@ func (d *Diary) Lived() time.Duration { return time.Since(d.at) }
 // Submit gives the device a job as its operator does.
 func (d *Diary) Submit(text string) {
 	d.T.Helper()
-	if _, err := d.Intake.Submit(d.T.Context(), []byte(text)); err != nil {
+	if _, _, err := d.Intake.Submit(d.T.Context(), []byte(text)); err != nil {
 		d.T.Fatal(err)
 	}
 }
