@@ -22,7 +22,7 @@ func TestAptInstallsUpgradesAndGoesBack(t *testing.T) {
 	named := r.Step(`{"manager":"apt","upgrade":["tool"]}`)
 	r.Want("lib 1, tool 2")
 	r.Undo(named)
-	removal := r.Step(`{"manager":"apt","remove":["lib"]}`)
+	removal := r.Step(`{"manager":"apt","remove":["lib"],"allowRemove":true}`)
 	r.Want("lib 1 config-files, tool 1 config-files")
 	r.Undo(removal)
 	r.Want("lib 1, tool 1")
@@ -51,7 +51,7 @@ func TestAptTakesANameForANameOnly(t *testing.T) {
 	r := steptest.NewAptRoot(t)
 	r.Step(`{"manager":"apt","refresh":true}`)
 	for with, want := range map[string]string{
-		`{"manager":"apt","install":["t.ol"]}`:   "installing t.ol: apt-get: exit status 100: E: Couldn't find any package",
+		`{"manager":"apt","install":["t.ol"]}`:   "installing t.ol: apt-get: exit status 100: E: Unable to locate package t.ol; E: Couldn't find any package",
 		`{"manager":"apt","install":["tool+"]}`:  "tool+ is not installed, although apt ended well",
 		`{"manager":"apt","install":["tool=3"]}`: "E: Version '3' for 'tool' was not found",
 	} {

@@ -25,5 +25,8 @@ func does(p executor.Params) string {
 			parts = append(parts, verb+"s all packages")
 		}
 	}
+	if p["allowRemove"] == true {
+		parts = append(parts, "may remove others for it")
+	}
 	return strings.Join(parts, "; ")
 }

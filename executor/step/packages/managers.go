@@ -4,9 +4,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"regexp"
+	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/ratchetd/ratchet/executor/step/process"
 )
@@ -14,40 +13,40 @@ import (
 // A manager is the command lines of one package manager.
 type manager struct {
 	name                 string
+	program              int // how many of a command line's words are the program and its first arguments
 	refresh, repair      []string
-	list                 []string // prints what is installed, each with its version, in a line that
-	read                 func(line string) (name, version string)
+	list                 []string // prints what is installed, in a form that
+	read                 func(text string) installed
 	installing, removing []string // and names behind it
 	upgrading            []string // and names behind it, or none for all
-	upgradable           []string // prints their names, where upgrading needs them
-	exact                bool     // name=version can be installed; else versions prints what can be had
-	versions             []string
+	try                  string   // has it say what it would do
+	exact                bool     // name=version can be installed
 }
 
 // lockWait is how long a manager is waited for that somebody else runs.
 const lockWait = "300"
 
-func (k Kind) managers() []manager {
-	return []manager{k.opkg(), k.apk(), k.apt()}
+func (k Kind) managers(with packageWith) []manager {
+	return []manager{k.opkg(with), k.apk(with), k.apt(with)}
 }
 
 // manager finds the one that is asked for, or that the device has.
-func (k Kind) manager(name string) (manager, error) {
-	for _, m := range k.managers() {
-		if name != "" && m.name != name {
+func (k Kind) manager(with packageWith) (manager, error) {
+	for _, m := range k.managers(with) {
+		if with.Manager != "" && m.name != with.Manager {
 			continue
 		}
 		if _, err := process.LookPath(m.list[0], []string{"PATH=" + process.SearchPath}); err == nil {
 			return m, nil
 		}
 	}
-	if name != "" {
-		return manager{}, fmt.Errorf("manager: this device has no %s", name)
+	if with.Manager != "" {
+		return manager{}, fmt.Errorf("manager: this device has no %s", with.Manager)
 	}
 	return manager{}, errors.New("this device has neither opkg nor apk nor apt: use the kind command for its packages")
 }
 
-// with returns a function that puts more arguments behind a program's own.
+// argvWith returns a function that puts more arguments behind a program's own.
 func argvWith(program []string, name string, args ...string) func(...string) []string {
 	if len(program) == 0 {
 		program = []string{name}
@@ -55,83 +54,80 @@ func argvWith(program []string, name string, args ...string) func(...string) []s
 	return func(more ...string) []string { return slices.Concat(program, args, more) }
 }
 
-func (k Kind) opkg() manager {
+func (k Kind) opkg(with packageWith) manager {
 	opkg := argvWith(k.Opkg, "opkg")
-	return manager{
-		name:    "opkg",
+	m := manager{
+		name: "opkg", program: len(opkg()),
 		refresh: opkg("update"), repair: opkg("configure"),
-		list: opkg("list-installed"), read: readDashed,
-		installing: opkg("--force-downgrade", "install"), removing: opkg("remove"),
-		upgrading: opkg("upgrade"), upgradable: opkg("list-upgradable"),
-		versions: opkg("list"),
+		list: opkg("status"), read: readStatus,
+		installing: opkg("--force-downgrade", "install"), removing: opkg("remove"), upgrading: opkg("upgrade"),
 	}
+	if with.AllowRemove {
+		m.removing = opkg("--force-removal-of-dependent-packages", "remove")
+	}
+	return m
 }
 
-// readDashed reads "name - version - more".
-func readDashed(line string) (name, version string) {
-	f := strings.Split(line, " - ")
-	if len(f) < 2 {
-		return "", ""
-	}
-	return f[0], strings.TrimSpace(f[1])
-}
-
-var apkLine = regexp.MustCompile(`^(\S+)-([0-9][^- ]*(?:-r[0-9]+)?)( |$)`)
-
-func (k Kind) apk() manager {
+func (k Kind) apk(with packageWith) manager {
 	apk := argvWith(k.Apk, "apk", "--wait", lockWait)
-	return manager{
-		name:    "apk",
-		refresh: apk("update"),
-		list:    apk("list", "--installed"),
-		read: func(line string) (name, version string) {
-			if m := apkLine.FindStringSubmatch(line); m != nil {
-				return m[1], m[2]
-			}
-			return "", ""
-		},
-		installing: apk("add"), removing: apk("del"), upgrading: apk("upgrade"), exact: true,
+	m := manager{
+		name: "apk", program: len(apk()), try: "--simulate", exact: true,
+		refresh: apk("update"), list: apk("list", "--installed"), read: readApk,
+		installing: apk("add"), removing: apk("del"), upgrading: apk("upgrade"),
 	}
+	if with.AllowRemove {
+		m.removing = apk("del", "--rdepends")
+	}
+	return m
 }
 
-func (k Kind) apt() manager {
+func (k Kind) apt(with packageWith) manager {
 	// Pattern-Only: without it apt takes a name that it does not know, and that
-	// holds a dot, for a regular expression.
+	// holds a dot, for a regular expression. Error-Mode: or a dead source is a
+	// warning only.
 	apt := argvWith(k.Apt, "apt-get", "--assume-yes", "--quiet", "-o", "DPkg::Lock::Timeout="+lockWait, "-o", "APT::Cmd::Pattern-Only=true",
-		"-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold")
-	dpkg := argvWith(k.Dpkg, "dpkg", "--force-confdef", "--force-confold")
-	return manager{
-		name:    "apt",
-		refresh: apt("update"), repair: dpkg("--configure", "--pending"),
-		list: argvWith(k.DpkgQuery, "dpkg-query")("--show", "--showformat=${db:Status-Status} ${Package} ${Version}\n"),
-		read: func(line string) (name, version string) {
-			f := strings.Fields(line)
-			if len(f) == 3 && (f[0] == "installed" || strings.HasPrefix(f[0], "triggers-")) {
-				return f[1], f[2]
-			}
-			return "", ""
-		},
+		"-o", "APT::Update::Error-Mode=any", "-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold")
+	m := manager{
+		name: "apt", program: len(apt()), try: "--simulate", exact: true,
+		refresh: apt("update"), repair: k.dpkg("--configure", "--pending"),
+		list: argvWith(k.DpkgQuery, "dpkg-query")("--show", "--showformat="+dpkgFormat), read: k.readDpkg,
 		installing: apt("--fix-broken", "--allow-downgrades", "install", "--"), removing: apt("remove", "--"),
-		upgrading: apt("upgrade"), exact: true,
+		upgrading: apt("--with-new-pkgs", "upgrade"),
 	}
+	if with.AllowRemove {
+		m.upgrading = apt("dist-upgrade")
+	}
+	return m
 }
 
-// upgradeArgv is the command line that upgrades names, or all when there are none.
-func (m manager) upgradeArgv(names []string) []string {
-	if m.name == "apt" && len(names) > 0 {
-		i := slices.Index(m.installing, "install")
-		return slices.Concat(m.installing[:i], []string{"--only-upgrade"}, m.installing[i:], names)
+func (k Kind) dpkg(args ...string) []string {
+	return argvWith(k.Dpkg, "dpkg", "--force-confdef", "--force-confold")(args...)
+}
+
+// beside is a command line of another program of apt's.
+func (k Kind) beside(name string, args ...string) []string {
+	if len(k.Apt) == 0 {
+		return append([]string{name}, args...)
 	}
-	return slices.Concat(m.upgrading, names)
+	if dir := filepath.Dir(k.Apt[0]); dir != "." {
+		name = filepath.Join(dir, name)
+	}
+	return slices.Concat([]string{name}, k.Apt[1:], args)
+}
+
+// with puts options behind the program of a command line.
+func (m manager) with(argv []string, options ...string) []string {
+	return slices.Insert(slices.Clone(argv), m.program, options...)
 }
 
 // environment keeps a manager from asking, and from restarting services of its
 // own accord.
 func (m manager) environment() map[string]string {
-	if m.name != "apt" {
-		return nil
+	env := map[string]string{"LC_ALL": "C"} // what it says is read
+	if m.name == "apt" {
+		env["DEBIAN_FRONTEND"], env["APT_LISTCHANGES_FRONTEND"], env["NEEDRESTART_SUSPEND"] = "noninteractive", "none", "1"
 	}
-	return map[string]string{"DEBIAN_FRONTEND": "noninteractive", "APT_LISTCHANGES_FRONTEND": "none", "NEEDRESTART_SUSPEND": "1"}
+	return env
 }
 
 // argument is how the manager is told to install a package.

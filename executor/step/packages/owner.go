@@ -11,7 +11,7 @@ import (
 
 // Owner is the package that the file at one of these paths belongs to, or "".
 func (k Kind) Owner(ctx context.Context, t *executor.Task, paths ...string) (string, error) {
-	m, err := k.manager("")
+	m, err := k.manager(packageWith{})
 	if err != nil {
 		return "", nil // a device without packages
 	}

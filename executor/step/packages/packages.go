@@ -20,6 +20,9 @@ import (
 // apk or apt, whichever the device has. What is so already is skipped, and what
 // an attempt before left half done is finished first.
 //
+// No exit status is proof: what is installed is read back and compared with what
+// was asked. What the step does not name it does not remove, unless allowRemove.
+//
 // Before the first change the versions of all packages are written down; Undo
 // goes back to them, dependencies too, as far as they are still to be had. The
 // package of the agent itself can be upgraded like any other, but not removed.
@@ -28,7 +31,8 @@ type Kind struct {
 	Groups process.Groups
 
 	// The programs, each with its first arguments; empty ones are found by
-	// their names. World is apk's list of what is wanted, /etc/apk/world.
+	// their names, and apt-cache and apt-mark beside Apt. World is apk's list of
+	// what is wanted, /etc/apk/world.
 	Opkg, Apk, Apt, Dpkg, DpkgQuery []string
 	World                           string
 }
@@ -41,6 +45,9 @@ type packageWith struct {
 	Upgrade upgrade  `json:"upgrade"`
 	Refresh bool     `json:"refresh"` // of the lists of what can be had
 	Manager string   `json:"manager"`
+
+	// Others may be removed that the step does not name.
+	AllowRemove bool `json:"allowRemove"`
 
 	install []wanted
 }
@@ -69,9 +76,9 @@ type wanted struct{ name, version string }
 func (w wanted) String() string { return strings.TrimSuffix(w.name+"="+w.version, "=") }
 
 // The forms leave no room for an option, a pattern or apt's "name-", which
-// would remove the package.
+// would remove the package. Behind a colon is a foreign architecture of dpkg's.
 var (
-	packageForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9+._-]{0,126}[A-Za-z0-9+]$|^[A-Za-z0-9]$`)
+	packageForm = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9+._-]{0,126}[A-Za-z0-9+])?(?::[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?)?$`)
 	versionForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9+.:~_-]{0,127}$`)
 )
 
@@ -100,7 +107,7 @@ func (w *packageWith) parseNames() error {
 	seen := map[string]bool{}
 	take := func(list string, i int, name string) error {
 		if !packageForm.MatchString(name) {
-			return fmt.Errorf("%s[%d]: %q: want the name of a package, of A-Z a-z 0-9 + . _ -", list, i, name)
+			return fmt.Errorf("%s[%d]: %q: want the name of a package, of A-Z a-z 0-9 + . _ -, and dpkg's :architecture", list, i, name)
 		}
 		if seen[name] {
 			return fmt.Errorf("%s[%d]: %s is named twice in this step", list, i, name)
@@ -143,7 +150,7 @@ func (k Kind) Run(ctx context.Context, t *executor.Task) error {
 	ctx, cancel := t.Limit(ctx, packageTimeout)
 	defer cancel()
 	if p.with.Refresh {
-		if err := p.run(ctx, p.refresh); err != nil {
+		if err := p.refreshed(ctx); err != nil {
 			return fmt.Errorf("refreshing the lists: %w", err)
 		}
 	}

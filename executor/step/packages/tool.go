@@ -7,7 +7,6 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/ratchetd/ratchet/executor"
@@ -20,36 +19,33 @@ const lockPoll = 2 * time.Second
 // ask runs the manager for what it says.
 func (p *packing) ask(ctx context.Context, argv []string) (string, error) {
 	var out bytes.Buffer
-	err := p.patiently(ctx, argv, &out)
+	err := p.patiently(ctx, argv, &out, newWords())
 	return out.String(), err
 }
 
+// run runs the manager for a change.
 func (p *packing) run(ctx context.Context, argv []string) error {
-	return p.patiently(ctx, argv, p.t.Output)
+	said := newWords()
+	return p.patiently(ctx, argv, said.and(p.t.Output), said)
 }
 
 // patiently runs the manager, again and again while somebody else has locked it.
-func (p *packing) patiently(ctx context.Context, argv []string, out io.Writer) error {
+// The error comes out of said, which gets what it says to stderr.
+func (p *packing) patiently(ctx context.Context, argv []string, out io.Writer, said *words) error {
 	x := process.Tool{Argv: argv, Env: p.environment(), Stdout: out}
 	for {
-		said := &process.Tail{Most: 1 << 10}
-		status, err := x.Status(ctx, p.t, p.Groups, io.MultiWriter(said, p.t.Err))
+		status, err := x.Status(ctx, p.t, p.Groups, said.and(p.t.Err))
 		if err == nil {
 			err = process.Judge(status, []int{0})
 		}
-		if err == nil || !locked(string(said.Last())) {
-			return x.Named(err, said)
+		if err == nil || !locked(said.String()) {
+			return named(argv, err, said)
 		}
+		said = newWords()
 		if err := executor.Sleep(ctx, p.t.Stopping, lockPoll); err != nil {
 			return fmt.Errorf("waiting for another run of %s to end: %w", p.name, err)
 		}
 	}
-}
-
-func locked(said string) bool {
-	return slices.ContainsFunc([]string{
-		"Could not lock", "Could not get lock", "Unable to lock", "Unable to acquire the dpkg", "was locked by another process",
-	}, func(sign string) bool { return strings.Contains(said, sign) })
 }
 
 // change runs the manager for a change. One that replaces the agent stops it,

@@ -31,7 +31,7 @@ func NewAptRoot(t *testing.T) AptRoot {
 		t.Skip("this test needs root: dpkg installs for nobody else")
 	}
 	r := AptRoot{T: t, Dir: t.TempDir()}
-	for _, d := range []string{"etc/apt", "repo", "build", "var/lib/apt/lists/partial", "var/cache/apt/archives/partial", "var/lib/dpkg/info", "var/lib/dpkg/updates", "var/lib/dpkg/triggers", "var/log/apt"} {
+	for _, d := range []string{"etc/apt/preferences.d", "etc/apt/apt.conf.d", "repo", "build", "var/lib/apt/lists/partial", "var/cache/apt/archives/partial", "var/lib/dpkg/info", "var/lib/dpkg/updates", "var/lib/dpkg/triggers", "var/log/apt"} {
 		if err := os.MkdirAll(filepath.Join(r.Dir, d), 0o755); err != nil {
 			t.Fatal(err)
 		}
