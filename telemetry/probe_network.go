@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -48,7 +49,8 @@ func (p Prober) HTTP(ctx context.Context, address string, status int) (Reading, 
 	if err != nil {
 		return Reading{}, withoutURL(err)
 	}
-	client := p.client()
+	var from atomic.Pointer[string]
+	client := p.client(func(address string) { from.Store(&address) })
 	defer client.CloseIdleConnections()
 	if status/100 == 3 {
 		client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
@@ -59,7 +61,8 @@ func (p Prober) HTTP(ctx context.Context, address string, status int) (Reading, 
 		return Reading{}, withoutURL(err)
 	}
 	defer resp.Body.Close()
-	r := inMillis(time.Since(start), fmt.Sprintf("status %d%s", resp.StatusCode, certificate(resp)))
+	took := time.Since(start)
+	r := inMillis(took, fmt.Sprintf("status %d from %s%s", resp.StatusCode, *from.Load(), certificate(resp)))
 	switch {
 	case status == 0 && resp.StatusCode >= 400:
 		return r, fmt.Errorf("status %d, want one below 400", resp.StatusCode)
@@ -78,11 +81,18 @@ func certificate(resp *http.Response) string {
 }
 
 // client shares nothing with other probes: a connection that is still open
-// from the last one would prove nothing.
-func (p Prober) client() *http.Client {
+// from the last one would prove nothing. connected is told the address at each
+// connection's other end.
+func (p Prober) client(connected func(address string)) *http.Client {
 	return &http.Client{CheckRedirect: p.redirect, Transport: &http.Transport{
-		Proxy:           http.ProxyFromEnvironment,
-		DialContext:     p.dial,
+		Proxy: http.ProxyFromEnvironment,
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := p.dial(ctx, network, address)
+			if err == nil {
+				connected(conn.RemoteAddr().String())
+			}
+			return conn, err
+		},
 		TLSClientConfig: p.TLS.Clone(),
 
 		MaxResponseHeaderBytes: 64 << 10,
@@ -109,23 +119,33 @@ func (p Prober) redirect(req *http.Request, via []*http.Request) error {
 	return p.Permit(req.URL.Hostname(), netip.Addr{})
 }
 
-// dial connects where Permit lets it.
+// dial connects where Permit lets it, to the first address that answers, whichever family
+// it is of. The error names all that were tried.
 func (p Prober) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	d := p.dialer(ctx)
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, err
 	}
-	if p.Permit != nil {
-		d.ControlContext = func(_ context.Context, _, found string, _ syscall.RawConn) error {
-			at, err := netip.ParseAddrPort(found)
-			if err != nil {
-				return err
-			}
-			return p.Permit(host, at.Addr())
+	var mu sync.Mutex
+	var tried []string
+	d.ControlContext = func(_ context.Context, _, found string, _ syscall.RawConn) error {
+		mu.Lock()
+		tried = append(tried, found)
+		mu.Unlock()
+		at, err := netip.ParseAddrPort(found)
+		if err != nil || p.Permit == nil {
+			return err
 		}
+		return p.Permit(host, at.Addr())
 	}
-	return d.DialContext(ctx, network, address)
+	conn, err := d.DialContext(ctx, network, address)
+	mu.Lock()
+	defer mu.Unlock()
+	if err != nil && len(tried) > 1 {
+		err = fmt.Errorf("%w (tried %s)", err, strings.Join(tried, ", "))
+	}
+	return conn, err
 }
 
 func (p Prober) dialer(ctx context.Context) *net.Dialer {

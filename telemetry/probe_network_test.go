@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -78,6 +79,32 @@ func TestTCPProbeConnectsByName(t *testing.T) {
 	}
 }
 
+// A name has several addresses, of which some lead nowhere: the others count.
+func TestAProbeTriesAllAddressesAndNamesTheOneThatAnswered(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	_, port, _ := net.SplitHostPort(server.Listener.Addr().String())
+	p := Prober{Resolver: resolverAt(dnstest.ServeDead(t))}
+	at := net.JoinHostPort("device.example.com", port)
+	if got, err := p.TCP(t.Context(), at); err != nil || got.Detail != "connected to 127.0.0.1:"+port {
+		t.Errorf("tcp: got %+v, %v", got, err)
+	}
+	if got, err := p.HTTP(t.Context(), "http://"+at, 404); err != nil || got.Detail != "status 404 from 127.0.0.1:"+port {
+		t.Errorf("http: got %+v, %v", got, err)
+	}
+	got, err := p.Ping(t.Context(), "device.example.com")
+	if errors.As(err, new(Unknown)) {
+		t.Skip(err)
+	}
+	if err != nil || !strings.HasPrefix(got.Detail, "127.0.0.1") {
+		t.Errorf("ping: got %+v, %v", got, err)
+	}
+	_, closed, _ := net.SplitHostPort(closedPort(t))
+	if _, err := p.TCP(t.Context(), net.JoinHostPort("device.example.com", closed)); err == nil || !strings.Contains(err.Error(), "127.0.0.1:"+closed) {
+		t.Errorf("got %v, want all addresses named", err)
+	}
+}
+
 func TestHTTPProbeJudgesTheStatus(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
@@ -123,7 +150,7 @@ func TestHTTPSProbeReportsTheDaysLeft(t *testing.T) {
 	roots := x509.NewCertPool()
 	roots.AddCert(server.Certificate())
 	got, err := Prober{TLS: &tls.Config{RootCAs: roots}}.HTTP(t.Context(), server.URL, 404)
-	if err != nil || !regexp.MustCompile(`^status 404, certificate valid for \d+ days$`).MatchString(got.Detail) {
+	if err != nil || !regexp.MustCompile(`^status 404 from 127\.0\.0\.1:\d+, certificate valid for \d+ days$`).MatchString(got.Detail) {
 		t.Errorf("got %+v, %v, want the days left", got, err)
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -22,13 +24,94 @@ const (
 var errNoAnswer = errors.New("no answer")
 
 // Ping measures how long a host takes to answer, in milliseconds: the best of a
-// few echoes. Where the kernel does not let it send them it runs the program ping.
+// few echoes. Where the kernel does not let it send them it runs the program ping. Of
+// several addresses the first that answers counts.
 func (p Prober) Ping(ctx context.Context, host string) (Reading, error) {
 	found, err := p.resolver(ctx).LookupNetIP(ctx, "ip", host)
 	if err != nil {
 		return Reading{}, err
 	}
-	return ping(ctx, found[0].Unmap())
+	return pingEach(ctx, inTurn(found), ping)
+}
+
+const (
+	pingTargets = 6                      // addresses of a host
+	pingNext    = 300 * time.Millisecond // until the next one is tried beside those that are silent
+)
+
+// inTurn are addresses with their families in turn, the first one's first: where one
+// family leads nowhere half of them do.
+func inTurn(found []netip.Addr) []netip.Addr {
+	var first, second, all []netip.Addr
+	for _, a := range found {
+		if a = a.Unmap(); a.Is4() == found[0].Unmap().Is4() {
+			first = append(first, a)
+		} else {
+			second = append(second, a)
+		}
+	}
+	for i := range max(len(first), len(second)) {
+		all = append(all, first[min(i, len(first)):min(i+1, len(first))]...)
+		all = append(all, second[min(i, len(second)):min(i+1, len(second))]...)
+	}
+	return all[:min(len(all), pingTargets)]
+}
+
+// pingEach tries one address after another, without waiting for those that are silent. The
+// error is that of all.
+func pingEach(ctx context.Context, targets []netip.Addr, one func(context.Context, netip.Addr) (Reading, error)) (Reading, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	type result struct {
+		Reading
+		err error
+	}
+	results := make(chan result, len(targets))
+	var errs []error
+	begun := 0
+	next := time.NewTimer(0)
+	defer next.Stop()
+	for len(errs) < len(targets) {
+		select {
+		case <-next.C:
+			to := targets[begun]
+			go func() {
+				r, err := attempt(func() (Reading, error) { return one(ctx, to) })
+				results <- result{r, err}
+			}()
+			if begun++; begun < len(targets) {
+				next.Reset(pingNext)
+			}
+		case r := <-results:
+			if r.err == nil {
+				return r.Reading, nil
+			}
+			if errs = append(errs, r.err); begun < len(targets) {
+				next.Reset(0)
+			}
+		}
+	}
+	return Reading{}, joined(errs)
+}
+
+// joined is what all said; it is known only where one knew.
+func joined(errs []error) error {
+	var texts []string
+	known := false
+	for _, err := range errs {
+		if text := err.Error(); !slices.Contains(texts, text) {
+			texts = append(texts, text)
+		}
+		known = known || !errors.As(err, new(Unknown))
+	}
+	switch all := strings.Join(texts, "; "); {
+	case len(texts) == 1:
+		return errs[0]
+	case known:
+		return errors.New(all)
+	default:
+		return Unknown{all}
+	}
 }
 
 func ping(ctx context.Context, to netip.Addr) (Reading, error) {

@@ -7,9 +7,11 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -22,6 +24,39 @@ func TestPingOfThisHostIsAnswered(t *testing.T) {
 		if err != nil || got.Value == nil || got.Unit != "ms" || !strings.HasSuffix(got.Detail, "0 of 3 lost") {
 			t.Errorf("%s: got %+v, %v, want milliseconds and 0 of 3 lost", host, got, err)
 		}
+	}
+}
+
+// The families are tried in turn, each beside those before it that are silent.
+func TestPingAsksEachAddressUntilOneAnswers(t *testing.T) {
+	addr := netip.MustParseAddr
+	six, four, other := addr("2001:db8::1"), addr("192.0.2.1"), addr("192.0.2.2")
+	if got := inTurn([]netip.Addr{six, addr("2001:db8::2"), four, other}); !slices.Equal(got, []netip.Addr{six, four, addr("2001:db8::2"), other}) {
+		t.Errorf("got %v", got)
+	}
+	dead, unknown := errors.New("no route to host"), Unknown{"no right to send"}
+	for _, c := range []struct {
+		says map[netip.Addr]error
+		want string
+	}{
+		{map[netip.Addr]error{six: dead, four: nil}, ""},
+		{map[netip.Addr]error{six: context.Canceled, four: nil}, ""}, // it is silent for as long as it may
+		{map[netip.Addr]error{six: nil}, ""},
+		{map[netip.Addr]error{six: dead, four: errNoAnswer}, "no route to host; no answer"},
+		{map[netip.Addr]error{six: unknown, four: dead}, "no right to send; no route to host"},
+		{map[netip.Addr]error{six: dead, four: dead}, "no route to host"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			_, err := pingEach(t.Context(), []netip.Addr{six, four}[:len(c.says)], func(ctx context.Context, to netip.Addr) (Reading, error) {
+				if c.says[to] == context.Canceled {
+					<-ctx.Done()
+				}
+				return Reading{}, c.says[to]
+			})
+			if errText(err) != c.want || errors.As(err, new(Unknown)) {
+				t.Errorf("%v: got %v, want %s", c.says, err, c.want)
+			}
+		})
 	}
 }
 

@@ -36,6 +36,20 @@ func serve(t *testing.T, answer func(query []byte) []byte) string {
 	return conn.LocalAddr().String()
 }
 
+// ServeDead is Serve of a name that has another address too, one of IPv6 that leads
+// nowhere.
+func ServeDead(t *testing.T) string {
+	t.Helper()
+	return serve(t, func(query []byte) []byte {
+		said := reply(query)
+		if said[len(said)-3] == 28 && said[7] == 0 { // the question's type is AAAA
+			said[7] = 1
+			said = append(said, 0xc0, 12, 0, 28, 0, 1, 0, 0, 0, 60, 0, 16, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1) // 100::1
+		}
+		return said
+	})
+}
+
 // Silence is a way of ServeOld.
 const Silence = 0xff
 
