@@ -41,7 +41,7 @@ func (u Unknown) Error() string { return u.Reason }
 func (p Prober) Disk(ctx context.Context, path string) (Reading, error) {
 	a := look.At(ctx, path)[0]
 	if err := a.Error(); err != nil {
-		return Reading{}, Unknown{fmt.Sprintf("asking for the room of %v", err)}
+		return Reading{}, Unknown{fmt.Sprintf("asking %s for its room: %v", path, err)}
 	}
 	d := newDisk(path, a)
 	if d == nil {

@@ -106,7 +106,6 @@ func TestCheckSaysWhatIsWrong(t *testing.T) {
 		{`{"load":true,"below":1000000}`, ""},
 		{`{"link":"lo"}`, ""},
 		{`{"link":"none0"}`, "check link none0 failed: there is no interface none0"},
-		{`{"address":"lo"}`, "lo has no address but link-local ones"},
 		{`{"process":"no-such-process"}`, "no process is called no-such-process"},
 		{`{"command":["true"]}`, ""},
 		{`{"command":["sh","-c","echo this; echo that >&2; exit 3"]}`, "failed: exit status 3: that"},

@@ -2,7 +2,6 @@ package fetch
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
@@ -28,18 +27,6 @@ func NewClient(now func() time.Time) *http.Client {
 
 // ErrRefused is a redirect that was not followed.
 var ErrRefused = errors.New("refused")
-
-// Distrusted reports whether err is a certificate that trying again does not cure. One
-// that is not valid yet may be so in a moment: the clock of who made it, or this one, is
-// off.
-func Distrusted(err error) bool {
-	if !errors.As(err, new(*tls.CertificateVerificationError)) {
-		return false
-	}
-	var invalid x509.CertificateInvalidError
-	early := errors.As(err, &invalid) && invalid.Reason == x509.Expired && time.Now().Before(invalid.Cert.NotBefore)
-	return !early
-}
 
 // WithRules is client, or one of its own, which follows no redirect that would
 // show a secret: not from https to http, and without the job's headers and the

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/executor/redact"
-	"github.com/ratchetd/ratchet/executor/step/policy"
 )
 
 // Later is err as that of an answer that says: not now.
@@ -127,7 +126,7 @@ func (x *transfer) answer(resp *http.Response) error {
 		return outdated{status}
 	case code == http.StatusTooManyRequests, code == http.StatusServiceUnavailable:
 		return Later(status, resp)
-	case code == http.StatusRequestTimeout, code >= 500:
+	case IsPassing(code):
 		return status
 	}
 	return Finally(status)
@@ -213,7 +212,7 @@ func parseRetryAfter(resp *http.Response) time.Duration {
 // plain says what went wrong without the URL's secrets, which a url.Error
 // holds.
 func (x *transfer) plain(ctx context.Context, err error) error {
-	isFinal := IsFinal(err) || Distrusted(err) || errors.Is(err, ErrRefused) || errors.Is(err, policy.ErrUnnamed)
+	isFinal := IsFinal(err) || IsLasting(err)
 	if u := new(url.Error); errors.As(err, &u) {
 		err = u.Err
 	}

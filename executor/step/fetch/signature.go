@@ -85,14 +85,18 @@ func Get(ctx context.Context, client *http.Client, address string) (*http.Respon
 		if u := new(url.Error); errors.As(err, &u) { // it would show the query
 			err = u.Err
 		}
-		return nil, fmt.Errorf("GET %s: %w", redact.URL(address), err)
+		err = fmt.Errorf("GET %s: %w", redact.URL(address), err)
+		if IsLasting(err) {
+			err = Finally(err)
+		}
+		return nil, err
 	}
 	if resp.StatusCode == http.StatusOK {
 		return resp, nil
 	}
 	_ = resp.Body.Close() // nobody wants it
 	err = fmt.Errorf("GET %s: %s", redact.URL(address), resp.Status)
-	if resp.StatusCode < 500 {
+	if !IsPassing(resp.StatusCode) {
 		err = Finally(err)
 	}
 	return nil, err

@@ -17,7 +17,6 @@ import (
 	"github.com/ratchetd/ratchet/executor/redact"
 	"github.com/ratchetd/ratchet/executor/step/fetch"
 	"github.com/ratchetd/ratchet/executor/step/inputs"
-	"github.com/ratchetd/ratchet/executor/step/policy"
 	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
@@ -186,7 +185,7 @@ func (u *upload) answer(resp *http.Response) error {
 		return nil
 	case code == http.StatusTooManyRequests, code == http.StatusServiceUnavailable:
 		return fetch.Later(status, resp)
-	case code == http.StatusRequestTimeout, code >= 500:
+	case fetch.IsPassing(code):
 		return status
 	case code >= 300 && code < 400:
 		return fetch.Finally(fmt.Errorf("%w: an upload follows no redirect: give the URL that it leads to", status))
@@ -199,7 +198,7 @@ func (u *upload) answer(resp *http.Response) error {
 // plain says what went wrong without the URL's secrets, which a url.Error
 // holds.
 func (u *upload) plain(ctx context.Context, err error) error {
-	isFinal := fetch.Distrusted(err) || errors.Is(err, fetch.ErrRefused) || errors.Is(err, policy.ErrUnnamed)
+	isFinal := fetch.IsLasting(err)
 	switch inner := new(url.Error); {
 	case errors.Is(err, errChanged):
 		err = errChanged
