@@ -54,6 +54,9 @@ func Read(file, id string, in io.Reader) (Draft, error) {
 // ID is the job's.
 func (d Draft) ID() string { return d.job.ID }
 
+// Audience is whom the job's author named, if anybody.
+func (d Draft) Audience() []string { return d.job.Audience }
+
 // Terms say how a job is offered.
 type Terms struct {
 	To      []string     // device/ID, group/NAME or all

@@ -43,7 +43,7 @@ func dial(t *testing.T, url string) *link.Client {
 func process(t *testing.T, url, id string) *Carrier {
 	t.Helper()
 	client := dial(t, url)
-	c := &Carrier{Ledger: Ledger{Broker: client, View: NewView("j"), ID: id, Settle: 20 * time.Millisecond}, Hold: 50 * time.Millisecond, Beat: 5 * time.Millisecond}
+	c := &Carrier{Ledger: Ledger{Broker: At(client), View: NewView("j"), ID: id, Settle: 20 * time.Millisecond}, Hold: 50 * time.Millisecond, Beat: 5 * time.Millisecond}
 	if err := client.ReadRetained(t.Context(), c.Take, fleet.Filters("r", Parts("j")...)...); err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func process(t *testing.T, url, id string) *Carrier {
 func crowdAt(t *testing.T, url string, n int, edit func(*crowd)) *crowd {
 	t.Helper()
 	client := dial(t, url)
-	c := newCrowd(client, n)
+	c := newCrowd(At(client), n)
 	if edit != nil {
 		edit(c)
 	}
@@ -95,8 +95,8 @@ func TestACarrierKilledAtEachOfItsWritesIsReplaced(t *testing.T) {
 	url := realBroker(t)
 	crowdAt(t, url, 20, nil)
 	whole := process(t, url, "whole")
-	counted := &cut{Broker: whole.Broker, at: 1 << 20}
-	whole.Broker = counted
+	counted := &cut{at: 1 << 20}
+	counted.into(whole)
 	if d, err := begin(t.Context(), whole, hasty(canaries, "50,100")); err != nil || history(d) != want {
 		t.Fatalf("uncut: got %s (%v), want %s", history(d), err, want)
 	}
@@ -107,8 +107,8 @@ func TestACarrierKilledAtEachOfItsWritesIsReplaced(t *testing.T) {
 				url := realBroker(t)
 				devices := crowdAt(t, url, 20, nil)
 				first := process(t, url, "first")
-				broken := &cut{Broker: first.Broker, at: n, after: after}
-				first.Broker = broken
+				broken := &cut{at: n, after: after}
+				broken.into(first)
 				if d, err := begin(t.Context(), first, hasty(canaries, "50,100")); !errors.Is(err, errCut) && d.State != Done {
 					t.Fatalf("the first ended with %v", err)
 				}

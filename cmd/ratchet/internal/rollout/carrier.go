@@ -13,7 +13,7 @@ const (
 	// Hold is for how long a carrier writes itself in.
 	Hold = time.Minute
 	// Beat is how often it looks what comes next.
-	Beat = time.Second
+	Beat = time.Second / 2
 	// refreshEvery is how often all that is retained is asked for again.
 	refreshEvery = 30 * time.Second
 )

@@ -119,8 +119,7 @@ func TestAClaimIsRenewedAndTakenOverWhenItLapses(t *testing.T) {
 			t.Fatal(err)
 		}
 		second := on(w, "second")
-		broken := &cut{Broker: first.Broker, at: 8} // the claim, two offers, and renewals
-		first.Broker = broken
+		(&cut{at: 8}).into(first) // the claim, two offers, and renewals
 		died := make(chan time.Time, 1)
 		go func() {
 			if _, err := first.Run(ctx); !errors.Is(err, errCut) {
@@ -225,22 +224,24 @@ func TestAPauseBesideACarrierIsNotLost(t *testing.T) {
 
 var errCut = errors.New("cut")
 
-// A cut is a connection of a process that ends at one of its writes, before or
-// after the broker has it.
+// A cut ends a process at one of its writes, before or after the broker has it.
 type cut struct {
-	Broker
 	at    int
 	after bool
 	n     int
 	wrote string
 }
 
-func (c *cut) Publish(ctx context.Context, to dialect.Topic, payload []byte) error {
-	if c.n++; c.n < c.at {
-		return c.Broker.Publish(ctx, to, payload)
+// into lets a carrier's connection be cut.
+func (k *cut) into(c *Carrier) {
+	publish := c.Broker.Publish
+	c.Broker.Publish = func(ctx context.Context, to dialect.Topic, payload []byte) error {
+		if k.n++; k.n < k.at {
+			return publish(ctx, to, payload)
+		}
+		if k.wrote = fmt.Sprint(to); k.after && k.n == k.at {
+			_ = publish(ctx, to, payload)
+		}
+		return errCut
 	}
-	if c.wrote = fmt.Sprint(to); c.after && c.n == c.at {
-		_ = c.Broker.Publish(ctx, to, payload)
-	}
-	return errCut
 }

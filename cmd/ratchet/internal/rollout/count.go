@@ -27,8 +27,8 @@ func (c Counts) bad() int { return c.Failed + c.Rejected + c.Unwell }
 // meant are those that can still answer or have.
 func (c Counts) meant() int { return c.Devices - c.Cancelled }
 
-// add counts one device.
-func (c *Counts) add(s Standing) {
+// Add counts one device.
+func (c *Counts) Add(s Standing) {
 	c.Devices++
 	switch s {
 	case Succeeded:

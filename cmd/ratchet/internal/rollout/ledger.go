@@ -10,17 +10,20 @@ import (
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/link"
 )
 
-// A Broker is what a rollout needs of the connection.
-type Broker interface {
+// A Broker is what a rollout needs of a connection.
+type Broker struct {
 	// Publish sends a retained message and returns when the broker has it.
-	Publish(ctx context.Context, to dialect.Topic, payload []byte) error
-	// Feed brings what comes for the subscriptions, Parts among them.
-	Feed() <-chan link.Message
-	// Lost brings the reason whenever the connection broke.
-	Lost() <-chan error
+	Publish func(ctx context.Context, to dialect.Topic, payload []byte) error
 	// Refresh asks for all that is retained once more.
-	Refresh()
+	Refresh func()
+	// Feed brings what comes for the subscriptions, Parts among them.
+	Feed <-chan link.Message
+	// Lost brings the reason whenever the connection broke.
+	Lost <-chan error
 }
+
+// At is a client's connection.
+func At(c *link.Client) Broker { return Broker{c.Publish, c.Refresh, c.Feed(), c.Lost()} }
 
 const (
 	// Settle is how long whoever wrote a document waits for what others wrote at
@@ -54,6 +57,9 @@ func (l *Ledger) Document() (Document, error) {
 	}
 	return l.doc, l.err
 }
+
+// Blocked is why what lies there is not to be touched, or nil.
+func (l *Ledger) Blocked() error { return l.err }
 
 // Take takes in a message.
 func (l *Ledger) Take(m link.Message) {
@@ -91,9 +97,9 @@ func (l *Ledger) listen(ctx context.Context, span time.Duration) error {
 	defer end.Stop()
 	for {
 		select {
-		case m := <-l.Broker.Feed():
+		case m := <-l.Broker.Feed:
 			l.Take(m)
-		case err := <-l.Broker.Lost():
+		case err := <-l.Broker.Lost:
 			if l.Note != nil {
 				l.Note(fmt.Sprintf("lost the broker (%v), connecting again", err))
 			}

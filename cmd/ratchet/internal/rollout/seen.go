@@ -36,9 +36,9 @@ func (v *View) See(d Document, now time.Time) Seen {
 		if r.Standing == Unwell && r.rank < d.Wave {
 			r.Standing = Succeeded // its own wave was judged
 		}
-		s.All.add(r.Standing)
+		s.All.Add(r.Standing)
 		if r.rank == d.Wave {
-			s.Wave.add(r.Standing)
+			s.Wave.Add(r.Standing)
 		}
 		switch {
 		case r.Standing != Failed && r.Standing != Rejected && r.Standing != Unwell:

@@ -30,7 +30,6 @@ type end struct {
 	*wire
 	queue chan link.Message
 	feed  chan link.Message
-	again time.Time
 }
 
 func newWire(ctx context.Context, seed uint64, slow time.Duration) *wire {
@@ -38,13 +37,13 @@ func newWire(ctx context.Context, seed uint64, slow time.Duration) *wire {
 }
 
 // connect is a new end, and all that is retained.
-func (w *wire) connect() (*end, []link.Message) {
+func (w *wire) connect() (Broker, []link.Message) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	e := &end{w, make(chan link.Message, 1<<16), make(chan link.Message), time.Time{}}
+	e := &end{w, make(chan link.Message, 1<<16), make(chan link.Message)}
 	w.ends = append(w.ends, e)
 	go e.deliver()
-	return e, w.all()
+	return Broker{Publish: e.publish, Refresh: e.refresh, Feed: e.feed}, w.all()
 }
 
 func (w *wire) all() []link.Message {
@@ -80,7 +79,7 @@ func (e *end) deliver() {
 	}
 }
 
-func (e *end) Publish(ctx context.Context, to dialect.Topic, payload []byte) error {
+func (e *end) publish(ctx context.Context, to dialect.Topic, payload []byte) error {
 	time.Sleep(e.delay())
 	e.mu.Lock()
 	if e.retained[to] = payload; len(payload) == 0 {
@@ -94,10 +93,7 @@ func (e *end) Publish(ctx context.Context, to dialect.Topic, payload []byte) err
 	return context.Cause(ctx)
 }
 
-func (e *end) Feed() <-chan link.Message { return e.feed }
-func (e *end) Lost() <-chan error        { return nil }
-
-func (e *end) Refresh() {
+func (e *end) refresh() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, m := range e.all() {
@@ -161,7 +157,7 @@ func (c *crowd) come(ctx context.Context, d *device, online bool) {
 func (c *crowd) work(ctx context.Context) {
 	for {
 		select {
-		case m := <-c.broker.Feed():
+		case m := <-c.broker.Feed:
 			if m.Topic.To != "" {
 				c.hear(ctx, m)
 			}
