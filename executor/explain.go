@@ -184,7 +184,7 @@ func endOf(j Job, i int, d Description) string {
 // Warnings are what the author of a job may not have meant, each behind the
 // name of its step.
 func Warnings(kinds Kinds, j Job) []string {
-	var out []string
+	out := j.misplaced()
 	warn := func(s Step, text string) { out = append(out, s.Name+": "+text) }
 	reboots := func(s Step) bool { return kinds.describe(s).EndsByCut }
 	for i, s := range j.Steps {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/ratchetd/ratchet/executor"
 )
@@ -47,6 +48,21 @@ type StepStatus struct {
 	Resumed     string          `json:"resumed,omitempty"` // rerun, verify or fail
 	Output      string          `json:"output,omitempty"`
 	Result      json.RawMessage `json:"result,omitempty"`
+}
+
+// Tolerated says which steps of a job that succeeded had failed all the same, as
+// continueOnFailure lets them; empty: none.
+func (s JobStatus) Tolerated() string {
+	if s.State != executor.Succeeded {
+		return ""
+	}
+	var failed []string
+	for _, step := range s.Steps {
+		if step.State == executor.Failed {
+			failed = append(failed, strings.TrimSuffix("step "+step.Name+" failed: "+step.Reason, ": "))
+		}
+	}
+	return strings.Join(failed, "; ")
 }
 
 // NewStatus says about a job what its Record and RAM know.

@@ -33,7 +33,7 @@ facts, as a job's target does.`,
 			if err != nil {
 				return usageError{err}
 			}
-			return s.devices(cmd.Context(), keep, asJSON)
+			return s.devices(cmd.Context(), where, keep, asJSON)
 		},
 	}
 	cmd.Flags().StringVar(&where, "where", "", "only devices for whose facts this `jq` is true")
@@ -68,7 +68,7 @@ type deviceLine struct {
 	known  fleet.Known
 }
 
-func (s *session) devices(ctx context.Context, keep func(*fleet.Device) bool, asJSON bool) error {
+func (s *session) devices(ctx context.Context, where string, keep func(*fleet.Device) bool, asJSON bool) error {
 	f, err := s.readFleet(ctx, fleet.Devices)
 	if err != nil {
 		return err
@@ -78,6 +78,9 @@ func (s *session) devices(ctx context.Context, keep func(*fleet.Device) bool, as
 		if keep(d) {
 			list = append(list, lineOf(d))
 		}
+	}
+	if hint := executor.OfFacts(where); len(list) == 0 && hint != "" {
+		fmt.Fprintln(s.err, "ratchet: --where:", hint)
 	}
 	if asJSON {
 		return screen.JSONList(s.out, list)

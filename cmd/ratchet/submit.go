@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -123,7 +124,30 @@ func (s *session) submit(ctx context.Context, file string, sub submission, follo
 	if !follow || sub.dry {
 		return nil
 	}
+	s.await(ctx, c, j, w)
 	return s.follow(ctx, c, j, w)
+}
+
+// startPatience is how long a submitted job waits for a device that may just be
+// starting: its first connection has a spread of 5 s, and its broker's answers.
+const startPatience = 10 * time.Second
+
+// await waits until one of those whom the job reaches is there, for a while.
+func (s *session) await(ctx context.Context, c *link.Client, j *fleet.Job, w watching) {
+	there := func(rows []fleet.Row) bool {
+		return slices.ContainsFunc(rows, func(r fleet.Row) bool { return r.Online || r.Final() })
+	}
+	if there(j.Rows(time.Now())) {
+		return
+	}
+	patience := startPatience
+	if w.timeout > 0 {
+		patience = min(patience, w.timeout)
+	}
+	fmt.Fprintf(s.err, "nobody whom it reaches is online: waiting %v for a device that is just starting\n", patience)
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	_, _ = j.Until(ctx, c, there) // where nobody comes the summary says so
 }
 
 // send offers the job to all that it is for, and tells the view.

@@ -172,6 +172,9 @@ func progressWords(s dialect.JobStatus) string {
 
 // detail is the reason, or the step under way.
 func detail(s dialect.JobStatus) string {
+	if failed := s.Tolerated(); failed != "" {
+		return "though " + failed
+	}
 	if s.Step == nil || s.Reason != "" {
 		return s.Reason
 	}

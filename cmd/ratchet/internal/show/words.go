@@ -1,6 +1,7 @@
 package show
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -28,6 +29,9 @@ func Headline(s dialect.JobStatus) string {
 	if s.Reason != "" {
 		words += ": " + s.Reason
 	}
+	if failed := s.Tolerated(); failed != "" {
+		words += ", though " + failed
+	}
 	return screen.Line(words)
 }
 
@@ -52,6 +56,7 @@ func Summary(out *screen.Screen, j *fleet.Job, rows []fleet.Row) {
 		oneByOne(out, j, rows)
 	} else {
 		Failures(out, j.Failures(rows))
+		tolerated(out, rows)
 		Unfinished(out, j.Unfinished(rows))
 	}
 	if s := countOf(rows); s != "" {
@@ -65,11 +70,28 @@ func oneByOne(out *screen.Screen, j *fleet.Job, rows []fleet.Row) {
 		case r.Bad():
 			fmt.Fprintf(out, "%s: %s%s\n", screen.Line(r.Device), lastWord(r), effectOf(j, r))
 			Output(out, fleet.OutputOf(r))
+		case r.Status.Tolerated() != "":
+			fmt.Fprintf(out, "%s: %s\n", screen.Line(r.Device), lastWord(r))
 		case !r.Final() && !r.Online:
 			fmt.Fprintf(out, "%s: offline, %s\n", screen.Line(r.Device), lastWord(r))
 		case !r.Final():
 			fmt.Fprintf(out, "%s: %s\n", screen.Line(r.Device), lastWord(r))
 		}
+	}
+}
+
+// tolerated shows on how many devices the job succeeded though a step failed.
+func tolerated(out *screen.Screen, rows []fleet.Row) {
+	var devices []string
+	first := ""
+	for _, r := range rows {
+		if failed := r.Status.Tolerated(); failed != "" {
+			first = cmp.Or(first, failed)
+			devices = append(devices, r.Device)
+		}
+	}
+	if len(devices) > 0 {
+		fmt.Fprintf(out, "%d × succeeded, though a step failed, such as %s\n    on %s\n", len(devices), screen.Line(first), examples(devices))
 	}
 }
 
