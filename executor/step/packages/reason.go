@@ -14,7 +14,7 @@ import (
 )
 
 // What a manager says of a failure begins so.
-var telling = regexp.MustCompile(`^(?: \* [a-z_]+: | \* |E: |ERROR: |dpkg: error |dpkg: |\*\*\* )|^(?:Unknown package|Signature check failed|WARNING: (?:updating and )?opening|WARNING: Ignoring|Not upgrading|W: Failed)|^ +\S.*(?:Depends|Conflicts|Breaks): `)
+var telling = regexp.MustCompile(`^(?: \* [a-z_]+: | \* |E: |ERROR: |dpkg: error |dpkg: |\*\*\* )|^(?:Unknown package|Signature check failed|WARNING: (?:updating and )?opening|WARNING: Ignoring|Not upgrading|W: Failed|Package \S+ is a virtual package)|^ +\S.*(?:Depends|Conflicts|Breaks): `)
 
 // prefix is the part of a telling line that tells nothing.
 var prefix = regexp.MustCompile(`^(?:\s*\* [a-z_]+: \s*|\s*\* |ERROR: |\*\*\* |\s+)`)
@@ -56,10 +56,11 @@ func reason(said *words) string {
 	if said.tail.Cut { // the rest of a line may be the end of a secret
 		_, text, _ = strings.Cut(text, "\n")
 	}
-	tells := false
+	tells, opens := false, false
 	for line := range strings.Lines(text) {
 		line = strings.TrimRight(line, "\r\n")
-		tells = telling.MatchString(line) || tells && strings.HasPrefix(line, "  ")
+		tells = telling.MatchString(line) || tells && (strings.HasPrefix(line, "  ") || opens && strings.HasPrefix(line, " "))
+		opens = strings.HasSuffix(line, ":")
 		if !tells || slices.ContainsFunc(noise, func(s string) bool { return strings.Contains(line, s) }) {
 			continue
 		}

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -64,13 +65,26 @@ func (r AptRoot) Build(name, version, needs string) {
 	if needs != "" {
 		needs = "Depends: " + needs + "\n"
 	}
-	tree := fmt.Sprintf("build/%s-%s", name, version)
-	control := fmt.Sprintf("Package: %s\nVersion: %s\nArchitecture: all\nMaintainer: Test <test@example.org>\n%sDescription: a test\n", name, version, needs)
+	r.BuildWith(name, version, "all", needs, 0)
+}
+
+// BuildWith is Build for an architecture, with lines of control, and for so many
+// bytes that no compression makes less of.
+func (r AptRoot) BuildWith(name, version, arch, lines string, size int) {
+	r.Helper()
+	tree := fmt.Sprintf("build/%s-%s-%s", name, version, arch)
+	control := fmt.Sprintf("Package: %s\nVersion: %s\nArchitecture: %s\nMaintainer: Test <test@example.org>\n%sDescription: a test\n", name, version, arch, lines)
 	r.Put(tree+"/DEBIAN/control", control)
 	r.Put(tree+"/DEBIAN/conffiles", "/etc/"+name+".conf\n")
 	r.Put(tree+"/etc/"+name+".conf", "of version "+version+"\n")
-	deb := filepath.Join(r.Dir, "repo", name+"_"+version+"_all.deb")
+	noise := make([]byte, size)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(noise) // it never fails
+	r.Put(tree+"/usr/share/"+name, string(noise))
+	deb := filepath.Join(r.Dir, "repo", name+"_"+version+"_"+arch+".deb")
 	r.Exec("dpkg-deb", "--root-owner-group", "-b", filepath.Join(r.Dir, tree), deb)
+	if err := os.RemoveAll(filepath.Join(r.Dir, tree)); err != nil {
+		r.Fatal(err)
+	}
 	content, err := os.ReadFile(deb)
 	if err != nil {
 		r.Fatal(err)
