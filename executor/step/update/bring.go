@@ -22,9 +22,8 @@ import (
 
 // bring puts the new binary beside the old one and makes sure of it.
 func (u *updating) bring(ctx context.Context) error {
-	dir := filepath.Dir(u.path)
-	if err := unix.Access(dir, unix.W_OK); err != nil {
-		return fmt.Errorf("%s, where the agent's binary lies, cannot be written: %w: update the image of this device instead", dir, err)
+	if err := u.replaceable(); err != nil {
+		return err
 	}
 	ctx, cancel := u.t.Limit(ctx, fetch.Timeout)
 	defer cancel()
@@ -49,6 +48,20 @@ func (u *updating) bring(ctx context.Context) error {
 		return err
 	}
 	return u.try(ctx, u.staged())
+}
+
+// replaceable says why no other file can take the binary's place, or nil.
+func (u *updating) replaceable() error {
+	dir := filepath.Dir(u.path)
+	if err := unix.Access(dir, unix.W_OK); err != nil {
+		return fmt.Errorf("%s, where the agent's binary lies, cannot be written: %w: update the image of this device instead", dir, err)
+	}
+	var st unix.Statx_t
+	err := unix.Statx(unix.AT_FDCWD, u.path, unix.AT_SYMLINK_NOFOLLOW, 0, &st)
+	if err == nil && st.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0 { // kernels before 5.8 do not tell
+		return fmt.Errorf("%s is a mount of its own, so nothing can take its place: update what is mounted there instead", u.path)
+	}
+	return nil
 }
 
 func (u *updating) fetch() fetch.Download {

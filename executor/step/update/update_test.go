@@ -277,6 +277,29 @@ func TestABinaryInAPlaceThatCannotBeWrittenIsTold(t *testing.T) {
 	steptest.WantError(t, u.job(u.next, "").Run(t.Context(), u.kind), u.dir+", where the agent's binary lies, cannot be written: read-only file system")
 }
 
+// TestABinaryThatIsAMountOfItsOwnIsTold before anything is fetched: nothing can take
+// the place of what another file system shows there.
+func TestABinaryThatIsAMountOfItsOwnIsTold(t *testing.T) {
+	u := newUpdatable(t)
+	other := filepath.Join(t.TempDir(), "other")
+	if err := os.WriteFile(other, u.old, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount(other, u.kind.Path, "", unix.MS_BIND, ""); err != nil {
+		t.Skipf("it needs root and the right to mount: %v", err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(u.kind.Path, unix.MNT_DETACH) })
+	var st unix.Statx_t
+	if err := unix.Statx(unix.AT_FDCWD, u.kind.Path, 0, 0, &st); err != nil || st.Attributes_mask&unix.STATX_ATTR_MOUNT_ROOT == 0 {
+		t.Skip("this kernel does not tell what is a mount")
+	}
+	a := u.job(u.next, "")
+	steptest.WantError(t, a.Run(t.Context(), u.kind), u.kind.Path+" is a mount of its own")
+	if a.Saves > 0 {
+		t.Errorf("got %d checkpoints, want it told before anything is fetched", a.Saves)
+	}
+}
+
 // TestAnAgentFromAPackageComesFromItsManager is with the real apt and dpkg.
 func TestAnAgentFromAPackageComesFromItsManager(t *testing.T) {
 	t.Parallel()
