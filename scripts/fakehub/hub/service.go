@@ -16,7 +16,9 @@ import (
 func (h *Hub) Service() http.Handler {
 	mux := http.NewServeMux()
 	for pattern, handle := range map[string]handler{
+		"/":                    func(r *http.Request) (any, error) { return nil, refuse(404, "NotFound", "%s %s", r.Method, r.URL.Path) },
 		"GET /devices":         func(*http.Request) (any, error) { return h.Devices(), nil },
+		"GET /devices/{$}":     func(*http.Request) (any, error) { return h.Devices(), nil }, // as [node] asks
 		"GET /devices/{id}":    func(r *http.Request) (any, error) { return h.Device(r.PathValue("id")) },
 		"PUT /devices/{id}":    h.putDevice,
 		"DELETE /devices/{id}": func(r *http.Request) (any, error) { return nil, h.Unregister(r.PathValue("id"), match(r)) },
