@@ -10,6 +10,43 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// A Drain reads a pipe whose read deadline expires when its writer has ended. It then
+// ends behind what is in the pipe: somebody who left the group may hold the other
+// end, and is neither waited for nor listened to.
+type Drain struct {
+	File *os.File
+	gone bool
+	left int // bytes, once the writer is gone
+}
+
+// Read implements io.Reader.
+func (d *Drain) Read(p []byte) (int, error) {
+	if !d.gone {
+		n, err := d.File.Read(p)
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return n, err
+		}
+		d.gone, d.left = true, waiting(d.File)
+		_ = d.File.SetReadDeadline(time.Time{})
+	}
+	if d.left == 0 {
+		return 0, io.EOF
+	}
+	n, err := d.File.Read(p[:min(len(p), d.left)])
+	d.left -= n
+	return n, err
+}
+
+// waiting is how many bytes a pipe holds.
+func waiting(pipe *os.File) (n int) {
+	raw, err := pipe.SyscallConn()
+	if err != nil {
+		return 0
+	}
+	_ = raw.Control(func(fd uintptr) { n, _ = unix.IoctlGetInt(int(fd), unix.TIOCINQ) })
+	return n
+}
+
 // An output brings what a program writes into one pipe to a writer. Package os/exec
 // has the same, but drops what lies in the pipe when its time is over: on a busy
 // board that was all that a program had said.
@@ -27,38 +64,10 @@ func newOutput(to io.Writer) (*output, error) {
 	o := &output{r: r, w: w, done: make(chan struct{})}
 	go func() {
 		defer close(o.done)
-		defer r.Close() // after an error of the writer's a program that writes on hears of it
-		buf := make([]byte, 32<<10)
-		_, err := io.CopyBuffer(to, struct{ io.Reader }{r}, buf)
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			o.rest(to, buf)
-		}
+		defer r.Close()                                                 // after an error of the writer's a program that writes on hears of it
+		_, _ = io.CopyBuffer(to, &Drain{File: r}, make([]byte, 32<<10)) // what the writer cannot take is its own to tell
 	}()
 	return o, nil
-}
-
-// rest brings what lies in the pipe at this moment, and waits for nothing.
-func (o *output) rest(to io.Writer, buf []byte) {
-	raw, err := o.r.SyscallConn()
-	if err != nil || o.r.SetReadDeadline(time.Time{}) != nil {
-		return
-	}
-	left := 0
-	_ = raw.Control(func(fd uintptr) { left, err = unix.IoctlGetInt(int(fd), unix.TIOCINQ) })
-	for err == nil && left > 0 {
-		n := 0
-		_ = raw.Read(func(fd uintptr) bool {
-			n, err = unix.Read(int(fd), buf[:min(left, len(buf))])
-			return true
-		})
-		if n <= 0 {
-			return
-		}
-		left -= n
-		if _, err := to.Write(buf[:n]); err != nil {
-			return
-		}
-	}
 }
 
 // end is for when the program has ended: what it wrote is brought, and what others
