@@ -22,7 +22,7 @@ func (c *Client) open(to *url.URL, o paho.ClientOptions) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	guarded := packet.Guard(conn, dialect.MaxPayload)
+	guarded := packet.Guard(readAhead(conn), dialect.MaxPayload)
 	if before := c.wire.Swap(guarded); before != nil && before.Err() != nil {
 		c.broke.Store(before)
 	}
