@@ -44,7 +44,8 @@ signed before it was, and for those whom --to names. Without --to it is for thos
 whom the key named when it signed the job; for others, who are the broker's word
 alone, it asks first. What --print writes can also be given to the device itself:
 ratchetd cancel JOB FILE.`,
-		Args: cobra.ExactArgs(1),
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: s.completeJobs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkCancel(args[0], to, g); err != nil {
 				return usageError{err}
@@ -57,7 +58,7 @@ ratchetd cancel JOB FILE.`,
 	cmd.Flags().BoolVar(&a.unsigned, "unsigned", false, "send it without a signature although the job has one")
 	cmd.Flags().DurationVar(&a.within, "timeout", 30*time.Second, "how long to wait for answers; 0 does not wait")
 	s.link.Flags(cmd.Flags())
-	_ = cmd.RegisterFlagCompletionFunc("to", completeTo)
+	_ = cmd.RegisterFlagCompletionFunc("to", s.completeTo)
 	return cmd
 }
 

@@ -7,7 +7,6 @@ import (
 
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/signing"
 	"github.com/ratchetd/ratchet/executor"
-	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
 
@@ -18,9 +17,11 @@ type signFlags struct {
 }
 
 func (g *signFlags) flags(f *pflag.FlagSet) {
-	f.StringVar(&g.file, "sign", os.Getenv("RATCHET_SIGN"), "sign it with the secret key in `file` (RATCHET_SIGN)")
+	f.StringVar(&g.file, "sign", signFile(), "sign it with the secret key in `file` (RATCHET_SIGN)")
 	f.BoolVar(&g.print, "print", false, "print what would be sent, and send nothing: no broker is needed")
 }
+
+func signFile() string { return os.Getenv("RATCHET_SIGN") }
 
 // open gets the key ready; it is nil where none is named.
 func (g *signFlags) open() (*signing.Key, error) {
@@ -43,8 +44,4 @@ func checkTo(to []string) error {
 		}
 	}
 	return nil
-}
-
-func completeTo(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	return []string{"all", "device/", "group/"}, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 }

@@ -35,6 +35,7 @@ number of devices in each state. With --device it lists one device's jobs.`,
 	cmd.Flags().StringVar(&device, "device", "", "only this `device`, one line a job")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON array")
 	s.link.Flags(cmd.Flags())
+	_ = cmd.RegisterFlagCompletionFunc("device", s.completeDevices)
 	return cmd
 }
 

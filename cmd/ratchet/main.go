@@ -60,7 +60,7 @@ sent to has answered.`,
 	root.SetOut(s.out)
 	root.SetErr(s.err)
 	root.SetVersionTemplate("{{.Version}}\n")
-	root.AddCommand(s.submitCommand(), s.watchCommand(), s.jobsCommand(), s.cancelCommand(), s.devicesCommand(), s.rolloutCommand(),
+	root.AddCommand(s.submitCommand(), s.watchCommand(), s.jobsCommand(), s.jobCommand(), s.retryCommand(), s.cancelCommand(), s.devicesCommand(), s.rolloutCommand(),
 		s.validateCommand(), s.explainCommand(), s.keyCommand(), s.demoCommand(), s.versionCommand())
 	return root
 }

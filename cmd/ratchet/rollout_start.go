@@ -91,7 +91,7 @@ Exit codes: 0 the rollout is done, 3 it is paused or aborted.`,
 	f.BoolVar(&st.ids, "ids", false, "with --dry-run: list who is in which wave")
 	f.BoolVar(&st.json, "json", false, "print each event, or with --dry-run the waves, as JSON")
 	s.link.Flags(f)
-	_ = cmd.RegisterFlagCompletionFunc("to", completeTo)
+	_ = cmd.RegisterFlagCompletionFunc("to", s.completeTo)
 	return cmd
 }
 

@@ -17,6 +17,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// maxNamed is how many of those that a job goes to are named.
+const maxNamed = 5
+
 type submission struct {
 	draft.Terms
 	id      string
@@ -71,7 +74,7 @@ envelope, as --print writes it; then its text and signature are sent as they are
 	sub.sign.flags(f)
 	w.flags(f)
 	s.link.Flags(f)
-	_ = cmd.RegisterFlagCompletionFunc("to", completeTo)
+	_ = cmd.RegisterFlagCompletionFunc("to", s.completeTo)
 	return cmd
 }
 
@@ -109,6 +112,11 @@ func (s *session) submit(ctx context.Context, file string, sub submission, follo
 		return err
 	}
 	defer c.Close()
+	return s.offer(ctx, c, d, sub, follow, w)
+}
+
+// offer sends a draft, and shows how it goes on where that is wanted.
+func (s *session) offer(ctx context.Context, c *link.Client, d draft.Draft, sub submission, follow bool, w watching) error {
 	j := fleet.NewJob(d.ID(), w.waitOffline)
 	if err := j.Read(ctx, c, j.Parts()...); err != nil {
 		return err
@@ -178,7 +186,7 @@ func (s *session) receipt(sub submission, j *fleet.Job, e dialect.Envelope, asid
 	if sub.dry {
 		done = "would be offered to"
 	}
-	fmt.Fprintf(out, "%s  %s %s%s%s\ndigest %s\n", j.ID, done, strings.Join(sub.To, ", "), sub.shareInWords(), signed, executor.Digest([]byte(e.Job)))
+	fmt.Fprintf(out, "%s  %s %s%s%s\ndigest %s\n", j.ID, done, recipients(sub.To), sub.shareInWords(), signed, executor.Digest([]byte(e.Job)))
 	r := j.Reach(sub.To, j.Rows(time.Now()))
 	fmt.Fprintf(out, "reaches %s now, %d of them away\n", count(r.Devices, "device"), r.Away)
 	for _, why := range r.Nobody {
@@ -191,6 +199,14 @@ func (s *session) receipt(sub submission, j *fleet.Job, e dialect.Envelope, asid
 		fmt.Fprintf(out, "%s another document under this id and will refuse this one: take another id with --id\n", count(n, "device knows", "devices know"))
 	}
 	s.leftOut(j.Fleet)
+}
+
+// recipients names those that something goes to, or only how many they are.
+func recipients(to []string) string {
+	if len(to) <= maxNamed {
+		return strings.Join(to, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(to[:maxNamed], ", "), len(to)-maxNamed)
 }
 
 // count is such as "1 device" or "2 devices".

@@ -42,7 +42,8 @@ failed and what is waited for.
 
 The exit code is 3 when the job failed, was rejected or was cancelled somewhere,
 and 4 when nobody whom it reaches has answered.`,
-		Args: cobra.ExactArgs(1),
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: s.completeJobs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkJobID(args[0]); err != nil {
 				return usageError{err}
@@ -75,7 +76,7 @@ func (s *session) watch(ctx context.Context, c *link.Client, job string, w watch
 	}
 	if len(j.Offers(job)) == 0 && len(j.Rows(time.Now())) == 0 {
 		s.leftOut(j.Fleet)
-		return fmt.Errorf("no job %s: nothing is offered or reported under that id; 'ratchet jobs' lists all", job)
+		return noJob(job)
 	}
 	return s.follow(ctx, c, j, w)
 }

@@ -51,6 +51,21 @@ func Read(file, id string, in io.Reader) (Draft, error) {
 	return Draft{doc, job, f.Signature}, err
 }
 
+// Again is the job of an offer under another id. When it was made, how long it
+// counts and for whom it is belong to the offer, and are written again.
+func Again(o fleet.Offer, id string) (Draft, error) {
+	if o.Job.Schedule != "" {
+		return Draft{}, errors.New("schedule: a recurring job is tried again when it is next due")
+	}
+	doc, err := jobfile.Split(o.Text)
+	if err != nil {
+		return Draft{}, err
+	}
+	doc = doc.Without("created", "expires", "audience", "rollout", "notBefore").With("id", id)
+	job, err := executor.Parse(doc.Text())
+	return Draft{doc: doc, job: job}, err
+}
+
 // ID is the job's.
 func (d Draft) ID() string { return d.job.ID }
 

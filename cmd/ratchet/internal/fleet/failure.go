@@ -24,6 +24,14 @@ type Failure struct {
 	Output   string         `json:"output,omitempty"`   // the tail of one of them
 }
 
+// Why is the reason, and why another try cannot help where it cannot.
+func (f Failure) Why() string {
+	if f.Hopeless == "" {
+		return f.Text
+	}
+	return strings.TrimPrefix(f.Text+": "+f.Hopeless, ": ")
+}
+
 // Failures groups the devices on which the job ended in another way than well, by
 // state, step, kind and reason. Those of most devices come first.
 func (j *Job) Failures(rows []Row) []Failure {

@@ -42,6 +42,20 @@ func (f *Fleet) JobLines() []*JobLine {
 	return slices.SortedFunc(maps.Values(byID), func(a, b *JobLine) int { return older(a.Created, a.Job, b.Created, b.Job) })
 }
 
+// JobIDs are the ids of all jobs that are offered or reported, by name.
+func (f *Fleet) JobIDs() []string {
+	all := map[string]bool{}
+	for id := range f.offers {
+		all[id] = true
+	}
+	for _, d := range f.devices {
+		for id := range d.Jobs {
+			all[id] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(all))
+}
+
 func (l *JobLine) add(to string, o Offer) {
 	if o.Cancel {
 		l.Cancelled = append(l.Cancelled, to)
@@ -69,7 +83,7 @@ type Counts map[executor.State]int
 
 // states in the order in which they are counted out.
 var states = []executor.State{executor.Queued, executor.Waiting, executor.Running, executor.Undoing,
-	executor.Succeeded, executor.Failed, executor.Cancelled, executor.Rejected}
+	executor.Succeeded, executor.Failed, executor.Cancelled, executor.Rejected, executor.Undone, executor.Skipped, executor.Pending}
 
 // Count counts the devices that have answered.
 func Count(rows []Row) Counts {

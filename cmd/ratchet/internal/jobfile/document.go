@@ -77,6 +77,11 @@ func (d Document) With(name string, value any) Document {
 	return Document{members: changed}
 }
 
+// Without returns the document without these members.
+func (d Document) Without(names ...string) Document {
+	return Document{members: slices.DeleteFunc(slices.Clone(d.members), func(m member) bool { return slices.Contains(names, m.name) })}
+}
+
 func quoted(s string) []byte {
 	q, _ := json.Marshal(s) // a string always encodes
 	return q

@@ -54,7 +54,7 @@ func paint(rows []fleet.Row, width, height int) [][]screen.Span {
 		picture = append(picture, paintRow(r, names, width))
 	}
 	if len(shown) < len(rows) {
-		rest := fmt.Sprintf("and %d more; in all: %s", len(rows)-len(shown), countOf(rows))
+		rest := fmt.Sprintf("and %d more; in all: %s", len(rows)-len(shown), CountOf(rows))
 		picture = append(picture, []screen.Span{{Text: cut(rest, width)}})
 	}
 	return picture
@@ -72,7 +72,8 @@ func busyFirst(rows []fleet.Row) []fleet.Row {
 	return append(busy, rest...)
 }
 
-func countOf(rows []fleet.Row) string {
+// CountOf is such as "2 succeeded, 1 failed, 3 without an answer".
+func CountOf(rows []fleet.Row) string {
 	silent, other := 0, 0
 	for _, r := range rows {
 		switch {

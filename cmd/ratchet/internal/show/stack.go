@@ -32,7 +32,7 @@ var layers = []layer{
 // paintStack is the picture of many devices: one bar for all of them, how many are
 // in which state, why it failed, and what is waited for.
 func paintStack(j *fleet.Job, rows []fleet.Row, width, height int) [][]screen.Span {
-	picture := [][]screen.Span{paintLayers(rows, width), {{Text: cut(countOf(rows), width)}}}
+	picture := [][]screen.Span{paintLayers(rows, width), {{Text: cut(CountOf(rows), width)}}}
 	for _, f := range j.Failures(rows) {
 		line := fmt.Sprintf("%s  %s: %s", f.Handle, failure(f), examples(f.Devices))
 		picture = append(picture, []screen.Span{{Text: cut(line, width), Colour: screen.Red}})

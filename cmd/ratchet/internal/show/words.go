@@ -59,7 +59,7 @@ func Summary(out *screen.Screen, j *fleet.Job, rows []fleet.Row) {
 		tolerated(out, rows)
 		Unfinished(out, j.Unfinished(rows))
 	}
-	if s := countOf(rows); s != "" {
+	if s := CountOf(rows); s != "" {
 		fmt.Fprintln(out, s)
 	}
 }
