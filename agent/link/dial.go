@@ -20,6 +20,7 @@ import (
 	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/agent/link/packet"
+	"github.com/ratchetd/ratchet/agent/link/websocket"
 	"github.com/ratchetd/ratchet/executor/fence"
 )
 
@@ -144,7 +145,7 @@ var unauthorized = []byte{7, 0x86, 0x87, 0x8a}
 func explainConnect(c *config.Config, err error, now time.Time) error {
 	text, v := err.Error(), new(packet.Violation)
 	refused := strings.Contains(text, "not Authorized") || strings.Contains(text, "bad user name") ||
-		errors.As(err, &v) && slices.Contains(unauthorized, v.Refused)
+		errors.As(err, &v) && slices.Contains(unauthorized, v.Refused) || errors.Is(err, websocket.ErrRefused)
 	hungUp := errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)
 	switch {
 	case refused, hungUp && c.Dialect().Connection().Service: // a service that refuses a device often says nothing

@@ -3,6 +3,8 @@ package link
 import (
 	"fmt"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -51,6 +53,18 @@ func TestEveryCodeThatRefusesAConnectionIsNamedWithItsCause(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A gateway for WebSockets refuses before MQTT begins.
+func TestAWebSocketThatIsRefusedIsNamedWithItsCause(t *testing.T) {
+	for status, want := range map[int]string{401: "link.username", 403: "link.username", 404: "check the path"} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
+		defer server.Close()
+		_, err := Try(t.Context(), service(t, "plain", "ws"+strings.TrimPrefix(server.URL, "http")))
+		if err == nil || !strings.Contains(err.Error(), fmt.Sprint(status)) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%d: got %v, want %q in it", status, err, want)
+		}
 	}
 }
 

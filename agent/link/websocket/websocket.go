@@ -25,6 +25,9 @@ const maxHandshake = 256 << 10
 
 var errEndless = errors.New("the broker's answer to the WebSocket request does not end: check what listens at its host and port")
 
+// ErrRefused is of a server that answers 401 or 403.
+var ErrRefused = errors.New("it refuses who asks")
+
 // Dial connects to a ws:// or wss:// URL, by the proxy that the environment
 // names, and returns once the server speaks WebSocket. config is for wss.
 func Dial(ctx context.Context, url string, config *tls.Config) (net.Conn, error) {
@@ -47,6 +50,8 @@ func Dial(ctx context.Context, url string, config *tls.Config) (net.Conn, error)
 			ws.Close()
 		}
 		return nil, errEndless
+	case err != nil && answer != nil && (answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusForbidden):
+		return nil, fmt.Errorf("the broker answers %s to a request for a WebSocket: %w", answer.Status, ErrRefused)
 	case err != nil && answer != nil:
 		return nil, fmt.Errorf("the broker answers %s to a request for a WebSocket: check the path, and that it listens for them there", answer.Status)
 	case err != nil:
