@@ -203,11 +203,16 @@ func (b rauc) installOnce(ctx context.Context, i Image, progress func(float64)) 
 }
 
 // rollback marks the other slots bad where the running one is to stay, and the
-// running one otherwise.
+// running one otherwise. A slot that was not made the next one is left as it is: RAUC
+// has marked it bad itself before it wrote there, or has not begun.
 func (b rauc) rollback(ctx context.Context, slot string) error {
 	s, err := b.status(ctx)
 	if err != nil {
 		return err
+	}
+	primary, _ := s.find(func(name string, other raucSlot) bool { return other.BootName == slot && name == s.Primary })
+	if s.Booted == slot && primary != "" {
+		return nil
 	}
 	good, bad := "booted", s.others()
 	if s.Booted != slot {

@@ -110,6 +110,11 @@ func (k Kind) Overview(ctx context.Context) []string {
 	if !s.backend.Slots {
 		lines = append(lines, "firmware: there is no way back on this board: "+s.backend.Why)
 	}
+	if s.backend.Pending != nil {
+		if why, err := s.backend.Pending(ctx); err == nil && why != "" {
+			lines = append(lines, "firmware: another job is refused without force: "+why)
+		}
+	}
 	for _, text := range append(k.Board.Deciders(name), s.inSlot()...) {
 		lines = append(lines, "firmware: "+text)
 	}

@@ -228,6 +228,26 @@ func TestRAUCMustShowTheRunningSlotGoodAndNext(t *testing.T) {
 	}
 }
 
+// TestABundleThatRAUCDoesNotBeginLeavesTheOtherSlot as it was: it may be the only way
+// back that there is. One that was written and not booted is marked bad.
+func TestABundleThatRAUCDoesNotBeginLeavesTheOtherSlot(t *testing.T) {
+	f := newRAUC(t)
+	f.put("rauc/compatible", "other\n")
+	err, _ := f.through(func() error { return f.Attempt.Run(t.Context(), f.kind) })
+	steptest.WantError(t, err, "writing the image: ")
+	if err := f.Attempt.Undo(f.kind); err != nil || f.text("rauc/state-B") != "good" || f.text("rauc/primary") != "A" {
+		t.Errorf("got %v, B %s and %s next, want B good and A next", err, f.text("rauc/state-B"), f.text("rauc/primary"))
+	}
+
+	f = newRAUC(t)
+	if err, rebooted := f.through(func() error { return f.Attempt.Run(t.Context(), f.kind) }); !rebooted {
+		t.Fatal(err)
+	}
+	if err := f.Attempt.Undo(f.kind); err != nil || f.text("rauc/state-B") != "bad" || f.text("rauc/primary") != "A" {
+		t.Errorf("got %v, B %s and %s next, want B bad and A next", err, f.text("rauc/state-B"), f.text("rauc/primary"))
+	}
+}
+
 // TestABoardThatDoesNotChooseTheOldSystemSaysSo before it is rebooted in vain.
 func TestABoardThatDoesNotChooseTheOldSystemSaysSo(t *testing.T) {
 	f := newRAUC(t)
@@ -327,6 +347,9 @@ func TestASystemThatIsNotFinalIsNotWrittenOver(t *testing.T) {
 			steptest.WantError(t, err, "make that final or take it back first; force: true")
 			if err := f.Attempt.Undo(f.kind); err != nil {
 				t.Error(err)
+			}
+			if got := strings.Join(f.kind.Overview(t.Context()), "\n"); name != "mender 4" && !strings.Contains(got, "firmware: another job is refused without force: ") {
+				t.Errorf("got %s, want it said beforehand", got)
 			}
 			if got := tt.left(f); got != before {
 				t.Errorf("got %s, want %s as it was", got, before)

@@ -18,7 +18,11 @@ take() {
 	sync
 }
 case $1 in
-state) printf '{"version": "%s", "board": "vm", "slot": "%s", "slots": 2}\n' "$(cat $dir/"$now")" "$now" ;;
+state)
+	next=$now
+	[ ! -e $dir/next ] || next=$(cat $dir/next)
+	printf '{"version": "%s", "board": "vm", "slot": "%s", "slots": 2, "next": "%s"}\n' "$(cat $dir/"$now")" "$now" "$next"
+	;;
 check) [ -s "$2" ] ;;
 install)
 	other=A
