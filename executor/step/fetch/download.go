@@ -170,7 +170,7 @@ func (x *transfer) pause(ctx context.Context, err error, pause *backoff.Pause) e
 	if errors.As(err, new(outdated)) {
 		return nil
 	}
-	wait := backoff.Jitter(pause.Next())
+	wait := x.refusals.Wait(backoff.Jitter(pause.Next()))
 	if long := AskedWait(err); long > 0 {
 		wait = long
 		x.asked += wait

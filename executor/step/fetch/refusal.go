@@ -14,6 +14,15 @@ const refusedFor = time.Minute
 // Refusals notice a port at which nobody listens.
 type Refusals struct{ since time.Time }
 
+// Wait is how long to wait before the next try, where else it would be that long: the
+// last one comes when the minute is over.
+func (r *Refusals) Wait(pause time.Duration) time.Duration {
+	if r.since.IsZero() {
+		return pause
+	}
+	return min(pause, max(0, time.Until(r.since.Add(refusedFor))))
+}
+
 // Judge is err, and final once nobody has listened for a minute.
 func (r *Refusals) Judge(err error) error {
 	if !errors.Is(err, syscall.ECONNREFUSED) {

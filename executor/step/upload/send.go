@@ -86,7 +86,7 @@ func (u *upload) loop(ctx context.Context) error {
 			return fmt.Errorf("given up after %d tries: %w", u.tries, err)
 		}
 		fmt.Fprintln(u.t.Output, err)
-		if err := u.pause(ctx, err, backoff.Jitter(pause.Next())); err != nil {
+		if err := u.pause(ctx, err, u.refusals.Wait(backoff.Jitter(pause.Next()))); err != nil {
 			return err
 		}
 		if errors.Is(err, errChanged) {
