@@ -162,7 +162,7 @@ func (k Download) Run(ctx context.Context, t *executor.Task) error {
 	}
 	want, err := safefile.AttrsFor(s.with.Mode, s.with.Owner, now)
 	if err == nil {
-		err = k.Policy.Mode(want.Mode)
+		err = k.Policy.Mode(want.Rights())
 	}
 	if err != nil {
 		return err

@@ -90,7 +90,7 @@ func (s *filing) takeAway(now safefile.Entry) error {
 func (s *filing) put(ctx context.Context, now safefile.Entry) error {
 	want, err := safefile.AttrsFor(s.with.Mode, s.with.Owner, now)
 	if err == nil {
-		err = s.Policy.Mode(want.Mode) // also of what was there before, which is given new content
+		err = s.Policy.Mode(want.Rights()) // also of what was there before, which is given new content
 	}
 	if err != nil {
 		return err

@@ -99,7 +99,7 @@ func (c *configuring) add(ctx context.Context, f filespec.Spec, open func() (io.
 	if t.want, err = safefile.AttrsFor(f.Mode, f.Owner, t.now); err != nil {
 		return err
 	}
-	if err = c.Policy.Mode(t.want.Mode); err != nil && !f.Absent {
+	if err = c.Policy.Mode(t.want.Rights()); err != nil && !f.Absent {
 		return err
 	}
 	if t.same, err = t.holds(ctx); err != nil {

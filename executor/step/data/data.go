@@ -198,7 +198,7 @@ func (s *processing) keep(temp string) error {
 	}
 	want, err := safefile.AttrsFor("", "", *s.undo.Was)
 	if err == nil {
-		err = s.Policy.Mode(want.Mode)
+		err = s.Policy.Mode(want.Rights())
 	}
 	if err != nil {
 		return err

@@ -12,12 +12,27 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Attrs are the permission bits as chmod takes them, and the owner. An id of
-// -1 is left as it is.
+// Attrs are the permission bits as chmod takes them, the owner, and what else a name
+// carries. An id of -1 is left as it is, and so are extended attributes that are nil.
 type Attrs struct {
-	Mode uint32 `json:"mode,omitempty"`
-	UID  int    `json:"uid,omitempty"`
-	GID  int    `json:"gid,omitempty"`
+	Mode     uint32   `json:"mode,omitempty"`
+	UID      int      `json:"uid,omitempty"`
+	GID      int      `json:"gid,omitempty"`
+	Extended Extended `json:"extended,omitzero"`
+}
+
+// Rights are the permission bits, with that of set-user-id where capabilities let a
+// program do more than its user may.
+func (a Attrs) Rights() uint32 {
+	if a.Extended[capabilities] != nil {
+		return a.Mode | unix.S_ISUID
+	}
+	return a.Mode
+}
+
+// equal reports whether two files have the same.
+func (a Attrs) equal(b Attrs) bool {
+	return a.Mode == b.Mode && a.UID == b.UID && a.GID == b.GID && a.Extended.equal(b.Extended)
 }
 
 // SetAttrs durably gives a file that the agent has made its owner and mode. It
@@ -47,7 +62,8 @@ func (a Attrs) mayBecome(file *os.File) error {
 	return nil
 }
 
-// changeAttrs changes what differs, the owner first: that clears the set-user-id bit.
+// changeAttrs changes what differs, the owner first: that clears the set-user-id bit and
+// capabilities. An access list sets the mode too, so that comes last.
 func (f Files) changeAttrs(path string, a Attrs, permit func(*os.File) error) error {
 	err := f.Do("attrs", func() error {
 		file, err := Open(path)
@@ -59,6 +75,9 @@ func (f Files) changeAttrs(path string, a Attrs, permit func(*os.File) error) er
 			return err
 		}
 		if err := a.chown(file); err != nil {
+			return err
+		}
+		if err := a.Extended.give(file); err != nil {
 			return err
 		}
 		var st unix.Stat_t
@@ -190,7 +209,11 @@ func LookupUser(name string) (*user.User, error) {
 
 // Stat tells what is at path, which is followed no further.
 func Stat(path string) (Entry, error) {
-	st, to, err := Lstat(path)
+	var x Extended
+	st, to, err := lstat(path, func(fd int) (err error) {
+		x, err = extendedOf(fd)
+		return err
+	})
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return Entry{Path: path, Absent: true}, nil
@@ -199,7 +222,9 @@ func Stat(path string) (Entry, error) {
 	}
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFREG:
-		return Entry{Path: path, Attrs: attrsOf(&st)}, nil
+		a := attrsOf(&st)
+		a.Extended = x
+		return Entry{Path: path, Attrs: a}, nil
 	case unix.S_IFLNK:
 		return Entry{Path: path, Link: to}, nil
 	case unix.S_IFDIR:

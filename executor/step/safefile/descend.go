@@ -90,12 +90,20 @@ func openAt(path string, flags int, mode fs.FileMode) (file *os.File, err error)
 
 // Lstat is what stands at path and, of a link, what the link says.
 func Lstat(path string) (st unix.Stat_t, to string, err error) {
+	return lstat(path, func(int) error { return nil })
+}
+
+// lstat is Lstat that also looks at a regular file through its descriptor.
+func lstat(path string, look func(fd int) error) (st unix.Stat_t, to string, err error) {
 	err = inParent("lstat", path, func(dir int, name string) (err error) {
 		var fd int
-		if fd, st, to, err = entryIn(dir, name); err == nil {
-			err = unix.Close(fd)
+		if fd, st, to, err = entryIn(dir, name); err != nil {
+			return err
 		}
-		return err
+		if st.Mode&unix.S_IFMT == unix.S_IFREG {
+			err = look(fd)
+		}
+		return errors.Join(err, unix.Close(fd))
 	})
 	return st, to, err
 }

@@ -45,6 +45,9 @@ func (u *Undo) Keep(f Files, dir, path string, save func() error) error {
 	if u.Was != nil {
 		return nil
 	}
+	if err := replaceable(path); err != nil {
+		return err
+	}
 	old, err := Stat(path)
 	if err != nil {
 		return err
@@ -95,7 +98,13 @@ func (f Files) clone(from, to string, room func(dir string, need, keep uint64) e
 	if err := room(filepath.Dir(to), uint64(st.Size), 0); err != nil {
 		return a, err
 	}
-	return attrsOf(&st), f.Write(to, r, attrsOf(&st))
+	// The copy may lie where there are no extended attributes: who asked keeps them.
+	a = attrsOf(&st)
+	if err := f.Write(to, r, a); err != nil {
+		return a, err
+	}
+	a.Extended, err = extendedOf(int(r.Fd()))
+	return a, err
 }
 
 // Restore brings back what was before, as often as it is called, and takes away
@@ -104,15 +113,18 @@ func (u *Undo) Restore(f Files, dir string) error {
 	if u.Was == nil {
 		return f.removeDirs(u.Made)
 	}
+	old := filepath.Join(dir, "old")
 	err := f.RemoveDurably(Beside(u.Was.Path, "new"))
 	switch w := u.Was; {
 	case err != nil:
+	case w.stands(old):
+		err = f.SyncDir(filepath.Dir(w.Path)) // an undo before this one may have been cut
 	case w.Absent:
 		err = f.RemoveDurably(w.Path)
 	case w.Link != "":
 		err = f.relink(w.Link, w.Path)
 	default:
-		err = f.PutBack(filepath.Join(dir, "old"), w.Path, w.Attrs)
+		err = f.PutBack(old, w.Path, w.Attrs)
 	}
 	if err != nil {
 		return fmt.Errorf("restoring %s: %w", u.Was.Path, err)
@@ -120,10 +132,45 @@ func (u *Undo) Restore(f Files, dir string) error {
 	return f.removeDirs(u.Made)
 }
 
+// stands reports whether what is at its path is as it was: then nothing has been done, or
+// all of it was undone, and a disk that cannot be written is no reason to fail.
+func (w *Entry) stands(old string) bool {
+	now, err := Stat(w.Path)
+	if err != nil || w.Absent || now.Absent || now.Link != w.Link {
+		return false
+	}
+	if w.Link != "" {
+		return true
+	}
+	return now.Attrs.equal(w.Attrs) && sameContent(now.Path, old)
+}
+
+func sameContent(path, other string) bool {
+	a, err := Open(path)
+	if err != nil {
+		return false
+	}
+	defer a.Close()
+	b, err := Open(other)
+	if err != nil {
+		return false
+	}
+	defer b.Close()
+	same, err := Equal(a, b)
+	return same && err == nil
+}
+
 // PutBack gives old its attributes where it lies, for nobody else may write
-// that directory.
+// that directory. Where that cannot hold all of them, what takes the path's place is given
+// them, which is a copy then.
 func (f Files) PutBack(old, path string, a Attrs) error {
-	if err := f.resetAttrs(old, a); err != nil {
+	err := f.resetAttrs(old, a)
+	if err != nil {
+		bare := a
+		bare.Extended = nil
+		err = f.resetAttrs(old, bare)
+	}
+	if err != nil {
 		return err
 	}
 	before, _, err := Lstat(old)
@@ -135,10 +182,20 @@ func (f Files) PutBack(old, path string, a Attrs) error {
 		return f.SyncDir(filepath.Dir(path))
 	}
 	temp := Beside(path, "new")
-	if _, err := f.Clone(old, temp); err != nil {
+	if _, err = f.Clone(old, temp); err != nil {
 		return err
 	}
-	return f.exchange(temp, path)
+	now, err := Stat(temp)
+	if err == nil && !now.Attrs.Extended.equal(a.Extended) {
+		err = f.SetAttrs(temp, a)
+	}
+	if err == nil {
+		err = f.exchange(temp, path)
+	}
+	if err != nil {
+		return errors.Join(err, f.RemoveDurably(temp))
+	}
+	return nil
 }
 
 func (f Files) relink(to, path string) error {
@@ -149,7 +206,10 @@ func (f Files) relink(to, path string) error {
 	if err := f.Do("symlink", func() error { return symlink(to, temp) }, temp); err != nil {
 		return err
 	}
-	return f.exchange(temp, path)
+	if err := f.exchange(temp, path); err != nil {
+		return errors.Join(err, f.RemoveDurably(temp))
+	}
+	return nil
 }
 
 // removeDirs takes away the directories that a step made, unless somebody

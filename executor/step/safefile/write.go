@@ -147,7 +147,7 @@ func fsync(path string) error {
 		return err
 	}
 	err = file.Sync()
-	if errors.Is(err, unix.EINVAL) { // a file system that knows no fsync
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EROFS) { // a file system that knows no fsync, or has nothing to write
 		err = nil
 	}
 	return errors.Join(err, file.Close())
