@@ -3,6 +3,7 @@ package executor
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,13 +13,17 @@ import (
 )
 
 // commit makes the Record in hand durable. A journal that fails is tried again
-// until it works or the agent ends: nothing goes on without it.
+// until it works or the agent ends: nothing goes on without it. A Record that was
+// replaced ends the walk.
 func (w *walk) commit() error {
 	w.r = w.spend(w.r)
 	w.r.Rev++
 	pause := backoff.Pause{First: time.Second, Most: 30 * time.Second}
 	for {
 		err := w.Journal.Put(w.r)
+		if errors.Is(err, ErrReplaced) {
+			return err
+		}
 		if w.OnCommit != nil {
 			w.OnCommit(err)
 		}

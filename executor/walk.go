@@ -151,9 +151,9 @@ func (w *walk) canUndo(i int) bool {
 }
 
 // Run takes the job from where its Record says it is to its end, and commits
-// every change before it acts on it. It returns early with Wait, or with
-// ErrStopped when the agent ends; called again with the Record from disk it goes
-// on. A ctx that ends with a Cancel as its cause cancels the job.
+// every change before it acts on it. It returns early with Wait, with ErrStopped
+// when the agent ends, or with ErrReplaced; called again with the Record from disk
+// it goes on. A ctx that ends with a Cancel as its cause cancels the job.
 func (x *Executor) Run(ctx context.Context, r Record) (Record, error) {
 	w := &walk{Executor: x, key: r.Key, r: r, mark: time.Now()}
 	if len(r.Steps) == 0 || len(r.Steps) != r.Job.Total() {

@@ -34,6 +34,9 @@ var (
 	keyLevel = []byte("level")
 	keyNew   = []byte("new")
 	keyFloor = []byte("floor")
+	keyID    = []byte("id")
+	keyCount = []byte("commits")
+	keyRead  = []byte("read")
 )
 
 // An entry is a Record's small state as it is kept. Told precedes the JSON, so that it

@@ -39,12 +39,18 @@ func Path(dir string) string { return filepath.Join(dir, fileName) }
 // NoFreelistSync also saves a page in every commit: 10.7 KB at the device instead
 // of 14.8 for a step boundary. The price is that Open looks at all pages. The
 // type of the freelist made no difference.
-func openMapped(path string, g geometry) (*bolt.DB, error) {
+//
+// It also returns what the file is, by which it is known again at its path.
+func openMapped(path string, g geometry) (*bolt.DB, os.FileInfo, error) {
 	writing, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer writing.Close()
+	info, err := writing.Stat()
+	if err != nil {
+		return nil, nil, err
+	}
 	var reading *os.File
 	b, err := bolt.Open(path, 0o600, &bolt.Options{
 		Timeout:         time.Second, // a tool that reads the file must not block the agent for ever
@@ -57,14 +63,14 @@ func openMapped(path string, g geometry) (*bolt.DB, error) {
 		},
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	b.AllocSize = growth
 	if err := unix.Dup3(int(writing.Fd()), int(reading.Fd()), unix.O_CLOEXEC); err != nil {
 		_ = b.Close()
-		return nil, err
+		return nil, nil, err
 	}
-	return b, nil
+	return b, info, nil
 }
 
 // seed makes a journal with nothing in it.
@@ -77,10 +83,7 @@ func seed(path string, g geometry) error {
 				}
 			}
 			meta := tx.Bucket(bucketMeta)
-			if err := meta.Put(keyNew, []byte("1")); err != nil {
-				return err
-			}
-			return meta.Put(keyLevel, fmt.Append(nil, level))
+			return errors.Join(meta.Put(keyNew, isNew), meta.Put(keyID, newID()), meta.Put(keyLevel, fmt.Append(nil, level)))
 		})
 	})
 }

@@ -14,4 +14,6 @@ type Journal interface {
 	Accept(executor.Record) (Verdict, error)
 	Cancel(id string, signed time.Time) error
 	ReadBack([]Past) error
+	Replace(executor.Record) (bool, error)
+	Withdraw(key string) (bool, error)
 }

@@ -30,7 +30,7 @@ func (db *DB) load() error {
 			return unusable("%w", err)
 		}
 		meta := tx.Bucket(bucketMeta)
-		db.isNew = meta.Get(keyNew) != nil
+		db.loadMark(meta)
 		if v := meta.Get(keyFloor); len(v) == 8 {
 			db.floor = int64(binary.BigEndian.Uint64(v))
 		}
@@ -79,6 +79,9 @@ func (db *DB) loadStates(final bool) func(k, v []byte) error {
 		}
 		if err == nil {
 			db.enter(e)
+			s := db.jobs[key]
+			s.opened = s.rev
+			db.jobs[key] = s
 		}
 		return err
 	}
@@ -115,7 +118,7 @@ func (db *DB) enter(e entry) {
 		db.ids += countID(e.ID)
 	}
 	// A Told that came while this was being written counts.
-	db.jobs[e.Key] = standing{seq: e.Seq, rev: e.Rev, told: max(e.Told, was.told), signed: seconds(e.Signed.Time), final: e.State.Final()}
+	db.jobs[e.Key] = standing{seq: e.Seq, rev: e.Rev, told: max(e.Told, was.told), opened: was.opened, signed: seconds(e.Signed.Time), final: e.State.Final()}
 }
 
 // failUnreadable ends the jobs whose document is damaged, or was taken by a newer

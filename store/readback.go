@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"sort"
 
@@ -18,42 +19,40 @@ type Past struct {
 	Expires executor.Time
 }
 
-// New reports whether this journal knows nothing of the device's past yet. No job
-// may be taken from the link until ReadBack was called; restarts do not change that.
+// New reports whether this journal knows nothing of the device's past yet, or less
+// than it should. No job may be taken from the link until ReadBack was called;
+// restarts do not change that.
 func (db *DB) New() bool {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	return db.isNew
 }
 
-// ReadBack gives a new journal its past, in one commit: final jobs are known with
-// their state, unfinished ones have failed and are untold. Rejected ones are left
-// out: those may be judged again. It does nothing in a journal that is not New.
+// ReadBack gives a journal that is New its past, in one commit: final jobs are known
+// with their state, unfinished ones have failed and are untold. Rejected ones are left
+// out: those may be judged again. What the journal knows it keeps, but for unfinished
+// jobs of one that is Older of which more was told: who has one of those in hand
+// gets executor.ErrReplaced from Put. It does nothing in a journal that is not New.
 func (db *DB) ReadBack(past []Past) error {
 	db.write.Lock()
 	defer db.write.Unlock()
 	if !db.New() {
 		return nil
 	}
-	past = db.unknown(past)
+	past, err := db.unknown(past)
+	if err != nil {
+		return fmt.Errorf("reading back the past: %w", err)
+	}
 	var lost []entry
-	ids := 0
-	err := db.update(func(tx *bolt.Tx) error {
+	err = db.update(func(tx *bolt.Tx) error {
+		lost = nil
 		for _, p := range past {
-			seq, err := tx.Bucket(bucketJobs).NextSequence()
+			e, err := readBack(tx, p)
 			if err != nil {
 				return err
 			}
-			switch e := p.entry(seq); {
-			case !p.State.Final():
+			if !p.State.Final() {
 				lost = append(lost, e)
-				err = putEntry(tx, e, 0)
-			default:
-				ids += countID(p.ID)
-				err = putLine(tx, e.Key, e.line())
-			}
-			if err != nil {
-				return err
 			}
 		}
 		return tx.Bucket(bucketMeta).Delete(keyNew)
@@ -61,26 +60,62 @@ func (db *DB) ReadBack(past []Past) error {
 	if err != nil {
 		return fmt.Errorf("reading back the past: %w", err)
 	}
-	db.remember(lost...)
 	db.mu.Lock()
-	defer db.mu.Unlock()
-	db.isNew = false
-	db.ids += ids
+	for _, p := range past {
+		if _, known := db.jobs[p.ID]; !known {
+			db.ids += countID(p.ID)
+		}
+		delete(db.jobs, p.ID)
+		delete(db.told, p.ID)
+		delete(db.cancels, p.ID)
+	}
+	for _, e := range lost {
+		db.ids -= countID(e.ID) // it is counted as it is entered
+		db.enter(e)
+	}
+	db.isNew, db.older = false, false
+	db.mu.Unlock()
 	return nil
 }
 
-// unknown is what of past is to be entered, in order of the ids.
-func (db *DB) unknown(past []Past) []Past {
+// readBack enters what was told of one job, in the place of what is known of it.
+func readBack(tx *bolt.Tx, p Past) (entry, error) {
+	if err := errors.Join(dropJob(tx, p.ID), dropCancel(tx, p.ID)); err != nil {
+		return entry{}, err
+	}
+	seq, err := tx.Bucket(bucketJobs).NextSequence()
+	if err != nil {
+		return entry{}, err
+	}
+	e := p.entry(seq)
+	if !p.State.Final() {
+		return e, putEntry(tx, e, 0)
+	}
+	return e, putLine(tx, e.Key, e.line())
+}
+
+// unknown is what of past is to be entered, in order of the ids: what the journal does
+// not know, and unfinished jobs of which it did not know all that was told when it was
+// opened: what was done since then, before anybody was asked, was done twice.
+func (db *DB) unknown(past []Past) ([]Past, error) {
 	ids := map[string]bool{}
 	var list []Past
 	for _, p := range past {
-		if _, known := db.standing(p.ID); !known && !ids[p.ID] && p.ID != "" && p.State != executor.Rejected {
-			ids[p.ID] = true
+		if ids[p.ID] || p.ID == "" || p.State == executor.Rejected {
+			continue
+		}
+		ids[p.ID] = true
+		s, whole := db.standing(p.ID)
+		_, known, err := db.Known(p.ID)
+		if err != nil {
+			return nil, err
+		}
+		if !known || db.Older() && whole && !s.final && p.Rev > s.opened {
 			list = append(list, p)
 		}
 	}
 	sort.Slice(list, func(i, j int) bool { return list[i].ID < list[j].ID })
-	return list
+	return list, nil
 }
 
 func (p Past) entry(seq uint64) entry {

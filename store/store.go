@@ -15,8 +15,12 @@
 // The file is <dir>/ratchet.db; <dir>/lock keeps other agents out. Buckets:
 //
 //	meta     level    schema level, "1"
-//	         new      present until ReadBack was called
+//	         new      present until ReadBack was called: "1", or "2" of one that was older
 //	         floor    the time floor, unix seconds
+//	         id       made with the file; a copy has the same
+//	         commits  how many there were, 8 bytes
+//	         read     what stood in the place of this journal, and was read back: its
+//	                  commits (8 bytes) and its id
 //	jobs     KEY 00 step(2) o|r    output or result of a step
 //	         KEY 01                rev that was told (8 bytes), then the Record's small state as JSON
 //	past     as jobs, for Records that are final
@@ -66,6 +70,9 @@ type Options struct {
 // that write are durable when they return, except where they say otherwise.
 type DB struct {
 	bolt   *bolt.DB
+	path   string
+	file   os.FileInfo // of what was opened at path
+	lost   chan struct{}
 	lock   *os.File
 	max    int64
 	now    func() time.Time
@@ -80,15 +87,21 @@ type DB struct {
 	values  map[string][]byte     // small values that do
 	cancels map[string]cancelMark // of the bucket cancels
 	early   allowance
-	floor   int64 // the time floor, which waits for a commit too
-	isNew   bool  // New
+	floor   int64  // the time floor, which waits for a commit too
+	isNew   bool   // New
+	older   bool   // Older
+	mark    Mark   // Mark
+	opened  uint64 // its commits when the file was opened
+	claimed uint64 // its commits as they were told last
+	instead Mark   // the journal of another id whose past was read back
 	commits uint64
 }
 
 // A standing is what RAM knows of a Record.
 type standing struct {
 	seq, rev, told uint64
-	signed         int64 // unix seconds, or 0
+	opened         uint64 // rev when the file was opened; 0: it came since
+	signed         int64  // unix seconds, or 0
 	final          bool
 }
 
@@ -103,7 +116,7 @@ func Open(dir string, o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{lock: lock, now: o.Now}
+	db := &DB{path: filepath.Join(dir, fileName), lost: make(chan struct{}), lock: lock, now: o.Now}
 	if db.now == nil {
 		db.now = time.Now
 	}
@@ -123,7 +136,7 @@ func (db *DB) open(dir string, o Options) error {
 	g.pageSize = cmp.Or(o.pageSize, g.pageSize)
 	g.maxSize = powerOfTwo(cmp.Or(o.MaxSize, g.maxSize))
 	db.max = g.maxSize
-	path := filepath.Join(dir, fileName)
+	path := db.path
 	err := db.openExisting(path, g, log)
 	if errors.Is(err, errUnusable) {
 		err = db.setAside(path, err)
@@ -146,12 +159,13 @@ func (db *DB) openExisting(path string, g geometry, log *slog.Logger) error {
 			log.Warn("compacting the journal did not work; it stays as it is", "err", err)
 		}
 	}
-	if db.bolt, err = openMapped(path, g); err != nil {
+	if db.bolt, db.file, err = openMapped(path, g); err != nil {
 		return fmt.Errorf("opening the journal: %w", err)
 	}
 	if err := db.load(); err != nil {
 		return err
 	}
+	db.nameOld(log)
 	return db.failUnreadable()
 }
 
@@ -177,7 +191,7 @@ func (db *DB) create(path string, g geometry) error {
 		return fmt.Errorf("making a new journal: %w", err)
 	}
 	var err error
-	if db.bolt, err = openMapped(path, g); err != nil {
+	if db.bolt, db.file, err = openMapped(path, g); err != nil {
 		return fmt.Errorf("opening the new journal: %w", err)
 	}
 	return db.load()

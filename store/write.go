@@ -18,8 +18,11 @@ import (
 // update commits what fn writes together with what waits in RAM for a commit. The
 // caller holds db.write.
 func (db *DB) update(fn func(*bolt.Tx) error) error {
+	if err := db.inPlace(); err != nil {
+		return err
+	}
 	db.mu.Lock()
-	marks, soon, floor := maps.Clone(db.told), maps.Clone(db.values), db.floor
+	marks, soon, floor, count := maps.Clone(db.told), maps.Clone(db.values), db.floor, db.mark.Commits+1
 	db.mu.Unlock()
 	err := db.bolt.Update(func(tx *bolt.Tx) error {
 		if err := fn(tx); err != nil {
@@ -35,7 +38,8 @@ func (db *DB) update(fn func(*bolt.Tx) error) error {
 				return err
 			}
 		}
-		return put(tx.Bucket(bucketMeta), keyFloor, number(uint64(floor)))
+		meta := tx.Bucket(bucketMeta)
+		return errors.Join(put(meta, keyFloor, number(uint64(floor))), meta.Put(keyCount, number(count)))
 	})
 	if err != nil {
 		return err
@@ -43,6 +47,7 @@ func (db *DB) update(fn func(*bolt.Tx) error) error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	db.commits++
+	db.mark.Commits = count
 	maps.DeleteFunc(db.told, func(key string, rev uint64) bool { return marks[key] == rev })
 	maps.DeleteFunc(db.values, func(name string, value []byte) bool { return bytes.Equal(soon[name], value) })
 	return nil
@@ -66,16 +71,19 @@ func putTold(tx *bolt.Tx, key string, rev uint64) error {
 
 // Put makes r durable, in one commit. It implements executor.Journal: if it
 // fails nothing has changed and it may be tried again. The Record must have been
-// accepted and not be final; its Seq is the one it was accepted with.
+// accepted and not be final; its Seq is the one it was accepted with, and 0 means
+// that whoever puts it does not know.
 func (db *DB) Put(r executor.Record) error {
 	db.write.Lock()
 	defer db.write.Unlock()
 	was, ok := db.standing(r.Key)
 	switch {
 	case !ok:
-		return fmt.Errorf("putting job %s: it was never accepted", r.Key)
+		return fmt.Errorf("putting job %s: it was never accepted, or is withdrawn: %w", r.Key, executor.ErrReplaced)
 	case was.final:
-		return fmt.Errorf("putting job %s: it has its final state already", r.Key)
+		return fmt.Errorf("putting job %s: it has its final state already: %w", r.Key, executor.ErrReplaced)
+	case r.Seq != 0 && r.Seq != was.seq:
+		return fmt.Errorf("putting job %s: %w", r.Key, executor.ErrReplaced)
 	}
 	r.Seq = was.seq
 	if err := db.putAll([]entry{{Record: r, Expires: r.Job.Expires, Told: was.told}}); err != nil {
