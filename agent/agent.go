@@ -172,6 +172,7 @@ func (a *Agent) loops(ctx context.Context, asked <-chan os.Signal) error {
 	work.Go(func() error { return a.listen(workCtx) })
 	work.Go(func() error { return a.obey(workCtx, asked) })
 	work.Go(func() error { return a.bury(workCtx) })
+	work.Go(func() error { return a.mind(workCtx) })
 	talk, talkCtx := errgroup.WithContext(linked)
 	talk.Go(func() error { return a.link.Run(talkCtx) })
 	talk.Go(func() error { return a.report.Run(talkCtx) })
@@ -267,6 +268,7 @@ func (a *Agent) open() error {
 		a.log.Warn("alerts of an earlier run are lost", "err", err)
 	}
 	a.judgeConfig()
+	a.foundLost()
 	if why := db.Broken(); why != "" {
 		a.log.Error("the journal could not be used and was set aside", "err", why)
 		a.alerts.Raise("journal-broken", "critical", "the journal was set aside: "+why)
@@ -275,9 +277,10 @@ func (a *Agent) open() error {
 	if err != nil {
 		return err
 	}
+	a.queue.hold() // until the broker had its chance to say what it offers now
 	for _, r := range unfinished {
 		if !intake.Recurs(r) {
-			a.queueUp(r, false)
+			a.queueUp(r, r.State == executor.Queued && intake.Offered(r))
 		}
 	}
 	a.sweep(unfinished)

@@ -90,3 +90,12 @@ func (r *running) cancel(key string, cause error) {
 		r.end(cause)
 	}
 }
+
+// endIf ends the job that runs, if over says so of its key.
+func (r *running) endIf(over func(key string) bool, cause error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.end != nil && over(r.key) {
+		r.end(cause)
+	}
+}

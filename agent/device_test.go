@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/ratchetd/ratchet/agent/config"
@@ -37,6 +39,9 @@ type device struct {
 	wrap         func(Journal) Journal // what stands between it and its journal; nil: nothing
 
 	signals chan os.Signal // what it is asked
+
+	restarts bool        // it may end because it is to be started again
+	again    atomic.Bool // it has
 }
 
 // newDevice makes gw-1 with extra configuration; it does not run yet.
@@ -112,7 +117,14 @@ func (d *device) startWith(c *config.Config) *device {
 	d.Agent, a.clock.Synchronised = a, d.synchronised
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- a.Run(ctx, d.signals) }()
+	go func() {
+		err := a.Run(ctx, d.signals)
+		if d.restarts && errors.Is(err, ErrRestart) {
+			d.again.Store(true)
+			err = nil
+		}
+		done <- err
+	}()
 	d.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -122,6 +134,9 @@ func (d *device) startWith(c *config.Config) *device {
 	d.t.Cleanup(d.stop)
 	return d
 }
+
+// restarted reports whether it has ended to be started again.
+func (d *device) restarted() bool { return d.again.Load() }
 
 // online waits until the device has said so and its topics are quiet.
 func (d *device) online(b *broker) *device {

@@ -82,7 +82,8 @@ func (h events) open(s *link.Session, e dialect.Open) {
 	}
 }
 
-// Remember gives a new journal what this device told earlier.
+// Remember gives a journal that is new, or older than what was told, what this device
+// told earlier.
 func (h events) Remember(told []dialect.JobStatus) error {
 	a := h.agent
 	var past []store.Past
@@ -92,6 +93,9 @@ func (h events) Remember(told []dialect.JobStatus) error {
 	if err := a.journal.ReadBack(past); err != nil {
 		return err
 	}
+	a.running.endIf(a.isOver, errOver)
+	a.queue.poke()
+	a.schedules.Poke()
 	a.report.Wake()
 	return nil
 }

@@ -1,7 +1,12 @@
 package agent
 
 import (
+	"context"
+	"os"
+	"path/filepath"
+
 	"github.com/ratchetd/ratchet/agent/clock"
+	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/agent/report"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/store"
@@ -26,4 +31,34 @@ func (c commit) Put(r executor.Record) error {
 	c.report.Waiting(r.Key, "")
 	c.report.Wake()
 	return nil
+}
+
+// mind starts the agent again when the journal's file has lost its place: all that
+// it has in RAM was learned from that. What it is to tell of this is noted where it
+// outlives the process.
+func (a *Agent) mind(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-a.db.Lost():
+	}
+	a.log.Error("the journal's file was deleted, renamed, or another one lies in its place: the agent starts again, with a new journal")
+	note := a.lostNote()
+	_ = os.MkdirAll(filepath.Dir(note), 0o700) // a failure shows in the next line
+	if err := os.WriteFile(note, nil, 0o600); err != nil {
+		a.log.Warn("no alert will tell of it", "err", err)
+	}
+	a.stop(ErrRestart)
+	return nil
+}
+
+// foundLost raises what an agent before this one has noted.
+func (a *Agent) foundLost() {
+	if os.Remove(a.lostNote()) == nil {
+		a.alerts.Raise("journal-broken", "critical", "the journal's file was deleted, renamed, or another one was put in its place while the agent ran")
+	}
+}
+
+func (a *Agent) lostNote() string {
+	return filepath.Join(config.RuntimeDir(a.config.Load().State), "lost")
 }

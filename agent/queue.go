@@ -34,7 +34,8 @@ type queued struct {
 
 func newQueue() *queue { return &queue{wake: make(chan struct{}, 1)} }
 
-// add takes a job in. fresh says that it was just offered: it waits for quiet.
+// add takes a job in, in the place of one that has its key. fresh says that it was
+// just offered: it waits for quiet.
 func (q *queue) add(r executor.Record, fresh bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -48,6 +49,7 @@ func (q *queue) add(r executor.Record, fresh bool) {
 	if e.begun {
 		e.batch = 0
 	}
+	q.jobs = slices.DeleteFunc(q.jobs, func(was queued) bool { return was.key == e.key })
 	q.jobs = append(q.jobs, e)
 	q.sort()
 	q.signal()

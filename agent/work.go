@@ -20,7 +20,7 @@ func (a *Agent) work(ctx context.Context) error {
 	x := a.executor(ctx)
 	for ctx.Err() == nil {
 		began, ran := time.Now(), false
-		for _, key := range a.queue.ready() {
+		for _, key := range a.ready() {
 			waits, err := a.run(ctx, x, key)
 			switch {
 			case errors.Is(err, executor.ErrStopped):
@@ -45,6 +45,25 @@ func (a *Agent) work(ctx context.Context) error {
 	return nil
 }
 
+// ready lists the jobs that may run now. A journal that is older than what was told
+// does not know which those are before it has read its past back.
+func (a *Agent) ready() []string {
+	if a.db.Older() {
+		return nil
+	}
+	return a.queue.ready()
+}
+
+// errOver ends the run of a job that this device had told more of than its journal
+// knows.
+var errOver = errors.New("it is over, as this device had told before its journal was put back")
+
+// isOver reports whether there is nothing to run under this key.
+func (a *Agent) isOver(key string) bool {
+	r, known, err := a.db.Record(key)
+	return err == nil && (!known || r.State.Final())
+}
+
 // recheck fires when waiting jobs are worth another look, which took so long;
 // never while none waits, so that an idle agent sleeps.
 func (a *Agent) recheck(took time.Duration) <-chan time.Time {
@@ -65,6 +84,8 @@ func (a *Agent) run(ctx context.Context, x *executor.Executor, key string) (wait
 		a.queue.remove(key)
 		if ok { // it was cancelled before it came
 			a.report.Done(r)
+		} else {
+			a.report.Drop(key)
 		}
 		return false, nil
 	}
@@ -88,11 +109,13 @@ func (a *Agent) run(ctx context.Context, x *executor.Executor, key string) (wait
 	}
 	before := r.Rev
 	r, err = x.Run(job, r)
-	if r.State != executor.Queued {
+	if r.State != executor.Queued && !errors.Is(err, executor.ErrReplaced) {
 		a.queue.begun(key)
 	}
 	var wait executor.Wait
 	switch {
+	case errors.Is(err, executor.ErrReplaced), errors.Is(err, errOver):
+		return false, nil // what is in its place is looked at next
 	case errors.As(err, &wait):
 		a.report.Waiting(key, wait.Reason)
 		return r.Rev == before, nil

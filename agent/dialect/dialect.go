@@ -104,9 +104,17 @@ type Told struct{ Status JobStatus }
 
 // Presence is the device's own retained state.
 type Presence struct {
-	Online bool          `json:"online"`
-	Since  executor.Time `json:"since,omitzero"`
-	Agent  string        `json:"agent,omitempty"`
+	Online  bool          `json:"online"`
+	Since   executor.Time `json:"since,omitzero"`
+	Agent   string        `json:"agent,omitempty"`
+	Journal Journal       `json:"journal,omitzero"`
+}
+
+// Journal says which journal a device has, and how many commits it has come to: one
+// that shows up with another id, or with fewer, is older than what was told.
+type Journal struct {
+	ID      string `json:"id"`
+	Commits uint64 `json:"commits"`
 }
 
 // Report is what is to be sent about one job: its Record, and what only RAM knows.

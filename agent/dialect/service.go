@@ -9,8 +9,9 @@ import (
 // Connection is how a service wants to be spoken with. The zero value is any
 // MQTT broker.
 type Connection struct {
-	// Will is what the broker says for a device that vanished; nil for none.
-	Will *Message
+	// Will says that the broker is to say for a device that vanished that it is
+	// offline.
+	Will bool
 	// Service says that the other side is a service with jobs of its own, not a
 	// broker that hands on and keeps messages. So the broker is asked to keep nothing
 	// between connections; Hello is a question, which is asked again until an Open
@@ -123,6 +124,14 @@ const FromCall = "method"
 
 // OriginOf is the Record.Origin of a job that came from there, which From gives back.
 func OriginOf(from string) json.RawMessage { return Marshal(origin{From: from}) }
+
+// OfferedTo is the Record.Origin of a job that was offered to a scope of a broker,
+// such as group/routers: an offer takes the place of one that lay there alone.
+func OfferedTo(scope string) json.RawMessage {
+	return Marshal(struct {
+		To string `json:"to"`
+	}{scope})
+}
 
 // From is which service a Record's job came from; empty for any broker and
 // for the device itself.

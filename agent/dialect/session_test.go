@@ -102,7 +102,7 @@ func (c *conversation) say(verb, rest string) {
 		topics := c.dialect.Topics()
 		fmt.Fprintf(&c.out, "= jobs %q\n= own %q\n= read back %q\n", topics.Jobs, topics.Own, topics.ReadBack)
 	case "will":
-		c.sent(*c.dialect.Connection().Will)
+		c.sent(c.dialect.Tell(dialect.Presence{})...)
 	case "status":
 		c.sent(c.dialect.Status(c.report(rest))...)
 	case "tell":

@@ -26,10 +26,13 @@ func (i *Intake) Hold(r executor.Record) string {
 	if reason := i.urlExpired(r); reason != "" {
 		return reason
 	}
-	if r.Job.Force {
-		return ""
+	if reason := i.inhibited(); reason != "" && !r.Job.Force {
+		return reason
 	}
-	return i.inhibited()
+	if r.State == executor.Queued {
+		return i.left(r)
+	}
+	return ""
 }
 
 // Foreseen says why a job that was just taken in will have to wait, whatever else

@@ -86,17 +86,23 @@ func (j *Judge) Decide(ctx context.Context, o dialect.Offer) (executor.Record, e
 
 // meant reports whether the job is for this device, now.
 func (j *Judge) meant(ctx context.Context, job executor.Job, o dialect.Offer) error {
-	c := j.Config.Load()
 	if late := j.expired(job); late != nil {
 		if o.Scope == "group" || o.Scope == "all" {
 			return ErrNotForUs // it was over before this device heard of it
 		}
 		return late
 	}
+	return j.among(ctx, job, o.Rollout)
+}
+
+// among reports whether this device is among those for whom the job is, whenever
+// that is: ErrNotForUs where a rollout or its facts say otherwise.
+func (j *Judge) among(ctx context.Context, job executor.Job, rollout *executor.Rollout) error {
+	c := j.Config.Load()
 	if !dialect.Addressed(job.Audience, c.Device, c.Groups) {
 		return fmt.Errorf("audience: this device, %s, is not among those the author meant", c.Device)
 	}
-	if !j.takesPart(ctx, job.ID, job.Rollout) || !j.takesPart(ctx, job.ID, o.Rollout) {
+	if !j.takesPart(ctx, job.ID, job.Rollout) || !j.takesPart(ctx, job.ID, rollout) {
 		return ErrNotForUs
 	}
 	if job.Target == "" {

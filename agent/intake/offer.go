@@ -37,6 +37,9 @@ func (i *Intake) Offer(ctx context.Context, o dialect.Offer, fromLink bool) erro
 func (i *Intake) offer(ctx context.Context, o dialect.Offer, fromLink bool) error {
 	refused := executor.Record{Key: keyOf(o), ID: o.ID, Digest: executor.Digest(o.Text), Origin: o.Origin, State: executor.Rejected}
 	known, used, err := i.DB.Known(refused.Key)
+	if was, open := i.unbegun(o); used && open {
+		return i.offerAgain(ctx, o, fromLink, was, refused)
+	}
 	switch {
 	case err != nil:
 		err = fmt.Errorf("the journal cannot be read: %w", err)

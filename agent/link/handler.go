@@ -28,6 +28,7 @@ type Handler interface {
 	// what was told before, so all of it is to be told again.
 	Connected(lost bool)
 	// Settled says that the job topics are quiet, so that no cancel is behind its
-	// job. seen are the ids that a full subscribe brought; nil where there was none.
+	// job, or that nobody answered when a connection was first tried. seen are the ids
+	// that a full subscribe brought; nil where there was none.
 	Settled(seen map[string]bool)
 }

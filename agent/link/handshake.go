@@ -11,19 +11,27 @@ import (
 	"github.com/ratchetd/ratchet/agent/dialect"
 )
 
-// handshake does what is to be done first on a new connection: a new journal
-// learns what this device once told, topics are subscribed to, and the device says
-// that it is there. It reports whether all retained offers are fetched.
+// handshake does what is to be done first on a new connection: a journal that is new,
+// or older than what was told, learns what this device once told, topics are
+// subscribed to, and the device says that it is there. It reports whether all
+// retained offers are fetched.
 func (s *Session) handshake(ctx context.Context) (whole bool, err error) {
-	l, remembers := s.link, s.link.DB.New()
+	l := s.link
 	how := l.dialect().Connection()
+	whole = !s.conn.resumed || l.lacks()
+	if whole && !how.Service {
+		if err := s.compare(ctx); err != nil {
+			return false, err
+		}
+	}
+	remembers := l.DB.New()
 	if remembers && !how.Recalls {
 		if err := s.remember(ctx); err != nil {
 			return false, err
 		}
 	}
 	l.Handler.Hold()
-	whole = remembers || !s.conn.resumed || l.lacks()
+	whole = whole || remembers
 	if whole {
 		if err := s.subscribe(ctx); err != nil {
 			return false, err
@@ -110,6 +118,11 @@ func (s *Session) remember(ctx context.Context) error {
 	}
 	if err := s.conn.unsubscribe(ctx, filters); err != nil {
 		return err
+	}
+	if told := s.claimed(); s.link.DB.Lacks(told) {
+		if err := s.link.DB.ReadsBack(told); err != nil {
+			return err
+		}
 	}
 	if err := s.recall(); err != nil {
 		return fmt.Errorf("keeping what was read back: %w", err)

@@ -67,6 +67,7 @@ func (l *Link) Run(ctx context.Context) error {
 	pause := backoff.Pause{First: backoffMin, Most: backoffMax}
 	var takeovers takeovers
 	var asked asking
+	alone := true // no connection was tried yet
 	for {
 		if asked.tell == nil {
 			select {
@@ -90,6 +91,10 @@ func (l *Link) Run(ctx context.Context) error {
 		fresh := errors.As(err, &again)
 		asked = again.asked
 		l.down(err)
+		if alone && errors.As(err, new(dialError)) {
+			l.Handler.Settled(nil) // what it had taken before it started waits for nobody
+		}
+		alone = false
 		wait = pauseAfter(&pause, time.Since(began), fresh)
 		if takeovers.lost(time.Now(), time.Since(began), err) {
 			l.Raise("duplicate-id", "critical", "the broker drops this device again and again: does another one use the id "+c.Device+"?")
@@ -114,7 +119,12 @@ func pauseAfter(pause *backoff.Pause, held time.Duration, fresh bool) time.Durat
 func (l *Link) dialect() dialect.Dialect { return l.Config.Load().Dialect() }
 
 func (l *Link) presence() []dialect.Message {
-	return l.dialect().Tell(dialect.Presence{Online: true, Since: clock.TimeOf(l.Clock.Stamp()), Agent: build.Version()})
+	return l.dialect().Tell(dialect.Presence{Online: true, Since: clock.TimeOf(l.Clock.Stamp()), Agent: build.Version(), Journal: dialect.Journal(l.DB.Claim())})
+}
+
+// absence says that the device is offline, and how far its journal is by now.
+func (l *Link) absence() []dialect.Message {
+	return l.dialect().Tell(dialect.Presence{Journal: dialect.Journal(l.DB.Mark())})
 }
 
 // up notes that the device can be reached by s. The log hears of it at the start

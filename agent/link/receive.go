@@ -7,6 +7,7 @@ import (
 
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor/fence"
+	"github.com/ratchetd/ratchet/store"
 )
 
 // drain decides what comes, in order, and acknowledges it then.
@@ -63,6 +64,9 @@ func (s *Session) receive(ctx context.Context, m dialect.Message) {
 		if ctx.Err() != nil {
 			return // what is left of it is decided when it comes again
 		}
+		if p, ok := e.(dialect.Presence); ok && s.claim(p, m.Retain) {
+			continue
+		}
 		s.act(ctx, e)
 	}
 }
@@ -73,7 +77,9 @@ func (s *Session) act(ctx context.Context, e dialect.Event) {
 	case dialect.Edition: // it was looked at before
 	case dialect.Presence:
 		s.heard(e)
-		if !e.Online {
+		if s.link.DB.Lacks(store.Mark(e.Journal)) {
+			s.link.Restart() // another one with this id, or what it left: the next session looks at it
+		} else if !e.Online {
 			s.correct()
 		}
 	case dialect.Told:

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/agent/clock"
-	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/fence"
 )
@@ -39,6 +38,8 @@ type Session struct {
 	busy int             // messages that are being decided
 	seen map[string]bool // ids that a full subscribe brought; nil when there is none under way
 	past past
+
+	claims chan claim // what the broker has of this device's journal, while that is looked for
 }
 
 func newSession(l *Link) *Session {
@@ -56,7 +57,10 @@ func (l *Link) serve(ctx context.Context, asked asking) error {
 	making, made := s.making(ctx, asked)
 	var err error
 	how := l.dialect().Connection()
-	as := opening{will: how.Will, clean: how.Service || l.unreadable()}
+	as := opening{clean: how.Service || l.unreadable()}
+	if how.Will {
+		as.will = &l.absence()[0]
+	}
 	if s.conn, err = dial(making, l.Config.Load(), as, l.Clock.Now, s.inbox); err != nil {
 		return asked.answer(dialError{cmp.Or(made(), err)})
 	}
@@ -161,7 +165,7 @@ func (s *Session) depart() {
 	if !s.leave(ctx) {
 		return // a broker that takes nothing hears of it by the will
 	}
-	for _, m := range s.link.dialect().Tell(dialect.Presence{}) {
+	for _, m := range s.link.absence() {
 		if err := s.conn.answered(ctx, s.conn.publish(m)); err != nil {
 			return
 		}

@@ -98,10 +98,15 @@ func (t *Reporter) Waiting(key, reason string) {
 // of it.
 func (t *Reporter) Done(r executor.Record) {
 	t.Log.Info("job ended", "job", r.ID, "state", string(r.State), "reason", r.Reason, "took", time.Duration(r.Ran).Round(time.Millisecond))
+	t.Drop(r.Key)
+}
+
+// Drop forgets what RAM knew of a job.
+func (t *Reporter) Drop(key string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	delete(t.overlay, r.Key)
-	delete(t.seq, r.Key)
+	delete(t.overlay, key)
+	delete(t.seq, key)
 }
 
 // Live takes what a step has to say while it runs. It never blocks.

@@ -32,7 +32,7 @@ func (p Dialect) Topics() dialect.Topics {
 
 // Connection has a will, which says that the device is gone.
 func (p Dialect) Connection() dialect.Connection {
-	return dialect.Connection{Will: &dialect.Message{Topic: p.own("state", ""), Payload: dialect.Marshal(dialect.Presence{}), Retain: true}}
+	return dialect.Connection{Will: true}
 }
 
 // Hello has nothing to say: subscribing brings the retained offers.
@@ -70,7 +70,12 @@ func (p Dialect) receiveOffer(t dialect.Topic, payload []byte) dialect.Event {
 	case len(payload) == 0:
 		return dialect.Cleared{ID: t.Name}
 	}
-	return dialect.ReadOffer(t.Name, scope, payload)
+	e := dialect.ReadOffer(t.Name, scope, payload)
+	if o, ok := e.(dialect.Offer); ok {
+		o.Origin = dialect.OfferedTo(t.To)
+		return o
+	}
+	return e
 }
 
 // readPresence takes what it cannot read for "offline": that is wrong as well, so
