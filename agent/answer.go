@@ -44,7 +44,7 @@ func (a *Agent) status() local.Status {
 	used, bound := a.db.Room()
 	s := local.Status{
 		Device: c.Device, Agent: build.Version(), Uptime: int64(time.Since(a.started).Seconds()),
-		Link:      linkStatus(a.link.Status(), c.Link.Broker),
+		Link:      linkStatus(a.link.Status(), a.link.Broker()),
 		Journal:   local.JournalStatus{Used: used, Bound: bound, Broken: a.db.Broken()},
 		Clock:     a.clock.Status(),
 		Schedules: a.scheduleStatus(), Alerts: a.alerts.List(), Health: a.health.Last(),

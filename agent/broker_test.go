@@ -68,6 +68,11 @@ func (s *spy) OnPacketSent(c *mochi.Client, p packets.Packet, _ []byte) {
 // run at the same time.
 func newBroker(t *testing.T) *broker {
 	t.Parallel()
+	return newBrokerBeside(t)
+}
+
+// newBrokerBeside starts one more.
+func newBrokerBeside(t *testing.T) *broker {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -42,12 +42,20 @@ func (db *DB) Mark() Mark {
 	return db.mark
 }
 
-// Claim is Mark for whoever tells it to others.
-func (db *DB) Claim() Mark {
+// Will is Mark for what the broker is to say when this device vanishes on the
+// connection that it is about to make.
+func (db *DB) Will() Mark {
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	db.claimed = db.mark.Commits
+	db.excused, db.willed = max(db.excused, db.willed), db.mark.Commits
 	return db.mark
+}
+
+// Compared notes that what was told of the journal by then is no more than it has.
+func (db *DB) Compared() {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	db.compared = true
 }
 
 // Older reports whether the journal lacks what this device once told: until ReadBack
@@ -59,16 +67,21 @@ func (db *DB) Older() bool {
 }
 
 // Lacks reports whether a journal that this device once told of has more in it than
-// this one had when it was opened. What was committed since then, before anybody was
-// asked, makes up for nothing.
+// this one. Before it was Compared what counts is what it had when it was opened, or
+// what a will on an earlier connection may have said: commits that came since, before
+// anybody was asked, make up for nothing.
 func (db *DB) Lacks(told Mark) bool {
 	db.mu.Lock()
 	defer db.mu.Unlock()
+	has := db.mark.Commits
+	if !db.compared {
+		has = max(db.opened, db.excused)
+	}
 	switch told.ID {
 	case "":
 		return false
 	case db.mark.ID:
-		return told.Commits > max(db.opened, db.claimed) && told.Commits < maxCommits
+		return told.Commits > has && told.Commits < maxCommits
 	case db.instead.ID:
 		return told.Commits > db.instead.Commits
 	}

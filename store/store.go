@@ -92,9 +92,11 @@ type DB struct {
 	older   bool   // Older
 	mark    Mark   // Mark
 	opened  uint64 // its commits when the file was opened
-	claimed uint64 // its commits as they were told last
-	instead Mark   // the journal of another id whose past was read back
-	commits uint64
+	// Before it was compared: commits of wills, of this connection and of those before.
+	compared        bool
+	willed, excused uint64
+	instead         Mark // the journal of another id whose past was read back
+	commits         uint64
 }
 
 // A standing is what RAM knows of a Record.

@@ -60,12 +60,12 @@ func (c *Config) ValidateLink() error {
 	var errs []error
 	l := &c.Link
 	if l.Broker != "" {
-		errs = append(errs, checkBroker(l.Broker))
+		errs = append(errs, checkBroker("link.broker", l.Broker))
 	}
 	if _, ok := dialects[l.Dialect]; !ok {
 		errs = append(errs, fmt.Errorf("link.dialect: %q: want plain, aws or azure%s", l.Dialect, executor.DidYouMean(l.Dialect, slices.Collect(maps.Keys(dialects)))))
 	}
-	errs = append(errs, c.Service().Check(c.settings()))
+	errs = append(errs, l.checkFallback(), c.Service().Check(c.settings()))
 	if strings.Trim(l.Root, "/") != l.Root || l.Root == "" || len(l.Root) > 128 || strings.ContainsAny(l.Root, "#+\x00") {
 		errs = append(errs, fmt.Errorf("link.root: %q: want a topic such as ratchet/v1, without # or + or a slash at its ends", l.Root))
 	}
@@ -108,15 +108,15 @@ func (l *Link) Usable() error {
 		secretFile("link.sasKeyFile", l.SASKeyFile))
 }
 
-func checkBroker(broker string) error {
+func checkBroker(key, broker string) error {
 	u, err := url.Parse(broker)
 	switch {
 	case err != nil || u.Hostname() == "" || !slices.Contains([]string{"tcp", "tls", "ws", "wss"}, u.Scheme):
-		return fmt.Errorf("link.broker: %q: want an address such as tls://broker:8883, with %s", withoutUser(broker), dialect.Schemes)
+		return fmt.Errorf("%s: %q: want an address such as tls://broker:8883, with %s", key, withoutUser(broker), dialect.Schemes)
 	case u.User != nil:
-		return errors.New("link.broker: user and password do not belong here: use link.username and link.passwordFile")
+		return fmt.Errorf("%s: user and password do not belong here: use link.username and link.passwordFile", key)
 	case u.Port() == "" && (u.Scheme == "tcp" || u.Scheme == "tls"):
-		return fmt.Errorf("link.broker: %q: want a port too, such as %s:8883", broker, broker)
+		return fmt.Errorf("%s: %q: want a port too, such as %s:8883", key, broker, broker)
 	}
 	return nil
 }

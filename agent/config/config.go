@@ -56,8 +56,10 @@ type Config struct {
 type Link struct {
 	Dialect      string   `toml:"dialect"`
 	Broker       string   `toml:"broker"`
+	Fallback     []string `toml:"fallback,omitempty"` // tried in turn where the broker does not answer
 	Root         string   `toml:"root"`
-	Spread       Duration `toml:"spread"` // longest delay of the first connect
+	Spread       Duration `toml:"spread"`    // longest delay of the first connect
+	KeepAlive    Duration `toml:"keepAlive"` // 0: a minute
 	CA           string   `toml:"ca,omitempty"`
 	Cert         string   `toml:"cert,omitempty"`
 	Key          string   `toml:"key,omitempty"`
@@ -157,7 +159,7 @@ func DefaultAt(path string) *Config {
 	dir := real(filepath.Dir(path))
 	return &Config{
 		State:     defaultState(dir),
-		Link:      Link{Dialect: "plain", Root: "ratchet/v1", Spread: Duration(5 * time.Second)},
+		Link:      Link{Dialect: "plain", Root: "ratchet/v1", Spread: Duration(5 * time.Second), KeepAlive: Duration(time.Minute)},
 		AWS:       AWS{Handlers: filepath.Join(dir, "handlers"), Replies: true, Metrics: []string{}},
 		Policy:    Policy{Allow: []string{"*"}, Reboot: []string{"reboot"}},
 		Telemetry: Telemetry{Every: Duration(30 * time.Second), Publish: Duration(5 * time.Minute), QoS: 1, Spill: unset, Builtin: []string{"*"}},

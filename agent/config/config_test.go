@@ -63,7 +63,7 @@ func TestTheShortestConfigurationHasTheDocumentedDefaults(t *testing.T) {
 	want := &Config{
 		Device:    "gw-1",
 		State:     "/var/lib/ratchet",
-		Link:      Link{Dialect: "plain", Broker: "tcp://broker:1883", Root: "ratchet/v1", Spread: Duration(5 * time.Second)},
+		Link:      Link{Dialect: "plain", Broker: "tcp://broker:1883", Root: "ratchet/v1", Spread: Duration(5 * time.Second), KeepAlive: Duration(time.Minute)},
 		AWS:       AWS{Handlers: filepath.Join(got.dir, "handlers"), Replies: true, Metrics: []string{}},
 		Policy:    Policy{Allow: []string{"*"}, Reboot: []string{"reboot"}},
 		Telemetry: Telemetry{Every: Duration(30 * time.Second), Publish: Duration(5 * time.Minute), QoS: 1, Spill: Duration(15 * time.Minute), Builtin: []string{"*"}},

@@ -60,6 +60,9 @@ func (c *Config) readNoting(file string, text []byte, forbidden ...string) error
 	}
 	err := c.read(file, text, forbidden...)
 	c.Link.Broker = dialect.BrokerAddress(c.Link.Broker)
+	for i, b := range c.Link.Fallback {
+		c.Link.Fallback[i] = dialect.BrokerAddress(b)
+	}
 	names := c.Link.Broker != notSet
 	if !names {
 		c.Link.Broker = before.Broker

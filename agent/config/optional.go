@@ -60,7 +60,7 @@ func isNeeded(text []byte) bool {
 // nothing that the device needs, changes nothing and is left out.
 func (c *Config) readPart(part string, text []byte) error {
 	with := c.clone()
-	err := with.readNoting(part, text, "policy")
+	err := errors.Join(with.readNoting(part, text, "policy"), with.keepFallback(part, c.Link.Fallback))
 	if err == nil && c.validateOptional() == nil {
 		err = with.validateOptional()
 	}
@@ -79,7 +79,7 @@ func (c *Config) readPart(part string, text []byte) error {
 // clone is a copy of which no part changes with the other.
 func (c *Config) clone() *Config {
 	d := *c
-	d.Tags, d.Vars = maps.Clone(c.Tags), maps.Clone(c.Vars)
+	d.Tags, d.Vars, d.Link.Fallback = maps.Clone(c.Tags), maps.Clone(c.Vars), slices.Clone(c.Link.Fallback)
 	d.Alerts, d.Schedules, d.given, d.left = slices.Clone(c.Alerts), slices.Clone(c.Schedules), slices.Clone(c.given), slices.Clone(c.left)
 	return &d
 }

@@ -59,7 +59,7 @@ func (h *Health) Watch(ctx context.Context, onSample func(context.Context, telem
 		s.Boot = h.boot
 		s.Broker = h.broker()
 		if s.Broker != nil {
-			s.Broker.DNSMillis = dns.millis(ctx, c.Link.Broker)
+			s.Broker.DNSMillis = dns.millis(ctx, h.Link.Broker())
 		}
 		h.last.Store(&s)
 		onSample(ctx, s)

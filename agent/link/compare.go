@@ -35,8 +35,12 @@ func (s *Session) compare(ctx context.Context) error {
 		return nil // its past is read back in any case, and the claim comes meanwhile
 	}
 	told := s.awaitClaim(ctx)
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	defer db.Compared()
 	if !db.Lacks(told) {
-		return context.Cause(ctx)
+		return nil
 	}
 	now := db.Mark()
 	if err := db.ReadsBack(told); err != nil {

@@ -27,7 +27,6 @@ import (
 const (
 	connectTimeout = 30 * time.Second
 	replyTimeout   = 30 * time.Second // for the broker's answer to a subscribe or publish
-	keepAlive      = 60 * time.Second
 
 	// maxWaiting is how many bytes of messages may wait to be decided. The
 	// broker waits then, too. The longest message fits.
@@ -118,7 +117,7 @@ func clientOptions(c *config.Config, as opening, now func() time.Time) (o *mqtt.
 		return nil, 0, err
 	}
 	o = mqtt.NewClientOptions().AddBroker(c.Address()).SetClientID(c.Device).
-		SetProtocolVersion(4).SetCleanSession(as.clean).SetKeepAlive(keepAlive).
+		SetProtocolVersion(4).SetCleanSession(as.clean).SetKeepAlive(cmp.Or(time.Duration(c.Link.KeepAlive), time.Minute)).
 		SetConnectTimeout(connectTimeout).SetWriteTimeout(replyTimeout).
 		SetAutoReconnect(false).SetConnectRetry(false).SetAutoAckDisabled(true).SetOrderMatters(true)
 	if will := as.will; will != nil {
@@ -150,6 +149,9 @@ func explainConnect(c *config.Config, err error, now time.Time) error {
 	switch {
 	case refused, hungUp && c.Dialect().Connection().Service: // a service that refuses a device often says nothing
 		return c.ExplainRefused(err, now)
+	case strings.Contains(text, "identifier rejected"):
+		return fmt.Errorf("the broker refuses the client id %s, or it allows only a shorter keep-alive than %s (mosquitto: max_keepalive) and says so in the same words: try a lower link.keepAlive: %w",
+			c.Device, time.Duration(c.Link.KeepAlive), err)
 	case strings.Contains(text, "certificate signed by unknown authority"):
 		return fmt.Errorf("link.ca does not vouch for this broker: %w", err)
 	}

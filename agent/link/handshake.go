@@ -124,6 +124,7 @@ func (s *Session) remember(ctx context.Context) error {
 			return err
 		}
 	}
+	s.link.DB.Compared()
 	if err := s.recall(); err != nil {
 		return fmt.Errorf("keeping what was read back: %w", err)
 	}

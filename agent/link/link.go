@@ -38,12 +38,13 @@ type Link struct {
 	Log   *slog.Logger
 
 	mu      sync.Mutex
-	session *Session    // nil until all is said that is said first
-	since   time.Time   // when it was made, or lost
-	err     error       // why there is none
-	logged  bool        // the log knows that there is a connection
-	drops   []time.Time // when connections were lost, of late
-	redial  chan asking // for a fresh connection
+	session *Session          // nil until all is said that is said first
+	since   time.Time         // when it was made, or lost
+	err     error             // why there is none
+	told    map[string]string // what the log has heard of each broker since there was a connection
+	at      int               // which of the brokers is tried, or connected to
+	drops   []time.Time       // when connections were lost, of late
+	redial  chan asking       // for a fresh connection
 	// Topics, facts and credentials have changed so often; the offers of that
 	// many are fetched. A session that was made for fewer is made again.
 	wanted, have uint64
@@ -91,11 +92,14 @@ func (l *Link) Run(ctx context.Context) error {
 		fresh := errors.As(err, &again)
 		asked = again.asked
 		l.down(err)
+		next := l.turn(err)
 		if alone && errors.As(err, new(dialError)) {
 			l.Handler.Settled(nil) // what it had taken before it started waits for nobody
 		}
 		alone = false
-		wait = pauseAfter(&pause, time.Since(began), fresh)
+		if wait = 0; !next {
+			wait = pauseAfter(&pause, time.Since(began), fresh)
+		}
 		if takeovers.lost(time.Now(), time.Since(began), err) {
 			l.Raise("duplicate-id", "critical", "the broker drops this device again and again: does another one use the id "+c.Device+"?")
 			wait = fightPause
@@ -119,12 +123,12 @@ func pauseAfter(pause *backoff.Pause, held time.Duration, fresh bool) time.Durat
 func (l *Link) dialect() dialect.Dialect { return l.Config.Load().Dialect() }
 
 func (l *Link) presence() []dialect.Message {
-	return l.dialect().Tell(dialect.Presence{Online: true, Since: clock.TimeOf(l.Clock.Stamp()), Agent: build.Version(), Journal: dialect.Journal(l.DB.Claim())})
+	return l.dialect().Tell(dialect.Presence{Online: true, Since: clock.TimeOf(l.Clock.Stamp()), Agent: build.Version(), Journal: dialect.Journal(l.DB.Mark())})
 }
 
-// absence says that the device is offline, and how far its journal is by now.
-func (l *Link) absence() []dialect.Message {
-	return l.dialect().Tell(dialect.Presence{Journal: dialect.Journal(l.DB.Mark())})
+// absence says that the device is offline, and how far its journal is.
+func (l *Link) absence(journal store.Mark) []dialect.Message {
+	return l.dialect().Tell(dialect.Presence{Journal: dialect.Journal(journal)})
 }
 
 // up notes that the device can be reached by s. The log hears of it at the start
@@ -132,9 +136,9 @@ func (l *Link) absence() []dialect.Message {
 func (l *Link) up(s *Session) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.logged {
-		l.logged = true
-		l.Log.Info("connected to the broker", "broker", l.Config.Load().Link.Broker)
+	if l.told == nil || len(l.told) > 0 {
+		l.told = map[string]string{}
+		l.Log.Info("connected to the broker", "broker", l.broker())
 	}
 	l.session, l.since, l.err = s, time.Now(), nil
 }
@@ -149,12 +153,41 @@ func (l *Link) down(err error) {
 			l.drops = append(l.drops[max(0, len(l.drops)-maxDrops):], l.since)
 		}
 	}
-	changed := l.err == nil || l.err.Error() != err.Error()
 	l.session, l.err = nil, err
-	if changed && !errors.As(err, new(redial)) {
-		l.logged = false
-		l.Log.Warn("no connection to the broker", "err", err)
+	if to := l.broker(); !errors.As(err, new(redial)) && l.told[to] != err.Error() {
+		if l.told == nil {
+			l.told = map[string]string{}
+		}
+		l.told[to] = err.Error()
+		l.Log.Warn("no connection to the broker", "broker", to, "err", err)
 	}
+}
+
+// turn goes on to the next broker where this one did not let the device in, and
+// back to the first when a session ended. It reports whether to try that one at
+// once: between two rounds there is a pause.
+func (l *Link) turn(err error) (atOnce bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !errors.As(err, new(dialError)) {
+		l.at = 0
+		return false
+	}
+	l.at = (l.at + 1) % len(l.Config.Load().Brokers())
+	return l.at != 0
+}
+
+// broker is the one that is tried, or connected to; the lock is held.
+func (l *Link) broker() string {
+	all := l.Config.Load().Brokers()
+	return all[l.at%len(all)]
+}
+
+// Broker is the one that is tried, or connected to.
+func (l *Link) Broker() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.broker()
 }
 
 // maxDrops bounds those that are counted.

@@ -59,9 +59,9 @@ func (l *Link) serve(ctx context.Context, asked asking) error {
 	how := l.dialect().Connection()
 	as := opening{clean: how.Service || l.unreadable()}
 	if how.Will {
-		as.will = &l.absence()[0]
+		as.will = &l.absence(l.DB.Will())[0]
 	}
-	if s.conn, err = dial(making, l.Config.Load(), as, l.Clock.Now, s.inbox); err != nil {
+	if s.conn, err = dial(making, l.Config.Load().At(l.Broker()), as, l.Clock.Now, s.inbox); err != nil {
 		return asked.answer(dialError{cmp.Or(made(), err)})
 	}
 	defer s.conn.close()
@@ -133,7 +133,7 @@ func (s *Session) making(ctx context.Context, asked asking) (_ context.Context, 
 		case <-s.link.changed(s.wanted):
 			by = redial{}
 		case <-asked.over:
-			by = fmt.Errorf("%s does not answer", s.link.Config.Load().Link.Broker)
+			by = fmt.Errorf("%s does not answer", s.link.Broker())
 			cancel(by)
 		case <-stood:
 			return
@@ -165,7 +165,7 @@ func (s *Session) depart() {
 	if !s.leave(ctx) {
 		return // a broker that takes nothing hears of it by the will
 	}
-	for _, m := range s.link.absence() {
+	for _, m := range s.link.absence(s.link.DB.Mark()) {
 		if err := s.conn.answered(ctx, s.conn.publish(m)); err != nil {
 			return
 		}
