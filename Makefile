@@ -143,6 +143,17 @@ vm-systemd vm-units: vm-%:
 vm-install: dist/ratchetd-linux-amd64
 	$(GO) run ./scripts/vm install
 
+# A machine whose disk forgets what was not flushed, and whose power fails CUTS
+# times while the agent does jobs of every kind. SEED repeats a run's choices.
+CUTS ?= 30
+SEED ?= 1
+powercut:
+	$(GO) run ./scripts/powercut -cuts $(CUTS) -seed $(SEED)
+
+# The same with the promises broken on purpose: each way must be found.
+powercut-controls:
+	$(GO) run ./scripts/powercut -controls
+
 # Every fuzz target for FUZZTIME.
 fuzz:
 	@set -e; for pkg in $$($(GO) list ./...); do \
@@ -166,4 +177,4 @@ clean:
 	rm -rf build dist
 
 .DEFAULT_GOAL = build
-.PHONY: vm vm-slots vm-cuts vm-bounds vm-jffs2 vm-ubifs vm-armhf vm-systemd vm-units vm-install build demo test race check budget vulnerabilities cross packages release size boards bench e2e e2e-mips e2e-mipsle e2e-armv7 fuzz deps clean FORCE
+.PHONY: powercut powercut-controls vm vm-slots vm-cuts vm-bounds vm-jffs2 vm-ubifs vm-armhf vm-systemd vm-units vm-install build demo test race check budget vulnerabilities cross packages release size boards bench e2e e2e-mips e2e-mipsle e2e-armv7 fuzz deps clean FORCE
