@@ -25,6 +25,9 @@ type disk struct {
 	waiting []write
 	written int64 // bytes
 	flushes int
+	base    []byte        // as it was when ops began to be kept
+	ops     []op          // kept since
+	seen    func() int    // how many events there are; nil: ops are not kept
 	left    int           // writes and flushes until struck is closed; below zero: never
 	struck  chan struct{} // closed at the operation at which the power is to fail
 }
@@ -53,7 +56,9 @@ func (d *disk) write(at int64, text []byte, through bool) error {
 	d.count()
 	copy(d.now[at:], text)
 	d.written += int64(len(text))
-	d.waiting = append(d.waiting, write{at, bytes.Clone(text), through && !d.lies})
+	w := write{at, bytes.Clone(text), through && !d.lies}
+	d.waiting = append(d.waiting, w)
+	d.log(op{write: w})
 	return nil
 }
 
@@ -62,6 +67,7 @@ func (d *disk) flush() {
 	defer d.mu.Unlock()
 	d.count()
 	d.flushes++
+	d.log(op{flush: true})
 	if d.lies {
 		return
 	}
@@ -140,4 +146,41 @@ func (w write) pieces(p policy) func(func(write) bool) {
 			at, text = at+int64(n), text[n:]
 		}
 	}
+}
+
+// keep keeps all ops from now on, each with how many events had been seen before.
+func (d *disk) keep(seen func() int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.base, d.seen = bytes.Clone(d.now), seen
+}
+
+func (d *disk) log(o op) {
+	if d.seen != nil {
+		o.seen = d.seen()
+		d.ops = append(d.ops, o)
+	}
+}
+
+// recorded are the ops that were kept.
+func (d *disk) recorded() []op {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.ops
+}
+
+// replay does an op of another disk again.
+func (d *disk) replay(o op) {
+	if o.flush {
+		d.flush()
+		return
+	}
+	_ = d.write(o.at, o.text, o.kept) // it was on the other disk, which has the same size
+}
+
+// after is what the policy would leave, were the power to fail now.
+func (d *disk) after(p policy, random *rand.Rand) []byte {
+	c := &disk{durable: bytes.Clone(d.durable), waiting: d.waiting, now: nil}
+	c.cut(p, random)
+	return c.durable
 }

@@ -17,7 +17,6 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -47,10 +46,11 @@ func missing() (names []string) {
 
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("powercut", flag.ContinueOnError)
-	w := setup{out: out}
+	w := setup{out: out, address: "127.0.0.1"}
 	flags.StringVar(&w.dir, "dir", "build/powercut", "where disks and logs go")
 	flags.StringVar(&w.cache, "cache", "build/vm", "where packages go")
 	flags.IntVar(&w.cuts, "cuts", 30, "how often the power fails")
+	flags.IntVar(&w.states, "states", 0, "go on from that many states of one recording instead; needs root")
 	flags.Uint64Var(&w.seed, "seed", 1, "of everything that is random")
 	flags.StringVar(&w.fs, "fs", "ext4", "the file system")
 	flags.StringVar(&w.options, "options", "noatime", "by which it is mounted")
@@ -62,6 +62,12 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if names := missing(); len(names) > 0 {
 		fmt.Fprintf(out, "skipped: this needs %s\n", strings.Join(names, ", "))
 		return nil
+	}
+	if w.states > 0 && !alone() {
+		return w.isolate(ctx, args)
+	}
+	if w.states > 0 {
+		w.address = "0.0.0.0" // of a network that is this process's own
 	}
 	if !*controls {
 		return w.run(ctx)
@@ -84,7 +90,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 type setup struct {
 	dir, cache, fs, options string
 	overlay                 []string // by which the agent is built with a fault
-	cuts                    int
+	address                 string   // where the outside listens
+	cuts, states            int
 	seed                    uint64
 	lies                    bool // the disk says that it flushed, and did not
 	quiet                   bool
@@ -100,6 +107,10 @@ func (w setup) run(ctx context.Context) error {
 		return err
 	}
 	defer r.close()
+	if w.states > 0 {
+		err := r.states(ctx, w.states)
+		return errors.Join(err, r.verdict())
+	}
 	err := r.play(ctx)
 	return errors.Join(err, r.verdict())
 }
@@ -111,25 +122,21 @@ func (r *rig) verdict() error {
 	j, out := r.judge(), r.out
 	found := j.judge(r.drained)
 	r.tables(out)
-	if err := r.keep(j); err != nil {
-		return err
-	}
+	keep(r.path("events"), j.events)
 	for _, v := range found {
 		fmt.Fprintln(out, "violation:", v)
 	}
-	fmt.Fprintln(out, "violations:", len(found))
-	if len(found) > 0 {
-		return fmt.Errorf("%d %w: what was seen is in %s", len(found), errViolated, r.path("events.json"))
+	n := len(found) + r.broken
+	fmt.Fprintln(out, "violations:", n)
+	if n > 0 {
+		return fmt.Errorf("%d %w: what was seen is in %s", n, errViolated, r.path("events.json"))
 	}
 	return nil
 }
 
 // judge is one who knows all that was seen.
 func (r *rig) judge() *judge {
-	j := &judge{jobs: map[string]*job{}, events: r.seen(), files: r.listing(), uploaded: func(path string) bool {
-		_, ok := r.upload(path)
-		return ok
-	}}
+	j := &judge{jobs: map[string]*job{}, events: r.seen(), files: r.listing(), uploaded: r.arrived}
 	for _, each := range r.jobs {
 		j.jobs[each.id] = each
 	}
@@ -138,9 +145,14 @@ func (r *rig) judge() *judge {
 
 // listing is what lay in the machine at the end.
 func (r *rig) listing() map[string]string {
-	files := map[string]string{}
 	text, _ := r.upload("/" + r.looked)
-	for line := range strings.Lines(string(text)) {
+	return listed(string(text))
+}
+
+// listed are the files of a list of sha256sum's, by path.
+func listed(text string) map[string]string {
+	files := map[string]string{}
+	for line := range strings.Lines(text) {
 		if f := strings.Fields(line); len(f) == 2 {
 			files[f[1]] = f[0]
 		}
@@ -148,14 +160,16 @@ func (r *rig) listing() map[string]string {
 	return files
 }
 
-// keep writes down what was seen, for a reader.
-func (r *rig) keep(j *judge) error {
-	text, err := json.MarshalIndent(j.events, "", " ")
+// keep writes down what was seen, for a program and for a reader.
+func keep(path string, events []event) {
+	text, err := json.MarshalIndent(events, "", " ")
 	var lines strings.Builder
-	for _, e := range j.events {
+	for _, e := range events {
 		fmt.Fprintln(&lines, e.At.Format("15:04:05.000"), e)
 	}
-	return errors.Join(err, os.WriteFile(r.path("events.json"), text, 0o644), os.WriteFile(filepath.Join(r.dir, "events.log"), []byte(lines.String()), 0o644))
+	if err := errors.Join(err, os.WriteFile(path+".json", text, 0o644), os.WriteFile(path+".log", []byte(lines.String()), 0o644)); err != nil {
+		fmt.Fprintln(os.Stderr, "powercut:", err) // the verdict counts all the same
+	}
 }
 
 // tables are the steps by kind and outcome, and what was lost.

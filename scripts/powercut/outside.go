@@ -40,13 +40,14 @@ type outside struct {
 // An agent is a build of ratchetd that is served for updates.
 type agent struct{ version, digest string }
 
-func newOutside(r *record) (*outside, error) {
+// newOutside listens at that address.
+func newOutside(r *record, address string) (*outside, error) {
 	o := &outside{record: r, served: map[string][]byte{}, uploaded: map[string][]byte{}}
 	o.broker = mqtt.New(&mqtt.Options{InlineClient: true, Logger: slog.New(slog.DiscardHandler)})
 	if err := o.broker.AddHook(new(auth.AllowHook), nil); err != nil {
 		return nil, err
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", address+":0")
 	if err != nil {
 		return nil, err
 	}
@@ -54,14 +55,16 @@ func newOutside(r *record) (*outside, error) {
 	if err := o.broker.AddListener(listeners.NewNet("tcp", l)); err != nil {
 		return nil, err
 	}
-	hear := func(_ *mqtt.Client, _ packets.Subscription, p packets.Packet) { o.hear(p.Payload) }
-	if err := o.broker.Subscribe(root+"device/+/jobs/+", 1, hear); err != nil {
-		return nil, err
+	hear := func(_ *mqtt.Client, _ packets.Subscription, p packets.Packet) { o.hear(p.TopicName, p.Payload) }
+	for i, topic := range []string{"jobs/+", "state", "facts"} {
+		if err := o.broker.Subscribe(root+"device/+/"+topic, i+1, hear); err != nil {
+			return nil, err
+		}
 	}
 	if err := o.broker.Serve(); err != nil {
 		return nil, err
 	}
-	files, err := net.Listen("tcp", "127.0.0.1:0")
+	files, err := net.Listen("tcp", address+":0")
 	if err != nil {
 		return nil, err
 	}
@@ -111,6 +114,12 @@ func (s slow) Read(p []byte) (int, error) {
 	return s.Reader.Read(p[:min(len(p), 64<<10)])
 }
 
+// arrived reports whether anything was uploaded to that path.
+func (o *outside) arrived(path string) bool {
+	_, ok := o.upload(path)
+	return ok
+}
+
 // upload is what arrived under that path, and whether any did.
 func (o *outside) upload(path string) ([]byte, bool) {
 	o.mu.Lock()
@@ -120,13 +129,15 @@ func (o *outside) upload(path string) ([]byte, bool) {
 }
 
 func (o *outside) offer(job string, doc []byte) error {
-	o.add(event{What: offered, Job: job})
-	return o.broker.Publish(root+"jobs/device/"+device+"/"+job, doc, true, 1)
+	topic := root + "jobs/device/" + device + "/" + job
+	o.add(event{What: offered, Job: job, Topic: topic, Payload: doc})
+	return o.broker.Publish(topic, doc, true, 1)
 }
 
 func (o *outside) cancel(job string) error {
-	o.add(event{What: cancelled, Job: job})
-	return o.broker.Publish(root+"jobs/device/"+device+"/"+job, []byte(`{"id":"`+job+`","cancel":true}`), true, 1)
+	topic, doc := root+"jobs/device/"+device+"/"+job, []byte(`{"id":"`+job+`","cancel":true}`)
+	o.add(event{What: cancelled, Job: job, Topic: topic, Payload: doc})
+	return o.broker.Publish(topic, doc, true, 1)
 }
 
 // serve serves the text under that path from now on.

@@ -33,6 +33,7 @@ const (
 	offered   = "offered"
 	cancelled = "cancelled" // the cancel was sent
 	told      = "told"      // a status arrived
+	said      = "said"      // something else that is retained arrived
 	marked    = "marked"    // a program in the machine wrote a line
 	off       = "off"       // the power failed
 )
@@ -45,6 +46,8 @@ type event struct {
 	Words   []string `json:",omitempty"` // of a mark: what, job, step, attempt
 	Status  *status  `json:",omitempty"`
 	Comment string   `json:",omitempty"`
+	Topic   string   `json:",omitempty"` // what was retained there from then on
+	Payload []byte   `json:",omitempty"`
 }
 
 func (e event) String() string {
@@ -104,12 +107,21 @@ func (r *record) status(job string) status {
 	return r.last[job]
 }
 
-// hear takes a status from the broker.
-func (r *record) hear(payload []byte) {
+// hear takes a retained message of the device's from the broker.
+func (r *record) hear(topic string, payload []byte) {
+	e := event{What: said, Topic: topic, Payload: payload}
 	s := &status{}
 	if json.Unmarshal(payload, s) == nil && s.Job != "" {
-		r.add(event{What: told, Job: s.Job, Status: s})
+		e.What, e.Job, e.Status = told, s.Job, s
 	}
+	r.add(e)
+}
+
+// count is how many events there are.
+func (r *record) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.events)
 }
 
 // A slate is the disk of marks: what is written to it is seen at once.

@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -42,15 +43,17 @@ type rig struct {
 	build   *builder
 	jobs    []*job
 	looks   int
-	looked  string // the job that looked at what is there last
-	drained bool   // all that was offered has had the time to end
+	looked  string       // the job that looked at what is there last
+	root    machine.Tree // the system in the machine
+	broken  int          // violations in states
+	drained bool         // all that was offered has had the time to end
 }
 
 func (r *rig) path(name string) string { return filepath.Join(r.dir, name) }
 
 // start makes the machine with an empty journal.
 func (r *rig) start() (err error) {
-	r.outside, err = newOutside(newRecord())
+	r.outside, err = newOutside(newRecord(), r.address)
 	if err != nil {
 		return err
 	}
@@ -107,9 +110,14 @@ func (r *rig) system(k *machine.Kernel, busybox string) error {
 	t["etc/run/"] = nil
 	t.Text("etc/rc.d", "->/data/rc.d")
 	t.Text("bin/turn-off", "#!/bin/sh\nsync\nexec reboot -f\n")
+	err := errors.Join(t.File("bin/busybox", busybox), t.File("bin/mark", mark), t.File("etc/init.d/web", "executor/step/steptest/testdata/initscript"),
+		t.File("usr/libexec/ratchetd/ratchetd-start", "scripts/openwrt/ratchetd-start"))
+	if err != nil {
+		return err
+	}
+	r.root = maps.Clone(t)
 	modules, err := k.Modules("virtio_pci", "virtio_blk", "virtio_net", r.fs, "crc32c_generic")
-	return errors.Join(err, t.File("bin/busybox", busybox), t.File("bin/mark", mark), t.Loads(modules), t.File("etc/init.d/web", "executor/step/steptest/testdata/initscript"),
-		t.File("usr/libexec/ratchetd/ratchetd-start", "scripts/openwrt/ratchetd-start"), os.WriteFile(r.path("initrd"), t.CPIO(), 0o644))
+	return errors.Join(err, t.Loads(modules), os.WriteFile(r.path("initrd"), t.CPIO(), 0o644))
 }
 
 const configText = `device = %q
