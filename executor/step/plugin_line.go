@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/executor/step/process"
+	"golang.org/x/sys/unix"
 )
 
 // line is the two pipes between the agent and a plugin.
@@ -29,10 +30,18 @@ func newLine() (*line, error) {
 		theirs: []*os.File{w3, r4}, ended: make(chan struct{})}, nil
 }
 
-// acknowledge writes to a plugin that may not read.
+// acknowledge writes to a plugin that may not read: what does not fit into the pipe
+// at once is dropped. A deadline would drop what does fit, where this goroutine is
+// put aside before the write.
 func (l *line) acknowledge() {
-	_ = l.acks.SetWriteDeadline(time.Now().Add(time.Millisecond))
-	_, _ = l.acks.WriteString("ok\n")
+	raw, err := l.acks.SyscallConn()
+	if err != nil {
+		return // closed
+	}
+	_ = raw.Write(func(fd uintptr) bool {
+		_, _ = unix.Write(int(fd), []byte("ok\n"))
+		return true
+	})
 }
 
 // over reports whether the plugin has ended.
