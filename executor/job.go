@@ -94,8 +94,9 @@ func Parse(text []byte) (Job, error) {
 // wantJSON says of a document that does not even begin like JSON what to do: most
 // often it is YAML, which only the operator's tool reads.
 func wantJSON(text []byte, err error) error {
-	begin, _ := utf8.DecodeRune(bytes.TrimSpace(Unmarked(text)))
-	if strings.ContainsRune("{[\"\uFFFD", begin) {
+	text = bytes.TrimSpace(Unmarked(text))
+	begin, _ := utf8.DecodeRune(text)
+	if strings.ContainsRune("{[\"\uFFFD", begin) || json.Valid(text) {
 		return err
 	}
 	return fmt.Errorf("not JSON: it begins with %q: a device takes jobs as JSON: of YAML ratchet submit FILE --to device/ID --print makes it", begin)
