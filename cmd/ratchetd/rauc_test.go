@@ -91,6 +91,19 @@ func (b *raucBoard) spoil(how string) error {
 	return nil
 }
 
+const withoutOrder = "U-Boot without BOOT_ORDER"
+
+// useUBoot lets RAUC ask U-Boot's environment, which has all that it wants but the order
+// of the slots. A mark-good there ends well, and both slots stay bad.
+func (b *raucBoard) useUBoot() {
+	b.t.Helper()
+	shell(b.t, b.dir, `sed -i 's/^bootloader=.*/bootloader=uboot/; /^\[handlers\]/d; /^bootloader-custom/d' /run/rauc/system.conf
+printf 'BOOT_A_LEFT=3\nBOOT_B_LEFT=3\n' > set
+for f in env env2; do head -c 8192 /dev/zero > $f; printf '%s 0x0 0x2000\n' "$PWD/$f" >> /etc/fw_env.config; done
+fw_setenv -f set -s set`)
+	b.t.Cleanup(func() { shell(b.t, "/", "rm /etc/fw_env.config") })
+}
+
 // bundle makes one with the key in dir.
 func bundle(t *testing.T, dir, key, compatible, is string) []byte {
 	t.Helper()
@@ -116,7 +129,7 @@ const makeKey = `openssl req -x509 -newkey rsa:2048 -nodes -keyout "$1.key" -out
 
 // TestE2ERAUC gives a device with the real RAUC bundles good and bad.
 func TestE2ERAUC(t *testing.T) {
-	if !inOwnMounts(t, "rauc", "dbus-daemon", "mksquashfs") {
+	if !inOwnMounts(t, "rauc", "dbus-daemon", "mksquashfs", "fw_setenv") {
 		return
 	}
 	if !canFakeBoot() {
@@ -147,6 +160,7 @@ func TestE2ERAUC(t *testing.T) {
 		{"signed by another key", bundle(t, work, "theirs", "test-board", "good"), "failed: the board does not take the image"},
 		{"torn in the middle", torn, "failed: "},
 		{"the boot loader keeps no mark", good, "failed: making the new system final: rauc has marked slot B good, and its boot status is bad"},
+		{withoutOrder, good, "failed: RAUC has the running slot A as bad"},
 		{"another slot boots next", good, "failed: making the new system final: the board says that all is well, and A boots next, while B runs"},
 	} {
 		t.Run(image.name, func(t *testing.T) {
@@ -158,6 +172,9 @@ func TestE2ERAUC(t *testing.T) {
 					err = b.spoil(image.name)
 				}
 				return err
+			}
+			if image.name == withoutOrder {
+				b.useUBoot()
 			}
 			if err := b.boot(); err != nil {
 				t.Fatal(err)
