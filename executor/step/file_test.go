@@ -9,8 +9,11 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/step"
+	"github.com/ratchetd/ratchet/executor/step/policy"
 	"github.com/ratchetd/ratchet/executor/step/steptest"
 )
 
@@ -144,6 +147,26 @@ func TestModeAndOwnerStayUnlessGiven(t *testing.T) {
 
 // TestReadersSeeOldOrNew: while a file is replaced again and again, no reader
 // finds it absent, empty or half written.
+// A program that may do more than its user is, with other content, a way around policy.users
+// and policy.commands, as one with set-user-id is.
+func TestAProgramWithCapabilitiesGetsNoOtherContent(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "program")
+	if err := os.WriteFile(path, []byte("before"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Setxattr(path, "security.capability", []byte{1, 0, 0, 2, 0, 32, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, 0); err != nil {
+		t.Skip("no capabilities can be given here: ", err)
+	}
+	for rule, p := range map[string]policy.Policy{"policy.users": {Users: []string{"app"}}, "policy.commands": {Commands: []string{"/usr/lib/app/*"}}} {
+		a := steptest.NewAttempt(t, `{"path":%q,"content":"new"}`, path)
+		steptest.WantError(t, a.Run(t.Context(), step.File{Policy: p}), rule+" is set, so no job makes a file set-user-id, set-group-id or capable of more than its user")
+	}
+	steptest.WantFile(t, path, []byte("before"))
+	if err := steptest.NewAttempt(t, `{"path":%q,"content":"new"}`, path).Run(t.Context(), step.File{}); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestReadersSeeOldOrNew(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
 	texts := [2]string{strings.Repeat("a", 100_000), strings.Repeat("b", 100_000)}

@@ -53,9 +53,9 @@ func (p Policy) Mode(mode uint32) error {
 	case mode&0o6000 == 0:
 		return nil
 	case p.Users != nil:
-		return fmt.Errorf("mode: %04o: policy.users is set, so no job makes a file set-user-id or set-group-id", mode)
+		return fmt.Errorf("mode: %04o: policy.users is set, so no job makes a file set-user-id, set-group-id or capable of more than its user", mode)
 	case p.Commands != nil:
-		return fmt.Errorf("mode: %04o: policy.commands is set, so no job makes a file set-user-id or set-group-id", mode)
+		return fmt.Errorf("mode: %04o: policy.commands is set, so no job makes a file set-user-id, set-group-id or capable of more than its user", mode)
 	}
 	return nil
 }

@@ -237,6 +237,33 @@ func TestTheOldAgentStaysBesideTheNewOneUntilItIsForgotten(t *testing.T) {
 	steptest.WantError(t, a.Undo(u.kind), "putting back the old binary: it is gone")
 }
 
+// The rights that its owner gave the agent's file are the new agent's too, and the old
+// one's when it comes back.
+func TestTheAgentKeepsItsCapabilities(t *testing.T) {
+	u := newUpdatable(t)
+	const name = "security.capability"
+	netRaw := []byte{1, 0, 0, 2, 0, 32, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+	if err := unix.Setxattr(u.kind.Path, name, netRaw, 0); err != nil {
+		t.Skip("no capabilities can be given here: ", err)
+	}
+	keeps := func(when string) {
+		got := make([]byte, 64)
+		n, err := unix.Getxattr(u.kind.Path, name, got)
+		if err != nil || !slices.Equal(got[:max(n, 0)], netRaw) {
+			t.Errorf("%s: got % x, %v", when, got[:max(n, 0)], err)
+		}
+	}
+	a := u.job(u.next, "")
+	u.restarts(a)
+	u.holds(u.next, ".ratchetd.old", ".ratchetd.trial")
+	keeps("the new agent")
+	if err := a.Undo(u.kind); err != nil {
+		t.Fatal(err)
+	}
+	u.holds(u.old)
+	keeps("the old one again")
+}
+
 func TestAStartThatBringsAnotherBinaryIsGivenUp(t *testing.T) {
 	u := newUpdatable(t)
 	a := u.job(u.next, "")
