@@ -59,7 +59,7 @@ var mayImport = map[string][]string{
 	"executor/step/data":        {"executor", "executor/jq", "executor/redact", "executor/step/inputs", "executor/step/policy", "executor/step/process", "executor/step/safefile"},
 	"executor/step/diagnostic":  {"executor", "executor/redact", "executor/step/check", "executor/step/inputs", "executor/step/policy", "executor/step/process", "executor/step/safefile"},
 	"executor/step/firmware":    {"executor", "executor/backoff", "executor/fence", "executor/redact", "executor/step/fetch", "executor/step/policy", "executor/step/process", "executor/step/safefile", "updater"},
-	"executor/step/packages":    {"executor", "executor/step/process", "executor/step/safefile"},
+	"executor/step/packages":    {"executor", "executor/redact", "executor/step/process", "executor/step/safefile"},
 	"executor/step/update":      {"executor", "executor/step/fetch", "executor/step/packages", "executor/step/policy", "executor/step/process", "executor/step/safefile", "updater"},
 	"executor/step/upload":      {"executor", "executor/backoff", "executor/redact", "executor/step/fetch", "executor/step/inputs", "executor/step/policy", "executor/step/safefile"},
 }

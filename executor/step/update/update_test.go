@@ -332,7 +332,7 @@ func TestAnAgentFromAPackageComesFromItsManager(t *testing.T) {
 	t.Parallel()
 	r, u := steptest.NewAptRoot(t), newUpdatable(t)
 	const inside = "/usr/bin/ratchetd"
-	r.Put("build/ratchetd-1"+inside, string(u.old))
+	r.Put("build/ratchetd-1-all"+inside, string(u.old))
 	r.Build("ratchetd", "1", "")
 	r.Step(`{"manager":"apt","refresh":true,"install":["ratchetd"]}`)
 	r.Put("dpkg-query", fmt.Sprintf("#!/bin/sh\n# The packages know the agent by its path inside %[1]s.\n"+
@@ -344,7 +344,7 @@ func TestAnAgentFromAPackageComesFromItsManager(t *testing.T) {
 	u.kind.Package.DpkgQuery = []string{r.Dir + "/dpkg-query"}
 	a := steptest.NewAttempt(t, `{"url":"http://nowhere.invalid/","sha256":%q,"version":"2"}`, steptest.Digest(u.next))
 	steptest.WantError(t, a.Run(t.Context(), u.kind), "package ratchetd has no version 2 to upgrade to: publish it, or use force: true")
-	r.Put("build/ratchetd-2"+inside, string(u.next))
+	r.Put("build/ratchetd-2-all"+inside, string(u.next))
 	r.Build("ratchetd", "2", "")
 	u.restarts(a)
 	r.Want("ratchetd 2")
