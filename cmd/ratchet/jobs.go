@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/fleet"
-	"github.com/ratchetd/ratchet/cmd/ratchet/internal/screen"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/show"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/spf13/cobra"
@@ -15,7 +15,7 @@ import (
 
 func (s *session) jobsCommand() *cobra.Command {
 	var device string
-	var asJSON bool
+	var g listFlags
 	cmd := &cobra.Command{
 		Use:   "jobs",
 		Short: "List the jobs and how they stand",
@@ -27,32 +27,27 @@ number of devices in each state. With --device it lists one device's jobs.`,
 				return usageError{fmt.Errorf("--device %q: want 1 to 64 of A-Z a-z 0-9 _ . -", device)}
 			}
 			if device != "" {
-				return s.deviceJobs(cmd.Context(), device, asJSON)
+				return s.deviceJobs(cmd.Context(), device, g)
 			}
-			return s.allJobs(cmd.Context(), asJSON)
+			return s.allJobs(cmd.Context(), g)
 		},
 	}
 	cmd.Flags().StringVar(&device, "device", "", "only this `device`, one line a job")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON array")
+	g.flags(cmd.Flags())
 	s.link.Flags(cmd.Flags())
 	_ = cmd.RegisterFlagCompletionFunc("device", s.completeDevices)
 	return cmd
 }
 
-func (s *session) allJobs(ctx context.Context, asJSON bool) error {
-	f, err := s.readFleet(ctx, fleet.Offers("+"), fleet.Statuses("+", "+"))
+func (s *session) allJobs(ctx context.Context, g listFlags) error {
+	f, err := s.readFleet(ctx, fleet.Presences, fleet.Offers("+"), fleet.Statuses("+", "+"))
 	if err != nil {
 		return err
 	}
 	lines := f.JobLines()
-	if asJSON {
-		return screen.JSONList(s.out, lines)
-	}
-	t := show.NewTable(s.out, "JOB", "TO", "DEVICES", "CREATED")
-	for _, l := range lines {
-		t.Row(l.Job, toInWords(l), l.States.String(), show.Time(l.Created))
-	}
-	return t.Flush()
+	return list(s, g, lines, []string{"JOB", "TO", "DEVICES", "CREATED"}, func(l *fleet.JobLine) []any {
+		return []any{l.Job, toInWords(l), l.States, l.Created}
+	}, f.Complete(count(len(lines), "job")))
 }
 
 func toInWords(l *fleet.JobLine) string {
@@ -63,7 +58,7 @@ func toInWords(l *fleet.JobLine) string {
 	return strings.Join(words, ", ")
 }
 
-func (s *session) deviceJobs(ctx context.Context, device string, asJSON bool) error {
+func (s *session) deviceJobs(ctx context.Context, device string, g listFlags) error {
 	f, err := s.readFleet(ctx, fleet.Devices, fleet.Statuses(device, "+"))
 	if err != nil {
 		return err
@@ -71,13 +66,8 @@ func (s *session) deviceJobs(ctx context.Context, device string, asJSON bool) er
 	if !f.Device(device).Said() {
 		return f.Unknown(device)
 	}
-	list := f.Device(device).JobLines()
-	if asJSON {
-		return screen.JSONList(s.out, list)
-	}
-	t := show.NewTable(s.out, "JOB", "STATE", "ACCEPTED", "ENDED")
-	for _, j := range list {
-		t.Row(j.Job, show.Headline(j), show.Time(j.AcceptedAt), show.Time(j.EndedAt))
-	}
-	return t.Flush()
+	lines := f.Device(device).JobLines()
+	return list(s, g, lines, []string{"JOB", "STATE", "ACCEPTED", "ENDED"}, func(j dialect.JobStatus) []any {
+		return []any{j.Job, show.Headline(j), j.AcceptedAt, j.EndedAt}
+	}, f.Complete(count(len(lines), "job")))
 }

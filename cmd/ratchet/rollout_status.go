@@ -242,7 +242,7 @@ func (s *session) showRows(r rolloutReport, ids bool) error {
 	}
 	t := show.NewTable(s.out, heads...)
 	for _, row := range list {
-		t.Row([]string{row.Device, row.Wave, deviceLine{Online: row.Online}.state(), string(row.Standing), row.Why}[:len(heads)]...)
+		t.Row([]string{row.Device, row.Wave, stateInWords(row.Online), string(row.Standing), row.Why}[:len(heads)]...)
 	}
 	if err := t.Flush(); err != nil {
 		return err

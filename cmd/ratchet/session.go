@@ -79,6 +79,19 @@ func (s *session) leftOut(f *fleet.Fleet) {
 	}
 }
 
+// notes says beside what a command prints what was left out of the fleet, and which
+// devices are half there.
+func (s *session) notes(f *fleet.Fleet) {
+	s.leftOut(f)
+	half := f.HalfCleared()
+	for _, id := range half[:min(len(half), maxNamed)] {
+		fmt.Fprintf(s.err, "ratchet: %s has left a part of what a device leaves: 'ratchet forget %s' clears the rest, if it is gone\n", id, id)
+	}
+	if more := len(half) - maxNamed; more > 0 {
+		fmt.Fprintf(s.err, "ratchet: and %d more that have\n", more)
+	}
+}
+
 // readFleet connects, reads what is retained of these parts, and leaves again.
 func (s *session) readFleet(ctx context.Context, parts ...fleet.Part) (*fleet.Fleet, error) {
 	c, err := s.dial(ctx)
@@ -88,7 +101,7 @@ func (s *session) readFleet(ctx context.Context, parts ...fleet.Part) (*fleet.Fl
 	defer c.Close()
 	f, err := fleet.Read(ctx, c, parts...)
 	if err == nil {
-		s.leftOut(f)
+		s.notes(f)
 	}
 	return f, err
 }

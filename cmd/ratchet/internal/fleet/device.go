@@ -19,6 +19,9 @@ type Device struct {
 	Known    Known
 	Jobs     map[string]dialect.JobStatus
 	Alerts   map[string]dialect.Alert // those that are raised, by name
+	Health   json.RawMessage          // the last sample that came while somebody listened; perhaps no JSON
+
+	live bool // something came while somebody listened
 
 	hasState bool
 	weights  map[string]int // of Jobs
@@ -28,7 +31,9 @@ type Device struct {
 
 // Said reports whether the device has ever said anything that is still there. One
 // of which that is not so is known by an offer only.
-func (d *Device) Said() bool { return d.hasState || len(d.Facts) > 0 || len(d.Jobs) > 0 }
+func (d *Device) Said() bool {
+	return d.hasState || len(d.Facts) > 0 || len(d.Jobs) > 0 || len(d.Alerts) > 0
+}
 
 // Known are the facts that the tool reads itself; jq sees all of them.
 type Known struct {
@@ -69,6 +74,15 @@ func (d *Device) applyStatus(job string, payload []byte) (s dialect.JobStatus, w
 		return s, ""
 	}
 	return dialect.JobStatus{}, why
+}
+
+// lastSample is the newest of one sample or several.
+func lastSample(payload []byte) json.RawMessage {
+	var several []json.RawMessage
+	if json.Unmarshal(payload, &several) == nil && len(several) > 0 {
+		return bytes.Clone(several[len(several)-1])
+	}
+	return bytes.Clone(payload)
 }
 
 // keep puts a status in the place of the last one; nil takes that away.

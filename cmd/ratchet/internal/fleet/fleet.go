@@ -27,11 +27,14 @@ type Fleet struct {
 	most    int                         // of them
 	left    int                         // messages that were left out
 	notes   []string                    // of the first of them
+	asked   map[dialect.Topic]bool      // what was read of all devices, with + for a name
+	found   int                         // messages that came only when they were asked for by name
+	missing int                         // messages that were not even asked for: too many
 }
 
 // New returns a view that knows nothing yet.
 func New() *Fleet {
-	return &Fleet{devices: map[string]*Device{}, offers: map[string]map[string]Offer{}, rolls: map[string][]byte{}, most: maxHeld}
+	return &Fleet{devices: map[string]*Device{}, offers: map[string]map[string]Offer{}, rolls: map[string][]byte{}, most: maxHeld, asked: map[dialect.Topic]bool{}}
 }
 
 // A Part of the retained messages gives the topic filters for it below a root.
@@ -40,6 +43,11 @@ type Part func(root string) []string
 // Devices is what devices say of themselves: that they are online, and facts.
 func Devices(root string) []string {
 	return []string{dialect.Topic{Device: "+", Part: "state"}.Below(root), dialect.Topic{Device: "+", Part: "facts"}.Below(root)}
+}
+
+// Presences is that devices are online, or not.
+func Presences(root string) []string {
+	return []string{dialect.Topic{Device: "+", Part: "state"}.Below(root)}
 }
 
 // Offers is what is offered as one job, or with + as any.
@@ -75,11 +83,31 @@ func Filters(root string, parts ...Part) []string {
 	return filters
 }
 
+// Live is what devices say without its being kept: health.
+func Live(root string) []string {
+	return []string{dialect.Topic{Device: "+", Part: "health"}.Below(root)}
+}
+
 // Read takes all that is retained of these parts. What changes later waits in
 // the client's feed.
 func Read(ctx context.Context, c *link.Client, parts ...Part) (*Fleet, error) {
 	f := New()
-	return f, c.ReadRetained(ctx, func(m link.Message) { f.Apply(m) }, Filters(c.Root(), parts...)...)
+	return f, f.Add(ctx, c, parts...)
+}
+
+// Add takes all that is retained of these parts, too. What must be there by what
+// else was read, and did not come, it asks for by name.
+func (f *Fleet) Add(ctx context.Context, c *link.Client, parts ...Part) error {
+	filters := Filters(c.Root(), parts...)
+	for _, filter := range filters {
+		if t, ok := dialect.ParseTopic(c.Root(), filter); ok {
+			f.asked[t] = true
+		}
+	}
+	if err := c.ReadRetained(ctx, func(m link.Message) { f.Apply(m) }, filters...); err != nil {
+		return err
+	}
+	return f.settle(ctx, c)
 }
 
 // Apply applies what a message says. It returns a job's status if that is what
@@ -115,6 +143,13 @@ func (f *Fleet) Apply(m link.Message) (news dialect.JobStatus, ok bool) {
 		news, why = d.applyStatus(t.Name, m.Payload)
 		f.held += d.weight - before
 		ok = news.Job != ""
+	case t.Part == "alerts":
+		why = f.reach(t.Device).applyAlert(t.Name, m.Payload)
+	case t.Part == "health":
+		f.reach(t.Device).Health = lastSample(m.Payload)
+	}
+	if d := f.devices[t.Device]; d != nil && !m.Retained {
+		d.live = true
 	}
 	if why != "" {
 		f.leave(t, why)

@@ -24,9 +24,32 @@ type Update struct {
 	Note   string             // what else there is to say
 }
 
-// Read takes all that is retained of these parts.
+// Read takes all that is retained of these parts. The status of a device that is
+// online and seems silent it asks for by name.
 func (j *Job) Read(ctx context.Context, c *link.Client, parts ...Part) error {
-	return c.ReadRetained(ctx, func(m link.Message) { j.Apply(m) }, Filters(c.Root(), parts...)...)
+	for _, filter := range Filters(c.Root(), parts...) {
+		if t, ok := dialect.ParseTopic(c.Root(), filter); ok {
+			j.asked[t] = true
+		}
+	}
+	if err := c.ReadRetained(ctx, func(m link.Message) { j.Apply(m) }, Filters(c.Root(), parts...)...); err != nil {
+		return err
+	}
+	if err := j.settle(ctx, c); err != nil {
+		return err
+	}
+	return j.askFor(ctx, c, j.silent(c.Root()))
+}
+
+// silent are the topics of the statuses of devices that should have one.
+func (j *Job) silent(root string) []string {
+	var topics []string
+	for _, r := range j.Rows(time.Now()) {
+		if r.Online && !r.Final() {
+			topics = append(topics, dialect.Topic{Device: r.Device, Part: "jobs", Name: j.ID}.Below(root))
+		}
+	}
+	return topics
 }
 
 // Follow keeps the job up to date and shows its updates, one at a time, until no
@@ -52,6 +75,9 @@ func (j *Job) Follow(ctx context.Context, c *link.Client, show func(Update), not
 		select {
 		case <-again.C:
 			c.Refresh()
+			if silent := j.silent(c.Root()); len(silent) <= maxExact {
+				c.Ask(silent...)
+			}
 		default:
 		}
 	}

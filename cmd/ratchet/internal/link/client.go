@@ -226,6 +226,11 @@ func (c *Client) ReadRetained(ctx context.Context, take func(Message), filters .
 	if err := c.Subscribe(ctx, filters...); err != nil {
 		return err
 	}
+	return c.drain(ctx, take)
+}
+
+// drain gives what comes to take until what is retained has come.
+func (c *Client) drain(ctx context.Context, take func(Message)) error {
 	span := quietTime + 2*c.lag
 	quiet := time.NewTimer(span)
 	defer quiet.Stop()
