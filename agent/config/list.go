@@ -90,7 +90,7 @@ var (
 func placesOf(text []byte, name string) tableLines {
 	var all tableLines
 	inside, n := false, 0
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(strings.TrimPrefix(string(text), "\uFEFF")) { // the library passes over the mark, too
 		n++
 		if m := tomlHeader.FindStringSubmatch(strings.TrimRight(line, "\r\n")); m != nil {
 			if inside = m[1] == name; inside {

@@ -79,3 +79,10 @@ func TestWhatIsWrongInAListNamesItsLine(t *testing.T) {
 		}
 	}
 }
+
+func TestAByteOrderMarkMovesNoLine(t *testing.T) {
+	at := placesOf([]byte("\uFEFF[[schedule]]\nname = \"a\"\ncron = \"x\"\n"), "schedule").of(0)
+	if at.line("") != 1 || at.line("cron") != 3 {
+		t.Errorf("got lines %v, want 1 and 3", at)
+	}
+}

@@ -38,7 +38,8 @@ func (s *session) submitCommand() *cobra.Command {
 		Long: `Submit checks a job (YAML or JSON, - reads standard input) and offers it to
 devices, groups or all; --to may be given many times. The offer stays at the
 broker: devices that are away get it when they come. It says how many devices
-that reaches by what is known now, and what they know of the job already.
+that reaches by what is known now, and what they know of the job already. With
+--watch it waits 10 s for one of them where none is online: it may be starting.
 
 A job without created gets one, and expires 30 days later, unless it has a
 schedule. Submitting the same file again changes nothing, and devices that are done
