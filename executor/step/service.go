@@ -39,8 +39,9 @@ type serviceWith struct {
 
 // serviceSaved is saved before something is changed.
 type serviceSaved struct {
-	Changed bool  `json:"changed,omitempty"` // the service was not as the action makes it
-	Agent   agent `json:"agent,omitzero"`    // that is to be restarted
+	Changed bool   `json:"changed,omitempty"` // the service was not as the action makes it
+	Was     string `json:"was,omitempty"`     // what systemd called it before: enabled, indirect, ...
+	Agent   agent  `json:"agent,omitzero"`    // that is to be restarted
 }
 
 // reverse has every action: of those that leave no state behind it is empty.
@@ -101,25 +102,47 @@ func (k Service) Run(ctx context.Context, t *executor.Task) error {
 	}
 	ctx, cancel := t.Limit(ctx, serviceTimeout)
 	defer cancel()
-	so, err := s.isSo(ctx)
+	now, err := s.look(ctx, s.t, s.with.Name)
 	if err != nil {
+		return err
+	}
+	if err := s.reread(ctx, now); err != nil {
 		return err
 	}
 	if process.IsAgent(s.with.Name) && reverse[s.with.Action] == "" {
 		return s.restartAgent(ctx)
 	}
-	if so == yes {
+	so := s.isSo(now)
+	if so == yes && !now.settling {
 		fmt.Fprintf(t.Output, "%s: nothing to %s\n", s.with.Name, s.with.Action)
 		return nil
 	}
-	if so == no && !s.saved.Changed {
-		s.saved.Changed = true
+	if (so == no || so == unknown && s.enables()) && !s.saved.Changed {
+		s.saved.Changed, s.saved.Was = true, now.enabling
 		if err := t.Save(&s.saved); err != nil {
 			return err
 		}
 	}
-	return s.Do(ctx, s.with.Action)
+	if err := s.Do(ctx, s.with.Action); err != nil {
+		return err
+	}
+	return s.verify(ctx)
 }
+
+// verify looks whether the action did its work. What starts may have ended well by
+// now, and what a service does is a check's to judge.
+func (s *serving) verify(ctx context.Context) error {
+	if s.with.Action != "stop" && !s.enables() {
+		return nil
+	}
+	now, err := s.look(ctx, s.t, s.with.Name)
+	if err == nil && s.isSo(now) == no {
+		err = fmt.Errorf("%s %s: it ended well, and nothing has changed", s.with.Action, s.with.Name)
+	}
+	return err
+}
+
+func (s *serving) enables() bool { return s.with.Action == "enable" || s.with.Action == "disable" }
 
 // Undo implements executor.Undoer.
 func (k Service) Undo(ctx context.Context, t *executor.Task) error {
@@ -127,11 +150,40 @@ func (k Service) Undo(ctx context.Context, t *executor.Task) error {
 	if err != nil || !s.saved.Changed {
 		return err
 	}
-	so, err := s.isSo(ctx)
-	if err != nil || so != yes {
+	now, err := s.look(ctx, s.t, s.with.Name)
+	if err != nil || !s.differs(now) {
 		return err
 	}
-	return s.Do(ctx, reverse[s.with.Action])
+	if err := s.reread(ctx, now); err != nil {
+		return err
+	}
+	if err := s.Do(ctx, reverse[s.with.Action]); err != nil {
+		return err
+	}
+	if now, err = s.look(ctx, s.t, s.with.Name); err == nil && s.enables() && s.differs(now) {
+		err = fmt.Errorf("%s: it cannot be taken back that %s made it %q: it was %q", s.with.Name, s.with.Action, now.enabling, s.saved.Was)
+	}
+	return err
+}
+
+// differs reports whether the service is as the action made it, and not as it was.
+func (s *serving) differs(now serviceNow) bool {
+	if s.enables() && s.saved.Was != "" {
+		return now.enabling != s.saved.Was
+	}
+	return s.isSo(now) == yes
+}
+
+// reread has systemd read unit files again where that of the service has changed:
+// it would go on with the old one.
+func (s *serving) reread(ctx context.Context, now serviceNow) error {
+	if !now.stale {
+		return nil
+	}
+	if err := (process.Tool{Argv: []string{s.path("/bin/systemctl"), "daemon-reload"}}).Run(ctx, s.t, s.Groups); err != nil {
+		return fmt.Errorf("reading the changed unit of %s: %w", s.with.Name, err)
+	}
+	return nil
 }
 
 // Do does an action, and makes durable what it leaves on the disk.
@@ -150,22 +202,18 @@ func (s *serving) Do(ctx context.Context, action string) error {
 }
 
 // isSo reports whether the service is as the action makes it.
-func (s *serving) isSo(ctx context.Context) (answer, error) {
-	now, err := s.look(ctx, s.t, s.with.Name)
-	if err != nil {
-		return unknown, err
-	}
+func (s *serving) isSo(now serviceNow) answer {
 	switch s.with.Action {
 	case "start":
-		return now.running, nil
+		return now.running
 	case "stop":
-		return now.running.not(), nil
+		return now.running.not()
 	case "enable":
-		return now.enabled, nil
+		return now.enabled
 	case "disable":
-		return now.enabled.not(), nil
+		return now.enabled.not()
 	}
-	return unknown, nil
+	return unknown
 }
 
 // ask runs a tool for what it says, and how it ends.

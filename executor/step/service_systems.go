@@ -33,7 +33,12 @@ func answerOf(ok bool) answer {
 }
 
 // serviceNow is how a service is.
-type serviceNow struct{ running, enabled answer }
+type serviceNow struct {
+	running, enabled answer
+	settling         bool   // on the way to what running says
+	enabling         string // enabled in systemd's word
+	stale            bool   // systemd has not read its changed file
+}
 
 func (k Service) path(path string) string { return filepath.Join("/", k.Root, path) }
 
@@ -62,7 +67,7 @@ func (k Service) look(ctx context.Context, t *executor.Task, name string) (servi
 }
 
 func (k Service) lookSystemd(ctx context.Context, t *executor.Task, name string) (now serviceNow, err error) {
-	said, code, err := k.ask(ctx, t, k.path("/bin/systemctl"), "show", "--property=Id,LoadState,ActiveState,UnitFileState", "--", name)
+	said, code, err := k.ask(ctx, t, k.path("/bin/systemctl"), "show", "--property=Id,LoadState,ActiveState,NeedDaemonReload", "--", name)
 	if err == nil && code != 0 {
 		err = fmt.Errorf("asking systemd for %s: exit status %d", name, code)
 	}
@@ -82,9 +87,12 @@ func (k Service) lookSystemd(ctx context.Context, t *executor.Task, name string)
 			return now, err
 		}
 	}
-	switch is["UnitFileState"] {
+	// is-enabled knows the scripts of init.d too, which have no unit file.
+	said, _, err = k.ask(ctx, t, k.path("/bin/systemctl"), "is-enabled", "--", name)
+	now.enabling = strings.TrimSpace(said)
+	switch now.enabling {
 	case "enabled", "disabled": // others, such as static, are neither
-		now.enabled = answerOf(is["UnitFileState"] == "enabled")
+		now.enabled = answerOf(now.enabling == "enabled")
 	}
 	switch is["ActiveState"] {
 	case "active", "activating", "reloading", "refreshing":
@@ -92,7 +100,9 @@ func (k Service) lookSystemd(ctx context.Context, t *executor.Task, name string)
 	case "inactive", "failed", "deactivating":
 		now.running = no
 	}
-	return now, nil
+	now.settling = is["ActiveState"] == "activating" || is["ActiveState"] == "deactivating"
+	now.stale = is["NeedDaemonReload"] == "yes"
+	return now, err
 }
 
 func (k Service) lookProcd(ctx context.Context, t *executor.Task, name string) (now serviceNow, err error) {

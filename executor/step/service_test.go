@@ -146,3 +146,69 @@ func TestAnAgentThatIsNotRestartedFailsTheStep(t *testing.T) {
 	a.Timeout = executor.Duration(300 * time.Millisecond)
 	steptest.WantError(t, a.Run(t.Context(), step.Service{Root: dir}), "the agent was not restarted: timed out after 300ms")
 }
+
+// A job of systemd's is waited for, and what was on its way already is not the step's.
+func TestAServiceOnItsWayIsWaitedFor(t *testing.T) {
+	for _, tt := range []struct{ state, action, run, undo string }{
+		{"deactivating", "stop", "stop web\n", ""},
+		{"deactivating", "start", "start web\n", "stop web\n"},
+		{"activating", "start", "start web\n", ""},
+		{"activating", "stop", "stop web\n", "start web\n"},
+	} {
+		dir := t.TempDir()
+		if err := errors.Join(steptest.SystemdRoot(t, dir), steptest.Touch(dir, "units/log", "units/web."+tt.state)); err != nil {
+			t.Fatal(err)
+		}
+		a := steptest.NewAttempt(t, `{"name":"web","action":%q}`, tt.action)
+		kind := step.Service{Root: dir}
+		if err := a.Run(t.Context(), kind); err != nil {
+			t.Errorf("%s, %s: %v", tt.state, tt.action, err)
+		}
+		steptest.WantFile(t, filepath.Join(dir, "units/log"), []byte(tt.run))
+		if err := errors.Join(a.Undo(kind), a.Undo(kind)); err != nil {
+			t.Errorf("%s, %s: undo: %v", tt.state, tt.action, err)
+		}
+		steptest.WantFile(t, filepath.Join(dir, "units/log"), []byte(tt.run+tt.undo))
+	}
+}
+
+// systemd goes on with the unit that it has read.
+func TestAChangedUnitIsReadAgain(t *testing.T) {
+	for _, action := range []string{"start", "restart", "reload", "enable"} {
+		dir := t.TempDir()
+		if err := errors.Join(steptest.SystemdRoot(t, dir), steptest.Touch(dir, "units/log", "units/web.stale")); err != nil {
+			t.Fatal(err)
+		}
+		a := steptest.NewAttempt(t, `{"name":"web","action":%q}`, action)
+		if err := a.Run(t.Context(), step.Service{Root: dir}); err != nil {
+			t.Errorf("%s: %v", action, err)
+		}
+		steptest.WantFile(t, filepath.Join(dir, "units/log"), []byte("daemon-reload\n"+action+" web\n"))
+	}
+}
+
+// Neither a script of init.d nor a unit of which another is enabled has a state
+// that its unit file tells.
+func TestUndoOfEnableIsTrue(t *testing.T) {
+	for _, state := range []string{"sysv", "indirect"} {
+		dir := t.TempDir()
+		if err := errors.Join(steptest.SystemdRoot(t, dir), steptest.Touch(dir, "units/log", "units/web."+state)); err != nil {
+			t.Fatal(err)
+		}
+		a := steptest.NewAttempt(t, `{"name":"web","action":"enable"}`)
+		kind := step.Service{Root: dir}
+		if err := errors.Join(a.Run(t.Context(), kind), a.Undo(kind), a.Undo(kind)); err != nil {
+			t.Errorf("%s: %v", state, err)
+		}
+		steptest.WantFile(t, filepath.Join(dir, "units/log"), []byte("enable web\ndisable web\n"))
+	}
+}
+
+func TestAServiceThatDoesNotStopFailsTheStep(t *testing.T) {
+	dir := t.TempDir()
+	if err := errors.Join(steptest.SystemdRoot(t, dir), steptest.Touch(dir, "units/busy.deaf")); err != nil {
+		t.Fatal(err)
+	}
+	a := steptest.NewAttempt(t, `{"name":"busy","action":"stop"}`)
+	steptest.WantError(t, a.Run(t.Context(), step.Service{Root: dir}), "stop busy: it ended well, and nothing has changed")
+}
