@@ -46,11 +46,12 @@ func missing() (names []string) {
 
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("powercut", flag.ContinueOnError)
-	w := setup{out: out, address: "127.0.0.1"}
+	w := setup{out: out, brokerAt: "127.0.0.1:0", filesAt: "127.0.0.1:0"}
 	flags.StringVar(&w.dir, "dir", "build/powercut", "where disks and logs go")
 	flags.StringVar(&w.cache, "cache", "build/vm", "where packages go")
 	flags.IntVar(&w.cuts, "cuts", 30, "how often the power fails")
 	flags.IntVar(&w.states, "states", 0, "go on from that many states of one recording instead; needs root")
+	flags.IntVar(&w.replay, "replay", -1, "go on once more from that one of the states, which was kept because something was found in it")
 	flags.Uint64Var(&w.seed, "seed", 1, "of everything that is random")
 	flags.StringVar(&w.fs, "fs", "ext4", "the file system")
 	flags.StringVar(&w.options, "options", "noatime", "by which it is mounted")
@@ -66,8 +67,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if w.states > 0 && !alone() {
 		return w.isolate(ctx, args)
 	}
-	if w.states > 0 {
-		w.address = "0.0.0.0" // of a network that is this process's own
+	if w.states > 0 { // a network of its own has the same ports each time
+		w.brokerAt, w.filesAt = "0.0.0.0:1883", "0.0.0.0:8080"
 	}
 	if !*controls {
 		return w.run(ctx)
@@ -90,8 +91,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 type setup struct {
 	dir, cache, fs, options string
 	overlay                 []string // by which the agent is built with a fault
-	address                 string   // where the outside listens
-	cuts, states            int
+	brokerAt, filesAt       string   // where the outside listens
+	cuts, states, replay    int
 	seed                    uint64
 	lies                    bool // the disk says that it flushed, and did not
 	quiet                   bool
@@ -107,9 +108,11 @@ func (w setup) run(ctx context.Context) error {
 		return err
 	}
 	defer r.close()
-	if w.states > 0 {
-		err := r.states(ctx, w.states)
-		return errors.Join(err, r.verdict())
+	switch {
+	case w.states > 0 && w.replay >= 0:
+		return errors.Join(r.again(ctx, w.replay), r.verdict())
+	case w.states > 0:
+		return errors.Join(r.states(ctx, w.states), r.verdict())
 	}
 	err := r.play(ctx)
 	return errors.Join(err, r.verdict())

@@ -40,14 +40,14 @@ type outside struct {
 // An agent is a build of ratchetd that is served for updates.
 type agent struct{ version, digest string }
 
-// newOutside listens at that address.
-func newOutside(r *record, address string) (*outside, error) {
+// newOutside listens at the addresses of a broker and of a server of files.
+func newOutside(r *record, broker, files string) (*outside, error) {
 	o := &outside{record: r, served: map[string][]byte{}, uploaded: map[string][]byte{}}
 	o.broker = mqtt.New(&mqtt.Options{InlineClient: true, Logger: slog.New(slog.DiscardHandler)})
 	if err := o.broker.AddHook(new(auth.AllowHook), nil); err != nil {
 		return nil, err
 	}
-	l, err := net.Listen("tcp", address+":0")
+	l, err := net.Listen("tcp", broker)
 	if err != nil {
 		return nil, err
 	}
@@ -64,13 +64,13 @@ func newOutside(r *record, address string) (*outside, error) {
 	if err := o.broker.Serve(); err != nil {
 		return nil, err
 	}
-	files, err := net.Listen("tcp", address+":0")
+	fl, err := net.Listen("tcp", files)
 	if err != nil {
 		return nil, err
 	}
-	o.filePort = files.Addr().(*net.TCPAddr).Port
+	o.filePort = fl.Addr().(*net.TCPAddr).Port
 	o.server = &http.Server{Handler: http.HandlerFunc(o.file), ReadHeaderTimeout: time.Minute}
-	go func() { _ = o.server.Serve(files) }() // until it is closed
+	go func() { _ = o.server.Serve(fl) }() // until it is closed
 	return o, nil
 }
 

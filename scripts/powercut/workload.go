@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"strings"
 
 	"github.com/ratchetd/ratchet/executor"
 )
@@ -16,7 +15,7 @@ const work = "/data/work/"
 // A job is one that the device is offered, and what must come of it.
 type job struct {
 	id    string
-	kinds string // of its steps, for the table
+	shape string
 	doc   map[string]any
 	steps []step
 }
@@ -64,7 +63,7 @@ func (b *builder) next() *job {
 	for _, s := range shapes {
 		if at -= s.often; at < 0 {
 			b.n++
-			j := &job{id: fmt.Sprintf("%s-%d", s.name, b.n), doc: map[string]any{}}
+			j := &job{id: fmt.Sprintf("%s-%d", s.name, b.n), shape: s.name, doc: map[string]any{}}
 			s.make(b, j)
 			return j
 		}
@@ -92,7 +91,6 @@ func (j *job) add(kind string, with any, s step, more map[string]any) {
 	steps, _ := j.doc["steps"].([]any)
 	j.doc["steps"] = append(steps, doc)
 	j.steps = append(j.steps, s)
-	j.kinds = strings.TrimSpace(j.kinds + " " + kind)
 }
 
 func (j *job) path(name string) string { return work + j.id + "/" + name }
