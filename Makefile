@@ -154,6 +154,11 @@ powercut:
 powercut-controls:
 	$(GO) run ./scripts/powercut -controls
 
+# The executor's walk against its specification: all jobs of up to three steps,
+# with up to four cuts wherever they can come.
+model:
+	RATCHET_MODEL='3 4' $(GO) test ./executor -run TestTheWalkIsWhatItsSpecificationSays -v -count=1 -timeout 4h
+
 # Every fuzz target for FUZZTIME.
 fuzz:
 	@set -e; for pkg in $$($(GO) list ./...); do \
@@ -177,4 +182,4 @@ clean:
 	rm -rf build dist
 
 .DEFAULT_GOAL = build
-.PHONY: powercut powercut-controls vm vm-slots vm-cuts vm-bounds vm-jffs2 vm-ubifs vm-armhf vm-systemd vm-units vm-install build demo test race check budget vulnerabilities cross packages release size boards bench e2e e2e-mips e2e-mipsle e2e-armv7 fuzz deps clean FORCE
+.PHONY: model powercut powercut-controls vm vm-slots vm-cuts vm-bounds vm-jffs2 vm-ubifs vm-armhf vm-systemd vm-units vm-install build demo test race check budget vulnerabilities cross packages release size boards bench e2e e2e-mips e2e-mipsle e2e-armv7 fuzz deps clean FORCE
