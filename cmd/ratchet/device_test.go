@@ -92,6 +92,15 @@ func concernsNow(o fleet.Offer, to string, d *fakeDevice) bool {
 	return o.Concerns(to, f.Device(d.id), time.Time{})
 }
 
+// said is what a step prints: what an echo says.
+func said(step executor.Step) string {
+	var with struct{ Argv []string }
+	if json.Unmarshal(step.With, &with) == nil && len(with.Argv) > 1 && with.Argv[0] == "echo" {
+		return with.Argv[1] + "\n"
+	}
+	return "done\n"
+}
+
 func (d *fakeDevice) answer(o fleet.Offer) {
 	s := dialect.JobStatus{State: executor.Running, Rev: 1, Digest: executor.Digest(o.Text)}
 	for _, step := range o.Job.Steps {
@@ -117,7 +126,7 @@ func (d *fakeDevice) answer(o fleet.Offer) {
 			_ = d.say("jobs", o.Job.ID, s)
 			return
 		}
-		s.Steps[i].State = executor.Succeeded
+		s.Steps[i].State, s.Steps[i].Output = executor.Succeeded, said(step)
 	}
 	s.State, s.Step = executor.Succeeded, nil
 	_ = d.say("jobs", o.Job.ID, s)

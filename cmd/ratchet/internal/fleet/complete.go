@@ -88,7 +88,7 @@ func (f *Fleet) Incomplete() string {
 	}
 	switch {
 	case f.left > 0:
-		return fmt.Sprintf("%d messages were left out, which no honest device sends", f.left)
+		return fmt.Sprintf("%d of the messages were left out, which no honest device sends", f.left)
 	case f.missing > 0:
 		return fmt.Sprintf("the broker dropped more than %d of its retained messages: %s", f.missing, remedy)
 	case silent > 0 && f.asked[dialect.Topic{Device: "+", Part: "state"}]:

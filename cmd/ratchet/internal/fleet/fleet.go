@@ -83,6 +83,21 @@ func Filters(root string, parts ...Part) []string {
 	return filters
 }
 
+// Own is all that one device says of itself, kept or not.
+func Own(device string) Part {
+	return func(root string) []string {
+		base := dialect.Topic{Device: device, Part: "+"}.Below(root)
+		return []string{base, base + "/+"}
+	}
+}
+
+// Logs is the live output of a job on a device, which is not kept.
+func Logs(device, job string) Part {
+	return func(root string) []string {
+		return []string{dialect.Topic{Device: device, Part: "logs", Name: job}.Below(root)}
+	}
+}
+
 // Live is what devices say without its being kept: health.
 func Live(root string) []string {
 	return []string{dialect.Topic{Device: "+", Part: "health"}.Below(root)}

@@ -179,10 +179,21 @@ func (c *Client) Refresh() {
 	}
 }
 
-// Publish sends a retained message and waits until the broker has taken it.
+// Publish sends a retained message and waits until the broker has taken it. An
+// empty one clears what was retained.
 func (c *Client) Publish(ctx context.Context, to dialect.Topic, payload []byte) error {
+	return c.publish(ctx, to, payload, true)
+}
+
+// PublishOnce sends a message that the broker does not keep, and waits until it has
+// taken it.
+func (c *Client) PublishOnce(ctx context.Context, to dialect.Topic, payload []byte) error {
+	return c.publish(ctx, to, payload, false)
+}
+
+func (c *Client) publish(ctx context.Context, to dialect.Topic, payload []byte, keep bool) error {
 	topic := to.Below(c.root)
-	if err := c.wait(ctx, c.mqtt.Publish(topic, 1, true, payload), answerTimeout); err != nil {
+	if err := c.wait(ctx, c.mqtt.Publish(topic, 1, keep, payload), answerTimeout); err != nil {
 		return fmt.Errorf("publishing to %s: %w", topic, err)
 	}
 	return nil
