@@ -23,7 +23,7 @@ import (
 const keepNoted = 24 * time.Hour
 
 // happened are those alerts; the others are cleared by what they watch.
-var happened = []string{"id-reused", "gave-up", "undo-failed", "journal-broken", "journal-older", "duplicate-id", "outcome-unreported"}
+var happened = []string{"id-reused", "gave-up", "undo-failed", "journal-broken", "journal-older", "refused-by-broker", "duplicate-id", "outcome-unreported"}
 
 // Alerts are what is raised now. They are in the journal, so that an alert is
 // raised once and cleared once across restarts; raising one that is raised costs

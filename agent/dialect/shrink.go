@@ -15,22 +15,41 @@ const (
 	MaxStatus   = 16 << 10
 	maxReason   = 1 << 10
 	maxWarning  = 256
+	lastReason  = 120
 	maxWarnings = 8
 	shortName   = 24
 )
 
 // Encode writes the status as JSON of at most MaxStatus bytes. What does not
 // fit is cut where it is missed least: see cuts.
-func (s JobStatus) Encode() []byte {
+func (s JobStatus) Encode() []byte { return s.Within(0) }
+
+// Within is Encode with that many bytes at most; 0 is MaxStatus. Of a status that does
+// not get so short its last line is left: the job, its state, its rev and a reason.
+func (s JobStatus) Within(room int) []byte {
+	if room <= 0 || room > MaxStatus {
+		room = MaxStatus
+	}
+	whole := s
+	if text := s.cut(room); len(text) <= room {
+		return text
+	}
+	whole.Steps, whole.Warnings, whole.Step = nil, nil, nil
+	whole.Reason = Head(whole.Reason, lastReason)
+	return Marshal(whole)
+}
+
+// cut writes the status with as much cut as makes it that short, or all that may be.
+func (s JobStatus) cut(room int) []byte {
 	s.Reason = Head(s.Reason, maxReason)
 	s.Warnings = headEach(s.Warnings)
 	s.Steps = append([]StepStatus(nil), s.Steps...)
 	size := len(Marshal(s))
 	for _, cut := range cuts(s.Steps) {
-		if size <= MaxStatus {
+		if size <= room {
 			break
 		}
-		size -= cut(size - MaxStatus)
+		size -= cut(size - room)
 	}
 	return Marshal(s)
 }

@@ -42,8 +42,13 @@ type conn struct {
 	lost    chan error    // gets one error when the connection breaks
 	gone    chan struct{} // closed when it is of no more use: no answer comes any more
 	ending  sync.Once
-	resumed bool          // the broker had the session
-	renew   time.Duration // after so long it is made again, with a new password; 0: never
+	refused *refusals           // what the broker does not take; nil: nobody minds
+	turns   *semaphore.Weighted // what is on its way, or all of it for one that goes alone
+	mu      sync.Mutex
+	flying  map[*dialect.Message]bool // sent and not acknowledged
+	why     error                     // the first reason to end
+	resumed bool                      // the broker had the session
+	renew   time.Duration             // after so long it is made again, with a new password; 0: never
 }
 
 // An inbound is a message that waits to be decided and then acknowledged.
@@ -65,7 +70,8 @@ func dial(ctx context.Context, c *config.Config, as opening, now func() time.Tim
 	if err != nil {
 		return nil, err
 	}
-	n := &conn{lost: make(chan error, 1), gone: make(chan struct{}), renew: renew}
+	n := newConn()
+	n.renew = renew
 	waiting := semaphore.NewWeighted(maxWaiting)
 	o.SetDefaultPublishHandler(func(_ mqtt.Client, m mqtt.Message) {
 		in := inbound{Message: dialect.Message{Topic: m.Topic(), Payload: m.Payload(), Retain: m.Retained()}}
@@ -158,24 +164,6 @@ func explainConnect(c *config.Config, err error, now time.Time) error {
 	return err
 }
 
-// publish sends m and returns at once; wait for the token, which is nil where
-// the connection ended. Of one that ends just then paho would wait for room to
-// send as long as for a slow one, and hold up what is to be told on the next.
-func (n *conn) publish(m dialect.Message) mqtt.Token {
-	qos := byte(1)
-	if m.Lossy {
-		qos = 0
-	}
-	sent := make(chan mqtt.Token, 1)
-	go func() { sent <- n.client.Publish(m.Topic, qos, m.Retain, m.Payload) }()
-	select {
-	case t := <-sent:
-		return t
-	case <-n.gone:
-		return nil
-	}
-}
-
 // subscribe asks for all filters and returns when the broker has answered:
 // which of them it denies. What it denies is asked for once more, since some
 // brokers deny a subscription whose packet id a message of theirs has just now.
@@ -221,6 +209,9 @@ func (n *conn) unsubscribe(ctx context.Context, filters []string) error {
 
 // fail says that the connection is of no more use; the first reason counts.
 func (n *conn) fail(err error) {
+	n.mu.Lock()
+	n.why = cmp.Or(n.why, err)
+	n.mu.Unlock()
 	select {
 	case n.lost <- err:
 	default:

@@ -50,6 +50,9 @@ type Link struct {
 	wanted, have uint64
 	poke         chan struct{} // closed when wanted rises
 
+	refusals  refusals
+	explained bool // the broker ended the last session over something that it does not take; Run's own
+
 	making  atomic.Pointer[time.Time] // since when a connection is being made or ended
 	rtt     atomic.Int64              // milliseconds that the broker last took to acknowledge something
 	facts   atomic.Pointer[[]byte]    // as they were told last
@@ -83,6 +86,7 @@ func (l *Link) Run(ctx context.Context) error {
 		}
 		began := time.Now()
 		l.making.Store(&began)
+		l.explained = false
 		err := l.serve(ctx, asked)
 		l.making.Store(nil)
 		if ctx.Err() != nil {
@@ -100,7 +104,10 @@ func (l *Link) Run(ctx context.Context) error {
 		if wait = 0; !next {
 			wait = pauseAfter(&pause, time.Since(began), fresh)
 		}
-		if takeovers.lost(time.Now(), time.Since(began), err) {
+		if l.explained {
+			pause.Reset() // the next session goes on behind it
+			wait = backoffMin
+		} else if takeovers.lost(time.Now(), time.Since(began), err) {
 			l.Raise("duplicate-id", "critical", "the broker drops this device again and again: does another one use the id "+c.Device+"?")
 			wait = fightPause
 		}

@@ -12,7 +12,7 @@ import (
 // Pipe makes a session over a connection that stands, without a word to the
 // Handler, and returns what ends it. It is for tests of who speaks on a session.
 func (l *Link) Pipe(to net.Conn) (end func(), err error) {
-	n := &conn{lost: make(chan error, 1), gone: make(chan struct{})}
+	n := newConn()
 	o := mqtt.NewClientOptions().AddBroker("tcp://192.0.2.1:1").SetProtocolVersion(4).SetAutoReconnect(false).SetCleanSession(false).
 		SetCustomOpenConnectionFn(func(*url.URL, mqtt.ClientOptions) (net.Conn, error) { return to, nil }).
 		SetConnectionLostHandler(func(_ mqtt.Client, err error) { n.fail(err) })

@@ -13,6 +13,7 @@ import (
 	"github.com/ratchetd/ratchet/agent/clock"
 	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/agent/dialect"
+	"github.com/ratchetd/ratchet/store"
 )
 
 // piped is a session whose broker acknowledges everything, and what it says.
@@ -46,6 +47,12 @@ func piped(t *testing.T) (*Session, <-chan string) {
 	c := config.Default()
 	c.Device = "gw-1"
 	l.Config.Store(c)
+	db, err := store.Open(t.TempDir(), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	l.DB = db
 	end, err := l.Pipe(here)
 	if err != nil {
 		t.Fatal(err)

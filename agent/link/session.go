@@ -64,6 +64,10 @@ func (l *Link) serve(ctx context.Context, asked asking) error {
 	if s.conn, err = dial(making, l.Config.Load().At(l.Broker()), as, l.Clock.Now, s.inbox); err != nil {
 		return asked.answer(dialError{cmp.Or(made(), err)})
 	}
+	if !how.Service {
+		s.conn.refused = &l.refusals
+	}
+	defer func() { l.explained = l.blame(s.conn) }()
 	defer s.conn.close()
 	defer s.loops.Wait()
 	defer cancel()

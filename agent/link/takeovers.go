@@ -33,5 +33,5 @@ func (f *takeovers) lost(now time.Time, held time.Duration, err error) bool {
 
 // droppedByPeer reports whether the broker made that end, and not the network.
 func droppedByPeer(err error) bool {
-	return !errors.As(err, new(dialError)) && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET))
+	return !errors.As(err, new(dialError)) && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE))
 }

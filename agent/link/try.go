@@ -2,9 +2,11 @@ package link
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ratchetd/ratchet/agent/config"
@@ -89,12 +91,32 @@ func tryHearing(ctx context.Context, n *conn, d dialect.Dialect, heard <-chan di
 		select {
 		case m := <-heard:
 			if m.Topic == said.Topic {
-				return []string{"what it says below its own topic is heard"}, n.unsubscribe(ctx, []string{said.Topic})
+				if err := n.unsubscribe(ctx, []string{said.Topic}); err != nil {
+					return nil, err
+				}
+				more, err := tryRefused(ctx, n, d)
+				return append([]string{"what it says below its own topic is heard"}, more...), err
 			}
 		case <-ctx.Done():
 			return []string{"denied: writing or reading " + said.Topic}, errors.New(Unheard)
 		}
 	}
+}
+
+// tryRefused says what some brokers, or proxies before them, hang up on: as much as the
+// longest status has, and a topic of each sort. Nobody keeps any of it.
+func tryRefused(ctx context.Context, n *conn, d dialect.Dialect) ([]string, error) {
+	long := dialect.LogLine{Job: "check", Step: "check", Stream: "stdout", Text: strings.Repeat(".", dialect.MaxStatus)}
+	for _, said := range []any{dialect.Health{json.RawMessage("[]")}, dialect.Data{Job: "check"}, long} {
+		for _, m := range d.Tell(said) {
+			if err := n.answered(ctx, n.publish(m)); err != nil {
+				return []string{fmt.Sprintf("refused: %s with %d bytes", m.Topic, len(m.Payload))},
+					fmt.Errorf("the broker hangs up on %s with %d bytes: let it, and any proxy, take all below that device and %d bytes a message (mosquitto: max_packet_size), or statuses are cut and the rest is dropped: %w",
+						m.Topic, len(m.Payload), dialect.MaxStatus+1<<10, err)
+			}
+		}
+	}
+	return []string{"messages as long as the longest status are taken"}, nil
 }
 
 // tryAsking puts the question that a session begins with, and waits for its answer.

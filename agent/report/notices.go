@@ -27,11 +27,19 @@ func (t *Reporter) Say(n Notice) {
 	t.Wake()
 }
 
-// tellNotices tells what waits; what the broker does not take waits on.
-func (t *Reporter) tellNotices(ctx context.Context, n *link.Session) error {
+// tellNotices tells what waits; what the broker does not take waits on. late are those
+// on which it has hung up before.
+func (t *Reporter) tellNotices(ctx context.Context, n *link.Session, late bool) error {
 	t.mu.Lock()
-	notices := t.notices
-	t.notices = nil
+	var notices, others []Notice
+	for _, w := range t.notices {
+		if len(w.Messages) > 0 && t.Link.Suspects(w.Messages[0].Topic) == late || len(w.Messages) == 0 && !late {
+			notices = append(notices, w)
+		} else {
+			others = append(others, w)
+		}
+	}
+	t.notices = others
 	t.mu.Unlock()
 	sent := make([][]link.Sent, len(notices))
 	for i, w := range notices {

@@ -8,6 +8,7 @@ import (
 	"context"
 	"log/slog"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -226,7 +227,7 @@ func (t *Reporter) rest() {
 
 // tell sends everything that is to be told on n.
 func (t *Reporter) tell(ctx context.Context, n *link.Session) error {
-	if err := t.tellNotices(ctx, n); err != nil {
+	if err := t.tellNotices(ctx, n, false); err != nil {
 		return err
 	}
 	d := t.nextDue()
@@ -244,8 +245,9 @@ func (t *Reporter) tell(ctx context.Context, n *link.Session) error {
 	}
 	if err != nil {
 		t.putBack(d)
+		return err
 	}
-	return err
+	return t.tellNotices(ctx, n, true)
 }
 
 // retold collects Records that are told though they were told before.
@@ -280,12 +282,15 @@ func (t *Reporter) tellRecords(ctx context.Context, n *link.Session, records []e
 	if t.dialect().Connection().Service {
 		return t.tellService(ctx, n, records)
 	}
+	if t.Link.Hindered() {
+		slices.SortStableFunc(records, func(a, b executor.Record) int { return cmp.Compare(t.late(a), t.late(b)) })
+	}
 	for len(records) > 0 {
 		some := records[:min(inFlight, len(records))]
 		records = records[len(some):]
 		var sent []link.Sent
 		for _, r := range some {
-			sent = append(sent, n.Send(t.dialect().Status(t.Report(r)))...)
+			sent = append(sent, n.Send(t.status(r))...)
 		}
 		for _, one := range sent {
 			if err := t.await(ctx, n, one); err != nil {
@@ -297,6 +302,30 @@ func (t *Reporter) tellRecords(ctx context.Context, n *link.Session, records []e
 		}
 	}
 	return nil
+}
+
+// status is what to send of a Record: as much of it as the broker takes.
+func (t *Reporter) status(r executor.Record) []dialect.Message {
+	report := t.Report(r)
+	messages := t.dialect().Status(report)
+	if len(messages) == 0 {
+		return nil
+	}
+	if report.Room = t.Link.Room(messages[0].Topic); report.Room > 0 {
+		return t.dialect().Status(report)
+	}
+	return messages
+}
+
+// late is 1 for a Record that goes behind others, for the broker has hung up on its
+// status before, and 0 for any other.
+func (t *Reporter) late(r executor.Record) int {
+	for _, m := range t.dialect().Status(dialect.Report{Record: executor.Record{ID: r.ID, State: r.State}}) {
+		if t.Link.Suspects(m.Topic) {
+			return 1
+		}
+	}
+	return 0
 }
 
 // Report lays what RAM knows over a Record.

@@ -37,7 +37,7 @@ var prechecks = map[string]func(Input) bool{
 func above(v *float64, limit float64) bool { return v != nil && *v > limit }
 
 // Events are the built-in alerts that are raised where something happens.
-var Events = []string{"certificate", "gave-up", "undo-failed", "journal-broken", "journal-older", "no-room", "id-reused", "duplicate-id", "outcome-unreported", "collector", "configuration"}
+var Events = []string{"certificate", "gave-up", "undo-failed", "journal-broken", "journal-older", "refused-by-broker", "no-room", "id-reused", "duplicate-id", "outcome-unreported", "collector", "configuration"}
 
 // Names are the names of all of them.
 func Names() []string {

@@ -102,7 +102,7 @@ func readBack(t dialect.Topic, payload []byte) dialect.Told {
 // Status is the job's retained status.
 func (p Dialect) Status(r dialect.Report) []dialect.Message {
 	s := dialect.NewStatus(p.Device, r)
-	return []dialect.Message{{Topic: p.own("jobs", s.Job), Payload: s.Encode(), Retain: true}}
+	return []dialect.Message{{Topic: p.own("jobs", s.Job), Payload: s.Within(r.Room), Retain: true, Vital: true}}
 }
 
 // Tell turns what the device has to say into messages; nil for what has no
@@ -110,7 +110,7 @@ func (p Dialect) Status(r dialect.Report) []dialect.Message {
 func (p Dialect) Tell(v any) []dialect.Message {
 	switch v := v.(type) {
 	case dialect.Presence:
-		return []dialect.Message{{Topic: p.own("state", ""), Payload: dialect.Marshal(v), Retain: true}}
+		return []dialect.Message{{Topic: p.own("state", ""), Payload: dialect.Marshal(v), Retain: true, Vital: true}}
 	case dialect.Facts:
 		return []dialect.Message{{Topic: p.own("facts", ""), Payload: v, Retain: true}}
 	case dialect.Health:

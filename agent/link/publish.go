@@ -1,0 +1,107 @@
+package link
+
+import (
+	"context"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/ratchetd/ratchet/agent/dialect"
+)
+
+// maxFlying is how many messages may be on their way at a time.
+const maxFlying = 1 << 10
+
+func newConn() *conn {
+	return &conn{lost: make(chan error, 1), gone: make(chan struct{}), turns: semaphore.NewWeighted(maxFlying), flying: map[*dialect.Message]bool{}}
+}
+
+// publish sends m and returns as soon as that is done; wait for the token, which is nil
+// where the connection ended. Of one that ends just then paho would wait for room to
+// send as long as for a slow one, and hold up what is to be told on the next. A
+// message that the broker is suspected not to take waits until no other is on its way,
+// and holds up others until it is answered: so it shows which one it was.
+func (n *conn) publish(m dialect.Message) mqtt.Token {
+	if n.refused.drops(m) {
+		return &mqtt.DummyToken{}
+	}
+	qos := byte(1)
+	if m.Lossy {
+		qos = 0
+	}
+	done := n.takeTurn(m)
+	sent := make(chan mqtt.Token, 1)
+	n.fly(&m, true)
+	go func() {
+		defer done()
+		t := n.client.Publish(m.Topic, qos, m.Retain, m.Payload)
+		sent <- t
+		select {
+		case <-t.Done():
+			if t.Error() == nil {
+				n.fly(&m, false)
+				n.refused.taken(m.Topic)
+			}
+		case <-n.gone:
+		}
+	}()
+	select {
+	case t := <-sent:
+		return t
+	case <-n.gone:
+		return nil
+	}
+}
+
+// takeTurn waits until m may be on its way beside what is; no longer than for an answer.
+func (n *conn) takeTurn(m dialect.Message) (done func()) {
+	ctx, cancel := context.WithTimeout(context.Background(), replyTimeout)
+	defer cancel()
+	weight := int64(1)
+	if n.refused.suspects(m.Topic) {
+		weight = maxFlying
+	}
+	if n.turns.TryAcquire(weight) {
+		return func() { n.turns.Release(weight) }
+	}
+	go func() {
+		select {
+		case <-n.gone:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	if n.turns.Acquire(ctx, weight) != nil {
+		return func() {}
+	}
+	return func() { n.turns.Release(weight) }
+}
+
+// fly notes that a message is on its way, or that it has arrived.
+func (n *conn) fly(m *dialect.Message, flies bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if flies {
+		n.flying[m] = true
+	} else {
+		delete(n.flying, m)
+	}
+}
+
+// unanswered is what was on its way when the connection ended.
+func (n *conn) unanswered() []dialect.Message {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var list []dialect.Message
+	for m := range n.flying {
+		list = append(list, *m)
+	}
+	return list
+}
+
+// end is why the connection ended; nil while it stands.
+func (n *conn) end() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.why
+}
