@@ -122,7 +122,8 @@ const maxNotified = 15
 
 // announce notifies the device when an execution has come to its queue or left
 // it, and of its head when that is another one; not when executions merely
-// change [topics, api]. The lock is held.
+// change [topics, api]. Whether the list is told when one of it begins is not
+// quite clear from these pages: it has neither come nor left. The lock is held.
 func (s *Service) announce(name string, t *thing) {
 	pending := t.pending()
 	names := []string{}

@@ -10,7 +10,8 @@ import (
 )
 
 // A condition is what stands behind WHERE: of a twin it holds, or not, or
-// neither, where something that it compares is not there. nil always holds.
+// neither, where something that it compares is not there. That is SQL's way;
+// [query] does not settle it. nil always holds.
 type condition func(twin map[string]any) verdict
 
 type verdict int

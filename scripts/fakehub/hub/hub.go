@@ -6,20 +6,20 @@
 //
 // The pages, all on learn.microsoft.com unless they say otherwise:
 //
-//	[mqtt]    iot/iot-mqtt-connect-to-iot-hub
-//	[twins]   iot-hub/iot-hub-devguide-device-twins
-//	[methods] iot-hub/iot-hub-devguide-direct-methods
-//	[c2d]     iot-hub/iot-hub-devguide-messages-c2d
-//	[d2c]     iot-hub/iot-hub-devguide-messages-d2c
-//	[quotas]  iot-hub/iot-hub-devguide-quotas-throttling
-//	[jobs]    iot-hub/iot-hub-devguide-jobs
-//	[auto]    iot-hub/iot-hub-automatic-device-management
-//	[query]   iot-hub/iot-hub-devguide-query-language
-//	[sas]     iot-hub/authenticate-authorize-sas
+//	[mqtt]     iot/iot-mqtt-connect-to-iot-hub
+//	[twins]    iot-hub/iot-hub-devguide-device-twins
+//	[methods]  iot-hub/iot-hub-devguide-direct-methods
+//	[c2d]      iot-hub/iot-hub-devguide-messages-c2d
+//	[d2c]      iot-hub/iot-hub-devguide-messages-d2c
+//	[quotas]   iot-hub/iot-hub-devguide-quotas-throttling
+//	[jobs]     iot-hub/iot-hub-devguide-jobs
+//	[auto]     iot-hub/iot-hub-automatic-device-management
+//	[query]    iot-hub/iot-hub-devguide-query-language
+//	[sas]      iot-hub/authenticate-authorize-sas
 //	[registry] iot-hub/iot-hub-devguide-identity-registry
-//	[rest]    rest/api/iothub/service
-//	[sdk]     github.com/Azure/azure-sdk-for-c, az_iot_hub_client*
-//	[node]    github.com/Azure/azure-iot-sdk-node, what its clients send and expect
+//	[rest]     rest/api/iothub/service
+//	[sdk]      github.com/Azure/azure-sdk-for-c, az_iot_hub_client*
+//	[node]     github.com/Azure/azure-iot-sdk-node, what its clients send and expect
 package hub
 
 import (
@@ -122,5 +122,8 @@ func (h *Hub) Connected(id string) bool { return h.Client(id) != nil }
 func (h *Hub) Connects(id string) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.devices[id].connects
+	if d := h.devices[id]; d != nil {
+		return d.connects
+	}
+	return 0
 }

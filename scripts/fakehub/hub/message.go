@@ -43,7 +43,9 @@ func (h *Hub) takeMessage(cl *mochi.Client, bag string, p packets.Packet) bool {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.devices[cl.ID].messages = append(h.devices[cl.ID].messages, m)
+	if d := h.devices[cl.ID]; d != nil {
+		d.messages = append(d.messages, m)
+	}
 	return true
 }
 
@@ -51,11 +53,15 @@ func (h *Hub) takeMessage(cl *mochi.Client, bag string, p packets.Packet) bool {
 func (h *Hub) Messages(id string) []Message {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return append([]Message(nil), h.devices[id].messages...)
+	if d := h.devices[id]; d != nil {
+		return slices.Clone(d.messages)
+	}
+	return nil
 }
 
 // bound is a message to a device, which waits in the hub's queue until the
-// device has acknowledged it, whatever becomes of sessions [c2d].
+// device has acknowledged it [c2d], also one with clean sessions, for which
+// [mqtt] does not promise it.
 type bound struct {
 	topic   string
 	payload []byte

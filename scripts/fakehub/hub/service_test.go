@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/mochi-mqtt/server/v2/packets"
 )
 
 // A caller is a service that uses the hub's REST interface.
@@ -88,6 +90,21 @@ func TestTheRegistryKeepsATwinThroughItsChanges(t *testing.T) {
 	c.must(204, "DELETE /devices/gw-2", "*", "")
 	if gone := c.must(404, "GET /devices/gw-2", "", ""); !strings.HasPrefix(fmt.Sprint(gone["Message"]), "ErrorCode:DeviceNotFound;") {
 		t.Errorf("got %v, want the service's own error", gone)
+	}
+}
+
+// Messages that were on their way are taken without any effect.
+func TestADeviceThatIsDeletedLosesItsConnectionAndTheHubStands(t *testing.T) {
+	h := start(t, &Hub{})
+	s, c := service(t, h), device1(t, h)
+	cl := h.Client("gw-1")
+	s.must(204, "DELETE /devices/gw-1", "", "")
+	c.mustLose()
+	h.answerGet(cl, "$iothub/twin/GET/?$rid=a", "a")
+	h.answerPatch(cl, "$iothub/twin/PATCH/properties/reported/?$rid=a", "a", "", []byte(`{"a":1}`))
+	h.takeMessage(cl, "", packets.Packet{TopicName: "devices/gw-1/messages/events/"})
+	if list := h.Devices(); len(list) != 0 || len(h.Messages("gw-1")) != 0 {
+		t.Errorf("got %v, want no device", list)
 	}
 }
 

@@ -176,7 +176,7 @@ func section(s map[string]any, version int64) map[string]any {
 // answerGet answers a device that asks for its twin [mqtt].
 func (h *Hub) answerGet(cl *mochi.Client, topic, rid string) {
 	h.mu.Lock()
-	t := h.devices[cl.ID].twin
+	t := h.twin(cl.ID)
 	text, err := json.Marshal(map[string]any{"desired": section(t.Desired, t.DesiredVersion), "reported": section(t.Reported, t.ReportedVersion)})
 	h.mu.Unlock()
 	if err != nil {
@@ -213,7 +213,7 @@ func (h *Hub) answerPatch(cl *mochi.Client, topic, rid, base string, patch []byt
 func (h *Hub) report(id, base string, patch []byte) (version int64, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	t := &h.devices[id].twin
+	t := h.twin(id)
 	if base != "" && base != strconv.FormatInt(t.ReportedVersion, 10) {
 		return 0, refuse(412, "PreconditionFailed", "the version is %d, not %s", t.ReportedVersion, base)
 	}
@@ -255,7 +255,17 @@ func (h *Hub) reply(cl *mochi.Client, f Fate, status int, query string, body []b
 func (h *Hub) Twin(id string) Twin {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.devices[id].twin
+	return *h.twin(id)
+}
+
+// twin is the device's; an empty one of nobody where the device is not
+// registered any more, and its connection about to end. The lock is held.
+func (h *Hub) twin(id string) *Twin {
+	if d := h.devices[id]; d != nil {
+		return &d.twin
+	}
+	t := newTwin()
+	return &t
 }
 
 // Desire patches the desired properties, as a service does, and hands the
