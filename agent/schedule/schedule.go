@@ -60,6 +60,7 @@ type mark struct {
 	Due  int64  `json:"due"`            // unix seconds
 	Boot string `json:"boot,omitempty"` // of @reboot
 	Form string `json:"form,omitempty"` // of the timetable; empty: an earlier version wrote it
+	Used int64  `json:"used,omitempty"` // up to then a clock that was ahead has used ids; unix seconds
 }
 
 // isOf reports whether the mark is of that timetable, and not of what the schedule was
@@ -189,7 +190,11 @@ func (s *Schedules) step(p planned, now time.Time, sane bool) coming {
 	case !sane:
 		return coming{why: notSetYet}
 	case !seen, !m.isOf(p.Timetable), m.ahead(p.Timetable, now):
+		used := m.Due
 		m = p.mark(now, "")
+		if used > m.Due {
+			m.Used = used
+		}
 		s.mark(p.name, m, s.DB.Set)
 	}
 	last, why := time.Unix(m.Due, 0), s.known[p.name].why
@@ -229,6 +234,9 @@ func (p planned) delay(device string) time.Duration {
 // error says that it is not settled.
 func (s *Schedules) due(p planned, at time.Time, late time.Duration) (why string, err error) {
 	m := p.mark(at, "")
+	if used := s.marks[p.name].Used; used >= m.Due {
+		m.Used = used
+	}
 	if late > onTime && !p.CatchUp {
 		s.mark(p.name, m, s.soon)
 		return "missed at " + at.Format(time.RFC3339), nil
@@ -238,7 +246,8 @@ func (s *Schedules) due(p planned, at time.Time, late time.Duration) (why string
 		return "", err
 	}
 	for _, r := range before {
-		if r.ID != clock.FiringID(p.name, at) && (p.Overlap != config.OverlapQueue || r.State == executor.Queued) {
+		own := r.ID == clock.FiringID(p.name, at) && m.Used == 0
+		if !own && (p.Overlap != config.OverlapQueue || r.State == executor.Queued) {
 			s.mark(p.name, m, s.soon)
 			return stillGoing, nil
 		}
@@ -253,9 +262,13 @@ func (s *Schedules) fire(p planned, at time.Time, m mark) error {
 		return err
 	}
 	was, had := s.marks[p.name]
+	id, err := s.unused(p.name, at, was.Used)
+	if err != nil {
+		return err
+	}
 	s.mark(p.name, m, s.soon)
 	f := p.Firing
-	f.ID, f.Text = clock.FiringID(p.name, at), text
+	f.ID, f.Text = id, text
 	if err := s.Intake.Fire(f); err != nil {
 		if delete(s.marks, p.name); had {
 			s.marks[p.name] = was
@@ -264,6 +277,17 @@ func (s *Schedules) fire(p planned, at time.Time, m mark) error {
 		return fmt.Errorf("%s: %w", cmp.Or(p.Job, "the job"), err)
 	}
 	return nil
+}
+
+// unused is the id of the job that is due then. Where a clock that was ahead has used it,
+// it is that of a moment later.
+func (s *Schedules) unused(name string, at time.Time, until int64) (string, error) {
+	for ; at.Unix() <= until; at = at.Add(time.Second) {
+		if _, used, err := s.DB.Known(clock.FiringID(name, at)); err != nil || !used {
+			return clock.FiringID(name, at), err
+		}
+	}
+	return clock.FiringID(name, at), nil
 }
 
 // atBoot begins what is due once in every boot; a clock that is not set is no
