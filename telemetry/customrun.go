@@ -12,7 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const customTime = 10 * time.Second // of one executable
+const (
+	customTime  = 10 * time.Second // of one executable
+	customGrace = 3 * time.Second  // until it counts as one that cannot be killed
+)
 
 // runForFact returns what an executable prints. It runs in a clean environment
 // and in a group of its own, of which nothing is left behind.
@@ -28,11 +31,31 @@ func runForFact(ctx context.Context, path string) ([]byte, error) {
 		Env:         []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "HOME=/"},
 		SysProcAttr: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL},
 	}
+	ended := make(chan error, 1)
+	go func() { ended <- runGroup(ctx, cmd) }()
+	select {
+	case err := <-ended:
+		if text.full {
+			err = errTooLong
+		}
+		return text.text, err
+	case <-ctx.Done():
+	}
+	select {
+	case <-ended:
+		return nil, context.Cause(ctx)
+	case <-time.After(customGrace):
+		return nil, fmt.Errorf("%w, and it cannot be killed: it waits for a disk or a server that does not answer", context.Cause(ctx))
+	}
+}
+
+// runGroup runs a program, and ends its group when ctx ends.
+func runGroup(ctx context.Context, cmd *exec.Cmd) error {
 	// The parent-death signal comes when the thread that forked ends.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	if err := cmd.Start(); err != nil {
-		return nil, err
+		return err
 	}
 	group := cmd.Process.Pid
 	stop := context.AfterFunc(ctx, func() { _ = syscall.Kill(-group, syscall.SIGKILL) })
@@ -42,14 +65,11 @@ func runForFact(ctx context.Context, path string) ([]byte, error) {
 	// The leader is not yet reaped, so that its id is still this group's.
 	_ = syscall.Kill(-group, syscall.SIGKILL)
 	err := cmd.Wait()
-	if late {
-		return nil, context.Cause(ctx)
+	switch {
+	case late:
+		return context.Cause(ctx)
+	case errors.Is(err, exec.ErrWaitDelay):
+		return errors.New("something that it left running holds its output open")
 	}
-	if text.full {
-		return nil, errTooLong
-	}
-	if errors.Is(err, exec.ErrWaitDelay) {
-		err = errors.New("something that it left running holds its output open")
-	}
-	return text.text, err
+	return err
 }

@@ -7,6 +7,7 @@ package process
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -39,7 +40,8 @@ type Program struct {
 
 // Run returns how the process ended, or the cause of ctx when that ended it. Unless
 // it ended well nothing of what it has started is left; what has then stays, for a
-// program may start a daemon.
+// program may start a daemon. One that waits in the kernel for a disk that is gone cannot
+// be killed: it is left behind, and the error says so.
 func (p *Program) Run(ctx context.Context) (syscall.WaitStatus, error) {
 	if _, err := p.command(); err != nil {
 		return 0, err
@@ -57,8 +59,13 @@ func (p *Program) Run(ctx context.Context) (syscall.WaitStatus, error) {
 			r.in = nil
 			p.warn("no control group: a child that leaves the process group may outlive its step", err)
 		}
-		defer r.in.leave()
 	}
+	stuck := false
+	defer func() {
+		if !stuck {
+			r.in.leave()
+		}
+	}()
 	go r.hold()
 	err = <-r.started
 	r.says.close()
@@ -70,6 +77,12 @@ func (p *Program) Run(ctx context.Context) (syscall.WaitStatus, error) {
 		p.warn("the process group is not noted: if the agent is killed, its children may live on", err)
 	}
 	err = r.await(ctx)
+	if stuck = err != nil && !r.dies(); stuck {
+		r.endAll()
+		r.says.end(ctx)
+		go r.bury()
+		return 0, fmt.Errorf("%w; process %d cannot be killed and is left behind: it waits for a disk or a server that does not answer", err, group)
+	}
 	<-r.exited
 	// The leader is not yet reaped, so that its id is still this group's.
 	if err != nil || !r.well {

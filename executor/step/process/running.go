@@ -122,6 +122,24 @@ func (r *running) await(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
+// dies reports whether the leader has exited, which was killed.
+func (r *running) dies() bool {
+	select {
+	case <-r.exited:
+		return true
+	case <-time.After(Grace):
+		return false
+	}
+}
+
+// bury waits for one that was left behind, for as long as that takes.
+func (r *running) bury() {
+	<-r.exited
+	r.Groups.Remove(r.cmd.Process.Pid)
+	_ = r.cmd.Wait() // nobody asks any more
+	r.in.leave()
+}
+
 // terminate asks the group, and what has left it, to end.
 func (r *running) terminate() {
 	group := r.cmd.Process.Pid
