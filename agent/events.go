@@ -27,7 +27,7 @@ func (h events) Handle(ctx context.Context, s *link.Session, e dialect.Event) {
 		if e.Service {
 			a.intake.TakeBack(e.ID)
 		} else if err := a.intake.Cancel(e); err != nil {
-			a.log.Warn("a cancel was refused", "job", e.ID, "err", err)
+			h.refusedCancel(e.ID, err)
 		}
 	case dialect.Cleared:
 		a.intake.Cleared(e.ID)
@@ -43,6 +43,17 @@ func (h events) Handle(ctx context.Context, s *link.Session, e dialect.Event) {
 		a.health.Defended(e)
 	default:
 		panic(fmt.Sprintf("an event that nobody handles: %T", e))
+	}
+}
+
+// refusedCancel tells that a cancel does nothing: it took the place of the offer, and
+// whoever sent it would take the job for cancelled.
+func (h events) refusedCancel(id string, why error) {
+	a := h.agent
+	a.log.Warn("a cancel was refused", "job", id, "err", why)
+	key := a.intake.KeyOf(id)
+	if r, known, err := a.db.Record(key); err == nil && known && !r.State.Final() {
+		a.report.Warn(key, "a cancel was refused: "+why.Error())
 	}
 }
 

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -172,7 +173,7 @@ func TestAnOlderSignatureTakesNoJobsPlace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := newDevice(t, b, "[policy]\nkeys = [\""+strings.Split(public.String(), "\n")[0]+"\"]").start().online(b)
+	d := newDevice(t, b, fmt.Sprintf("[policy]\nkeys = [%q]", public.String())).start().online(b)
 	file := filepath.Join(d.dir, "ran")
 	offer := func(step string, at time.Time) string {
 		job := doc("j1", file, step)
@@ -194,4 +195,27 @@ func TestAnOlderSignatureTakesNoJobsPlace(t *testing.T) {
 	if got := read(t, file); got != "second" {
 		t.Errorf("ran %q, want second", got)
 	}
+}
+
+// A cancel that the device refuses took the place of the offer: whoever sent it sees in
+// the job's status that it does nothing, and why, also when the job is over.
+func TestARefusedCancelIsSeenInTheStatus(t *testing.T) {
+	b := newBroker(t)
+	public, key, err := minisign.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := newDevice(t, b, fmt.Sprintf("[policy]\nkeys = [%q]", public.String())).start().online(b)
+	job := doc("j1", filepath.Join(d.dir, "ran"), "a")
+	job["expires"], job["audience"] = time.Now().Add(time.Hour).UTC().Format(time.RFC3339), []string{"all"}
+	doc := string(text(t, job))
+	d.waiting(b, string(dialect.Envelope{Job: doc, Signature: signature(key, doc, time.Now())}.Payload()))
+	b.retain("ratchet/v1/jobs/all/j1", `{"id":"j1","cancel":true}`)
+	warns := func(p string) bool {
+		w := statusOf(p).Warnings
+		return len(w) == 1 && strings.HasPrefix(w[0], "a cancel was refused: signature: policy.keys is set")
+	}
+	b.await(jobsTopic+"j1", func(p string) bool { return warns(p) && statusOf(p).State == executor.Waiting })
+	d.remove("state/inhibit/app")
+	b.await(jobsTopic+"j1", func(p string) bool { return warns(p) && statusOf(p).State == executor.Succeeded })
 }

@@ -40,6 +40,7 @@ type Reporter struct {
 
 	mu       sync.Mutex
 	overlay  map[string]overlay // by the Record's key
+	warned   map[string]string  // what went wrong about a job and is not in its Record, by that key
 	again    map[string]bool    // keys to be told though they were told before
 	resendAt func(executor.Record) bool
 	notices  []Notice
@@ -65,7 +66,7 @@ type overlay struct {
 
 // New is a Reporter that has nothing to tell yet.
 func New() *Reporter {
-	return &Reporter{overlay: map[string]overlay{}, again: map[string]bool{}, seq: map[string]int{}, receipts: newReceipts(), signal: make(chan struct{}, 1)}
+	return &Reporter{overlay: map[string]overlay{}, warned: map[string]string{}, again: map[string]bool{}, seq: map[string]int{}, receipts: newReceipts(), signal: make(chan struct{}, 1)}
 }
 
 // Wake says that there is something to tell.
@@ -91,6 +92,20 @@ func (t *Reporter) Waiting(key, reason string) {
 	}
 	t.mu.Unlock()
 	if changed {
+		t.Wake()
+	}
+}
+
+// Warn has a job's status say what went wrong about it, which costs no commit: the
+// first thing, until the agent ends. A flood of others changes nothing.
+func (t *Reporter) Warn(key, text string) {
+	t.mu.Lock()
+	_, there := t.warned[key]
+	if there = there || len(t.warned) >= maxNotices; !there {
+		t.warned[key], t.again[key] = text, true
+	}
+	t.mu.Unlock()
+	if !there {
 		t.Wake()
 	}
 }
@@ -333,6 +348,9 @@ func (t *Reporter) Report(r executor.Record) dialect.Report {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	o := t.overlay[r.Key]
+	if text := t.warned[r.Key]; text != "" {
+		r.Warnings = append([]string{text}, r.Warnings...)
+	}
 	report := dialect.Report{Record: r, Waiting: o.waiting, Taken: t.receipts.taken[r.Key], Bare: t.receipts.bare[r.Key] == r.Rev+1}
 	if at := r.At.Step; at < len(r.Steps) && at < r.Job.Total() && r.Job.StepAt(at).Name == o.step && r.Steps[at].Attempts == o.attempt {
 		report.Progress = o.progress
