@@ -7,7 +7,6 @@ package schedule
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -23,9 +22,7 @@ import (
 
 const (
 	onTime     = 5 * time.Minute // what is due for longer was missed
-	setBack    = 3 * time.Hour   // a clock that is set back by more was wrong before, for what names an hour
 	fireAgain  = time.Minute     // after a job could not begin
-	marksName  = "schedules"     // in the journal
 	notSetYet  = "the clock is not set yet"
 	stillGoing = "skipped: the one before still runs"
 )
@@ -53,28 +50,6 @@ type Schedules struct {
 	mu    sync.Mutex
 	marks map[string]mark // by name; nil: not read yet
 	known map[string]coming
-}
-
-// A mark is how far a schedule is: up to Due all is settled.
-type mark struct {
-	Due  int64  `json:"due"`            // unix seconds
-	Boot string `json:"boot,omitempty"` // of @reboot
-	Form string `json:"form,omitempty"` // of the timetable; empty: an earlier version wrote it
-	Used int64  `json:"used,omitempty"` // up to then a clock that was ahead has used ids; unix seconds
-}
-
-// isOf reports whether the mark is of that timetable, and not of what the schedule was
-// before its owner changed it.
-func (m mark) isOf(t clock.Timetable) bool {
-	return m.Form == t.Form() || m.Form == "" && (m.Boot != "") == t.Reboot
-}
-
-// ahead reports whether the mark is of a clock that was wrong, which is set back now.
-// A little is nothing: what was due is not done twice. What names no hour waits for
-// nothing that it would do before.
-func (m mark) ahead(t clock.Timetable, now time.Time) bool {
-	due := time.Unix(m.Due, 0)
-	return due.Sub(now) > setBack || t.Hourless() && t.Next(now).Before(due)
 }
 
 // coming is what RAM knows of a schedule.
@@ -220,11 +195,6 @@ func (s *Schedules) step(p planned, now time.Time, sane bool) coming {
 	return coming{next: next, why: why}
 }
 
-// mark is that all up to a moment is settled, in that boot where it counts boots.
-func (p planned) mark(at time.Time, boot string) mark {
-	return mark{Due: at.Unix(), Boot: boot, Form: p.Form()}
-}
-
 // delay is this device's part of the jitter.
 func (p planned) delay(device string) time.Duration {
 	return clock.Share(p.name+"\n"+device, time.Duration(p.Jitter)).Truncate(time.Second)
@@ -317,25 +287,4 @@ func (s *Schedules) later(p planned, now time.Time, err error) coming {
 		s.Log.Warn("a scheduled job cannot begin; it is tried again", "job", p.name, "err", err)
 	}
 	return coming{next: now.Add(fireAgain), why: why}
-}
-
-func (s *Schedules) mark(name string, m mark, keep func(string, []byte) error) {
-	s.marks[name] = m
-	s.save(keep)
-}
-
-func (s *Schedules) save(keep func(string, []byte) error) {
-	text, err := json.Marshal(s.marks)
-	if err == nil {
-		err = keep(marksName, text)
-	}
-	if err != nil {
-		s.Log.Warn("how far the schedules are is not in the journal", "err", err)
-	}
-}
-
-// soon keeps a value with the next commit.
-func (s *Schedules) soon(name string, value []byte) error {
-	s.DB.SetSoon(name, value)
-	return nil
 }
