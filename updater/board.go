@@ -30,6 +30,7 @@ type Call struct {
 	Stdin  io.Reader         // nil is nothing
 	Line   func(line string) // nil, or called with every line that it writes
 	Detach bool              // it ends the agent: it must live on, and its end says nothing
+	Begins string            // of one that is detached: what it says when that is so; empty is from the start
 }
 
 // An Answer is how a program ended.

@@ -21,8 +21,8 @@ const keepList = "/lib/upgrade/keep.d/ratchet"
 const keepDir = "/tmp/ratchet-keep"
 
 // A sysupgrade flashes OpenWrt. There is no way back. It stops all services, kills
-// its caller and reboots, and its exit status says nothing: whether it worked
-// shows the version that runs after the boot.
+// its caller and reboots, and once it has commenced its exit status says nothing:
+// whether it worked shows the version that runs after the boot.
 type sysupgrade struct{ *Board }
 
 func (b sysupgrade) found() bool { return b.program("sysupgrade") != "" }
@@ -58,7 +58,7 @@ func (b sysupgrade) install(ctx context.Context, i Image, _ func(float64)) error
 	} else if err := b.isKept(ctx, i.Keep); err != nil {
 		return err
 	}
-	_, err := b.do(ctx, Call{Argv: append(argv, i.Path), Detach: true})
+	_, err := b.do(ctx, Call{Argv: append(argv, i.Path), Detach: true, Begins: "Commencing upgrade"})
 	if err == nil {
 		err = errors.New("it ended, and the device did not reboot")
 	}

@@ -36,10 +36,13 @@ func (s *flashing) run(ctx context.Context, c updater.Call) (updater.Answer, err
 }
 
 // detach runs a program that ends this one by rebooting the device. How it ends
-// itself says nothing: the reboot may still be on its way.
+// itself says nothing once it has begun: the reboot may still be on its way.
 func (s *flashing) detach(ctx context.Context, c updater.Call) error {
 	err := process.Detached(ctx, s.t, c.Argv, c.Env)
 	if errors.Is(err, executor.ErrStopped) || ctx.Err() != nil {
+		return err
+	}
+	if err != nil && !strings.Contains(err.Error(), c.Begins) {
 		return err
 	}
 	wait := s.Patience

@@ -154,6 +154,16 @@ func TestAFlashThatCannotWorkIsNotBegun(t *testing.T) {
 	}
 }
 
+// A sysupgrade that has not commenced reboots nothing that would be worth a wait.
+func TestASysupgradeThatFailsAtOnceIsNotWaitedFor(t *testing.T) {
+	f := newRouter(t, "")
+	if err := os.WriteFile(filepath.Join(f.dir, "refused"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	f.kind.Patience, f.Attempt.Timeout = 24*time.Hour, executor.Duration(time.Minute)
+	steptest.WantError(t, f.run(), "sysupgrade: ", "exit status 1: Failed to create the backup")
+}
+
 func TestWhatABoardHasIsDescribed(t *testing.T) {
 	router, slots := newRouter(t, ""), newFlight(t, "2.0", "")
 	slots.kind.Board.Root = t.TempDir() // what this machine has is not what is asked
