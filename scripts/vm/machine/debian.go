@@ -23,6 +23,7 @@ const sources = `deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] 
 deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian-security bookworm-security main
 `
 
+// NewDebian keeps what it fetches for the architecture below cache.
 func NewDebian(cache, arch string) (*Debian, error) {
 	dir, err := filepath.Abs(filepath.Join(cache, "debian-"+arch))
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 // A directory ends in a slash, a link's text begins with "->".
 type Tree map[string][]byte
 
+// Text makes a file of the text, or the link or directory that it means.
 func (t Tree) Text(path, text string) { t[path] = []byte(text) }
 
 // File takes a file of this machine in.
