@@ -67,7 +67,7 @@ func (c control) overlay(dir string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	changed, err := filepath.Abs(filepath.Join(dir, filepath.Base(c.file)))
+	changed, err := filepath.Abs(filepath.Join(dir, filepath.Base(c.file)+".txt"))
 	if err != nil {
 		return nil, err
 	}
