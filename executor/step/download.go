@@ -237,6 +237,9 @@ func (v *vouched) Read(p []byte) (int, error) {
 func (s *downloading) part() string { return safefile.Beside(s.path, "part") }
 
 func (s *downloading) bring(ctx context.Context, want safefile.Attrs) error {
+	if err := safefile.Replaceable(s.path); err != nil { // before the bytes are paid for
+		return err
+	}
 	if err := s.state.Undo.MakeDirs(s.Files, s.path, s.save); err != nil {
 		return err
 	}

@@ -70,15 +70,17 @@ func TestWhatCannotBeWrittenIsLeftAsItWas(t *testing.T) {
 		executor.Kind
 		executor.Undoer
 	}
+	url, sum := steptest.Serve(t, []byte("new content"))
 	for what, u := range unwritable {
 		for name, s := range map[string]struct {
 			kind kind
 			with string
 		}{
-			"file":   {step.File{}, `{"path":%q,"content":"new content"}`},
-			"mode":   {step.File{}, `{"path":%q,"content":"before","mode":"0600"}`},
-			"absent": {step.File{}, `{"path":%q,"absent":true}`},
-			"config": {config.Kind{}, `{"files":[{"path":%q,"content":"new content"}]}`},
+			"file":     {step.File{}, `{"path":%q,"content":"new content"}`},
+			"mode":     {step.File{}, `{"path":%q,"content":"before","mode":"0600"}`},
+			"absent":   {step.File{}, `{"path":%q,"absent":true}`},
+			"download": {step.Download{}, `{"to":%q,"url":"` + url + `","sha256":"` + sum + `"}`},
+			"config":   {config.Kind{}, `{"files":[{"path":%q,"content":"new content"}]}`},
 		} {
 			t.Run(what+"/"+name, func(t *testing.T) {
 				dir := smallDisk(t, "1m")

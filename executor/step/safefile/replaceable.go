@@ -12,9 +12,9 @@ import (
 	"github.com/ratchetd/ratchet/telemetry/look"
 )
 
-// replaceable says why nothing can take the place of what is at path, or nil. Tried all
+// Replaceable says why nothing can take the place of what is at path, or nil. Tried all
 // the same, it would fail in the middle.
-func replaceable(path string) error {
+func Replaceable(path string) error {
 	mounts, _ := look.Mounts("/proc") // without /proc the rename will tell
 	if slices.ContainsFunc(mounts, func(m look.Mount) bool { return m.Path == path }) {
 		return fmt.Errorf("%s is a mount point, so no other file can take its place: change what is mounted there by its own path, or unmount it", path)

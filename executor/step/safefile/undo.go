@@ -45,7 +45,7 @@ func (u *Undo) Keep(f Files, dir, path string, save func() error) error {
 	if u.Was != nil {
 		return nil
 	}
-	if err := replaceable(path); err != nil {
+	if err := Replaceable(path); err != nil {
 		return err
 	}
 	old, err := Stat(path)
