@@ -69,7 +69,9 @@ type Agent struct {
 	unpruned int           // jobs that ended since the history was pruned; the work loop's own
 	calls    chan struct{} // a place for each call that is being answered
 
-	groups  process.Groups
+	groups    process.Groups
+	simulated *Simulation // nil: the board is there
+
 	web     *http.Client // of steps; nil is one of their own
 	secrets *config.Secrets
 }
@@ -169,10 +171,12 @@ func (a *Agent) loops(ctx context.Context, asked <-chan os.Signal) error {
 	work.Go(func() error { return a.facts.Watch(workCtx, events{a}.factsChanged) })
 	work.Go(func() error { return a.health.Defend(workCtx) })
 	work.Go(func() error { return a.watchCertificate(workCtx) })
-	work.Go(func() error { return a.listen(workCtx) })
 	work.Go(func() error { return a.obey(workCtx, asked) })
-	work.Go(func() error { return a.bury(workCtx) })
 	work.Go(func() error { return a.mind(workCtx) })
+	if a.simulated == nil {
+		work.Go(func() error { return a.listen(workCtx) })
+		work.Go(func() error { return a.bury(workCtx) })
+	}
 	talk, talkCtx := errgroup.WithContext(linked)
 	talk.Go(func() error { return a.link.Run(talkCtx) })
 	talk.Go(func() error { return a.report.Run(talkCtx) })
@@ -255,13 +259,8 @@ func (a *Agent) open() error {
 		return err
 	}
 	a.useJournal(db)
-	if a.groups.Control = process.ControlGroups(); a.groups.Control == "" {
-		if err := process.Adopt(); err != nil {
-			a.log.Warn("a child that leaves its step's process group may outlive the step", "err", err)
-		}
-	}
-	if err := a.groups.KillLeftovers(); err != nil {
-		a.log.Warn("children of an earlier agent may still run", "err", err)
+	if a.simulated == nil {
+		a.adopt()
 	}
 	a.clock.Start(db.Floor())
 	if err := a.alerts.Load(); err != nil {
@@ -289,6 +288,19 @@ func (a *Agent) open() error {
 		a.log.Warn("what an earlier agent noted of the board's health is lost", "err", err)
 	}
 	return a.lookBack()
+}
+
+// adopt makes this process the one that children of steps belong to, and ends
+// those that an earlier agent left.
+func (a *Agent) adopt() {
+	if a.groups.Control = process.ControlGroups(); a.groups.Control == "" {
+		if err := process.Adopt(); err != nil {
+			a.log.Warn("a child that leaves its step's process group may outlive the step", "err", err)
+		}
+	}
+	if err := a.groups.KillLeftovers(); err != nil {
+		a.log.Warn("children of an earlier agent may still run", "err", err)
+	}
 }
 
 // lookBack raises what a cut between the end of a job and its alert has lost.

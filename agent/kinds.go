@@ -24,6 +24,9 @@ import (
 // kinds is the registration: every kind of step that this device can run, by
 // its present configuration.
 func (a *Agent) kinds() executor.Kinds {
+	if a.simulated != nil {
+		return a.simulated.Kinds
+	}
 	policy, c := a.policy(), a.config.Load()
 	return executor.Kinds{
 		"certificate": a.certificateKind(),

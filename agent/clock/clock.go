@@ -18,7 +18,8 @@ import (
 // lifts it. The wall clock is never believed below it, and a jump forward does
 // not move it.
 type Clock struct {
-	Synchronised func() bool // nil: as the kernel says
+	Synchronised func() bool      // nil: as the kernel says
+	Wall         func() time.Time // the wall clock; nil: this machine's
 
 	mu   sync.Mutex
 	base time.Time // the floor at start
@@ -98,20 +99,27 @@ func (c *Clock) Floor() time.Time {
 
 // Now is the wall clock, or the floor where that is later.
 func (c *Clock) Now() time.Time {
-	now, floor := time.Now(), c.Floor()
+	now, floor := c.wall(), c.Floor()
 	if now.Before(floor) {
 		return floor
 	}
 	return now
 }
 
+func (c *Clock) wall() time.Time {
+	if c.Wall != nil {
+		return c.Wall()
+	}
+	return time.Now()
+}
+
 // Sane reports whether the wall clock can be told to others and scheduled by.
-func (c *Clock) Sane() bool { return telemetry.ClockSane(time.Now(), c.Floor()) }
+func (c *Clock) Sane() bool { return telemetry.ClockSane(c.wall(), c.Floor()) }
 
 // Status is how the clock is, for people.
 func (c *Clock) Status() Status {
-	sane, why := telemetry.ClockState(time.Now(), c.Floor())
-	return Status{Sane: sane, Why: why, Now: time.Now().In(Zone()).Truncate(time.Second), Floor: TimeOf(c.Floor())}
+	sane, why := telemetry.ClockState(c.wall(), c.Floor())
+	return Status{Sane: sane, Why: why, Now: c.wall().In(Zone()).Truncate(time.Second), Floor: TimeOf(c.Floor())}
 }
 
 // Zone is the board's own time zone.

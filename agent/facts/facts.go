@@ -4,6 +4,7 @@ package facts
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"log/slog"
@@ -52,6 +53,9 @@ type Facts struct {
 	Kinds  func() executor.Kinds // that this device can run now
 	Custom telemetry.Custom      // the owner's own
 	Log    *slog.Logger
+	// Host reads those of the board; nil: of this machine.
+	Host  func(context.Context) (telemetry.Facts, error)
+	Agent string // the version; empty: this program's
 
 	packages telemetry.Packages
 	last     atomic.Pointer[read]
@@ -83,9 +87,14 @@ func (f *Facts) JSON() []byte {
 
 func (f *Facts) read(c *config.Config) facts {
 	ctx := context.Background()
-	host, err := telemetry.Host(ctx)
+	read := telemetry.Host
+	if f.Host != nil {
+		read = f.Host
+	}
+	host, err := read(ctx)
 	f.note(err)
 	all := factsOf(c, host, f.Kinds())
+	all.Agent = cmp.Or(f.Agent, all.Agent)
 	all.Packages = f.packages.Versions(ctx, c.Facts.Packages)
 	all.Custom = maps.Clone(f.Custom.Facts(ctx))
 	return all

@@ -27,6 +27,7 @@ var mayImport = map[string][]string{
 	"screen":  nil,
 	"show":    {"fleet", "screen"},
 	"signing": {"private", "screen"},
+	"sim":     {"fleet", "link"},
 }
 
 // keptBy is which of them, and none besides, may import what others made.
