@@ -21,7 +21,7 @@ func (p *packing) spares(ctx context.Context, argv, named []string) error {
 	}
 	said, err := p.ask(ctx, p.manager.with(argv, p.try))
 	if err != nil {
-		return nil //nolint:nilerr // it fails again when it is done, which tells why
+		return nil // it fails again when it is done, which tells why
 	}
 	var others []string
 	for line := range strings.Lines(said) {

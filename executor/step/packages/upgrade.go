@@ -136,8 +136,11 @@ func (p *packing) behind(ctx context.Context, names []string) ([]straggler, erro
 		return nil, err
 	}
 	for _, name := range names {
-		if feeds, err := p.feeds(ctx, name); err != nil || len(feeds) == 0 {
-			return nil, cmpError(err, fmt.Errorf("upgrading: no source has %s: refresh: true fetches the lists", name))
+		switch feeds, err := p.feeds(ctx, name); {
+		case err != nil:
+			return nil, err
+		case len(feeds) == 0:
+			return nil, fmt.Errorf("upgrading: no source has %s: refresh: true fetches the lists", name)
 		}
 	}
 	if p.name == "apt" {
@@ -160,13 +163,6 @@ func (p *packing) behind(ctx context.Context, names []string) ([]straggler, erro
 		}
 	}
 	return all, nil
-}
-
-func cmpError(err, other error) error {
-	if err != nil {
-		return err
-	}
-	return other
 }
 
 // straggler reads a line of what can be upgraded.
