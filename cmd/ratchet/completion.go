@@ -59,7 +59,7 @@ func (s *session) namesFile() string {
 		return ""
 	}
 	h := fnv.New64a()
-	fmt.Fprint(h, s.link)
+	fmt.Fprintf(h, "%q", []string{s.link.Broker, s.link.Context, s.link.Username, s.link.Root})
 	return filepath.Join(dir, "ratchet", fmt.Sprintf("names-%016x.json", h.Sum64()))
 }
 

@@ -16,27 +16,28 @@ const internal = "github.com/ratchetd/ratchet/cmd/ratchet/internal/"
 // mayImport is who of the tool's packages may import whom of them. Commands may
 // import all; what is known never imports how it is shown.
 var mayImport = map[string][]string{
-	"broker":  nil,
-	"demo":    {"broker", "fleet", "jobfile", "link"},
-	"draft":   {"fleet", "jobfile", "signing"},
-	"fleet":   {"link"},
-	"jobfile": nil,
-	"link":    {"private"},
-	"private": nil,
-	"rollout": {"fleet", "link"},
-	"screen":  nil,
-	"show":    {"fleet", "screen"},
-	"signing": {"private", "screen"},
-	"sim":     {"fleet", "link"},
+	"broker":   nil,
+	"demo":     {"broker", "fleet", "jobfile", "link"},
+	"draft":    {"fleet", "jobfile", "signing"},
+	"fleet":    {"link"},
+	"jobfile":  nil,
+	"link":     {"private"},
+	"private":  nil,
+	"rollout":  {"fleet", "link"},
+	"screen":   nil,
+	"settings": {"private"},
+	"show":     {"fleet", "screen"},
+	"signing":  {"private", "screen"},
+	"sim":      {"fleet", "link"},
 }
 
 // keptBy is which of them, and none besides, may import what others made.
-var keptBy = map[string]string{
-	"github.com/eclipse/paho.mqtt.golang": "link",
-	"github.com/mochi-mqtt/server/v2":     "broker",
-	"go.yaml.in/yaml/v3":                  "jobfile",
-	"aead.dev/minisign":                   "signing",
-	"os/exec":                             "demo",
+var keptBy = map[string][]string{
+	"github.com/eclipse/paho.mqtt.golang": {"link"},
+	"github.com/mochi-mqtt/server/v2":     {"broker"},
+	"go.yaml.in/yaml/v3":                  {"jobfile"},
+	"aead.dev/minisign":                   {"signing"},
+	"os/exec":                             {"demo", "settings"},
 }
 
 func TestPackagesImportOnlyWhatTheyMay(t *testing.T) {
@@ -64,8 +65,8 @@ func TestPackagesImportOnlyWhatTheyMay(t *testing.T) {
 			if used, ours := strings.CutPrefix(i, internal); inside && ours && !slices.Contains(mayImport[name], used) {
 				t.Errorf("%s imports %s", name, used)
 			}
-			if by, kept := keptBy[i]; kept && by != name {
-				t.Errorf("%s imports %s, which is only for %s", p.ImportPath, i, by)
+			if by, kept := keptBy[i]; kept && !slices.Contains(by, name) {
+				t.Errorf("%s imports %s, which is only for %q", p.ImportPath, i, by)
 			}
 		}
 	}

@@ -46,6 +46,7 @@ they come: offers are retained by the broker.
 Say which broker with --broker or RATCHET_BROKER (tcp:// tls:// ws:// wss://).
 Every flag of the connection has a variable: RATCHET_USERNAME,
 RATCHET_PASSWORD_FILE, RATCHET_CA, RATCHET_CERT, RATCHET_KEY, RATCHET_ROOT.
+Brokers can have names: 'ratchet context' lists them, --context takes one.
 
 No broker at hand? 'ratchet demo' brings its own, and three devices.
 
@@ -62,7 +63,7 @@ sent to has answered.`,
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.AddCommand(s.submitCommand(), s.watchCommand(), s.jobsCommand(), s.jobCommand(), s.retryCommand(), s.cancelCommand(), s.devicesCommand(), s.rolloutCommand(),
 		s.deviceCommand(), s.healthCommand(), s.alertsCommand(), s.logsCommand(), s.execCommand(),
-		s.forgetCommand(), s.replaceCommand(), s.pruneCommand(), s.exportCommand(), s.importCommand(),
+		s.forgetCommand(), s.replaceCommand(), s.pruneCommand(), s.exportCommand(), s.importCommand(), s.contextCommand(),
 		s.validateCommand(), s.explainCommand(), s.keyCommand(), s.demoCommand(), s.versionCommand())
 	return root
 }

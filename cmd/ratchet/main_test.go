@@ -57,6 +57,7 @@ func runSessions(t *testing.T, pattern string) {
 			}
 			env.Defer(stop)
 			env.Setenv("RATCHET_BROKER", url)
+			env.Setenv("RATCHET_CONFIG", filepath.Join(env.WorkDir, "config.toml"))
 			c, err := link.Connect(context.Background(), link.Options{Broker: url, Root: "ratchet/v1"})
 			if err != nil {
 				return err

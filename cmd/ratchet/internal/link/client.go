@@ -86,7 +86,7 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 	begun := time.Now()
 	if err := c.wait(ctx, c.mqtt.Connect(), connectTimeout+time.Second); err != nil {
 		c.Close()
-		return nil, fmt.Errorf("connecting to %s: %w", o.Broker, err)
+		return nil, fmt.Errorf("connecting to %s: %w%s", o.Broker, err, o.hint(err))
 	}
 	c.lag = time.Since(begun)
 	return c, nil
