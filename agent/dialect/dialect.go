@@ -18,7 +18,7 @@ type Message struct {
 	Payload []byte
 	Retain  bool
 	Lossy   bool // QoS 0
-	Vital   bool // a broker that does not take it gets less of it before it is dropped
+	Vital   bool // what a broker hangs up on is dropped later than the rest: somebody would miss it
 }
 
 // A Dialect speaks with one kind of service.
@@ -125,7 +125,7 @@ type Report struct {
 	Progress float64 // of the step under way, 0 to 1
 	Taken    bool    // the service has taken a status of this job since the agent started
 	Bare     bool    // the service refused what it says: send the state alone
-	Room     int     // bytes that the broker takes; 0: any number
+	Room     int     // bytes that the broker takes, or LastLine; 0: any number
 }
 
 // Facts are what target sees; Health one sample or several that waited.

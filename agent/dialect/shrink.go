@@ -24,19 +24,21 @@ const (
 // fit is cut where it is missed least: see cuts.
 func (s JobStatus) Encode() []byte { return s.Within(0) }
 
-// Within is Encode with that many bytes at most; 0 is MaxStatus. Of a status that does
-// not get so short its last line is left: the job, its state, its rev and a reason.
+// LastLine is the room of a status of which only the last line is wanted.
+const LastLine = 1
+
+// Within is Encode with that many bytes at most, as far as outputs, results and reasons
+// can be cut; 0 is MaxStatus. The last line is the job, its state, its rev and a reason.
 func (s JobStatus) Within(room int) []byte {
-	if room <= 0 || room > MaxStatus {
+	switch {
+	case room == LastLine:
+		s.Steps, s.Warnings, s.Step = nil, nil, nil
+		s.Reason = Head(s.Reason, lastReason)
+		return Marshal(s)
+	case room <= 0 || room > MaxStatus:
 		room = MaxStatus
 	}
-	whole := s
-	if text := s.cut(room); len(text) <= room {
-		return text
-	}
-	whole.Steps, whole.Warnings, whole.Step = nil, nil, nil
-	whole.Reason = Head(whole.Reason, lastReason)
-	return Marshal(whole)
+	return s.cut(room)
 }
 
 // cut writes the status with as much cut as makes it that short, or all that may be.

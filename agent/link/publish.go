@@ -88,15 +88,17 @@ func (n *conn) fly(m *dialect.Message, flies bool) {
 	}
 }
 
-// unanswered is what was on its way when the connection ended.
-func (n *conn) unanswered() []dialect.Message {
+// unanswered is what was on its way when the connection ended, the longest of each topic.
+func (n *conn) unanswered() map[string]dialect.Message {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	var list []dialect.Message
+	longest := map[string]dialect.Message{}
 	for m := range n.flying {
-		list = append(list, *m)
+		if was, there := longest[m.Topic]; !there || len(m.Payload) > len(was.Payload) {
+			longest[m.Topic] = *m
+		}
 	}
-	return list
+	return longest
 }
 
 // end is why the connection ended; nil while it stands.

@@ -13,8 +13,8 @@ import (
 // answer that says so. Sent first again on each connection, it would keep all that
 // is behind it from ever being told.
 const (
-	refusedFor  = 24 * time.Hour // then what was refused is tried again as it is
-	maxRefusals = 256            // topics that are suspected or refused
+	refusedFor  = 6 * time.Hour // then what was refused is tried again as it is
+	maxRefusals = 256           // topics that are suspected or refused
 
 	suspectedOnce = 1 // hang-ups with which a message goes last, and alone
 	refusedTwice  = 2 // with which it is cut, or dropped
@@ -96,13 +96,14 @@ func (l *Link) Hindered() bool {
 // behind all others.
 func (l *Link) Suspects(topic string) bool { return l.refusals.suspects(topic) }
 
-// Room is how many bytes a status on that topic may have; 0 is any number.
+// Room is how many bytes a status on that topic may have, or dialect.LastLine; 0 is any
+// number.
 func (l *Link) Room(topic string) int {
 	switch was := l.refusals.at(topic); {
 	case was.hangs >= cutRefused:
-		return 1 // its last line is as short as it can be
+		return dialect.LastLine
 	case was.hangs >= refusedTwice:
-		return max(was.size/2, 1)
+		return max(was.size/2, dialect.LastLine+1)
 	}
 	return 0
 }
@@ -118,7 +119,7 @@ func (l *Link) blame(c *conn) (explained bool) {
 		case hangs == refusedTwice:
 			how := "it is dropped from now on"
 			if m.Vital {
-				how = "it is sent shorter from now on"
+				how = "it is sent shorter from now on, where it can be, and dropped after two more"
 			}
 			l.Raise("refused-by-broker", "warning", fmt.Sprintf("the broker hangs up on %s (%d bytes): %s. Does it, or a proxy, forbid that topic, or messages of that size (mosquitto: max_packet_size)?",
 				m.Topic, len(m.Payload), how))

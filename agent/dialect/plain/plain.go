@@ -112,7 +112,7 @@ func (p Dialect) Tell(v any) []dialect.Message {
 	case dialect.Presence:
 		return []dialect.Message{{Topic: p.own("state", ""), Payload: dialect.Marshal(v), Retain: true, Vital: true}}
 	case dialect.Facts:
-		return []dialect.Message{{Topic: p.own("facts", ""), Payload: v, Retain: true}}
+		return []dialect.Message{{Topic: p.own("facts", ""), Payload: v, Retain: true, Vital: true}}
 	case dialect.Health:
 		if len(v) > 0 {
 			return []dialect.Message{{Topic: p.own("health", ""), Payload: v.Encode()}}
@@ -133,11 +133,11 @@ func (p Dialect) Tell(v any) []dialect.Message {
 // once to whoever listens; only then is the retained one taken away.
 func (p Dialect) tellAlert(a dialect.Alert) []dialect.Message {
 	a.Device = p.Device
-	told := dialect.Message{Topic: p.own("alerts", a.Name), Payload: dialect.Marshal(a), Retain: a.State != dialect.AlertCleared}
+	told := dialect.Message{Topic: p.own("alerts", a.Name), Payload: dialect.Marshal(a), Retain: a.State != dialect.AlertCleared, Vital: true}
 	if told.Retain {
 		return []dialect.Message{told}
 	}
-	return []dialect.Message{told, {Topic: told.Topic, Retain: true}}
+	return []dialect.Message{told, {Topic: told.Topic, Retain: true, Vital: true}}
 }
 
 func (p Dialect) own(part, name string) string {
