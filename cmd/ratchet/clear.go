@@ -77,6 +77,32 @@ func (s *session) clear(ctx context.Context, c *link.Client, all []link.Message,
 			return err
 		}
 	}
+	there, err := lying(ctx, c, all)
+	if err != nil {
+		return err
+	}
+	for _, m := range there[:min(len(there), maxNamed)] {
+		fmt.Fprintf(s.err, "still there: %s\n", screen.Line(m.Topic.Below(c.Root())))
+	}
+	if len(there) > 0 {
+		return fmt.Errorf("%d of %s were cleared: this user may not write to the others, or a device said them again: the broker's access rules must let whoever clears them write below %s/device", len(all)-len(there), count(len(all), "message"), c.Root())
+	}
 	fmt.Fprintf(s.out, "%s cleared\n", count(len(all), "message"))
 	return nil
+}
+
+// lying are those of the messages that lie there now, at the same topics. A broker
+// says nothing of a message that its access rules keep out.
+func lying(ctx context.Context, c *link.Client, all []link.Message) ([]link.Message, error) {
+	var topics []string
+	for _, m := range all {
+		topics = append(topics, m.Topic.Below(c.Root()))
+	}
+	lies := map[dialect.Topic]link.Message{}
+	err := c.ReadExactly(ctx, func(m link.Message) {
+		if m.Retained {
+			lies[m.Topic] = m
+		}
+	}, topics...)
+	return byTopic(slices.Collect(maps.Values(lies))), err
 }

@@ -169,6 +169,13 @@ func (s *session) importFile(ctx context.Context, file string, overwrite bool, g
 			return err
 		}
 	}
+	lies, err := lying(ctx, c, send)
+	if err != nil {
+		return err
+	}
+	if absent, others := missing(send, lies); len(absent)+len(others) > 0 {
+		return fmt.Errorf("%d of %s did not arrive: this user may not write there, or the broker does not keep them: 'ratchet broker check' measures it", len(absent)+len(others), count(len(send), "message"))
+	}
 	fmt.Fprintf(s.out, "%s published, %d lay there already\n", count(len(send), "message"), len(all)-len(send))
 	return nil
 }

@@ -22,6 +22,7 @@ var mayImport = map[string][]string{
 	"fleet":    {"link"},
 	"jobfile":  nil,
 	"link":     {"private"},
+	"measure":  {"link"},
 	"private":  nil,
 	"rollout":  {"fleet", "link"},
 	"screen":   nil,

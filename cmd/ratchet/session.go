@@ -66,12 +66,8 @@ func (s *session) exitCode(err error) int {
 
 // dial checks the options of the connection and opens it.
 func (s *session) dial(ctx context.Context) (*link.Client, error) {
-	if err := s.complete(); err != nil {
+	if err := s.ready(); err != nil {
 		return nil, err
-	}
-	s.link.Fill("", "", "", "", "", "", link.DefaultRoot)
-	if err := s.link.Validate(); err != nil {
-		return nil, usageError{err}
 	}
 	return link.Connect(ctx, s.link)
 }
