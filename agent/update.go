@@ -31,23 +31,29 @@ func (a *Agent) restart() error {
 	return nil
 }
 
-// updates reports whether a job has begun to exchange the agent's binary.
-func updates(r executor.Record) bool {
-	for i, s := range r.Steps {
-		if i < r.Job.Total() && s.Attempts > 0 && r.Job.StepAt(i).Kind == "update" {
-			return true
+// begun reports whether one of the jobs has begun a step of that kind.
+func begun(kind string, jobs ...executor.Record) bool {
+	return slices.ContainsFunc(jobs, func(r executor.Record) bool {
+		for i, s := range r.Steps {
+			if i < r.Job.Total() && s.Attempts > 0 && r.Job.StepAt(i).Kind == kind {
+				return true
+			}
 		}
-	}
-	return false
+		return false
+	})
 }
 
-// forgetOld removes the binary that an update has kept, unless an unfinished
-// job may still want it back.
+// forgetOld removes what an update has kept beside the agent's binary and what firmware
+// has in the state directory, unless an unfinished job may still want it.
 func (a *Agent) forgetOld(unfinished []executor.Record) {
-	if slices.ContainsFunc(unfinished, updates) {
-		return
+	if !begun("update", unfinished...) {
+		if err := a.update(a.policy()).Forget(); err != nil {
+			a.log.Warn("what an update has kept beside the agent's binary stays", "err", err)
+		}
 	}
-	if err := a.update(a.policy()).Forget(); err != nil {
-		a.log.Warn("what an update has kept beside the agent's binary stays", "err", err)
+	if !begun("firmware", unfinished...) {
+		if err := a.firmware().Forget(); err != nil {
+			a.log.Warn("nothing confirms the running system at a boot while firmware.trial is in the state directory, and it cannot be removed", "err", err)
+		}
 	}
 }

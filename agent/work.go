@@ -132,10 +132,10 @@ func (a *Agent) run(ctx context.Context, x *executor.Executor, key string) (wait
 // over looks back at a job that just became final.
 func (a *Agent) over(r executor.Record) {
 	a.alertOf(r)
-	if updates(r) {
+	if begun("update", r) || begun("firmware", r) {
 		unfinished, err := a.db.Unfinished()
 		if err != nil {
-			a.log.Warn("the old binary stays until the next start", "err", err)
+			a.log.Warn("what the job has kept for its way back stays until the next start", "err", err)
 		} else {
 			a.forgetOld(unfinished)
 		}

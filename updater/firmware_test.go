@@ -26,12 +26,17 @@ func plant(t *testing.T, files map[string]string, programs ...string) *Board {
 		files[p] = string(text)
 	}
 	for path, text := range files {
-		path = filepath.Join(b.Root, path)
-		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o755)); err != nil {
-			t.Fatal(err)
-		}
+		put(t, b, path, text)
 	}
 	return b
+}
+
+func put(t *testing.T, b *Board, path, text string) {
+	t.Helper()
+	path = filepath.Join(b.Root, path)
+	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o755)); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // run runs a program as the kind does, without its care for what it starts.
@@ -183,17 +188,39 @@ func TestMenderIsDrivenStandalone(t *testing.T) {
 	}
 }
 
+// TestWhatDecidesBeforeTheTrialIsNamed: it has to stay on, for U-Boot's script and
+// barebox count every boot, and leave a system that nothing confirms.
 func TestWhatDecidesBeforeTheTrialIsNamed(t *testing.T) {
-	b := plant(t, map[string]string{"/etc/rc.d/S99bootcount": "", "/etc/systemd/system/multi-user.target.wants/rauc-mark-good.service": ""})
-	got := strings.Join(b.Deciders("rauc"), "\n")
-	if !strings.Contains(got, "/etc/init.d/bootcount disable") || !strings.Contains(got, "systemctl mask rauc-mark-good.service") {
-		t.Errorf("got %q, want how to hand both decisions over", got)
+	const unit, heeds = "/etc/systemd/system/rauc-mark-good.service", "ConditionPathExists=!/state/firmware.trial"
+	wants := map[string]string{"/usr/lib/systemd/system/multi-user.target.wants/rauc-mark-good.service": ""}
+	b := plant(t, wants)
+	b.Dir = "/state"
+	advice := func(back *Backend) string { return strings.Join(b.Deciders(back), "\n") }
+	for _, tt := range []struct {
+		path, text, want string
+	}{
+		{"", "", "add " + heeds},
+		{unit + ".d/trial.conf", "[Unit]\n# " + heeds + "2\n", "add " + heeds},
+		{unit + ".d/trial.conf", "[Unit]\n" + heeds + "\n", ""},
+		{"/etc/rc.d/S99bootcount", "boot() { mtd resetbc; }\n", "let it begin with [ ! -e /state/firmware.trial ] || exit 0"},
+		{"/etc/rc.d/S99bootcount", "[ ! -e /state/firmware.trial ] || exit 0\n", ""},
+	} {
+		if tt.path != "" {
+			put(t, b, tt.path, tt.text)
+		}
+		got := advice(&Backend{Name: "rauc", Slots: true})
+		if (got == "") != (tt.want == "") || !strings.Contains(got, tt.want) || strings.Contains(got, "disable") {
+			t.Errorf("%s: got %q, want %q", tt.path, got, tt.want)
+		}
+		if got := advice(&Backend{Name: "rauc"}); got != "" {
+			t.Errorf("got %q on a board without a way back, want nothing", got)
+		}
 	}
-	if err := os.Symlink("/dev/null", filepath.Join(b.Root, "/etc/systemd/system/rauc-mark-good.service")); err != nil {
+	if err := os.Symlink("/dev/null", filepath.Join(b.Root, unit)); err != nil {
 		t.Fatal(err)
 	}
-	if got := strings.Join(b.Deciders("rauc"), "\n"); strings.Contains(got, "rauc") {
-		t.Errorf("got %q, want a masked unit left out", got)
+	if got := advice(&Backend{Name: "rauc", Slots: true}); !strings.Contains(got, "unmask it, and add "+heeds) {
+		t.Errorf("got %q, want that a masked unit confirms nothing at an ordinary boot either", got)
 	}
 }
 

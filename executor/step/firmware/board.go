@@ -118,7 +118,7 @@ func (k Kind) Overview(ctx context.Context) []string {
 			lines = append(lines, "firmware: another job is refused without force: "+why)
 		}
 	}
-	for _, text := range append(k.Board.Deciders(name), s.inSlot()...) {
+	for _, text := range append(s.Board.Deciders(s.backend), s.inSlot()...) {
 		lines = append(lines, "firmware: "+text)
 	}
 	return lines

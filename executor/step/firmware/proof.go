@@ -48,8 +48,31 @@ func (s *flashing) arm(ctx context.Context, image *updater.Image) error {
 			return err
 		}
 	}
+	if err := s.leaveUndecided(); err != nil {
+		return err
+	}
 	s.state.Phase = writing
 	return s.save()
+}
+
+// leaveUndecided has what confirms a system at each boot leave this decision alone.
+func (s *flashing) leaveUndecided() error {
+	path := s.Board.Undecided()
+	if path == "" || safefile.Exists(path) {
+		return nil
+	}
+	return s.Files.Write(path, strings.NewReader(s.t.Job+"\n"), safefile.Attrs{Mode: 0o644, UID: -1, GID: -1})
+}
+
+// Forget removes what a step has left that ended otherwise than by its own end: as long
+// as it is there nothing confirms the system at a boot.
+func (k Kind) Forget() error {
+	k.Board.Dir = k.Dir
+	path := k.Board.Undecided()
+	if path == "" || !safefile.Exists(path) {
+		return nil
+	}
+	return k.Files.RemoveDurably(path)
 }
 
 // environmentCopy is the boot loader's environment as it was before this step.

@@ -228,6 +228,56 @@ func TestRAUCMustShowTheRunningSlotGoodAndNext(t *testing.T) {
 	}
 }
 
+// TestASystemIsUndecidedFromTheWriteToItsEnd: for so long there is firmware.trial, which
+// what confirms a system at each boot heeds.
+func TestASystemIsUndecidedFromTheWriteToItsEnd(t *testing.T) {
+	for end, want := range map[string]string{"confirmed": "2.0", "taken back": "1.0", "by itself": "1.0"} {
+		f := newRAUC(t)
+		undecided := func(want bool) {
+			t.Helper()
+			if got := f.text("state/firmware.trial") != ""; got != want {
+				t.Fatalf("%s: got firmware.trial there %v, want %v", end, got, want)
+			}
+		}
+		undecided(false)
+		f.boots(func() { undecided(true); f.put("rauc/booted", "B\n") })
+		undecided(true)
+		switch end {
+		case "confirmed":
+			if err := f.confirm(); err != nil {
+				t.Fatal(err)
+			}
+		case "by itself":
+			f.put("rauc/booted", "A\n")
+			f.put("rauc/primary", "A\n")
+			if err := f.confirm(); err == nil {
+				t.Fatal("got a confirm of the old system, want an error")
+			}
+			undecided(true)
+		default:
+			if _, rebooted := f.through(func() error { return f.Attempt.Undo(f.kind) }); !rebooted {
+				t.Fatal("got no reboot, want one")
+			}
+			undecided(true)
+			f.put("rauc/booted", "A\n")
+		}
+		if end != "confirmed" {
+			if err := f.Attempt.Undo(f.kind); err != nil {
+				t.Fatal(err)
+			}
+		}
+		undecided(false)
+		if got := f.text("rauc/" + f.text("rauc/booted")); got != want {
+			t.Errorf("%s: got %s, want %s", end, got, want)
+		}
+	}
+	f := newRAUC(t)
+	f.put("state/firmware.trial", "lost\n")
+	if err := f.kind.Forget(); err != nil || f.text("state/firmware.trial") != "" {
+		t.Errorf("got %v, want what a lost job has left removed", err)
+	}
+}
+
 // TestABundleThatRAUCDoesNotBeginLeavesTheOtherSlot as it was: it may be the only way
 // back that there is. One that was written and not booted is marked bad.
 func TestABundleThatRAUCDoesNotBeginLeavesTheOtherSlot(t *testing.T) {

@@ -121,7 +121,7 @@ func (s *flashing) warn() {
 	if !s.backend.Slots {
 		s.t.Warn("there is no way back on this board: " + s.backend.Why)
 	}
-	for _, text := range append(s.Board.Deciders(s.backend.Name), s.inSlot()...) {
+	for _, text := range append(s.Board.Deciders(s.backend), s.inSlot()...) {
 		s.t.Warn(text)
 	}
 	if s.backend.KeepIn == "" {

@@ -46,14 +46,14 @@ func (k Kind) Confirm(ctx context.Context, t *executor.Task) error {
 		return s.fellBack(now)
 	}
 	if s.backend.Confirm == nil {
-		return nil
+		return k.Forget()
 	}
 	ctx, cancel := s.uncancelled(ctx)
 	defer cancel()
 	if err := s.makeFinal(ctx, now); err != nil {
 		return fmt.Errorf("making the new system final: %w", err)
 	}
-	return nil
+	return k.Forget()
 }
 
 // Undo implements executor.Undoer. It ends when the old system runs and is the
@@ -88,6 +88,9 @@ func (k Kind) Undo(ctx context.Context, t *executor.Task) error {
 	if isNew {
 		s.state.Rollbacks++
 		return s.reboot(ctx)
+	}
+	if err := k.Forget(); err != nil {
+		return err
 	}
 	if !s.rebooted() {
 		return nil
