@@ -107,6 +107,6 @@ func (s *session) outcome(d rollout.Document) error {
 	if d.State == rollout.Done {
 		return nil
 	}
-	fmt.Fprintf(s.out, "'ratchet rollout status %s' shows where it failed, 'ratchet rollout resume %s' goes on\n", d.Job, d.Job)
+	fmt.Fprintf(s.out, "'ratchet job %s' says why, 'ratchet rollout resume %s' goes on\n", d.Job, d.Job)
 	return errJobFailed
 }

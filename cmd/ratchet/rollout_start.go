@@ -130,6 +130,17 @@ func (s *session) rolloutStart(ctx context.Context, file string, st starting) er
 	if err := r.Create(ctx, doc); err != nil {
 		return err
 	}
+	if !st.json {
+		rows := r.View.Rows(doc, time.Now())
+		away := 0
+		for _, row := range rows {
+			if !row.Online {
+				away++
+			}
+		}
+		fmt.Fprintf(s.out, "%s  to %s in %s: reaches %s now, %d of them away\n", d.ID(), strings.Join(terms.To, ", "),
+			count(len(plan.Waves), "wave"), count(len(rows), "device"), away)
+	}
 	return s.carry(ctx, r, 1, st.detach, st.json)
 }
 

@@ -185,7 +185,7 @@ func TestARolloutStopsByItselfAndGoesOnWhenItIsResumed(t *testing.T) {
 		t.Fatalf("got %s, %s (%v), want %s", stopped.State, history(stopped), err, want)
 	}
 	last := stopped.History[2]
-	if !strings.Contains(last.Because, "that answered failed") || !strings.Contains(last.Because, "at most 2 %") {
+	if !strings.Contains(last.Because, "have failed") || !strings.Contains(last.Because, "at most 2 %") {
 		t.Errorf("it stopped because %q", last.Because)
 	}
 	for _, dev := range devices.list {

@@ -34,7 +34,7 @@ func Decide(d Document, s Seen, by string, now time.Time) Decision {
 	case s.Alert != "":
 		return t.end(Paused, "paused", "alert "+s.Alert)
 	case t.hopeless():
-		return t.end(Aborted, "aborted", t.failures())
+		return t.end(Aborted, "aborted", t.hopelessly())
 	case len(s.Behind) > 0:
 		return Decision{Document: d, Offer: s.Behind}
 	case s.All.Answered() < d.Base.Answered():
@@ -65,9 +65,29 @@ func (t turn) answered() int { return max(t.failed(), t.s.All.Answered()-t.d.Bas
 // hopeless reports whether so many have failed that the wave cannot pass even if
 // all others succeed. What is unwell may only be on its way back up.
 func (t turn) hopeless() bool {
-	failed := t.failed() - max(0, t.s.All.Unwell-t.d.Base.Unwell)
-	most := t.s.All.meant() - t.d.Base.Answered()
-	return failed > 0 && tooMany(failed, max(failed, most), t.d.Gates.AbortAbove)
+	failed, of := t.atBest()
+	return failed > 0 && tooMany(failed, of, t.d.Gates.AbortAbove)
+}
+
+// atBest is how many have failed, of how many, if all others succeed.
+func (t turn) atBest() (failed, of int) {
+	failed = t.failed() - max(0, t.s.All.Unwell-t.d.Base.Unwell)
+	return failed, max(failed, t.s.All.meant()-t.d.Base.Answered())
+}
+
+// hopelessly is such as "6 of 109 have failed (5.5 %, at most 2 %), whatever the others do: gw-1".
+func (t turn) hopelessly() string {
+	failed, of := t.atBest()
+	return fmt.Sprintf("%d of %d have failed (%.3g %%, at most %g %%), whatever the others do%s",
+		failed, of, 100*float64(failed)/float64(of), t.d.Gates.AbortAbove, t.examples())
+}
+
+// examples names a few of those that failed.
+func (t turn) examples() string {
+	if len(t.s.Bad) == 0 {
+		return ""
+	}
+	return ": " + strings.Join(t.s.Bad, ", ")
 }
 
 func tooMany(failed, of int, above float64) bool {
@@ -77,11 +97,7 @@ func tooMany(failed, of int, above float64) bool {
 // failures is such as "9 of 104 that answered failed (8.7 %, at most 2 %): gw-1, gw-2".
 func (t turn) failures() string {
 	share := 100 * float64(t.failed()) / float64(max(1, t.answered()))
-	text := fmt.Sprintf("%d of %d that answered failed (%.3g %%, at most %g %%)", t.failed(), t.answered(), share, t.d.Gates.AbortAbove)
-	if len(t.s.Bad) > 0 {
-		text += ": " + strings.Join(t.s.Bad, ", ")
-	}
-	return text
+	return fmt.Sprintf("%d of %d that answered failed (%.3g %%, at most %g %%)%s", t.failed(), t.answered(), share, t.d.Gates.AbortAbove, t.examples())
 }
 
 // incomplete waits where the broker brings fewer answers than have been judged: it
