@@ -16,10 +16,11 @@ import (
 type Program struct {
 	code   *gojq.Code
 	inputs *inputs
+	want   *want // of each input
 }
 
 // CompileProgram reads a program. Its input and inputs get what next returns,
-// values as ParseValue makes them, up to io.EOF; without next there are none.
+// values as a Reader makes them, or ParseValue, up to io.EOF; without next there are none.
 // It reaches nothing else: no files, no modules, no environment.
 func CompileProgram(src string, next func() (any, error)) (p *Program, err error) {
 	defer engineFault(&err)
@@ -30,7 +31,7 @@ func CompileProgram(src string, next func() (any, error)) (p *Program, err error
 	if err != nil {
 		return nil, syntaxError(err)
 	}
-	p = &Program{inputs: &inputs{next: next}}
+	p = &Program{inputs: &inputs{next: next}, want: wanted(query)}
 	p.code, err = gojq.Compile(query, gojq.WithInputIter(p.inputs))
 	return p, err
 }

@@ -22,6 +22,7 @@ type records struct {
 	format    string
 	delimiter string        // of csv; empty: found out
 	files     []inputs.File // those that are still to come
+	json      *jq.Reader    // of JSON lines
 	tell      func()        // called from time to time while it reads
 
 	count, bytes int64 // read so far
@@ -109,7 +110,7 @@ func (r *records) lines(content io.Reader) func() (any, error) {
 			if len(bytes.TrimSpace(line)) == 0 {
 				continue
 			}
-			return parseLine(string(line))
+			return r.parseLine(line)
 		}
 		return nil, r.ended(scan.Err())
 	}
@@ -130,8 +131,8 @@ func (r *records) ended(err error) error {
 
 var errTooLong = fmt.Errorf("longer than %d KiB", maxRecord>>10)
 
-func parseLine(line string) (any, error) {
-	v, err := jq.ParseValue(line)
+func (r *records) parseLine(line []byte) (any, error) {
+	v, err := r.json.Value(line)
 	if err != nil {
 		return nil, fmt.Errorf(`%w (to pass over such lines, read them as text: inputs | fromjson?)`, err)
 	}

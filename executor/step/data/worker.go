@@ -85,6 +85,7 @@ func (w *worker) work(stdin io.Reader) error {
 	if err != nil {
 		return fmt.Errorf("jq: %w", err)
 	}
+	w.records.json = p.NewReader()
 	if err := p.Run(w.emit); err != nil {
 		return w.placed(err)
 	}
