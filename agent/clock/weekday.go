@@ -30,7 +30,7 @@ func withSunday(part string) string {
 	first, last, isRange := strings.Cut(days, "-")
 	from, end := weekday(first), 7
 	if isRange {
-		if end = weekday(last); end == 0 {
+		if end = weekday(last); end == 0 && from > 0 {
 			end = 7
 		}
 	}

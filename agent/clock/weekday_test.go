@@ -21,6 +21,10 @@ func TestSundayIsSevenToo(t *testing.T) {
 		"0 3 * * 1-5":     "Mon Tue Wed Thu Fri",
 		"0 3 * * *":       "Mon Tue Wed Thu Fri Sat Sun",
 		"0 3 * * 7-7":     "Sun",
+		"0 3 * * 0-0":     "Sun",
+		"0 3 * * sun-sun": "Sun",
+		"0 3 * * 0-0,3":   "Wed Sun",
+		"0 3 * * sat-sun": "Sat Sun",
 	} {
 		table, err := ParseTimetable(spec, "UTC")
 		if err != nil {
