@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 )
@@ -22,10 +23,15 @@ func (r *records) table(content io.Reader) (func() (any, error), error) {
 	if len(head) == 0 && err != nil && err != io.EOF {
 		return nil, err
 	}
-	comma, err := delimiterOf(r.delimiter, head)
+	comma, before, err := delimiterOf(r.delimiter, head)
 	if err != nil {
 		r.line = 1
 		return nil, fmt.Errorf("%s: %w", r.where(), err)
+	}
+	first := 0 // lines before the header
+	if before > 0 {
+		_, _ = b.r.Discard(before) // it is in the buffer
+		first = 1
 	}
 	t := csv.NewReader(b)
 	t.Comma = comma
@@ -36,9 +42,10 @@ func (r *records) table(content io.Reader) (func() (any, error), error) {
 		for {
 			fields, err := t.Read()
 			if err != nil {
-				return nil, r.tableError(err, t)
+				return nil, r.tableError(err, first)
 			}
 			r.line, _ = t.FieldPos(0)
+			r.line += first
 			for _, f := range fields {
 				if !utf8.ValidString(f) {
 					return nil, errNotUTF8
@@ -55,7 +62,7 @@ func (r *records) table(content io.Reader) (func() (any, error), error) {
 }
 
 // tableError says what is wrong without the line, which where says.
-func (r *records) tableError(err error, t *csv.Reader) error {
+func (r *records) tableError(err error, first int) error {
 	var parse *csv.ParseError
 	if !errors.As(err, &parse) {
 		if err != io.EOF {
@@ -63,7 +70,7 @@ func (r *records) tableError(err error, t *csv.Reader) error {
 		}
 		return err
 	}
-	r.line = parse.Line
+	r.line = parse.Line + first
 	if errors.Is(err, csv.ErrFieldCount) {
 		return errors.New("not as many fields as the first line has names")
 	}
@@ -101,11 +108,28 @@ const maxHeader = 64 << 10
 // delimiterOf is what parts the columns: what the job says, or else a comma. Where the
 // header has no comma but semicolons, as programs write it whose decimals have commas,
 // that is sure enough; where it could be read in two ways the job must say which.
-func delimiterOf(told string, head []byte) (rune, error) {
-	if told != "" {
-		one, _ := utf8.DecodeRuneInString(told)
-		return one, nil
+//
+// A first line such as sep=; says it too, as spreadsheets write and read it; it has so
+// many bytes, and is no header.
+func delimiterOf(told string, head []byte) (comma rune, line int, err error) {
+	if said := separator.FindSubmatch(head); said != nil {
+		line = len(said[0])
+		if told != "" && told != string(said[1]) {
+			return 0, 0, fmt.Errorf("it says sep=%s and delimiter is %q: leave delimiter out", said[1], told)
+		}
+		told = string(said[1])
 	}
+	if told != "" {
+		comma, _ = utf8.DecodeRuneInString(told)
+		return comma, line, nil
+	}
+	comma, err = delimiterIn(head)
+	return comma, 0, err
+}
+
+var separator = regexp.MustCompile(`^"?sep=([;,|\t])"?\r?\n`)
+
+func delimiterIn(head []byte) (rune, error) {
 	counts, quoted := map[byte]int{}, false
 	for _, c := range bytes.TrimLeft(head, "\r\n") {
 		if c == '\n' && !quoted {

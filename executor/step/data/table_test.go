@@ -28,6 +28,12 @@ func TestACSVLosesNoColumn(t *testing.T) {
 		{"tabs, and it is said", "\t", "a\tb\n1\t2\n", `{"a":"1","b":"2"}`, ""},
 		{"bars", "|", "a|b\n1|2\n", `{"a":"1","b":"2"}`, ""},
 		{"a character of two bytes", "§", "a§b\n1§2\n", `{"a":"1","b":"2"}`, ""},
+		{"what a spreadsheet says", "", "sep=;\r\na;b\r\n1,5;2\r\n", `{"a":"1,5","b":"2"}`, ""},
+		{"what a spreadsheet says of tabs", "", "\uFEFFsep=\t\na\tb\n1\t2\n", `{"a":"1","b":"2"}`, ""},
+		{"what a spreadsheet says, in quotes", "", "\"sep=;\"\na;b\n1;2\n", `{"a":"1","b":"2"}`, ""},
+		{"what a spreadsheet says, and the job", ";", "sep=;\na;b\n1;2\n", `{"a":"1","b":"2"}`, ""},
+		{"what a spreadsheet says, and the job otherwise", ",", "sep=;\na;b\n1;2\n", "", `in, line 1: it says sep=; and delimiter is ","`},
+		{"a column of that name", "", "sep=,b\n1,2\n", `{"b":"2","sep=":"1"}`, ""},
 		{"one column", "", "a\n1;2\n", `{"a":"1;2"}`, ""},
 		{"empty", "", "", "", ""},
 	} {
