@@ -50,6 +50,10 @@ func TestWhatAServerPacksUnaskedIsNotInstalled(t *testing.T) {
 		"a packed file, as Apache serves it": {"x-gzip", "/file.gz", "", ""},
 		"a packed file with its digest":      {"gzip", "/file", steptest.Digest(packed), ""},
 		"not packed at all":                  {"identity", "/file", "", ""},
+		"as S3 notes an upload in chunks":    {"aws-chunked", "/file", "", ""},
+		"a character set, by mistake":        {"UTF-8", "/file", "", ""},
+		"both, behind a packer":              {"gzip,aws-chunked", "/file", "", "Content-Encoding: gzip"},
+		"a packed file that came in chunks":  {"gzip, aws-chunked", "/file.gz", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := httptest.NewServer(packing(tt.encoding, packed))

@@ -6,22 +6,29 @@ import (
 	"io"
 	"net/http"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/ratchetd/ratchet/executor/redact"
 )
 
+// plainEncodings are what servers say of a body that is as it was stored: S3 keeps
+// aws-chunked of how a file was uploaded, and a character set stands there by mistake.
+var plainEncodings = []string{"", "identity", "aws-chunked", "none", "binary", "8bit", "utf-8", "utf8", "us-ascii", "iso-8859-1"}
+
 // encodingOf is how a server has packed the body of an answer, which nobody asks it
 // for; empty: it has not.
 func encodingOf(resp *http.Response) string {
-	switch e := strings.ToLower(strings.TrimSpace(resp.Header.Get("Content-Encoding"))); e {
-	case "identity":
-		return ""
-	case "x-gzip":
-		return "gzip"
-	default:
-		return e
+	var packed []string
+	for _, e := range strings.Split(strings.Join(resp.Header.Values("Content-Encoding"), ","), ",") {
+		if e = strings.ToLower(strings.TrimSpace(e)); e == "x-gzip" {
+			e = "gzip"
+		}
+		if !slices.Contains(plainEncodings, e) {
+			packed = append(packed, e)
+		}
 	}
+	return strings.Join(packed, ", ")
 }
 
 // AsPacked adds to err, of a content that is not what it should be, that the server
