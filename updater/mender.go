@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -60,20 +62,35 @@ func (b mender) confirm(ctx context.Context, again bool) error {
 	return err
 }
 
-// next is known where Mender's boot scripts for U-Boot choose the slot: they keep the
-// number of the partition.
+// partition is how a device's name ends in the number of its partition: /dev/mmcblk0p2,
+// and PARTUUID=6c586e13-02 on a disk with a boot record, in hex.
+var partition = regexp.MustCompile(`^(?:/dev/[a-z]+(?:\d+n?\d*p)?(\d+)|PARTUUID=[0-9a-fA-F]{8}-([0-9a-fA-F]{2}))$`)
+
+// next is known where Mender's boot scripts for U-Boot choose the slot, which keep the
+// number of the partition, and the running one's is known too: a volume of UBI has none.
 func (b mender) next(ctx context.Context) (string, error) {
 	env, err := uboot(b).environment(ctx)
-	number := env["mender_boot_part"]
-	if err != nil || number == "" {
+	if err != nil {
 		return "", err
 	}
 	slot := b.rootDevice()
 	device, _, _ := strings.Cut(slot, " ")
-	if last := device[strings.LastIndexFunc(device, func(r rune) bool { return r < '0' || r > '9' })+1:]; last == number {
+	number, err := strconv.ParseInt(env["mender_boot_part"], 10, 32)
+	found := partition.FindStringSubmatch(device)
+	if err != nil || found == nil {
+		return "", nil
+	}
+	runs, err := strconv.ParseInt(found[1], 10, 32)
+	if found[2] != "" {
+		runs, err = strconv.ParseInt(found[2], 16, 32)
+	}
+	switch {
+	case err != nil:
+		return "", nil
+	case runs == number:
 		return slot, nil
 	}
-	return "partition " + number, nil
+	return fmt.Sprintf("partition %d", number), nil
 }
 
 // state adds the artifact's name to what the system itself says: before the commit

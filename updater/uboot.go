@@ -67,6 +67,18 @@ func (e Environment) Lost(want Environment) (lost []string) {
 	return lost
 }
 
+// Undone are the names of those of chosen that are gone, or have the value that they had
+// before again. What has a third one the boot loader counts, as tries that are left.
+func (e Environment) Undone(chosen, before Environment) (undone []string) {
+	for _, name := range e.Lost(chosen) {
+		is, there := e[name]
+		if was, had := before[name]; !there || had && is == was {
+			undone = append(undone, name)
+		}
+	}
+	return undone
+}
+
 // usesDefault is what the tools say when they cannot read the environment. They print
 // one that they were built with, or find in a file, and end well; what is written then
 // takes the place of the real one.

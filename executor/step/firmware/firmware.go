@@ -140,8 +140,9 @@ type firmwareState struct {
 	Rollbacks int              `json:"rollbacks,omitempty"`
 	Final     bool             `json:"final,omitempty"` // it was about to be made final
 	// Chosen are the boot loader's variables that the write has changed: by them it
-	// boots the new system.
+	// boots the new system. Before are their former values.
 	Chosen updater.Environment `json:"chosen,omitempty"`
+	Before updater.Environment `json:"before,omitempty"`
 }
 
 // flashing is one attempt at a firmware step, at its end or at its undo.

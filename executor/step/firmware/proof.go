@@ -115,10 +115,12 @@ func (s *flashing) noteChosen(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	chosen := now.Chosen(updater.ParseEnvironment(string(text)))
-	maps.DeleteFunc(chosen, func(_, value string) bool { return len(value) > maxChosenValue })
+	before := updater.ParseEnvironment(string(text))
+	chosen := now.Chosen(before)
+	maps.DeleteFunc(chosen, func(name, value string) bool { return max(len(value), len(before[name])) > maxChosenValue })
 	if len(chosen) <= maxChosen {
-		s.state.Chosen = chosen
+		maps.DeleteFunc(before, func(name, _ string) bool { return chosen[name] == "" })
+		s.state.Chosen, s.state.Before = chosen, before
 	}
 	return nil
 }
@@ -176,8 +178,8 @@ func (s *flashing) proven(ctx context.Context, now updater.System) error {
 	if err != nil {
 		return err
 	}
-	if lost := env.Lost(s.state.Chosen); len(lost) > 0 {
-		return fmt.Errorf("the boot loader's %s is not what the image has set it to, so another system boots next", strings.Join(lost, ", "))
+	if undone := env.Undone(s.state.Chosen, s.state.Before); len(undone) > 0 {
+		return fmt.Errorf("the boot loader's %s is not what the image has set it to, so another system boots next", strings.Join(undone, ", "))
 	}
 	if len(s.state.Chosen) == 0 {
 		s.t.Warn("that the new system boots from now on cannot be proven: " + s.backend.Name + " does not say which slot boots next")

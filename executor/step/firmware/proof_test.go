@@ -73,7 +73,7 @@ func (f *flight) confirm() error { return f.kind.Confirm(f.t.Context(), f.Next()
 // to the environment.
 const swupdateClient = `#!/bin/sh
 [ "$2" != -d ] || exit 0
-printf 'boot_slot=B\nupgrade_available=1\nbootcount=0\n' | ROOT/usr/bin/fw_setenv -s -
+printf 'boot_slot=B\ntries=3\nupgrade_available=1\nbootcount=0\n' | ROOT/usr/bin/fw_setenv -s -
 `
 
 // environments are boards with the environment of U-Boot: of the stand-ins and, where
@@ -165,6 +165,7 @@ func TestTheEnvironmentIsKeptBesideTheJournal(t *testing.T) {
 func TestUBootMustBootWhatTheImageHasChosen(t *testing.T) {
 	for name, tt := range map[string]struct{ script, want string }{
 		"as chosen":         {"bootcount=1\n", ""},
+		"tries counted":     {"tries=2\n", ""},
 		"another slot next": {"bootcount=1\nboot_slot=A\n", "the boot loader's boot_slot is not what the image has set it to"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -343,6 +344,32 @@ func TestMendersBootLoaderMustBootTheRunningPartition(t *testing.T) {
 		})
 		if err := f.confirm(); want == "" && err != nil {
 			t.Error(err)
+		} else if want != "" {
+			steptest.WantError(t, err, want)
+		}
+	}
+}
+
+// TestMendersPartitionIsKnownByItsNumberAlone: of a volume of UBI and of a partition that
+// is mounted by an id the number is not in the name, or written otherwise.
+func TestMendersPartitionIsKnownByItsNumberAlone(t *testing.T) {
+	for root, want := range map[string]string{
+		"ubi0:rootfsb":                     "",
+		"ubi0_1":                           "",
+		"PARTUUID=6c586e13-02":             "",
+		"PARTUUID=6c586e13-01":             "partition 2 boots next, while PARTUUID=6c586e13-01",
+		"PARTUUID=0fc63daf-8483-4772-8e79": "",
+		"LABEL=rootfs2":                    "",
+	} {
+		f := newMender(t)
+		f.boots(func() {
+			_ = os.Remove(filepath.Join(f.dir, "proc/self/mountinfo"))
+			f.put("proc/cmdline", "root="+root)
+			f.put("etc/mender/artifact_info", "artifact_name=2.0\n")
+			f.setenv("mender_boot_part=2\nupgrade_available=0\n")
+		})
+		if err := f.confirm(); want == "" && err != nil {
+			t.Errorf("%s: %v", root, err)
 		} else if want != "" {
 			steptest.WantError(t, err, want)
 		}
