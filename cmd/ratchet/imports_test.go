@@ -26,10 +26,14 @@ var mayImport = map[string][]string{
 	"private":  nil,
 	"rollout":  {"fleet", "link"},
 	"screen":   nil,
+	"serve":    {"serve/memory", "serve/watch"},
 	"settings": {"private"},
 	"show":     {"fleet", "screen"},
 	"signing":  {"private", "screen"},
 	"sim":      {"fleet", "link"},
+
+	"serve/memory": {"link"},
+	"serve/watch":  {"fleet", "link", "serve/memory"},
 }
 
 // keptBy is which of them, and none besides, may import what others made.
@@ -38,6 +42,7 @@ var keptBy = map[string][]string{
 	"github.com/mochi-mqtt/server/v2":     {"broker"},
 	"go.yaml.in/yaml/v3":                  {"jobfile"},
 	"aead.dev/minisign":                   {"signing"},
+	"modernc.org/sqlite":                  {"serve/memory"},
 	"os/exec":                             {"demo", "settings"},
 }
 

@@ -64,6 +64,6 @@ sent to has answered.`,
 	root.AddCommand(s.submitCommand(), s.watchCommand(), s.jobsCommand(), s.jobCommand(), s.retryCommand(), s.cancelCommand(), s.devicesCommand(), s.rolloutCommand(),
 		s.deviceCommand(), s.healthCommand(), s.alertsCommand(), s.logsCommand(), s.execCommand(),
 		s.forgetCommand(), s.replaceCommand(), s.pruneCommand(), s.exportCommand(), s.importCommand(), s.contextCommand(), s.brokerCommand(), s.simulateCommand(),
-		s.validateCommand(), s.explainCommand(), s.keyCommand(), s.demoCommand(), s.versionCommand())
+		s.validateCommand(), s.explainCommand(), s.keyCommand(), s.serveCommand(), s.demoCommand(), s.versionCommand())
 	return root
 }

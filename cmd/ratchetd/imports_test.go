@@ -81,6 +81,7 @@ var keptBy = map[string][]string{
 var unwanted = []string{
 	"testing", "net/http/httptest", "github.com/mochi-mqtt", "github.com/rogpeppe/go-internal",
 	"gopkg.in/yaml", "go.yaml.in/yaml", "github.com/spf13", "time/tzdata", "github.com/godbus", "github.com/fxamacker/cbor",
+	"modernc.org/sqlite",
 }
 
 type linked struct {

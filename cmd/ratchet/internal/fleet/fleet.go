@@ -20,6 +20,9 @@ import (
 
 // A Fleet is the view. It must not be used by two goroutines at once.
 type Fleet struct {
+	// Tap is given each message that is applied, and not left out; it may be nil.
+	Tap func(link.Message)
+
 	devices map[string]*Device
 	offers  map[string]map[string]Offer // by job, then by whom it is for
 	rolls   map[string][]byte           // rollouts as they are written, by job
@@ -158,16 +161,17 @@ func (f *Fleet) Apply(m link.Message) (news dialect.JobStatus, ok bool) {
 		news, why = d.applyStatus(t.Name, m.Payload)
 		f.held += d.weight - before
 		ok = news.Job != ""
-	case t.Part == "alerts":
-		why = f.reach(t.Device).applyAlert(t.Name, m.Payload)
 	case t.Part == "health":
 		f.reach(t.Device).Health = lastSample(m.Payload)
 	}
 	if d := f.devices[t.Device]; d != nil && !m.Retained {
 		d.live = true
 	}
-	if why != "" {
+	switch {
+	case why != "":
 		f.leave(t, why)
+	case f.Tap != nil:
+		f.Tap(m)
 	}
 	return news, ok
 }

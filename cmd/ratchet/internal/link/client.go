@@ -42,6 +42,16 @@ type Message struct {
 	Payload  []byte
 	Retained bool // it lay there before the subscription
 	TooLong  bool // for its topic; the payload is left out
+
+	ack func()
+}
+
+// Ack tells the broker that the message is dealt with, where that is awaited: it
+// came by Resume.
+func (m Message) Ack() {
+	if m.ack != nil {
+		m.ack()
+	}
 }
 
 // A Client is a connection to the broker. It comes back by itself after a
@@ -65,6 +75,21 @@ type Client struct {
 
 // Connect opens a connection. The options must be valid.
 func Connect(ctx context.Context, o Options) (*Client, error) {
+	c := newClient(o.Root)
+	settings, err := c.settings(o)
+	if err != nil {
+		return nil, err
+	}
+	settings.SetClientID("ratchet-" + strings.ToLower(rand.Text()[:12])).SetCleanSession(true).
+		SetMaxReconnectInterval(10 * time.Second).SetOnConnectHandler(c.resubscribe)
+	if _, err = c.connect(ctx, o, settings); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// settings are what all connections have in common.
+func (c *Client) settings(o Options) (*paho.ClientOptions, error) {
 	password, err := o.password()
 	if err != nil {
 		return nil, err
@@ -73,23 +98,32 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{root: o.Root, limit: readLimit, filters: map[string]byte{}, lost: make(chan error, 1),
+	return paho.NewClientOptions().AddBroker(o.Broker).
+		SetUsername(o.Username).SetPassword(password).SetTLSConfig(config).
+		SetConnectTimeout(connectTimeout).SetDefaultPublishHandler(c.receive).
+		SetConnectionLostHandler(c.onLoss).SetCustomOpenConnectionFn(c.open), nil
+}
+
+func newClient(root string) *Client {
+	c := &Client{root: root, limit: readLimit, filters: map[string]byte{}, lost: make(chan error, 1),
 		done: make(chan struct{})}
 	c.feed = newFeed(c.done)
-	c.mqtt = paho.NewClient(paho.NewClientOptions().AddBroker(o.Broker).
-		SetClientID("ratchet-" + strings.ToLower(rand.Text()[:12])).SetCleanSession(true).
-		SetUsername(o.Username).SetPassword(password).SetTLSConfig(config).
-		SetConnectTimeout(connectTimeout).SetMaxReconnectInterval(10 * time.Second).
-		SetDefaultPublishHandler(c.receive).SetOnConnectHandler(c.resubscribe).
-		SetConnectionLostHandler(c.onLoss).
-		SetCustomOpenConnectionFn(c.open))
+	return c
+}
+
+// connect opens the connection, or closes the client. It reports whether the
+// broker has kept a session.
+func (c *Client) connect(ctx context.Context, o Options, settings *paho.ClientOptions) (bool, error) {
+	c.mqtt = paho.NewClient(settings)
 	begun := time.Now()
-	if err := c.wait(ctx, c.mqtt.Connect(), connectTimeout+time.Second); err != nil {
+	token := c.mqtt.Connect()
+	if err := c.wait(ctx, token, connectTimeout+time.Second); err != nil {
 		c.Close()
-		return nil, fmt.Errorf("connecting to %s: %w%s", o.Broker, err, o.hint(err))
+		return false, fmt.Errorf("connecting to %s: %w%s", o.Broker, err, o.hint(err))
 	}
 	c.lag = time.Since(begun)
-	return c, nil
+	t, ok := token.(*paho.ConnectToken)
+	return ok && t.SessionPresent(), nil
 }
 
 // wait waits for the broker's answer.
@@ -124,7 +158,7 @@ func (c *Client) Close() {
 func (c *Client) receive(_ paho.Client, m paho.Message) {
 	err := fence.Call(func() error {
 		if topic, ok := dialect.ParseTopic(c.root, m.Topic()); ok {
-			c.hand(Message{Topic: topic, Payload: m.Payload(), Retained: m.Retained()})
+			c.hand(Message{Topic: topic, Payload: m.Payload(), Retained: m.Retained(), ack: m.Ack})
 		}
 		return nil
 	})
@@ -207,6 +241,10 @@ func (c *Client) Subscribe(ctx context.Context, filters ...string) error {
 		asked[f], c.filters[f] = readQoS, readQoS
 	}
 	c.mu.Unlock()
+	return c.subscribe(ctx, asked)
+}
+
+func (c *Client) subscribe(ctx context.Context, asked map[string]byte) error {
 	c.broke.Store(nil)
 	begun := time.Now()
 	token := c.mqtt.SubscribeMultiple(asked, nil)
