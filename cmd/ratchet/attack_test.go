@@ -77,11 +77,19 @@ var attacks = []attack{
 	{"audiences that the broker made up", map[string]string{"jobs/all/j": wholeJob, "jobs/device/bank/j": wholeJob}, []string{"cancel", "j", "--sign", "KEY"}},
 	{"a cancel that only looks signed", map[string]string{"jobs/all/j": `{"job":"{\"id\":\"j\",\"cancel\":true,\"audience\":[\"all\"]}","signature":"x"}`},
 		[]string{"cancel", "j", "--sign", "KEY", "--to", "all"}},
+	{"control characters in a rollout", map[string]string{"rollouts/j": strings.Replace(someRollout, "ann", quotedJSON(nasty), -1)}, []string{"rollout", "status"}},
+	{"control characters in a rollout that cannot be read", map[string]string{"rollouts/j": strings.Replace(someRollout, "running", quotedJSON(nasty), 1)}, []string{"rollout", "status", "j"}},
+	{"a rollout of another job", map[string]string{"rollouts/k": someRollout}, []string{"rollout", "pause", "k"}},
+	{"a rollout whose jq nests deep", map[string]string{"rollouts/j": strings.Replace(someRollout, `"percent":100`, `"name":"canary","where":"`+nested(20000)+`"`, 1)}, []string{"rollout", "status", "j"}},
 	{"a longer life than the author gave", map[string]string{"jobs/all/j": `{"id":"j","created":"2026-01-01T00:00:00Z","expires":"2099-01-01T00:00:00Z","audience":["all"],"steps":[{"name":"s","command":{"argv":["true"]}}]}`},
 		[]string{"submit", "JOB", "--to", "all", "--sign", "KEY"}},
 }
 
 const wholeJob = `{"id":"j","steps":[{"name":"s","command":{"argv":["true"]}}]}`
+
+const someRollout = `{"job":"j","digest":"x","to":["all"],"state":"running","wave":0,"waves":[{"percent":100}],"soak":"0s",` +
+	`"gates":{"abortAbove":2,"minAnswers":80,"within":"2h0m0s"},"since":"2026-11-30T09:00:00Z","base":{"devices":0,"succeeded":0,"failed":0,"rejected":0,"cancelled":0,"working":0,"away":0,"unwell":0},` +
+	`"rev":1,"by":"ann","history":[{"at":"2026-11-30T09:00:00Z","by":"ann","did":"ann","wave":"ann","because":"ann"}]}`
 
 // TestAttacks lets a device or a broker try to fill the operator's memory and to
 // write to the terminal. What comes of each is checked against testdata/attacks.txt.

@@ -108,6 +108,8 @@ func (d *Document) check(job string) error {
 		return errors.New("by, carrier.id: want who wrote it")
 	case d.Since.IsZero():
 		return errors.New("since: want when the wave was opened")
+	case len(d.History) == 0:
+		return errors.New("history: want how it began")
 	case len(d.To) == 0 || len(d.To) > maxTo:
 		return fmt.Errorf("to: want 1 to %d places where the job is offered", maxTo)
 	}
