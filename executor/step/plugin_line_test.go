@@ -10,10 +10,10 @@ func TestNoAcknowledgementIsLostOnABusyMachine(t *testing.T) {
 	defer close(stop)
 	for range 3 { // whoever acknowledges is often put aside for a while
 		go func() {
-			for {
+			for stopped := false; !stopped; {
 				select {
 				case <-stop:
-					return
+					stopped = true
 				default:
 				}
 			}
