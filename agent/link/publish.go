@@ -77,11 +77,12 @@ func (n *conn) takeTurn(m dialect.Message) (done func()) {
 	return func() { n.turns.Release(weight) }
 }
 
-// fly notes that a message is on its way, or that it has arrived.
+// fly notes that a message is on its way, or that it has arrived. What is sent to a
+// connection that has ended is not: the end is not for it.
 func (n *conn) fly(m *dialect.Message, flies bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if flies {
+	if flies && n.why == nil {
 		n.flying[m] = true
 	} else {
 		delete(n.flying, m)
