@@ -174,6 +174,28 @@ func (k Kind) begin(ctx context.Context, t *executor.Task, with firmwareWith) (*
 	return s, err
 }
 
+// settling is how long a board that has just booted may take until it says what runs:
+// RAUC's service, D-Bus or the folder of a lock may not be there yet, and a system that
+// was only asked too early must not be taken back.
+const settling = time.Minute
+
+// look begins, and asks what runs.
+func (k Kind) look(ctx context.Context, t *executor.Task, with firmwareWith) (s *flashing, now updater.System, err error) {
+	for wait, until := time.Second, time.Now().Add(settling); ; wait *= 2 {
+		s, err = k.begin(ctx, t, with)
+		if err == nil {
+			now, err = s.backend.State(ctx)
+		}
+		if err == nil || s == nil || !s.rebooted() || time.Now().Add(wait).After(until) {
+			return s, now, err
+		}
+		fmt.Fprintf(t.Output, "the board does not say yet what runs: %v\n", err)
+		if stopped := executor.Sleep(ctx, t.Stopping, wait); stopped != nil {
+			return s, now, stopped
+		}
+	}
+}
+
 func (s *flashing) save() error { return s.t.Save(&s.state) }
 
 // rebooted reports whether the device has booted since the step was to boot it.

@@ -279,6 +279,27 @@ func TestASystemIsUndecidedFromTheWriteToItsEnd(t *testing.T) {
 	}
 }
 
+// TestABoardThatIsAskedTooEarlyIsAskedAgain: after the boot RAUC's service may not be there
+// yet. Before it, what cannot be asked is not written.
+func TestABoardThatIsAskedTooEarlyIsAskedAgain(t *testing.T) {
+	f := newRAUC(t)
+	tool := f.text("usr/bin/rauc")
+	early := "#!/bin/sh\n[ -e ROOT/ready ] || { : > ROOT/ready; echo 'Error creating proxy: no such service' >&2; exit 1; }\n"
+	f.boots(func() {
+		f.Stop = make(chan struct{})
+		f.Stopping = f.Stop
+		f.put("rauc/booted", "B\n")
+		f.put("usr/bin/rauc", strings.ReplaceAll(early, "ROOT", f.dir)+strings.TrimPrefix(tool, "#!/bin/sh\n"))
+	})
+	if err := f.confirm(); err != nil {
+		t.Error(err)
+	}
+	f = newRAUC(t)
+	f.put("usr/bin/rauc", "#!/bin/sh\nexit 1\n")
+	err, _ := f.through(func() error { return f.Attempt.Run(t.Context(), f.kind) })
+	steptest.WantError(t, err, "rauc: exit status 1")
+}
+
 // TestABundleThatRAUCDoesNotBeginLeavesTheOtherSlot as it was: it may be the only way
 // back that there is. One that was written and not booted is marked bad.
 func TestABundleThatRAUCDoesNotBeginLeavesTheOtherSlot(t *testing.T) {

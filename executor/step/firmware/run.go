@@ -31,11 +31,7 @@ func (k Kind) Run(ctx context.Context, t *executor.Task) error {
 	if err := k.permits(with); err != nil {
 		return err
 	}
-	s, err := k.begin(ctx, t, with)
-	if err != nil {
-		return err
-	}
-	now, err := s.backend.State(ctx)
+	s, now, err := k.look(ctx, t, with)
 	if err != nil {
 		return err
 	}

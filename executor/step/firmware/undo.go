@@ -7,39 +7,36 @@ import (
 	"fmt"
 
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/updater"
 )
 
 // maxRollbacks are the reboots in which a board may come back with the new system.
 const maxRollbacks = 3
 
-// ending reads what Run has saved. There is nothing to end or to undo when it
-// has not begun to write.
-func (k Kind) ending(ctx context.Context, t *executor.Task) (s *flashing, begun bool, err error) {
+// ending reads what Run has saved, and which system runs. There is nothing to end or
+// to undo when it has not begun to write.
+func (k Kind) ending(ctx context.Context, t *executor.Task) (s *flashing, now updater.System, begun bool, err error) {
 	var state firmwareState
 	if found, err := t.Load(&state); !found || err != nil {
-		return nil, false, err
+		return nil, now, false, err
 	}
 	var with firmwareWith
 	if err := json.Unmarshal(t.With, &with); err != nil {
-		return nil, false, err
+		return nil, now, false, err
 	}
 	if state.Phase == fetching {
 		s := &flashing{Kind: k, t: t, with: with, state: state}
-		return s, false, nil
+		return s, now, false, nil
 	}
-	s, err = k.begin(ctx, t, with)
-	return s, true, err
+	s, now, err = k.look(ctx, t, with)
+	return s, now, true, err
 }
 
 // Confirm implements executor.Confirmer. Between the trial and this, the board
 // may have gone back by itself.
 func (k Kind) Confirm(ctx context.Context, t *executor.Task) error {
-	s, begun, err := k.ending(ctx, t)
+	s, now, begun, err := k.ending(ctx, t)
 	if err != nil || !begun {
-		return err
-	}
-	now, err := s.backend.State(ctx)
-	if err != nil {
 		return err
 	}
 	if !s.isNew(now) {
@@ -59,15 +56,11 @@ func (k Kind) Confirm(ctx context.Context, t *executor.Task) error {
 // Undo implements executor.Undoer. It ends when the old system runs and is the
 // one that boots.
 func (k Kind) Undo(ctx context.Context, t *executor.Task) error {
-	s, begun, err := k.ending(ctx, t)
+	s, now, begun, err := k.ending(ctx, t)
 	if err != nil || s == nil {
 		return err
 	}
 	if err := s.tidy(); err != nil || !begun {
-		return err
-	}
-	now, err := s.backend.State(ctx)
-	if err != nil {
 		return err
 	}
 	isNew := s.isNew(now)
