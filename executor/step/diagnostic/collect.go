@@ -130,7 +130,7 @@ func (k Kind) addCommand(parent context.Context, b *bundle, i int, argv []string
 	if err != nil {
 		b.addLine("%s: %v", name, err)
 	}
-	return b.add(name, time.Time{}, said.Last(), said.Cut)
+	return b.add(name, time.Time{}, said.Last(), said.Cut())
 }
 
 func (k Kind) say(ctx context.Context, argv []string, out *process.Tail) error {

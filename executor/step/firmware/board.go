@@ -2,12 +2,14 @@ package firmware
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/ratchetd/ratchet/executor"
@@ -20,19 +22,24 @@ func (s *flashing) run(ctx context.Context, c updater.Call) (updater.Answer, err
 	if c.Detach {
 		return updater.Answer{}, s.detach(ctx, c)
 	}
-	out, errs, said := &capped{most: updater.MaxAnswer}, &capped{most: 4 << 10}, &process.Tail{Most: 512}
-	stdout, stderr := io.MultiWriter(out, said), io.MultiWriter(errs, said)
+	out, errs := &capped{most: updater.MaxAnswer}, &capped{most: 4 << 10}
+	lastOut, lastErr := &process.Tail{Most: 512}, &process.Tail{Most: 512}
+	stdout, stderr := io.MultiWriter(out, lastOut), io.MultiWriter(errs, lastErr)
 	if c.Line != nil {
-		lines := &lineWriter{tell: c.Line}
-		stdout = io.MultiWriter(out, said, lines, s.t.Output)
-		stderr = io.MultiWriter(errs, said, lines, s.t.Err)
+		tell := inTurn(c.Line)
+		stdout = io.MultiWriter(stdout, &lineWriter{tell: tell}, s.t.Output)
+		stderr = io.MultiWriter(stderr, &lineWriter{tell: tell}, s.t.Err)
 	}
 	x := process.Tool{Argv: c.Argv, Env: c.Env, In: c.Stdin, Stdout: stdout}
 	status, err := x.Status(ctx, s.t, s.Groups, stderr)
 	if err == nil && status.Signaled() {
 		err = process.Judge(status, nil)
 	}
-	return updater.Answer{Out: out.String(), Err: errs.String(), Said: strings.TrimSpace(said.LastLine()), Code: status.ExitStatus()}, err
+	said := cmp.Or(lastErr.LastLine(), lastOut.LastLine())
+	if err != nil { // somebody may still write
+		return updater.Answer{Said: said, Code: status.ExitStatus()}, err
+	}
+	return updater.Answer{Out: out.String(), Err: errs.String(), Said: said, Code: status.ExitStatus()}, nil
 }
 
 // detach runs a program that ends this one by rebooting the device. How it ends
@@ -66,7 +73,18 @@ func (c *capped) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// lineWriter passes on whole lines, of which a carriage return ends one too.
+// inTurn is tell for both outputs of a program, which come from goroutines of their own.
+func inTurn(tell func(string)) func(string) {
+	var mu sync.Mutex
+	return func(line string) {
+		mu.Lock()
+		defer mu.Unlock()
+		tell(line)
+	}
+}
+
+// lineWriter passes on the whole lines of one output, of which a carriage return ends one
+// too.
 type lineWriter struct {
 	tell func(string)
 	part []byte

@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/ratchetd/ratchet/executor/redact"
 	"github.com/ratchetd/ratchet/executor/step/process"
@@ -29,31 +28,21 @@ var noise = []string{
 const mostReason = 400
 
 // words are what a manager said last. It says some to stdout and some to stderr.
-type words struct {
-	mu   sync.Mutex
-	tail process.Tail
-}
+type words struct{ process.Tail }
 
-func newWords() *words { return &words{tail: process.Tail{Most: 8 << 10}} }
-
-// Write implements io.Writer.
-func (w *words) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.tail.Write(p)
-}
+func newWords() *words { return &words{process.Tail{Most: 8 << 10}} }
 
 // and is a writer to another one too.
 func (w *words) and(other io.Writer) io.Writer { return io.MultiWriter(w, other) }
 
 // String is what is kept, once all is said.
-func (w *words) String() string { return string(w.tail.Last()) }
+func (w *words) String() string { return string(w.Last()) }
 
 // reason is what of a manager's words tells why it failed, or the last line.
 func reason(said *words) string {
 	var lines []string
 	text := strings.ToValidUTF8(said.String(), "")
-	if said.tail.Cut { // the rest of a line may be the end of a secret
+	if said.Cut() { // the rest of a line may be the end of a secret
 		_, text, _ = strings.Cut(text, "\n")
 	}
 	tells, opens := false, false
@@ -70,7 +59,7 @@ func reason(said *words) string {
 		}
 	}
 	if len(lines) == 0 {
-		return strings.TrimSpace(said.tail.LastLine())
+		return strings.TrimSpace(said.LastLine())
 	}
 	all := strings.ReplaceAll(strings.Join(lines, "; "), ":; ", ": ")
 	if len(all) > mostReason {

@@ -70,6 +70,7 @@ func (p *Program) Run(ctx context.Context) (syscall.WaitStatus, error) {
 	err = <-r.started
 	r.says.close()
 	if err != nil {
+		r.says.end(ctx) // nobody writes there any more, nor does this process
 		return 0, startError(r.cmd.Path, err)
 	}
 	group := r.cmd.Process.Pid
