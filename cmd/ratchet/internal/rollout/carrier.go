@@ -27,6 +27,8 @@ type Carrier struct {
 	Beat time.Duration // zero is Beat
 	// Show is told how the rollout stands, again and again; it may be nil.
 	Show func(d Document, s Seen, mine bool)
+
+	look time.Duration // what it takes to look at the fleet
 }
 
 var (
@@ -47,7 +49,7 @@ func (c *Carrier) Run(ctx context.Context) (Document, error) {
 	for {
 		err := c.step(ctx)
 		if err == nil || errors.Is(err, errCarried) {
-			err = c.listen(ctx, c.Beat)
+			err = c.listen(ctx, max(c.Beat, 10*c.look))
 		}
 		switch {
 		case errors.Is(err, errOver):
@@ -73,6 +75,7 @@ func (c *Carrier) step(ctx context.Context) error {
 	}
 	now := time.Now()
 	seen := c.View.See(d, now)
+	c.look = time.Since(now)
 	if c.Show != nil {
 		c.Show(d, seen, c.mine(d))
 	}
