@@ -109,11 +109,12 @@ bench: build
 	$(GO) run ./scripts/bench
 	$(MAKE) --no-print-directory size
 
-# Sessions with mosquitto, and the same code on other processors: big-endian
-# 32 bit, little-endian 32 bit, and the one that most boards have. Where Node and
-# npm are there, the clouds' own clients try the fakes of their services.
+# Sessions with mosquitto and with three nodes of NATS server, which Go builds into
+# build/ (without the network they are left out), and the same code on other processors:
+# big-endian 32 bit, little-endian 32 bit, and the one that most boards have. Where Node
+# and npm are there, the clouds' own clients try the fakes of their services.
 e2e: e2e-mips e2e-mipsle e2e-armv7
-	RATCHET_E2E=1 $(GO) test ./agent ./cmd/... ./executor/step/... ./scripts/mosquitto ./scripts/packages ./scripts/fakeaws ./scripts/fakehub -run E2E -count=1 -timeout 20m
+	RATCHET_E2E=1 $(GO) test ./agent ./cmd/... ./executor/step/... ./scripts/mosquitto ./scripts/nats ./scripts/packages ./scripts/fakeaws ./scripts/fakehub -run E2E -count=1 -timeout 20m
 
 QEMU_mips   = qemu-mips-static
 QEMU_mipsle = qemu-mipsel-static
