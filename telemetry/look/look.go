@@ -89,7 +89,7 @@ func ask(ctx context.Context, paths []string) (answers []Answer) {
 	if err != nil {
 		return []Answer{{Err: fmt.Sprintf("looking at %s: %v", paths[0], err)}}
 	}
-	defer end()
+	defer func() { end(answers[len(answers)-1]) }()
 	for {
 		timer := time.NewTimer(limit)
 		select {
@@ -112,9 +112,9 @@ func ask(ctx context.Context, paths []string) (answers []Answer) {
 	}
 }
 
-// begin lets a worker look. end leaves it to itself: nobody waits for it but a
-// goroutine that takes its exit status.
-func begin(paths []string) (lines chan Answer, end func(), err error) {
+// begin lets a worker look. end leaves it to itself: nobody waits for it but a goroutine that
+// takes its exit status. Where it is not done it counts for the mount that holds it.
+func begin(paths []string) (lines chan Answer, end func(last Answer), err error) {
 	lines = make(chan Answer, len(paths))
 	if Program == nil {
 		go func() {
@@ -123,7 +123,7 @@ func begin(paths []string) (lines chan Answer, end func(), err error) {
 				lines <- answerOf(path)
 			}
 		}()
-		return lines, func() {}, nil
+		return lines, func(Answer) {}, nil
 	}
 	if workers.Add(1) > most {
 		workers.Add(-1)
@@ -155,11 +155,17 @@ func begin(paths []string) (lines chan Answer, end func(), err error) {
 			lines <- a
 		}
 	}()
-	return lines, func() {
+	return lines, func(last Answer) {
 		_ = cmd.Process.Kill()
 		_ = out.Close()
+		on, held := "", 0
+		if errors.Is(last.Error(), ErrHangs) {
+			on, held = mountOf(last.Err), 1
+		}
+		past.hold(on, held)
 		go func() {
 			_ = cmd.Wait()
+			past.hold(on, -held)
 			workers.Add(-1)
 		}()
 	}, nil
@@ -173,17 +179,33 @@ type memory struct {
 	mu   sync.Mutex
 	bad  map[string]time.Time // that hung, and when
 	good map[string]time.Time // that answered
+	held map[string]int       // workers that have not ended, by mount
 }
 
 var past memory
 
-const remembered = 256 // paths of each sort
+const (
+	remembered = 256 // paths of each sort
+	mostHeld   = 2   // by one mount; with more it would keep the workers from all others
+)
 
 func (m *memory) hung(path string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	at, ok := m.bad[path]
-	return ok && time.Since(at) < again
+	return ok && time.Since(at) < again || m.held[path] >= mostHeld
+}
+
+// hold counts workers that a mount begins to hold, or holds no more.
+func (m *memory) hold(mount string, n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.held == nil {
+		m.held = map[string]int{}
+	}
+	if m.held[mount] += n; m.held[mount] == 0 {
+		delete(m.held, mount)
+	}
 }
 
 func (m *memory) answered(path string) bool {

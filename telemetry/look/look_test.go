@@ -71,6 +71,21 @@ func TestWhoAsksMayLeaveEarlier(t *testing.T) {
 	}
 }
 
+// What hangs for as long as it likes holds a few children, and keeps none from another.
+func TestOneThatHangsTakesFewChildren(t *testing.T) {
+	hung, fine := looktest.Hang(t), t.TempDir()
+	for range 20 {
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		if err := look.At(ctx, hung)[0].Error(); !errors.Is(err, look.ErrHangs) {
+			t.Errorf("got %v", err)
+		}
+		cancel()
+	}
+	if err := look.At(t.Context(), fine)[0].Error(); err != nil {
+		t.Errorf("of another: got %v", err)
+	}
+}
+
 func TestMountsOfTheBoardItselfAreCalm(t *testing.T) {
 	all := []look.Mount{{Device: "0:20", Path: "/", FS: "overlay"}, {Device: "31:5", Path: "/overlay", FS: "jffs2"}, {Device: "0:5", Path: "/proc", FS: "proc"},
 		{Device: "8:1", Path: "/mnt/stick", FS: "vfat"}, {Device: "0:44", Path: "/mnt/nfs", FS: "nfs4"}, {Device: "8:17", Path: "/mnt/ntfs", FS: "fuseblk"}, {Device: "0:50", Path: "/home", FS: "autofs"}}
