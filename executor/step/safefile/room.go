@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -17,7 +18,7 @@ var ErrNoRoom = errors.New("no room")
 // Headroom says, as ErrNoRoom, that the disk of dir would be too full with need
 // bytes more: keep bytes are to stay free or, where that is 0, 5 % of the disk and
 // at least 4 MB, but of a small flash a quarter. A file system that lies in memory and
-// reports no size has what memory has.
+// reports no size has what memory has; so has an overlay over one.
 func Headroom(dir string, need, keep uint64) error {
 	var disk syscall.Statfs_t
 	if err := syscall.Statfs(dir, &disk); err != nil {
@@ -25,7 +26,8 @@ func Headroom(dir string, need, keep uint64) error {
 	}
 	block := uint64(disk.Bsize)
 	free, total := uint64(disk.Bavail)*block, uint64(disk.Blocks)*block
-	if kind := uint32(disk.Type); disk.Blocks == 0 && (kind == unix.RAMFS_MAGIC || kind == unix.TMPFS_MAGIC) {
+	inMemory := []uint32{unix.RAMFS_MAGIC, unix.TMPFS_MAGIC, unix.OVERLAYFS_SUPER_MAGIC}
+	if disk.Blocks == 0 && slices.Contains(inMemory, uint32(disk.Type)) {
 		if free = memory("MemAvailable"); free > 0 { // kernels before 3.14 do not tell
 			total = memory("MemTotal")
 		}
