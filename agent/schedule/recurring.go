@@ -13,7 +13,8 @@ import (
 	"github.com/ratchetd/ratchet/executor"
 )
 
-// plan is all schedules that there are now, and drops the marks of others.
+// plan is all schedules that there are now, and drops the marks of others: not while
+// something is left out of the configuration, which may be one of them.
 func (s *Schedules) plan() ([]planned, error) {
 	if s.marks == nil {
 		s.marks = map[string]mark{}
@@ -27,16 +28,33 @@ func (s *Schedules) plan() ([]planned, error) {
 		}
 	}
 	var plan []planned
+	whole := s.Config.Load().LeftOut() == nil
 	for _, c := range s.Config.Load().Schedules {
 		t, err := clock.ParseTimetable(c.Cron, c.TZ)
 		if err != nil { // the zone's file is gone, for the rest was checked
 			s.Log.Error("a schedule cannot be read", "job", c.Name, "err", err)
+			whole = false
 			continue
 		}
 		plan = append(plan, planned{Schedule: c, Timetable: t, name: c.Name, Firing: intake.Firing{Origin: intake.ByConfig},
 			text: func() ([]byte, error) { return config.ReadJobFile(c.Job) }})
 	}
-	return s.recurring(plan)
+	plan, err := s.recurring(plan)
+	if err == nil && whole {
+		s.drop(plan)
+	}
+	return plan, err
+}
+
+// drop drops the marks of schedules that are gone: one that comes again begins again.
+func (s *Schedules) drop(plan []planned) {
+	had := len(s.marks)
+	maps.DeleteFunc(s.marks, func(name string, _ mark) bool {
+		return !slices.ContainsFunc(plan, func(p planned) bool { return p.name == name })
+	})
+	if len(s.marks) < had {
+		s.save(s.soon)
+	}
 }
 
 // recurring adds the recurring jobs.
@@ -59,11 +77,6 @@ func (s *Schedules) recurring(plan []planned) ([]planned, error) {
 			name: r.ID, Firing: intake.Firing{By: r.By, Signed: r.Signed, Origin: intake.ByJob},
 			text: func() ([]byte, error) { return r.Text, nil },
 			from: r.Job.NotBefore.Time, until: r.Job.Expires.Time})
-	}
-	had := len(s.marks)
-	maps.DeleteFunc(s.marks, func(name string, _ mark) bool { return !names[name] })
-	if len(s.marks) < had { // one that comes again begins again
-		s.save(s.soon)
 	}
 	return plan, nil
 }
