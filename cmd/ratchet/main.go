@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -29,6 +30,9 @@ func run(args []string, in io.Reader, out, errs io.Writer) int {
 	// A second signal ends the tool at once, but not the same one sent twice, as
 	// timeout(1) does: the demo has processes to end.
 	context.AfterFunc(ctx, func() { time.AfterFunc(time.Second, stop) })
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(40) // what is read is kept, so half of the heap would be waste
+	}
 	s := &session{in: in, out: screen.On(out), err: screen.On(errs)}
 	root := s.rootCommand()
 	root.SetArgs(args)

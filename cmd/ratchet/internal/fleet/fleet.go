@@ -125,7 +125,7 @@ func (f *Fleet) Add(ctx context.Context, c *link.Client, parts ...Part) error {
 	if err := c.ReadRetained(ctx, func(m link.Message) { f.Apply(m) }, filters...); err != nil {
 		return err
 	}
-	return f.settle(ctx, c)
+	return f.again(ctx, c, filters)
 }
 
 // Apply applies what a message says. It returns a job's status if that is what

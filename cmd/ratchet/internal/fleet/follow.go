@@ -35,7 +35,7 @@ func (j *Job) Read(ctx context.Context, c *link.Client, parts ...Part) error {
 	if err := c.ReadRetained(ctx, func(m link.Message) { j.Apply(m) }, Filters(c.Root(), parts...)...); err != nil {
 		return err
 	}
-	if err := j.settle(ctx, c); err != nil {
+	if err := j.again(ctx, c, Filters(c.Root(), parts...)); err != nil {
 		return err
 	}
 	return j.askFor(ctx, c, j.silent(c.Root()))
@@ -75,8 +75,8 @@ func (j *Job) Follow(ctx context.Context, c *link.Client, show func(Update), not
 		select {
 		case <-again.C:
 			c.Refresh()
-			if silent := j.silent(c.Root()); len(silent) <= maxExact {
-				c.Ask(silent...)
+			if err := j.askFor(ctx, c, j.silent(c.Root())); err != nil {
+				show(Update{Note: fmt.Sprintf("ratchet: asking for what is missing: %v", err)})
 			}
 		default:
 		}

@@ -23,6 +23,9 @@ const (
 	// quietTime is how long no retained message must come before all are
 	// taken to have come: MQTT 3.1.1 has no mark for the last one.
 	quietTime = 300 * time.Millisecond
+	// lostAnswer is how long nothing must come behind messages before the answer to
+	// a subscription is taken for lost: mosquitto drops it with what it drops.
+	lostAnswer = 3 * time.Second
 	// readQoS is 0 because with 1 a broker queues what is retained and drops
 	// what its queue cannot hold: mosquitto gives 1,020 of 30,000 devices then,
 	// and all of them with 0. What a busy broker drops even so comes with Refresh.
@@ -60,12 +63,13 @@ type Client struct {
 	mqtt paho.Client
 	wire atomic.Pointer[packet.Conn] // of the newest connection
 	// broke is the last one that a violation ended.
-	broke atomic.Pointer[packet.Conn]
-	root  string
-	lag   time.Duration // the longest time the broker took to answer
-	limit time.Duration // of one reading
-	lost  chan error
-	again atomic.Bool // this is not the first connection
+	broke   atomic.Pointer[packet.Conn]
+	options Options
+	root    string
+	lag     time.Duration // the longest time the broker took to answer
+	limit   time.Duration // of one reading
+	lost    chan error
+	again   atomic.Bool // this is not the first connection
 
 	mu      sync.Mutex
 	filters map[string]byte
@@ -75,7 +79,7 @@ type Client struct {
 
 // Connect opens a connection. The options must be valid.
 func Connect(ctx context.Context, o Options) (*Client, error) {
-	c := newClient(o.Root)
+	c := newClient(o)
 	settings, err := c.settings(o)
 	if err != nil {
 		return nil, err
@@ -104,8 +108,8 @@ func (c *Client) settings(o Options) (*paho.ClientOptions, error) {
 		SetConnectionLostHandler(c.onLoss).SetCustomOpenConnectionFn(c.open), nil
 }
 
-func newClient(root string) *Client {
-	c := &Client{root: root, limit: readLimit, filters: map[string]byte{}, lost: make(chan error, 1),
+func newClient(o Options) *Client {
+	c := &Client{options: o, root: o.Root, limit: readLimit, filters: map[string]byte{}, lost: make(chan error, 1),
 		done: make(chan struct{})}
 	c.feed = newFeed(c.done)
 	return c
@@ -235,24 +239,35 @@ func (c *Client) publish(ctx context.Context, to dialect.Topic, payload []byte, 
 
 // Subscribe lets the messages for the filters come into the feed.
 func (c *Client) Subscribe(ctx context.Context, filters ...string) error {
+	return c.subscribe(ctx, c.note(filters))
+}
+
+// note keeps the filters for the next connection, and returns them as a request has
+// them.
+func (c *Client) note(filters []string) map[string]byte {
 	asked := map[string]byte{}
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	for _, f := range filters {
 		asked[f], c.filters[f] = readQoS, readQoS
 	}
-	c.mu.Unlock()
-	return c.subscribe(ctx, asked)
+	return asked
 }
 
 func (c *Client) subscribe(ctx context.Context, asked map[string]byte) error {
-	c.broke.Store(nil)
 	begun := time.Now()
-	token := c.mqtt.SubscribeMultiple(asked, nil)
+	token := c.ask(asked)
 	if err := c.wait(ctx, token, answerTimeout); err != nil {
 		return fmt.Errorf("subscribing: %w", err)
 	}
 	c.lag = max(c.lag, time.Since(begun))
 	return refused(token)
+}
+
+// ask sends the request for the filters.
+func (c *Client) ask(asked map[string]byte) paho.Token {
+	c.broke.Store(nil)
+	return c.mqtt.SubscribeMultiple(asked, nil)
 }
 
 // refused looks for filters that the broker's access rules keep from us.
@@ -272,10 +287,46 @@ func refused(t paho.Token) error {
 // ReadRetained subscribes to the filters and gives what is retained there to take. It
 // returns when all has come; what comes later waits in the feed.
 func (c *Client) ReadRetained(ctx context.Context, take func(Message), filters ...string) error {
-	if err := c.Subscribe(ctx, filters...); err != nil {
+	if err := c.request(ctx, take, filters); err != nil {
 		return err
 	}
 	return c.drain(ctx, take)
+}
+
+// request subscribes to the filters, and gives what comes before the answer to take:
+// the answer is behind it.
+func (c *Client) request(ctx context.Context, take func(Message), filters []string) error {
+	token, begun := c.ask(c.note(filters)), time.Now()
+	came := time.Time{}
+	tick := time.NewTicker(quietTime)
+	defer tick.Stop()
+	for {
+		select {
+		case m := <-c.feed.out:
+			came = time.Now()
+			take(m)
+		case <-token.Done():
+			if err := c.because(token.Error()); err != nil {
+				return fmt.Errorf("subscribing: %w", err)
+			}
+			if err := refused(token); err != nil {
+				return err
+			}
+			c.lag = max(c.lag, min(time.Since(begun), quietTime))
+			return nil
+		case <-tick.C:
+			switch {
+			case time.Since(begun) > c.limit:
+				return c.endless()
+			case came.IsZero() && time.Since(begun) > answerTimeout:
+				return fmt.Errorf("subscribing: no answer within %v", answerTimeout)
+			case !came.IsZero() && time.Since(came) > lostAnswer:
+				return nil
+			}
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 }
 
 // drain gives what comes to take until what is retained has come.
@@ -288,7 +339,7 @@ func (c *Client) drain(ctx context.Context, take func(Message)) error {
 	for {
 		select {
 		case <-end.C:
-			return fmt.Errorf("the broker does not come to an end with what is retained: %v of it were read: check who publishes below %s", c.limit, c.root)
+			return c.endless()
 		case m := <-c.feed.out:
 			take(m)
 			if m.Retained {
@@ -300,4 +351,8 @@ func (c *Client) drain(ctx context.Context, take func(Message)) error {
 			return context.Cause(ctx)
 		}
 	}
+}
+
+func (c *Client) endless() error {
+	return fmt.Errorf("the broker does not come to an end with what is retained: %v of it were read: check who publishes below %s", c.limit, c.root)
 }

@@ -9,7 +9,7 @@ import "context"
 // for only a new one learns whether the broker has kept the session, which kept says.
 // What is retained comes only where it has not, and of that a broker may drop some.
 func Resume(ctx context.Context, o Options, session string, filters ...string) (c *Client, kept bool, err error) {
-	c = newClient(o.Root)
+	c = newClient(o)
 	settings, err := c.settings(o)
 	if err != nil {
 		return nil, false, err
