@@ -26,12 +26,13 @@ var mayImport = map[string][]string{
 	"private":  nil,
 	"rollout":  {"fleet", "link"},
 	"screen":   nil,
-	"serve":    {"serve/memory", "serve/watch"},
+	"serve":    {"draft", "fleet", "link", "rollout", "serve/guard", "serve/memory", "serve/watch"},
 	"settings": {"private"},
 	"show":     {"fleet", "screen"},
 	"signing":  {"private", "screen"},
 	"sim":      {"fleet", "link"},
 
+	"serve/guard":  {"private"},
 	"serve/memory": {"link"},
 	"serve/watch":  {"fleet", "link", "serve/memory"},
 }

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,7 +12,9 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/fleet"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/serve"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/serve/guard"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/serve/memory"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/serve/watch"
 	"github.com/spf13/cobra"
@@ -18,9 +22,13 @@ import (
 
 // serving is what the command line says of a server.
 type serving struct {
-	listen, database string
-	silence          time.Duration
-	keep             memory.Keep
+	listen, database, tokens string
+	cert, key                string
+	names                    []string
+	silence                  time.Duration
+	keep                     memory.Keep
+	metrics                  string
+	limit                    int
 }
 
 func (s *session) serveCommand() *cobra.Command {
@@ -33,15 +41,29 @@ each device, which alerts were raised, health over weeks. No device and no other
 command needs it; it may be ended at any moment, and goes on where it was: what
 comes meanwhile waits in the session that the broker keeps for this database.
 
-/healthz says whether it works: 200, or 503 and why not.`,
+/api/v1 is for programs (/api/v1/openapi.json describes it), /metrics for
+Prometheus: aggregates, and with --device-metrics figures of single devices.
+/healthz says whether it works: 200, or 503 and why not; it alone wants no token.
+
+Tokens lie in a file beside the database, one a line: ROLE NAME TOKEN, where the role
+is viewer, operator or admin. The first start makes one. What is done by way of the
+server is noted with the name. Beyond loopback it answers over TLS only.`,
 		Example: `  ratchet serve --broker tls://broker:8883
-  curl -s http://127.0.0.1:7788/healthz`,
+  curl -s http://127.0.0.1:7788/healthz
+  ratchet serve --listen :7788 --tls-cert serve.pem --tls-key serve.key --name fleet.example.com
+  ratchet serve --device-metrics '.tags.site == "berlin"' --device-limit 500`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return s.serve(cmd.Context(), v) },
 	}
 	f := cmd.Flags()
 	f.StringVar(&v.listen, "listen", "127.0.0.1:7788", "`address` to answer at")
 	f.StringVar(&v.database, "database", databaseFile(), "SQLite `file` for what is remembered")
+	f.StringVar(&v.tokens, "tokens", "", "`file` with the tokens (beside the database: FILE.tokens)")
+	f.StringArrayVar(&v.names, "name", nil, "a further host `name` by which it is asked for; may be repeated")
+	f.StringVar(&v.cert, "tls-cert", "", "`file` with the server's certificate, and those that signed it")
+	f.StringVar(&v.key, "tls-key", "", "`file` with the certificate's key")
+	f.StringVar(&v.metrics, "device-metrics", "", "metrics of single devices for which this `jq` is true")
+	f.IntVar(&v.limit, "device-limit", 2000, "how many devices have metrics of their own, at most")
 	f.DurationVar(&v.silence, "stale", 0, "`time` without a word after which an online device is stale: 2.5 times telemetry.publish (12m30s)")
 	f.DurationVar(&v.keep.Samples, "keep-samples", v.keep.Samples, "how long each sample of health is kept")
 	f.DurationVar(&v.keep.Means, "keep-means", v.keep.Means, "how long means over 5 minutes are kept")
@@ -68,8 +90,10 @@ func (v serving) validate() error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("--listen %q: want an address and a port, such as 127.0.0.1:7788", v.listen)
-	case host != "localhost" && !net.ParseIP(host).IsLoopback():
-		return fmt.Errorf("--listen %s: want a loopback address: whoever reaches the port sees the fleet", v.listen)
+	case (v.cert == "") != (v.key == ""):
+		return errors.New("--tls-cert and --tls-key belong together")
+	case v.cert == "" && host != "localhost" && !net.ParseIP(host).IsLoopback():
+		return fmt.Errorf("--listen %s: beyond loopback whoever is on the way reads along: give --tls-cert and --tls-key, or listen at 127.0.0.1 behind a proxy and --name it", v.listen)
 	case v.database == "":
 		return errors.New("no home directory: say with --database where to remember")
 	}
@@ -88,12 +112,44 @@ func (s *session) serve(ctx context.Context, v serving) error {
 		return err
 	}
 	defer m.Close()
+	log := slog.New(slog.NewTextHandler(s.err, nil))
+	server := &serve.Server{Watcher: &watch.Watcher{Link: s.link, Memory: m, Log: log, Silence: v.silence}, Memory: m, Keep: v.keep, Log: log, DeviceLimit: v.limit}
+	if v.metrics != "" {
+		if server.DeviceMetrics, err = fleet.ParseQuery(v.metrics); err != nil {
+			return usageError{fmt.Errorf("--device-metrics: %w", err)}
+		}
+	}
+	l, err := v.open(server)
+	if err != nil {
+		return err
+	}
+	scheme := "http"
+	if server.Guard.Secure {
+		scheme = "https"
+	}
+	fmt.Fprintf(s.out, "%s://%s/#t=%s\n", scheme, l.Addr(), server.Guard.Tokens.First())
+	return server.Run(ctx, l)
+}
+
+// open listens, and sets the guard that stands before what is answered.
+func (v serving) open(server *serve.Server) (net.Listener, error) {
+	tokens, err := guard.ReadTokens(cmp.Or(v.tokens, v.database+".tokens"), who())
+	if err != nil {
+		return nil, err
+	}
 	l, err := net.Listen("tcp", v.listen)
 	if err != nil {
-		return fmt.Errorf("--listen: %w", err)
+		return nil, fmt.Errorf("--listen: %w", err)
 	}
-	log := slog.New(slog.NewTextHandler(s.err, nil))
-	fmt.Fprintf(s.out, "http://%s/\n", l.Addr())
-	server := &serve.Server{Watcher: &watch.Watcher{Link: s.link, Memory: m, Log: log, Silence: v.silence}, Memory: m, Keep: v.keep, Log: log}
-	return server.Run(ctx, l)
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	server.Guard = &guard.Guard{Tokens: tokens, Names: v.names, Port: port, Secure: v.cert != ""}
+	if v.cert == "" {
+		return l, nil
+	}
+	pair, err := tls.LoadX509KeyPair(v.cert, v.key)
+	if err != nil {
+		l.Close()
+		return nil, fmt.Errorf("--tls-cert and --tls-key: %w", err)
+	}
+	return tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}), nil
 }

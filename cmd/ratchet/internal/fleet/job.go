@@ -123,3 +123,10 @@ func (r Row) Cuts() int {
 	}
 	return n
 }
+
+// Job is one job on this view, for as long as the view does not change.
+func (f *Fleet) Job(id string) *Job {
+	j := NewJob(id, false)
+	j.Fleet = f
+	return j
+}

@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/fleet"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/serve/guard"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/serve/memory"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/serve/watch"
 	"golang.org/x/sync/errgroup"
@@ -31,7 +33,12 @@ type Server struct {
 	Watcher *watch.Watcher
 	Memory  *memory.Memory
 	Keep    memory.Keep
+	Guard   *guard.Guard
 	Log     *slog.Logger
+	// DeviceMetrics picks the devices that have metrics of their own, at most
+	// DeviceLimit of them; nil is none.
+	DeviceMetrics *fleet.Query
+	DeviceLimit   int
 }
 
 // Run watches and answers at the listener until ctx ends.
@@ -77,7 +84,10 @@ func (s *Server) shrink(ctx context.Context) error {
 func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", s.healthz)
-	return mux
+	mux.HandleFunc("GET /metrics", s.metrics)
+	s.api(mux)
+	s.Guard.Open = func(path string) bool { return path == "/healthz" }
+	return s.Guard.Before(mux)
 }
 
 // healthz says whether it works, to anybody who may reach the port.

@@ -160,21 +160,45 @@ func (b *batch) status(id int64, job string, payload []byte) error {
 	return b.do("INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", id, job, s.Rev, string(s.State), step, b.now)
 }
 
-// alert keeps one from when it was raised to when it was cleared.
+// alert keeps one from when it was raised to when it was cleared. A broker may
+// bring both in any order.
 func (b *batch) alert(id int64, name string, payload []byte) error {
 	var a dialect.Alert
-	if json.Unmarshal(payload, &a) != nil || a.State != dialect.AlertRaised {
-		cleared := b.now
-		if !a.Cleared.IsZero() {
-			cleared = seconds(a.Cleared)
+	readable := json.Unmarshal(payload, &a) == nil
+	since, cleared := seconds(a.Since), b.now
+	if !a.Cleared.IsZero() {
+		cleared = seconds(a.Cleared)
+	}
+	if !readable || a.State != dialect.AlertRaised {
+		if since > 0 {
+			return b.do(`INSERT INTO alerts (device, name, severity, since, cleared, value, rule) VALUES (?, ?, ?, ?, ?, ?, ?)
+				ON CONFLICT (device, name, since) DO UPDATE SET cleared = excluded.cleared`, id, name, a.Severity, since, cleared, []byte(a.Value), a.Rule)
 		}
 		return b.do("UPDATE alerts SET cleared = ? WHERE device = ? AND name = ? AND cleared IS NULL", cleared, id, name)
 	}
-	since := seconds(a.Since)
 	if err := b.do("UPDATE alerts SET cleared = ? WHERE device = ? AND name = ? AND cleared IS NULL AND since < ?", since, id, name, since); err != nil {
 		return err
 	}
 	return b.do(`INSERT INTO alerts (device, name, severity, since, value, rule) VALUES (?, ?, ?, ?, ?, ?)
 		ON CONFLICT (device, name, since) DO UPDATE SET severity = excluded.severity, value = excluded.value`,
 		id, name, a.Severity, since, []byte(a.Value), a.Rule)
+}
+
+// Settle ends those alerts that are no longer raised by what the broker retains:
+// nobody said so while the broker kept no session.
+func (m *Memory) Settle(ctx context.Context, now time.Time, raised func(device, name string) bool) error {
+	type open struct {
+		id           int64
+		device, name string
+	}
+	all, err := listed(ctx, m.read, func(r *sql.Rows) (o open, err error) {
+		err = r.Scan(&o.id, &o.device, &o.name)
+		return o, err
+	}, "SELECT a.id, d.name, a.name FROM alerts a JOIN devices d ON d.id = a.device WHERE a.cleared IS NULL")
+	for _, o := range all {
+		if !raised(o.device, o.name) && err == nil {
+			_, err = m.write.ExecContext(ctx, "UPDATE alerts SET cleared = ? WHERE id = ? AND cleared IS NULL", now.Unix(), o.id)
+		}
+	}
+	return err
 }

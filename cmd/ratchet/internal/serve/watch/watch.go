@@ -9,6 +9,7 @@ package watch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -39,6 +40,7 @@ type Watcher struct {
 	Silence time.Duration
 
 	mu      sync.Mutex
+	client  *link.Client // while it is connected
 	fleet   *fleet.Fleet
 	heard   map[string]time.Time // devices
 	status  Status
@@ -176,9 +178,10 @@ func (w *Watcher) connect(ctx context.Context) error {
 		return err
 	}
 	w.change(func() {
-		w.fleet = f
+		w.fleet, w.client = f, c
 		w.status.Connected, w.status.Since, w.status.Broker = true, time.Now(), ""
 	})
+	defer w.change(func() { w.client = nil })
 	w.Log.Info("watching", "broker", w.Link.Broker, "devices", len(f.Devices()), "session kept", had)
 	return w.follow(ctx, c, session)
 }
@@ -205,6 +208,12 @@ func (w *Watcher) read(ctx context.Context, c *link.Client) (*fleet.Fleet, error
 	}
 	if err == nil {
 		err = failed
+	}
+	if err == nil {
+		err = w.Memory.Settle(ctx, time.Now(), func(device, name string) bool {
+			_, raised := f.Device(device).Alerts[name]
+			return raised
+		})
 	}
 	return f, err
 }
@@ -307,12 +316,18 @@ func (w *Watcher) kept(n int) {
 	w.status.Messages += uint64(n)
 }
 
-// Submitted lets the view know a message that was published just now, before the
-// broker brings it.
-func (w *Watcher) Submitted(to dialect.Topic, payload []byte) {
-	w.change(func() {
-		if w.fleet != nil {
-			w.fleet.Apply(link.Message{Topic: to, Payload: payload})
-		}
-	})
+// Publish sends a retained message, and lets the view know it before the broker
+// brings it back.
+func (w *Watcher) Publish(ctx context.Context, to dialect.Topic, payload []byte) error {
+	w.mu.Lock()
+	c := w.client
+	w.mu.Unlock()
+	if c == nil {
+		return errors.New("nothing was sent: the broker is not connected")
+	}
+	if err := c.Publish(ctx, to, payload); err != nil {
+		return err
+	}
+	w.change(func() { w.fleet.Apply(link.Message{Topic: to, Payload: payload}) })
+	return nil
 }
