@@ -151,7 +151,13 @@ SEED ?= 1
 powercut:
 	$(GO) run ./scripts/powercut -cuts $(CUTS) -seed $(SEED)
 
-# The same with the promises broken on purpose: each way must be found.
+# The agent goes on from N states of one recorded disk, each as a cut would have
+# left it at that moment. Needs root: it makes mounts and a network of its own.
+N ?= 500
+powercut-states:
+	$(GO) run ./scripts/powercut -states $(N) -seed $(SEED)
+
+# The cuts with the promises broken on purpose: each way must be found.
 powercut-controls:
 	$(GO) run ./scripts/powercut -controls
 
@@ -183,4 +189,4 @@ clean:
 	rm -rf build dist
 
 .DEFAULT_GOAL = build
-.PHONY: model powercut powercut-controls vm vm-slots vm-cuts vm-bounds vm-jffs2 vm-ubifs vm-armhf vm-systemd vm-units vm-install build demo test race check budget vulnerabilities cross packages release size boards bench e2e e2e-mips e2e-mipsle e2e-armv7 fuzz deps clean FORCE
+.PHONY: model powercut powercut-states powercut-controls vm vm-slots vm-cuts vm-bounds vm-jffs2 vm-ubifs vm-armhf vm-systemd vm-units vm-install build demo test race check budget vulnerabilities cross packages release size boards bench e2e e2e-mips e2e-mipsle e2e-armv7 fuzz deps clean FORCE
