@@ -9,6 +9,7 @@ import (
 	"github.com/ratchetd/ratchet/agent/config"
 	"github.com/ratchetd/ratchet/agent/report"
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/executor/step/safefile"
 	"github.com/ratchetd/ratchet/store"
 )
 
@@ -45,7 +46,7 @@ func (a *Agent) mind(ctx context.Context) error {
 	a.log.Error("the journal's file was deleted, renamed, or another one lies in its place: the agent starts again, with a new journal")
 	note := a.lostNote()
 	_ = os.MkdirAll(filepath.Dir(note), 0o700) // a failure shows in the next line
-	if err := os.WriteFile(note, nil, 0o600); err != nil {
+	if err := safefile.WriteFile(note, "", 0o600); err != nil {
 		a.log.Warn("no alert will tell of it", "err", err)
 	}
 	a.stop(ErrRestart)

@@ -88,10 +88,10 @@ func ownRollouts(broker string) error {
 	host := u.Hostname()
 	switch {
 	case strings.HasSuffix(host, ".amazonaws.com"), strings.HasSuffix(host, ".amazonaws.com.cn"):
-		return errors.New("AWS IoT Jobs rolls out by itself: aws iot create-job with the job as --document, --job-executions-rollout-config for the rate " +
+		return errors.New("a rollout is AWS IoT Jobs' own there: aws iot create-job with the job as --document, --job-executions-rollout-config for the rate " +
 			"and --abort-config for when to stop")
 	case strings.HasSuffix(host, ".azure-devices.net"), strings.HasSuffix(host, ".azure-devices.cn"):
-		return errors.New("Azure IoT Hub rolls out by itself: az iot hub configuration create with a --target-condition for each wave puts the job into the twins")
+		return errors.New("a rollout is Azure IoT Hub's own there: az iot hub configuration create with a --target-condition for each wave puts the job into the twins")
 	}
 	return nil
 }

@@ -104,7 +104,7 @@ type simulated struct {
 }
 
 func (s *session) simulate(ctx context.Context, w simulating) error {
-	own := s.link.Broker == ""
+	own := s.link.Broker == "" && s.link.Context == ""
 	if own {
 		url, stop, err := broker.Start()
 		if err != nil {
@@ -113,8 +113,8 @@ func (s *session) simulate(ctx context.Context, w simulating) error {
 		defer stop()
 		s.link.Broker = url
 	}
-	if err := s.link.Validate(); err != nil {
-		return usageError{err}
+	if err := s.ready(); err != nil {
+		return err
 	}
 	w.Link = s.link
 	c, err := s.dial(ctx)
