@@ -2,7 +2,9 @@ package azure
 
 import (
 	"encoding/json"
+	"errors"
 	"reflect"
+	"strconv"
 	"strings"
 
 	"github.com/ratchetd/ratchet/agent/dialect"
@@ -95,10 +97,23 @@ func twinKeys(values map[string]json.RawMessage) map[string]json.RawMessage {
 	clean := map[string]json.RawMessage{}
 	for name, v := range values {
 		if name != "" && len(v) < maxTwinText {
-			clean[twinKey(name)] = v
+			clean[twinKey(name)] = holdable(v)
 		}
 	}
 	return clean
+}
+
+// maxTwinInteger bounds the integers that a twin holds, either way.
+const maxTwinInteger = 1 << 52
+
+// holdable is a value as a twin can hold it: a longer integer as a text, for a hub would
+// refuse all facts over it.
+func holdable(v json.RawMessage) json.RawMessage {
+	n, err := strconv.ParseInt(string(v), 10, 64)
+	if errors.Is(err, strconv.ErrRange) || err == nil && (n < -maxTwinInteger || n >= maxTwinInteger) {
+		return dialect.Marshal(string(v))
+	}
+	return v
 }
 
 // twinKey makes a name one that a twin can hold as a key.

@@ -32,6 +32,17 @@ func TestFactsAreRevisedInOnePatchOfWhatDiffers(t *testing.T) {
 	}
 }
 
+// TestAFactThatATwinCannotHoldCostsNoOther: a hub refuses the whole patch over an integer
+// of more than 52 bits, as serial numbers are.
+func TestAFactThatATwinCannotHoldCostsNoOther(t *testing.T) {
+	const facts = `{"agent":"2","tags":{"serial":5283920058631410000,"longer":52839200586314100001,"least":-4503599627370496,"less":-4503599627370497,"most":4503599627370495,"real":1e300}}`
+	const want = `{"facts":{"agent":"2","tags":{"serial":"5283920058631410000","longer":"52839200586314100001","least":-4503599627370496,"less":"-4503599627370497","most":4503599627370495,"real":1e300}}}`
+	got := Dialect{}.Tell(dialect.Revision{Facts: dialect.Facts(facts)})[0].Payload
+	if !sameJSON(t, string(got), want) {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 func sameJSON(t *testing.T, a, b string) bool {
 	t.Helper()
 	var canonical [2]any

@@ -196,7 +196,8 @@ func TestAPatchBeyondTheBoundsIsRefusedWhole(t *testing.T) {
 	large, _ := json.Marshal(big)
 	for name, patch := range map[string]string{
 		"no JSON": "{", "a list": "[]", "a dot": `{"a.b":1}`, "a blank": `{"a b":1}`, "a dollar": `{"$a":1}`,
-		"depth":  strings.Repeat(`{"a":`, 12) + "1" + strings.Repeat("}", 12),
+		"depth":   strings.Repeat(`{"a":`, 12) + "1" + strings.Repeat("}", 12),
+		"integer": `{"good":1,"a":4503599627370496}`, "longer integer": `{"a":52839200586314100001}`,
 		"string": `{"good":1,"a":"` + strings.Repeat("x", 4097) + `"}`, "section": string(large),
 	} {
 		c.say("$iothub/twin/PATCH/properties/reported/?$rid=a", patch)

@@ -123,7 +123,7 @@ func valid(v any, depth int) error {
 			return fmt.Errorf("a string of %d bytes", len(v))
 		}
 	case json.Number:
-		if n, err := v.Int64(); err == nil && (n < -maxInteger || n >= maxInteger) {
+		if n, err := v.Int64(); errors.Is(err, strconv.ErrRange) || err == nil && (n < -maxInteger || n >= maxInteger) {
 			return fmt.Errorf("the number %s", v)
 		}
 	}
