@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -242,12 +243,21 @@ func (v *Values) UnmarshalTOML(table any) error {
 		*v = Values{}
 	}
 	for name, value := range values {
-		switch value.(type) {
-		case string, int64, float64, bool:
-			(*v)[name] = value
-		default:
+		if !isValue(value) {
 			return fmt.Errorf("%s: want a text, a number, true or false", name)
 		}
+		(*v)[name] = value
 	}
 	return nil
+}
+
+// isValue reports whether JSON can hold the value: TOML's nan and inf it cannot.
+func isValue(v any) bool {
+	switch v := v.(type) {
+	case string, int64, bool:
+		return true
+	case float64:
+		return !math.IsNaN(v) && !math.IsInf(v, 0)
+	}
+	return false
 }

@@ -117,6 +117,8 @@ func TestAMistakeIsToldWithItsPlace(t *testing.T) {
 		{"no size", "[policy]\nmaxSize = \"64 bananas\"\n", "ratchet.toml:2: policy.maxSize: \"64 bananas\" is no size"},
 		{"a size in part", "[policy]\nmaxSize = 1.5\n", "ratchet.toml:2: policy.maxSize: 1.5 is no size"},
 		{"a list as a tag", "[tags]\nsite = [1]\n", "ratchet.toml:1: tags: site: want a text, a number, true or false"},
+		{"no number as a tag", "[tags]\nsite = nan\n", "ratchet.toml:1: tags: site: want a text, a number, true or false"},
+		{"a number without an end as a variable", "[vars]\nlimit = -inf\n", "ratchet.toml:1: vars: limit: want a text, a number, true or false"},
 		{"tags as a list", "tags = [1]\n", "ratchet.toml:1: tags: want a table"},
 		{"no TOML", "\nstate = /a\n", "ratchet.toml:2: state: "},
 		{"a key twice", "state = \"/a\"\nstate = \"/b\"\n", "ratchet.toml:2: state: "},
