@@ -56,7 +56,7 @@ func who() string {
 // openRollout reads what there is of one rollout. The client is to be closed.
 func (s *session) openRollout(ctx context.Context, job string) (*link.Client, *rollout.Carrier, error) {
 	if err := s.checkRollout(job); err != nil {
-		return nil, nil, usageError{err}
+		return nil, nil, err
 	}
 	c, err := s.dial(ctx)
 	if err != nil {
@@ -74,9 +74,20 @@ func (s *session) openRollout(ctx context.Context, job string) (*link.Client, *r
 // checkRollout says why there can be no such rollout.
 func (s *session) checkRollout(job string) error {
 	if !executor.ValidID(job) {
-		return fmt.Errorf("%q is no job id: want 1 to 64 of A-Z a-z 0-9 _ -", job)
+		return usageError{fmt.Errorf("%q is no job id: want 1 to 64 of A-Z a-z 0-9 _ -", job)}
 	}
-	return ownRollouts(s.link.Broker)
+	return s.readyToRoll()
+}
+
+// readyToRoll is ready, where rollouts are this tool's business.
+func (s *session) readyToRoll() error {
+	if err := s.ready(); err != nil {
+		return err
+	}
+	if err := ownRollouts(s.link.Broker); err != nil {
+		return usageError{err}
+	}
+	return nil
 }
 
 // ownRollouts says what to use where the service has rollouts of its own.

@@ -26,11 +26,11 @@ Exit codes: 0 all of them are done, 3 one is paused or aborted.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			for _, job := range args {
 				if err := s.checkRollout(job); err != nil {
-					return usageError{err}
+					return err
 				}
 			}
-			if err := ownRollouts(s.link.Broker); err != nil {
-				return usageError{err}
+			if err := s.readyToRoll(); err != nil {
+				return err
 			}
 			return s.rolloutRun(cmd.Context(), args, keep, asJSON)
 		},
@@ -114,15 +114,16 @@ func (r *troop) take(ctx context.Context, m link.Message) {
 		r.failed = errJobFailed
 	case d.State == rollout.Running:
 		r.active[job] = true
+		own := *r.s // each connection completes its options
 		go func() {
-			d, err := r.carry(ctx, job)
+			d, err := r.carry(ctx, &own, job)
 			r.ended <- ending{job, d, err}
 		}()
 	}
 }
 
-func (r *troop) carry(ctx context.Context, job string) (rollout.Document, error) {
-	c, carrier, err := r.s.openRollout(ctx, job)
+func (r *troop) carry(ctx context.Context, s *session, job string) (rollout.Document, error) {
+	c, carrier, err := s.openRollout(ctx, job)
 	if err != nil {
 		return rollout.Document{}, err
 	}

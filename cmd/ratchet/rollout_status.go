@@ -23,8 +23,8 @@ func (s *session) rolloutStatusCommand() *cobra.Command {
 		Short: "Show the rollouts, or one with its waves and its history",
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := ownRollouts(s.link.Broker); err != nil {
-				return usageError{err}
+			if err := s.readyToRoll(); err != nil {
+				return err
 			}
 			if len(args) == 0 {
 				return s.rollouts(cmd.Context(), asJSON)

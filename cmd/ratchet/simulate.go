@@ -104,8 +104,10 @@ type simulated struct {
 }
 
 func (s *session) simulate(ctx context.Context, w simulating) error {
-	own := s.link.Broker == "" && s.link.Context == ""
-	if own {
+	if err := s.complete(); err != nil {
+		return err
+	}
+	if s.link.Broker == "" {
 		url, stop, err := broker.Start()
 		if err != nil {
 			return err

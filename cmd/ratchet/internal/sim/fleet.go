@@ -62,6 +62,9 @@ func New(p Plan) (*Fleet, error) {
 	if err != nil {
 		return nil, fmt.Errorf("a folder for the devices: %w: name another with --state", err)
 	}
+	if err := p.keepPassword(dir); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
 	f := &Fleet{plan: p, dir: dir, away: p.share(p.Faults.Offline, "offline"), flaps: p.share(p.Faults.Flapping, "flap"), failing: map[string]map[string]bool{}}
 	slow, wrong, old := p.share(p.Faults.Slow, "slow"), p.share(p.Faults.Clock, "clock"), p.share(p.Faults.Old, "old")
 	for i := range p.Devices {
@@ -73,6 +76,20 @@ func New(p Plan) (*Fleet, error) {
 		f.devices = append(f.devices, d)
 	}
 	return f, nil
+}
+
+// keepPassword writes a password that no file has beside the devices: they read it
+// from one.
+func (p *Plan) keepPassword(dir string) error {
+	if p.Link.Password == nil || p.Link.PasswordFile != "" {
+		return nil
+	}
+	word, err := p.Link.Password()
+	if err != nil {
+		return err
+	}
+	p.Link.PasswordFile = filepath.Join(dir, "password")
+	return os.WriteFile(p.Link.PasswordFile, []byte(word), 0o600)
 }
 
 // spread is how long the first connects take together: a broker bears some hundred
