@@ -130,7 +130,11 @@ func (s *session) offer(ctx context.Context, c *link.Client, d draft.Draft, sub 
 		return err
 	}
 	s.receipt(sub, j, e, follow && w.json)
-	if !follow || sub.dry {
+	if sub.dry {
+		return nil
+	}
+	s.sayUnkept(ctx, j.ID, sub.To, e.Payload())
+	if !follow {
 		return nil
 	}
 	s.await(ctx, c, j, w)

@@ -124,24 +124,48 @@ func show(t *testing.T, at *node, args ...string) string {
 	return out
 }
 
-// stands asks a node for what is retained of a job; want is by state.
-func stands(t *testing.T, at *node, job string, want map[string]int) error {
+// A jobLine is what the tool says of one job.
+type jobLine struct {
+	Job    string
+	States map[string]int
+}
+
+// jobs asks a node for what is retained of all jobs, by id.
+func jobs(t *testing.T, at *node) (map[string]jobLine, error) {
 	t.Helper()
 	out, _, err := run(t, at, "jobs", "--json")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var lines []struct {
-		Job    string
-		States map[string]int
-	}
+	var lines []jobLine
 	if err := json.Unmarshal([]byte(out), &lines); err != nil {
-		return err
+		return nil, err
 	}
+	byID := map[string]jobLine{}
 	for _, line := range lines {
-		if line.Job == job && maps.Equal(line.States, want) {
-			return nil
+		byID[line.Job] = line
+	}
+	return byID, nil
+}
+
+// stands is an error unless the node says that a job stands so, by state.
+func stands(t *testing.T, at *node, job string, want map[string]int) error {
+	t.Helper()
+	all, err := jobs(t, at)
+	if err == nil && !maps.Equal(all[job].States, want) {
+		err = fmt.Errorf("job %s at %s: want %v, got %v", job, at.name, want, all)
+	}
+	return err
+}
+
+// offered is an error unless the node knows these jobs.
+func offered(t *testing.T, at *node, ids ...string) error {
+	t.Helper()
+	all, err := jobs(t, at)
+	for _, id := range ids {
+		if _, there := all[id]; err == nil && !there {
+			err = fmt.Errorf("%s does not know job %s", at.name, id)
 		}
 	}
-	return fmt.Errorf("job %s at %s: want %v, got %v", job, at.name, want, lines)
+	return err
 }

@@ -40,13 +40,14 @@ func (f fleet) ranOnce(t *testing.T, id string) {
 	}
 }
 
-func submit(t *testing.T, at *node, id string) {
+// jobFile is a file with the job under that id.
+func jobFile(t *testing.T, id string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), id+".json")
 	if err := os.WriteFile(file, fmt.Appendf(nil, job, id), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	show(t, at, "submit", file, "--to", "group/routers")
+	return file
 }
 
 // Two devices at each of three nodes are in the midst of a job when a node is
@@ -69,7 +70,7 @@ func TestE2EANodeOfTheClusterIsKilled(t *testing.T) {
 	if _, err := replicate(n1.client); err != nil {
 		t.Fatal(err)
 	}
-	submit(t, n3, "one")
+	show(t, n3, "submit", jobFile(t, "one"), "--to", "group/routers")
 	await(t, "the job to run everywhere", func() error { return stands(t, n3, "one", map[string]int{"running": 7}) })
 
 	t.Logf("%s, which leads the stream of messages, is killed", n2.name)
@@ -78,7 +79,7 @@ func TestE2EANodeOfTheClusterIsKilled(t *testing.T) {
 	for _, n := range []*node{n1, n3} {
 		await(t, "what the devices did", func() error { return stands(t, n, "one", map[string]int{"running": 1, "succeeded": 6}) })
 	}
-	submit(t, n1, "two")
+	show(t, n1, "submit", jobFile(t, "two"), "--to", "group/routers")
 	for _, n := range []*node{n1, n3} {
 		await(t, "what the devices did", func() error { return stands(t, n, "two", map[string]int{"succeeded": 6}) })
 	}
