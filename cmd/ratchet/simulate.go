@@ -104,10 +104,7 @@ type simulated struct {
 }
 
 func (s *session) simulate(ctx context.Context, w simulating) error {
-	if err := s.complete(); err != nil {
-		return err
-	}
-	if s.link.Broker == "" {
+	if s.link.Broker == "" && s.link.Context == "" { // never the current context by itself: devices would be made up there
 		url, stop, err := broker.Start()
 		if err != nil {
 			return err
