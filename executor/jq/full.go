@@ -32,7 +32,10 @@ func CompileProgram(src string, next func() (any, error)) (p *Program, err error
 		return nil, syntaxError(err)
 	}
 	p = &Program{inputs: &inputs{next: next}, want: wanted(query)}
-	p.code, err = gojq.Compile(query, gojq.WithInputIter(p.inputs))
+	for name := range roundings {
+		query.FuncDefs = append([]*gojq.FuncDef{{Name: name, Body: callTo("_" + name)}}, query.FuncDefs...)
+	}
+	p.code, err = gojq.Compile(query, append(rounding(), gojq.WithInputIter(p.inputs))...)
 	return p, err
 }
 

@@ -49,6 +49,7 @@ func (m *meter) functions(extra []Func) []gojq.CompilerOption {
 		option("_test", 2, func(v any, a []any) (any, error) { return m.test(v, a[0], a[1]) }),
 		option("_tonumber", 0, func(v any, _ []any) (any, error) { return toNumber(v) }),
 	}
+	options = append(options, rounding()...)
 	for name, compute := range operators {
 		options = append(options, option(name, 2, func(_ any, a []any) (any, error) { return compute.of(a[0], a[1]) }))
 	}

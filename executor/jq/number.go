@@ -70,6 +70,31 @@ func (o operator) ofIntegers(l, r any) any {
 	return n
 }
 
+// roundings are the functions that make a number whole. Of an integer the engine's would
+// make a float64 first, which has 53 bits.
+var roundings = map[string]func(float64) float64{
+	"floor": math.Floor, "ceil": math.Ceil, "round": math.Round, "trunc": math.Trunc,
+	"rint": math.RoundToEven, "nearbyint": math.RoundToEven,
+}
+
+// rounding gives the engine roundings, each under its name with an underscore: the names
+// of its own functions it gives to no others.
+func rounding() (options []gojq.CompilerOption) {
+	for name, round := range roundings {
+		options = append(options, option("_"+name, 0, func(v any, _ []any) (any, error) {
+			x, isNumber := gojq.ToFloat64(v)
+			switch {
+			case integer(v) != nil:
+				return v, nil
+			case !isNumber:
+				return nil, fmt.Errorf("%s cannot be applied to: %s", name, described(v))
+			}
+			return round(x), nil
+		}))
+	}
+	return options
+}
+
 // integer is v where the engine has it as one; else nil.
 func integer(v any) *big.Int {
 	switch v := v.(type) {

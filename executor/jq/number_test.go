@@ -18,8 +18,11 @@ func TestIntegersStayExact(t *testing.T) {
 		for _, src := range []string{".n", ".list[0]", ".n + 0", "0 + .n", ".n - 0", ".n * 1", ".n + 1 - 1", "[.n] | max", n} {
 			checkNumber(t, src, input, n)
 		}
-		got, err := runProgram("input | .n, (.n + 1 - 1), (.list | add)", fromLines(`{"n":`+n+`,"list":[`+n+`]}`))
-		if want := n + " " + n + " " + n; got != want || err != nil {
+		for _, f := range []string{"floor", "ceil", "round"} {
+			checkNumber(t, ".n | "+f, input, n)
+		}
+		got, err := runProgram("input | .n, (.n + 1 - 1), (.list | add), (.n | floor, ceil, round, trunc, rint, nearbyint)", fromLines(`{"n":`+n+`,"list":[`+n+`]}`))
+		if want := strings.TrimSpace(strings.Repeat(n+" ", 9)); got != want || err != nil {
 			t.Errorf("data: got %s, %v, want %s", got, err, want)
 		}
 	}
@@ -32,6 +35,19 @@ func TestIntegersStayExact(t *testing.T) {
 		"-18446744073709551615 + 1":                   "-18446744073709551614",
 	} {
 		checkNumber(t, src, nil, want)
+	}
+}
+
+// A program may have functions of its own by these names, and errors are the engine's.
+func TestRoundingIsAsItWas(t *testing.T) {
+	for src, want := range map[string]string{
+		"-1.5 | floor, ceil, round, trunc, rint, nearbyint": "-2 -1 -2 -1 -2 -2",
+		"def floor: 7; def f: 1.5 | floor; f, (1.5 | ceil)": "7 2",
+		`try ("a" | floor) catch .`:                         `"floor cannot be applied to: string (\"a\")"`,
+	} {
+		if got, err := runProgram(src, nil); got != want || err != nil {
+			t.Errorf("%s: got %s, %v, want %s", src, got, err, want)
+		}
 	}
 }
 

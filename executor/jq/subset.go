@@ -16,7 +16,7 @@ var subset = map[string]string{
 	"length/0": "", "ltrimstr/1": "", "max/0": "", "min/0": "", "not/0": "", "rtrimstr/1": "", "select/1": "",
 	"startswith/1": "", "trim/0": "", "type/0": "", "values/0": "",
 
-	"ceil/0": "ceil | _fits", "fabs/0": "fabs | _fits", "floor/0": "floor | _fits", "round/0": "round | _fits",
+	"ceil/0": "_ceil | _fits", "fabs/0": "fabs | _fits", "floor/0": "_floor | _fits", "round/0": "_round | _fits",
 	"sqrt/0": "sqrt | _fits", "tonumber/0": "_tonumber",
 
 	"add/0":            "_fits | add | _fits",
