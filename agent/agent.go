@@ -282,6 +282,9 @@ func (a *Agent) open() error {
 			a.queueUp(r, r.State == executor.Queued && intake.Offered(r))
 		}
 	}
+	for _, id := range db.Uncleared() { // an agent before this one was cut as it told of that
+		a.report.Forget(id)
+	}
 	a.sweep(unfinished)
 	a.forgetOld(unfinished)
 	if err := errors.Join(a.health.Restore(), a.health.RecordBoot()); err != nil {

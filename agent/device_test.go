@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -177,7 +178,10 @@ func (l *logs) Write(p []byte) (int, error) { l.t.Logf("%s", p); return len(p), 
 func (d *device) submit(job any) {
 	d.t.Helper()
 	socket := local.Path(d.config.Load().State)
-	await(d.t, "the local socket", func() bool { _, err := os.Stat(socket); return err == nil })
+	await(d.t, "the local socket", func() bool {
+		c, err := net.Dial("unix", socket)
+		return err == nil && c.Close() == nil
+	})
 	ask := local.Request{Do: "submit", Text: string(text(d.t, job))}
 	if err := local.Call(patient(d.t), socket, ask, func(json.RawMessage) error { return nil }); err != nil {
 		d.t.Fatal(err)

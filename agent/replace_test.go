@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/executor"
+	"github.com/ratchetd/ratchet/store"
 )
 
 // envelope is a job's document in an envelope with a rollout.
@@ -218,4 +220,46 @@ func TestARefusedCancelIsSeenInTheStatus(t *testing.T) {
 	b.await(jobsTopic+"j1", func(p string) bool { return warns(p) && statusOf(p).State == executor.Waiting })
 	d.remove("state/inhibit/app")
 	b.await(jobsTopic+"j1", func(p string) bool { return warns(p) && statusOf(p).State == executor.Succeeded })
+}
+
+// What takes the place of a job that waits may recur: its steps do not begin before it is
+// due. And what recurred may become a job that runs once.
+func TestAJobThatWaitsGivesWayToOneThatRecurs(t *testing.T) {
+	b := newBroker(t)
+	d := newDevice(t, b, "").start().online(b)
+	file := filepath.Join(d.dir, "ran")
+	d.waiting(b, string(text(t, doc("j1", file, "once"))))
+	recurs := doc("j1", file, "recurs")
+	recurs["schedule"] = "0 3 29 2 *"
+	b.retain("ratchet/v1/jobs/all/j1", string(text(t, recurs)))
+	b.await(jobsTopic+"j1", func(p string) bool { return strings.HasPrefix(statusOf(p).Reason, "schedule: next at") })
+	d.remove("state/inhibit/app")
+	b.offer("device/gw-1", doc("j2", file, "second"))
+	wantState(t, b.final("j2"), executor.Succeeded)
+	b.retain("ratchet/v1/jobs/all/j1", string(text(t, doc("j1", file, "again"))))
+	wantState(t, b.final("j1"), executor.Succeeded)
+	if got := read(t, file); got != "second again" {
+		t.Errorf("ran %q, want the second and then the last of the first", got)
+	}
+}
+
+// A job that was withdrawn just before the power went leaves no status either.
+func TestACutBehindAWithdrawalLeavesNoStatus(t *testing.T) {
+	b := newBroker(t)
+	d := newDevice(t, b, "").start().online(b)
+	file := filepath.Join(d.dir, "ran")
+	job := doc("j1", file, "a")
+	d.waiting(b, envelope(t, job, executor.Rollout{Percent: 100}))
+	d.stop()
+	db, err := store.Open(filepath.Join(d.dir, "state"), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done, err := db.Withdraw("j1")
+	if err = errors.Join(err, db.Close()); err != nil || !done {
+		t.Fatalf("withdrawing: %v, %v", done, err)
+	}
+	b.retain("ratchet/v1/jobs/all/j1", envelope(t, job, executor.Rollout{Where: "false"}))
+	d.start()
+	d.wantWithdrawn(b, file)
 }

@@ -80,7 +80,11 @@ func (a *Agent) run(ctx context.Context, x *executor.Executor, key string) (wait
 	if err != nil {
 		return false, err
 	}
-	if !ok || r.State.Final() {
+	switch {
+	case ok && intake.Recurs(r): // it has taken the place of one that does not
+		a.queue.remove(key)
+		return false, nil
+	case !ok || r.State.Final():
 		a.queue.remove(key)
 		if ok { // it was cancelled before it came
 			a.report.Done(r)

@@ -31,6 +31,7 @@ func (db *DB) load() error {
 		}
 		meta := tx.Bucket(bucketMeta)
 		db.loadMark(meta)
+		db.loadUncleared(tx.Bucket(bucketMarks).Get([]byte(unclearedName)))
 		if v := meta.Get(keyFloor); len(v) == 8 {
 			db.floor = int64(binary.BigEndian.Uint64(v))
 		}

@@ -26,10 +26,11 @@ func (db *DB) Replace(r executor.Record) (bool, error) {
 }
 
 // Withdraw forgets a job that has not begun, as if it had never been offered, in one
-// commit. It reports whether it did, as Replace does.
+// commit. It reports whether it did, as Replace does. Its id is Uncleared from then on.
 func (db *DB) Withdraw(key string) (bool, error) {
 	var id string
-	return db.unbegun(key, func(tx *bolt.Tx, was entry) error {
+	db.unclear(key)
+	done, err := db.unbegun(key, func(tx *bolt.Tx, was entry) error {
 		id = was.ID
 		return dropJob(tx, key)
 	}, func() {
@@ -37,6 +38,10 @@ func (db *DB) Withdraw(key string) (bool, error) {
 		delete(db.jobs, key)
 		delete(db.told, key)
 	})
+	if !done {
+		db.Cleared(key)
+	}
+	return done, err
 }
 
 // unbegun changes a job that has not begun: write what is on the disk, and seen, with

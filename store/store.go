@@ -28,7 +28,8 @@
 //	ids      KEY      what is left of a pruned Record, as JSON
 //	cancels  KEY      when the cancel came, unix seconds
 //	         KEY 00   when it was signed, if it was
-//	marks    NAME     small values of the agent's: when a schedule was last due
+//	marks    NAME     small values of the agent's: when a schedule was last due,
+//	         or which statuses of withdrawn jobs are still to be cleared
 //	samples  SEQ      telemetry that waits to be sent
 //
 // Numbers are big-endian. bbolt writes whole leaves and all that is above them,
@@ -80,18 +81,19 @@ type DB struct {
 
 	write sync.Mutex // held from a decision to its commit, so that each decision sees the one before
 
-	mu      sync.Mutex            // guards the rest; never held during I/O
-	jobs    map[string]standing   // of the buckets jobs and past, by key
-	ids     int                   // ids that are known, those of firings aside
-	told    map[string]uint64     // told marks that wait for a commit
-	values  map[string][]byte     // small values that do
-	cancels map[string]cancelMark // of the bucket cancels
-	early   allowance
-	floor   int64  // the time floor, which waits for a commit too
-	isNew   bool   // New
-	older   bool   // Older
-	mark    Mark   // Mark
-	opened  uint64 // its commits when the file was opened
+	mu        sync.Mutex            // guards the rest; never held during I/O
+	jobs      map[string]standing   // of the buckets jobs and past, by key
+	ids       int                   // ids that are known, those of firings aside
+	told      map[string]uint64     // told marks that wait for a commit
+	values    map[string][]byte     // small values that do
+	uncleared []string              // Uncleared
+	cancels   map[string]cancelMark // of the bucket cancels
+	early     allowance
+	floor     int64  // the time floor, which waits for a commit too
+	isNew     bool   // New
+	older     bool   // Older
+	mark      Mark   // Mark
+	opened    uint64 // its commits when the file was opened
 	// Before it was compared: commits of wills, of this connection and of those before.
 	compared        bool
 	willed, excused uint64

@@ -71,7 +71,7 @@ func (t *Reporter) giveBack(notices []Notice) {
 
 // Forget tells that nothing is known of an id, unless a job has it by then.
 func (t *Reporter) Forget(id string) {
-	t.Say(Notice{ID: id, Messages: t.dialect().Tell(dialect.Forgotten{ID: id})})
+	t.Say(Notice{ID: id, Messages: t.dialect().Tell(dialect.Forgotten{ID: id}), Told: func() { t.DB.Cleared(id) }})
 }
 
 // Forgotten tells that a job is known no longer.
