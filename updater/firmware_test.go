@@ -112,6 +112,22 @@ func TestTheSystemHasItsVersionItsBoardAndItsSlot(t *testing.T) {
 	}
 }
 
+// TestASlotIsKnownByWhatStaysAsItIs: which of two cards is mmcblk0 may be another one at
+// each boot. The id of a file system is no name for a slot: both may hold the same image.
+func TestASlotIsKnownByWhatStaysAsItIs(t *testing.T) {
+	for root, want := range map[string]string{
+		"PARTUUID=6c586e13-02": "PARTUUID=6c586e13-02",
+		"PARTLABEL=system-a":   "PARTLABEL=system-a",
+		"UUID=2b1d-33":         "/dev/mmcblk1p2 UUID=2b1d-33",
+		"/dev/mmcblk1p2":       "/dev/mmcblk1p2",
+	} {
+		b := plant(t, map[string]string{"/proc/cmdline": "quiet root=" + root + " rootwait", "/proc/self/mountinfo": "22 1 179:2 / / rw - ext4 /dev/mmcblk1p2 rw\n"})
+		if got := b.system().Slot; got != want {
+			t.Errorf("%s: got %s, want %s", root, got, want)
+		}
+	}
+}
+
 // TestTheBootLoadersEnvironmentIsReadBack: of the two tools each says that all
 // is well when it was given a script of the other's form.
 func TestTheBootLoadersEnvironmentIsReadBack(t *testing.T) {

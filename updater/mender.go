@@ -62,9 +62,9 @@ func (b mender) confirm(ctx context.Context, again bool) error {
 	return err
 }
 
-// partition is how a device's name ends in the number of its partition: /dev/mmcblk0p2,
+// partitionName is how a device's name ends in the number of its partition: /dev/mmcblk0p2,
 // and PARTUUID=6c586e13-02 on a disk with a boot record, in hex.
-var partition = regexp.MustCompile(`^(?:/dev/[a-z]+(?:\d+n?\d*p)?(\d+)|PARTUUID=[0-9a-fA-F]{8}-([0-9a-fA-F]{2}))$`)
+var partitionName = regexp.MustCompile(`^(?:/dev/[a-z]+(?:\d+n?\d*p)?(\d+)|PARTUUID=[0-9a-fA-F]{8}-([0-9a-fA-F]{2}))$`)
 
 // next is known where Mender's boot scripts for U-Boot choose the slot, which keep the
 // number of the partition, and the running one's is known too: a volume of UBI has none.
@@ -73,24 +73,32 @@ func (b mender) next(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	slot := b.rootDevice()
-	device, _, _ := strings.Cut(slot, " ")
-	number, err := strconv.ParseInt(env["mender_boot_part"], 10, 32)
-	found := partition.FindStringSubmatch(device)
-	if err != nil || found == nil {
-		return "", nil
-	}
-	runs, err := strconv.ParseInt(found[1], 10, 32)
-	if found[2] != "" {
-		runs, err = strconv.ParseInt(found[2], 16, 32)
-	}
+	next, err := strconv.ParseInt(env["mender_boot_part"], 10, 32)
+	runs, known := b.partition()
 	switch {
-	case err != nil:
+	case err != nil || !known:
 		return "", nil
-	case runs == number:
-		return slot, nil
+	case runs == next:
+		return b.rootDevice(), nil
 	}
-	return fmt.Sprintf("partition %d", number), nil
+	return fmt.Sprintf("partition %d", next), nil
+}
+
+// partition is the number of the running one, where a name of its tells.
+func (b mender) partition() (number int64, known bool) {
+	for _, name := range b.rootNames() {
+		found := partitionName.FindStringSubmatch(name)
+		if found == nil {
+			continue
+		}
+		digits, base := found[1], 10
+		if digits == "" {
+			digits, base = found[2], 16
+		}
+		number, err := strconv.ParseInt(digits, base, 32)
+		return number, err == nil
+	}
+	return 0, false
 }
 
 // state adds the artifact's name to what the system itself says: before the commit

@@ -61,10 +61,22 @@ func (b *Board) variables(path string) map[string]string {
 	return values
 }
 
-// rootDevice is what is known of the device of the root file system, which on a
-// board with two slots tells in which of them it runs: what is mounted, and what
-// the boot loader has asked for.
+// rootDevice is by what the root file system's device is known, which on a board with two
+// slots tells in which of them it runs: the partition's own id, where the boot loader asks
+// for that, for a card may be numbered otherwise at each boot; else all its names.
 func (b *Board) rootDevice() string {
+	known := b.rootNames()
+	for _, name := range known {
+		if strings.HasPrefix(name, "PARTUUID=") || strings.HasPrefix(name, "PARTLABEL=") {
+			return name
+		}
+	}
+	return strings.Join(known, " ")
+}
+
+// rootNames are what is mounted as the root file system, and what the boot loader has
+// asked for.
+func (b *Board) rootNames() names {
 	var known names
 	for line := range strings.Lines(b.text("/proc/self/mountinfo")) {
 		f := strings.Fields(line)
@@ -81,5 +93,5 @@ func (b *Board) rootDevice() string {
 			known = known.add(root)
 		}
 	}
-	return strings.Join(known, " ")
+	return known
 }

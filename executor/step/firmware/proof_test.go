@@ -186,6 +186,23 @@ func TestUBootMustBootWhatTheImageHasChosen(t *testing.T) {
 	}
 }
 
+// TestAnOldSystemIsKnownByItsPartition: the card that it lies on may have another number
+// after the boot, and it must not be taken for the new one, and left.
+func TestAnOldSystemIsKnownByItsPartition(t *testing.T) {
+	f := newUBoot(t)
+	f.put("proc/cmdline", "root=PARTUUID=6c586e13-02")
+	f.mount("mmcblk0p2")
+	if err, rebooted := f.through(func() error { return f.Attempt.Run(t.Context(), f.kind) }); !rebooted {
+		t.Fatalf("got %v and no reboot", err)
+	}
+	f.mount("mmcblk1p2")
+	f.setenv("boot_slot=A\nupgrade_available=0\n") // U-Boot went back by itself
+	steptest.WantError(t, f.Attempt.Run(t.Context(), f.kind), "after the boot 1.0 runs")
+	if _, rebooted := f.through(func() error { return f.Attempt.Undo(f.kind) }); rebooted || !strings.Contains(f.env(), "upgrade_available=0") {
+		t.Errorf("got a reboot %v and %s, want the old system left as it is", rebooted, f.env())
+	}
+}
+
 // TestBootsThatAreCountedElsewhereLeaveNoWayBack: in RAM or in a register.
 func TestBootsThatAreCountedElsewhereLeaveNoWayBack(t *testing.T) {
 	f := newTree(t, map[string]string{"usr/bin/swupdate-client": swupdateClient, "tmp/sockinstctrl": "", "etc/sw-versions": "system 1.0\n",
