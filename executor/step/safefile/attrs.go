@@ -77,8 +77,9 @@ func (f Files) changeAttrs(path string, a Attrs, permit func(*os.File) error) er
 		if err := a.chown(file); err != nil {
 			return err
 		}
-		if err := a.Extended.give(file); err != nil {
-			return err
+		given := a.Extended.give(file)
+		if given != nil && a.Extended[serverList] == nil {
+			return given
 		}
 		var st unix.Stat_t
 		err = unix.Fstat(int(file.Fd()), &st)
@@ -87,6 +88,9 @@ func (f Files) changeAttrs(path string, a Attrs, permit func(*os.File) error) er
 		}
 		if err != nil {
 			return &fs.PathError{Op: "chmod", Path: path, Err: err}
+		}
+		if given != nil { // a list that is made of the mode may not be set, and is right by now
+			return a.Extended.give(file)
 		}
 		return nil
 	}, path)

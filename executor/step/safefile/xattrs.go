@@ -19,6 +19,7 @@ type Extended map[string][]byte
 
 const (
 	accessList   = "system.posix_acl_access"
+	serverList   = "system.nfs4_acl" // the access list of a file on an NFSv4 server, which makes one of the mode where nobody set it
 	capabilities = "security.capability"
 	maxExtended  = 16 << 10 // bytes of one file's, which the journal keeps for the undo
 )
@@ -26,10 +27,11 @@ const (
 // isKept reports whether an attribute belongs to a name, and so to what takes that name's
 // place. Sums of the content do not, nor does what an overlay notes for itself.
 func isKept(name string) bool {
-	if strings.HasPrefix(name, "trusted.overlay.") || name == "security.ima" || name == "security.evm" {
+	prefixed := func(prefix string) bool { return strings.HasPrefix(name, prefix) }
+	if slices.ContainsFunc([]string{"trusted.overlay.", "user.overlay."}, prefixed) || name == "security.ima" || name == "security.evm" {
 		return false
 	}
-	return name == accessList || strings.HasPrefix(name, "user.") || strings.HasPrefix(name, "trusted.") || strings.HasPrefix(name, "security.")
+	return name == accessList || name == serverList || slices.ContainsFunc([]string{"user.", "trusted.", "security.", "btrfs."}, prefixed)
 }
 
 // extendedOf reads those of an open file, which may be open to look at only. It is nil

@@ -158,11 +158,27 @@ func TestAttributesThatCannotBeKeptAreRefused(t *testing.T) {
 	}
 }
 
-func TestSumsOfTheContentAreNotKept(t *testing.T) {
-	for name, want := range map[string]bool{accessList: true, "user.a": true, "trusted.b": true, "security.selinux": true, capabilities: true, "security.SMACK64": true,
-		"security.ima": false, "security.evm": false, "trusted.overlay.origin": false, "system.nfs4_acl": false, "btrfs.compression": false} {
+// What a file system notes for itself, or of the content, is not a file's to keep.
+func TestWhichAttributesAreKept(t *testing.T) {
+	for name, want := range map[string]bool{
+		accessList: true, serverList: true, capabilities: true, "user.note": true, "trusted.note": true, "security.selinux": true, "security.SMACK64": true, "btrfs.compression": true,
+		"trusted.overlay.opaque": false, "user.overlay.redirect": false, "security.ima": false, "security.evm": false, "system.posix_acl_default": false,
+	} {
 		if got := isKept(name); got != want {
-			t.Errorf("%s: got %v", name, got)
+			t.Errorf("%s: kept is %v, want %v", name, got, want)
 		}
+	}
+}
+
+// An access list of an NFSv4 server that cannot be set again is not lost without a word.
+func TestAServersAccessListIsNotLostInSilence(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	a := Attrs{Mode: 0o644, UID: -1, GID: -1, Extended: Extended{serverList: []byte("A::OWNER@:rw")}}
+	err := Files{}.Write(path, strings.NewReader("new"), a)
+	if err == nil || !strings.Contains(err.Error(), serverList) {
+		t.Errorf("got %v, want an error that names %s", err, serverList)
+	}
+	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), "*")); len(left) != 0 {
+		t.Errorf("left %q", left)
 	}
 }
