@@ -26,7 +26,24 @@ func Zone(name string) (*time.Location, error) {
 	if OpenWrt() {
 		return routerZone(host()), nil
 	}
-	return time.Local, nil
+	return localZone(host()), nil
+}
+
+// localZone is that of /etc/localtime as it is now: Go reads it once. What TZ says is for
+// as long as the process lives.
+func localZone(t tree) *time.Location {
+	if _, set := os.LookupEnv("TZ"); set {
+		return time.Local
+	}
+	file, err := os.ReadFile(filepath.Join(t.etc, "localtime"))
+	if err != nil {
+		return time.Local
+	}
+	z, err := time.LoadLocationFromTZData("Local", file)
+	if err != nil {
+		return time.Local
+	}
+	return z
 }
 
 func namedZone(t tree, name string) (*time.Location, error) {

@@ -44,6 +44,35 @@ func TestARouterKnowsItsTimeZone(t *testing.T) {
 	}
 }
 
+// TestTheBoardsZoneIsReadWhenItChanges: Go reads it once, and whoever sets it, be it a
+// job, need not start the agent again.
+func TestTheBoardsZoneIsReadWhenItChanges(t *testing.T) {
+	t.Setenv("TZ", "") // it comes back after the test
+	if err := os.Unsetenv("TZ"); err != nil {
+		t.Fatal(err)
+	}
+	here := tree{etc: t.TempDir()}
+	link := filepath.Join(here.etc, "localtime")
+	for _, name := range []string{"Europe/Berlin", "Asia/Tokyo", "No/Where"} {
+		file := filepath.Join("/usr/share/zoneinfo", name)
+		if _, err := os.Stat(file); err != nil && name != "No/Where" {
+			t.Skip("no zone files here")
+		}
+		_ = os.Remove(link)
+		if err := os.Symlink(file, link); err != nil {
+			t.Fatal(err)
+		}
+		want := map[string]string{"Europe/Berlin": "CEST", "Asia/Tokyo": "JST"}[name]
+		summer := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
+		if want == "" { // as Go has it
+			want, _ = summer.Local().Zone()
+		}
+		if got, _ := summer.In(localZone(here)).Zone(); got != want {
+			t.Errorf("%s: got %s, want %s", name, got, want)
+		}
+	}
+}
+
 // Rules give what the zone's own file gives, for years to come.
 func TestRulesAreAsGoodAsAZoneFile(t *testing.T) {
 	for name, rules := range map[string]string{
