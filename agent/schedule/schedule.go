@@ -44,8 +44,9 @@ type Schedules struct {
 
 	wake chan struct{}
 
-	ahead time.Duration // how far the wall clock was moved since the start; Heed's own, as is:
+	ahead time.Duration // how far the wall clock was moved since the start; Heed's own, as are:
 	sane  bool
+	zone  int // seconds that the board's time is ahead of UTC
 
 	mu    sync.Mutex
 	marks map[string]mark // by name; nil: not read yet
@@ -103,14 +104,15 @@ func (s *Schedules) Run(ctx context.Context) error {
 	}
 }
 
-// Heed has everything looked at again when the wall clock was set, or can be
-// believed from now on. It is called now and then, by whoever is awake anyway.
+// Heed has everything looked at again when the wall clock or the board's time zone was
+// set, or the clock can be believed from now on. It is called now and then, by whoever is awake anyway.
 func (s *Schedules) Heed() {
 	now := time.Now()
 	_, sane := s.now()
 	ahead := now.Round(0).Sub(s.Started.Round(0)) - now.Sub(s.Started)
-	if (ahead-s.ahead).Abs() > time.Second || sane != s.sane {
-		s.ahead, s.sane = ahead, sane
+	_, zone := now.In(clock.Zone()).Zone()
+	if (ahead-s.ahead).Abs() > time.Second || sane != s.sane || zone != s.zone {
+		s.ahead, s.sane, s.zone = ahead, sane, zone
 		s.Poke()
 	}
 }

@@ -198,6 +198,31 @@ tz = "America/New_York"`, "2026-10-31T22:00:00Z", "run 48h",
 	}
 }
 
+// TestAScheduleFollowsTheBoardsZone: one that sleeps until tomorrow, too.
+func TestAScheduleFollowsTheBoardsZone(t *testing.T) {
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Skip("no zone files here")
+	}
+	t.Setenv("TZ", "UTC") // so the zone is what Go has for the process
+	defer func(was *time.Location) { time.Local = was }(time.Local)
+	time.Local = time.UTC
+	synctest.Test(t, func(t *testing.T) {
+		d := newDiary(t, "[[schedule]]\nname = \"s\"\njob = \"job.json\"\ncron = \"0 3 * * *\"", "2026-11-23T22:00:00Z")
+		d.on()
+		defer func() { d.off() }()
+		d.schedules.Heed()
+		synctest.Wait()
+		time.Local = berlin
+		d.schedules.Heed()
+		time.Sleep(24 * time.Hour)
+		synctest.Wait()
+		if got, want := d.Entries(), "s 20261124T020000Z 24T0200"; got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	})
+}
+
 // A firing costs what any job does: that it was begun is in the commit that
 // accepts it, and what is skipped costs none.
 func TestAFiringCostsNoCommitOfItsOwn(t *testing.T) {
