@@ -13,6 +13,7 @@ import (
 // A Mount is one line of the kernel's mount table.
 type Mount struct {
 	Device  string // major:minor
+	Disk    string // of which Device is a part, or which it is; empty where that does not show
 	Path    string
 	FS      string   // the name of its file system
 	Options []string // of the file system
@@ -31,6 +32,7 @@ func Mounts(proc string) ([]Mount, error) {
 		if !ok {
 			continue
 		}
+		m.Disk = diskOf(filepath.Join(proc, "../sys/dev/block", m.Device))
 		all = slices.DeleteFunc(all, func(under Mount) bool { return under.Path == m.Path })
 		all = append(all, m)
 	}
@@ -47,6 +49,19 @@ func parseMount(row string) (Mount, bool) {
 	return Mount{Device: l[2], Path: unescape(l[4]), FS: r[0], Options: strings.Split(r[2], ",")}, true
 }
 
+// diskOf follows the link that the kernel has for a block device: a partition's lies in its
+// disk's directory.
+func diskOf(link string) string {
+	to, err := os.Readlink(link)
+	if err != nil {
+		return ""
+	}
+	if above := filepath.Dir(to); filepath.Base(above) != "block" {
+		return filepath.Base(above)
+	}
+	return filepath.Base(to)
+}
+
 var unescape = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace
 
 // calm are the file systems that do not hang: they are the kernel's own, in memory, on
@@ -57,7 +72,13 @@ var calm = []string{"proc", "sysfs", "devtmpfs", "devpts", "tmpfs", "ramfs", "ro
 // Calm reports whether a look at m cannot hang, as all hang without the disk of the root.
 func (m Mount) Calm(all []Mount) bool {
 	root := slices.IndexFunc(all, func(other Mount) bool { return other.Path == "/" })
-	return slices.Contains(calm, m.FS) || root >= 0 && !strings.HasPrefix(m.Device, "0:") && m.Device == all[root].Device
+	switch {
+	case slices.Contains(calm, m.FS):
+		return true
+	case root < 0 || strings.HasPrefix(m.FS, "fuse") || strings.HasPrefix(m.Device, "0:"):
+		return false
+	}
+	return m.Device == all[root].Device || m.Disk != "" && m.Disk == all[root].Disk
 }
 
 // others are the paths of the mounts that may hang, as they were a moment ago.
