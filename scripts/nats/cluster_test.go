@@ -79,6 +79,7 @@ func (n *node) start(t *testing.T) {
 	}
 	n.cmd = exec.Command(program, "-c", "ratchet.conf", "-l", filepath.Join(n.dir, "log"))
 	n.cmd.Env = n.env
+	n.cmd.Stderr = os.Stderr // what is wrong with the sample goes there, and the rest into the log
 	if err := n.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
