@@ -46,6 +46,7 @@ type conn struct {
 	turns   *semaphore.Weighted // what is on its way, or all of it for one that goes alone
 	mu      sync.Mutex
 	flying  map[*dialect.Message]bool // sent and not acknowledged
+	acked   time.Time                 // when the broker last acknowledged something
 	why     error                     // the first reason to end
 	resumed bool                      // the broker had the session
 	renew   time.Duration             // after so long it is made again, with a new password; 0: never

@@ -2,6 +2,7 @@ package link
 
 import (
 	"context"
+	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 	"golang.org/x/sync/semaphore"
@@ -34,16 +35,23 @@ func (n *conn) publish(m dialect.Message) mqtt.Token {
 	n.fly(&m, true)
 	go func() {
 		defer done()
-		t := n.client.Publish(m.Topic, qos, m.Retain, m.Payload)
-		sent <- t
-		select {
-		case <-t.Done():
-			if t.Error() == nil {
-				n.fly(&m, false)
-				n.refused.taken(m.Topic)
-			}
-		case <-n.gone:
+		began := time.Now()
+		a := &answer{Token: n.client.Publish(m.Topic, qos, m.Retain, m.Payload), done: make(chan struct{})}
+		sent <- a
+		if !n.arrived(a.Token) {
+			return
 		}
+		if n.stalled(&m, began) {
+			a.Token = n.client.Publish(m.Topic, qos, m.Retain, m.Payload)
+			if !n.arrived(a.Token) {
+				return
+			}
+		}
+		if a.Error() == nil {
+			n.fly(&m, false)
+			n.refused.taken(m.Topic)
+		}
+		close(a.done)
 	}()
 	select {
 	case t := <-sent:
@@ -51,6 +59,51 @@ func (n *conn) publish(m dialect.Message) mqtt.Token {
 	case <-n.gone:
 		return nil
 	}
+}
+
+// An answer is a token that is done when the broker has acknowledged a message for good.
+type answer struct {
+	mqtt.Token
+	done chan struct{}
+}
+
+func (a *answer) Done() <-chan struct{} { return a.done }
+
+// arrived waits for the answer to what was sent; false where the connection ended.
+func (n *conn) arrived(t mqtt.Token) bool {
+	select {
+	case <-t.Done():
+		return true
+	case <-n.gone:
+		return false
+	}
+}
+
+// stalledFor is how long a broker acknowledges nothing before what it then acknowledges
+// is doubted. A cluster that has lost a node gives up storing what is to be retained,
+// and acknowledges it all the same: NATS after 5 s.
+const stalledFor = 4 * time.Second
+
+// stalled reports whether a message that was acknowledged is to be sent again, because
+// the broker may have failed to retain it: nothing came from it for a while. Where
+// something else is on its way to that topic, that may be newer.
+func (n *conn) stalled(m *dialect.Message, began time.Time) bool {
+	if m.Lossy {
+		return false
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	now, since := time.Now(), began
+	if n.acked.After(since) {
+		since = n.acked
+	}
+	n.acked = now
+	for other := range n.flying {
+		if other != m && other.Topic == m.Topic {
+			return false
+		}
+	}
+	return m.Retain && n.why == nil && now.Sub(since) >= stalledFor
 }
 
 // takeTurn waits until m may be on its way beside what is; no longer than for an answer.
