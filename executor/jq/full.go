@@ -42,6 +42,17 @@ func CompileProgram(src string, next func() (any, error)) (p *Program, err error
 // Run runs the program once, with null as its input, and gives each value that
 // comes out to emit as compact JSON, which is good until emit returns.
 func (p *Program) Run(emit func(value []byte) error) (err error) {
+	return p.Values(func(v any) error {
+		text, err := gojq.Marshal(v)
+		if err != nil {
+			return err
+		}
+		return emit(text)
+	})
+}
+
+// Values is Run for values as the engine has them. They may share parts with others.
+func (p *Program) Values(emit func(v any) error) (err error) {
 	defer engineFault(&err)
 	for values := p.code.Run(nil); ; {
 		v, more := values.Next()
@@ -54,11 +65,7 @@ func (p *Program) Run(emit func(value []byte) error) (err error) {
 		if !more {
 			return nil
 		}
-		text, err := gojq.Marshal(v)
-		if err != nil {
-			return err
-		}
-		if err := emit(text); err != nil {
+		if err := emit(v); err != nil {
 			return err
 		}
 	}
