@@ -50,7 +50,7 @@ func explainJob(j Job) said {
 	}
 	explainBegin(j, &out)
 	if j.Timeout > 0 {
-		out.add("limit", "%s of running time; waiting and power cuts do not count", span(j.Timeout))
+		out.add("limit", "%s of running time; waiting and power cuts do not count", Span(j.Timeout))
 	}
 	if !j.Expires.IsZero() {
 		out.add("expires", "%s; a job that has not begun by then is rejected", j.Expires.Format(time.RFC3339))
@@ -68,11 +68,11 @@ func explainBegin(j Job, out *said) {
 		out.add("begins", "not before %s", j.NotBefore.Format(time.RFC3339))
 	}
 	if j.Spread > 0 {
-		out.add("begins", "after a delay of up to %s, different for each device", span(j.Spread))
+		out.add("begins", "after a delay of up to %s, different for each device", Span(j.Spread))
 	}
 	if w := j.Window; w != nil {
 		zone := cmp.Or(w.TZ, "the device's time zone")
-		out.add("begins", "steps only within %s after %q (%s)", span(w.Duration), w.Cron, zone)
+		out.add("begins", "steps only within %s after %q (%s)", Span(w.Duration), w.Cron, zone)
 	}
 	if j.Require != "" {
 		out.add("begins", "when %s", j.Require)
@@ -116,12 +116,12 @@ func triesOf(s Step, d Description) string {
 	if n := s.Retry.Attempts; n > 1 {
 		words, each = fmt.Sprintf("up to %d times", n), " each"
 		if s.Retry.Delay > 0 {
-			words += fmt.Sprintf(", %s apart", span(s.Retry.Delay))
+			words += fmt.Sprintf(", %s apart", Span(s.Retry.Delay))
 		}
 	}
 	switch {
 	case s.Timeout > 0:
-		words += fmt.Sprintf(", at most %s%s", span(s.Timeout), each)
+		words += fmt.Sprintf(", at most %s%s", Span(s.Timeout), each)
 	case d.Limit != "":
 		words += ", " + d.Limit
 	}
@@ -155,7 +155,7 @@ func trialOf(s Step, d Description) string {
 	case c == nil:
 		c = &Confirm{Within: Duration(ownTrial)}
 	}
-	words := fmt.Sprintf("within %s %s", span(c.Within), cmp.Or(must, Reconnected))
+	words := fmt.Sprintf("within %s %s", Span(c.Within), cmp.Or(must, Reconnected))
 	if len(c.Check) > 0 {
 		words += " and the check must pass"
 	}
@@ -199,7 +199,7 @@ func Warnings(kinds Kinds, j Job) []string {
 	for i := range j.Total() {
 		s := j.StepAt(i)
 		if trial := kinds.trial(s); s.Timeout > 0 && s.Timeout <= trial {
-			warn(s, fmt.Sprintf("its timeout of %s ends its trial, which may take %s, too early: make the timeout longer", span(s.Timeout), span(trial)))
+			warn(s, fmt.Sprintf("its timeout of %s ends its trial, which may take %s, too early: make the timeout longer", Span(s.Timeout), Span(trial)))
 		}
 	}
 	return out
@@ -216,8 +216,8 @@ func (k Kinds) trial(s Step) Duration {
 	return 0
 }
 
-// span is a duration without needless zeros.
-func span(d Duration) string {
+// Span is a duration as people write it, without needless zeros.
+func Span(d Duration) string {
 	text := time.Duration(d).String()
 	if strings.HasSuffix(text, "m0s") {
 		text = strings.TrimSuffix(text, "0s")

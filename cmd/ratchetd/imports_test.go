@@ -53,15 +53,16 @@ var mayImport = map[string][]string{
 	"executor/step/check":    {"executor", "executor/fence", "executor/redact", "executor/step/policy", "executor/step/process", "executor/step/safefile", "telemetry"},
 
 	// the kinds; the small ones are one package
-	"executor/step":             {"executor", "executor/step/fetch", "executor/step/filespec", "executor/step/policy", "executor/step/process", "executor/step/safefile", "updater"},
-	"executor/step/certificate": {"executor", "executor/step/safefile"},
-	"executor/step/config":      {"executor", "executor/step/filespec", "executor/step/policy", "executor/step/process", "executor/step/safefile"},
-	"executor/step/data":        {"executor", "executor/jq", "executor/redact", "executor/step/inputs", "executor/step/policy", "executor/step/process", "executor/step/safefile"},
-	"executor/step/diagnostic":  {"executor", "executor/redact", "executor/step/check", "executor/step/inputs", "executor/step/policy", "executor/step/process", "executor/step/safefile"},
-	"executor/step/firmware":    {"executor", "executor/backoff", "executor/fence", "executor/redact", "executor/step/fetch", "executor/step/policy", "executor/step/process", "executor/step/safefile", "updater"},
-	"executor/step/packages":    {"executor", "executor/redact", "executor/step/process", "executor/step/safefile"},
-	"executor/step/update":      {"executor", "executor/step/fetch", "executor/step/packages", "executor/step/policy", "executor/step/process", "executor/step/safefile", "updater"},
-	"executor/step/upload":      {"executor", "executor/backoff", "executor/redact", "executor/step/fetch", "executor/step/inputs", "executor/step/policy", "executor/step/safefile"},
+	"executor/step":                {"executor", "executor/step/fetch", "executor/step/filespec", "executor/step/policy", "executor/step/process", "executor/step/safefile", "updater"},
+	"executor/step/certificate":    {"executor", "executor/step/safefile"},
+	"executor/step/config":         {"executor", "executor/step/filespec", "executor/step/policy", "executor/step/process", "executor/step/safefile"},
+	"executor/step/data":           {"executor", "executor/jq", "executor/redact", "executor/step/data/aggregate", "executor/step/inputs", "executor/step/policy", "executor/step/process", "executor/step/safefile"},
+	"executor/step/data/aggregate": {"executor", "executor/jq"},
+	"executor/step/diagnostic":     {"executor", "executor/redact", "executor/step/check", "executor/step/inputs", "executor/step/policy", "executor/step/process", "executor/step/safefile"},
+	"executor/step/firmware":       {"executor", "executor/backoff", "executor/fence", "executor/redact", "executor/step/fetch", "executor/step/policy", "executor/step/process", "executor/step/safefile", "updater"},
+	"executor/step/packages":       {"executor", "executor/redact", "executor/step/process", "executor/step/safefile"},
+	"executor/step/update":         {"executor", "executor/step/fetch", "executor/step/packages", "executor/step/policy", "executor/step/process", "executor/step/safefile", "updater"},
+	"executor/step/upload":         {"executor", "executor/backoff", "executor/redact", "executor/step/fetch", "executor/step/inputs", "executor/step/policy", "executor/step/safefile"},
 }
 
 // keptBy is which of us, and nobody else, may import what others made; and who

@@ -31,6 +31,8 @@ func dataCases(t *testing.T) []steptest.Case {
 			`{"inputs":["DIR/in"],"format":"text","jq":"inputs","output":"DIR/out"}`)},
 		{Name: "data, replaces", Kind: process, Setup: steptest.Olds("in", "out"), With: with(
 			`{"inputs":["DIR/i*"],"format":"text","jq":"[inputs]","output":"DIR/out"}`)},
+		{Name: "data, groups", Kind: process, Setup: steptest.Olds("in", "out"), With: with(
+			`{"inputs":["DIR/i*"],"format":"text","aggregate":{"by":["."],"values":{"n":"count"}},"output":"DIR/out"}`)},
 		{Name: "upload, one file", Kind: send, Setup: steptest.Old("f"), With: with(`{"paths":["DIR/f"],"url":"URL/f"}`)},
 		{Name: "upload, several", Kind: send, Setup: steptest.Olds("f", "g"), With: with(`{"paths":["DIR/*"],"url":"URL/"}`)},
 		{Name: "plugin", Kind: func(safefile.Files) executor.Kind { return step.Plugin{Dir: pluginFolder(t)} },

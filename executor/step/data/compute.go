@@ -21,7 +21,7 @@ import (
 // compute lets a worker put the inputs through the program, and writes what
 // comes out to temp.
 func (s *processing) compute(ctx context.Context, temp string) (dataReport, error) {
-	task := dataTask{Program: s.with.JQ, Format: s.with.Format, Delimiter: s.with.Delimiter, Files: s.files}
+	task := dataTask{Program: s.with.JQ, Format: s.with.Format, Delimiter: s.with.Delimiter, Files: s.files, Aggregate: s.with.Aggregate}
 	if s.with.Publish {
 		task.MaxLine = MaxPublish
 	}

@@ -1,5 +1,5 @@
-// Package data is the kind of step that puts files through a jq program, in a
-// process whose memory is bounded.
+// Package data is the kind of step that puts files through a jq program, or groups
+// their records, in a process whose memory is bounded.
 package data
 
 import (
@@ -15,14 +15,15 @@ import (
 
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/ratchetd/ratchet/executor/jq"
+	"github.com/ratchetd/ratchet/executor/step/data/aggregate"
 	"github.com/ratchetd/ratchet/executor/step/inputs"
 	"github.com/ratchetd/ratchet/executor/step/policy"
 	"github.com/ratchetd/ratchet/executor/step/process"
 	"github.com/ratchetd/ratchet/executor/step/safefile"
 )
 
-// Kind is the kind that puts files through a jq program. The program runs in a
-// process of its own, whose memory is bounded. What comes out takes its place,
+// Kind is the kind that puts files through a jq program, groups what comes out, or
+// both. That is done in a process of its own, whose memory is bounded. What comes out takes its place,
 // or is published, only when the whole of it is there. Undo restores what was
 // at the output's place; what was published stays published.
 type Kind struct {
@@ -51,6 +52,8 @@ type dataWith struct {
 	Output  string   `json:"output"`
 	Publish bool     `json:"publish"`
 
+	Aggregate *aggregate.Spec `json:"aggregate"` // of what jq gives out or, without jq, of the records
+
 	Delimiter string `json:"delimiter"` // of csv; empty: a comma, or a semicolon where the header leaves no doubt
 }
 
@@ -78,13 +81,28 @@ func parseData(with json.RawMessage) (w dataWith, err error) {
 	if err := w.checkDelimiter(); err != nil {
 		return w, err
 	}
-	if w.JQ == "" {
-		return w, errors.New("jq: want a program, such as \"inputs\"")
-	}
-	if _, err := jq.CompileProgram(w.JQ, nil); err != nil {
-		return w, fmt.Errorf("jq: %w", err)
+	if err := w.checkWork(); err != nil {
+		return w, err
 	}
 	return w, w.checkOutput()
+}
+
+// checkWork checks what is to be done with the records.
+func (w *dataWith) checkWork() error {
+	if w.JQ == "" && w.Aggregate == nil {
+		return errors.New("jq: want a program, such as \"inputs\", or aggregate")
+	}
+	if w.JQ != "" {
+		if _, err := jq.CompileProgram(w.JQ, nil); err != nil {
+			return fmt.Errorf("jq: %w", err)
+		}
+	}
+	if w.Aggregate != nil {
+		if err := w.Aggregate.Check(); err != nil {
+			return fmt.Errorf("aggregate.%w", err)
+		}
+	}
+	return nil
 }
 
 func (w *dataWith) checkDelimiter() error {
@@ -150,8 +168,16 @@ func (k Kind) Run(ctx context.Context, t *executor.Task) error {
 	if err != nil {
 		return errors.Join(err, k.Files.RemoveDurably(temp))
 	}
-	t.Result, err = json.Marshal(map[string]int64{"records": sum.Records, "values": sum.Values, "bytes": sum.Read})
+	t.Result, err = s.result(sum)
 	return err
+}
+
+func (s *processing) result(sum dataReport) ([]byte, error) {
+	said := map[string]int64{"records": sum.Records, "values": sum.Values, "bytes": sum.Read}
+	if s.with.Aggregate != nil {
+		said["missing"], said["notNumbers"] = sum.Missing, sum.NotNumbers
+	}
+	return json.Marshal(said)
 }
 
 // begin checks what the step is to do against the device, and changes nothing.

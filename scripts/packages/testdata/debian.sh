@@ -58,11 +58,11 @@ recipe() {
 }
 mkdir -p /etc/ratchet/secrets /var/lib/sensors
 (umask 077 && echo only-for-this-test >/etc/ratchet/secrets/store-token)
-for value in 1 2 6; do echo "{\"sensor\": \"a\", \"value\": $value}"; done >/var/lib/sensors/day.jsonl
+for value in 1 2 6; do echo "{\"sensor\": \"a\", \"time\": 1793491500, \"value\": $value}"; done >/var/lib/sensors/day.jsonl
 recipe backup
 recipe certificates
 recipe data-reduction
-[ "$(cat /var/lib/sensors/day.json)" = '{"max":6,"mean":3,"sensor":"a"}' ]
+[ "$(cat /var/lib/sensors/day.json)" = '{"sensor":"a","time":"2026-11-01T00:00:00Z","max":6,"mean":3,"n":3}' ]
 say "three recipes are done"
 
 mkdir -p /etc/systemd/system/ratchetd.service.d
