@@ -106,6 +106,10 @@ func (c *Config) readParts(d Draft) error {
 	for _, part := range parts {
 		text := []byte(d.Content)
 		if d.Name == "" || part != drafted {
+			if _, err := os.Stat(part); err != nil { // a link that leads nowhere, to a stick that is out
+				c.leave(part, err)
+				continue
+			}
 			if err := OwnOnly(part); err != nil {
 				errs = append(errs, err)
 				continue

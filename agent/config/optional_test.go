@@ -1,6 +1,7 @@
 package config
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -88,5 +89,24 @@ func TestTheJobOfAScheduleThatIsLeftOutStaysProtected(t *testing.T) {
 	}
 	if err := c.StepPolicy().Writable("/opt/a.json"); err == nil {
 		t.Error("a job may write it")
+	}
+}
+
+// A link of conf.d may lead to what is gone, such as a stick: that keeps no device from
+// its broker.
+func TestALinkThatLeadsNowhereIsLeftOut(t *testing.T) {
+	for to, want := range map[string]string{"/nowhere/part.toml": "no such file", "part.toml": "too many levels"} {
+		dir := etc(t, map[string]string{"ratchet.toml": least, "conf.d/zz.toml": "[tags]\nsite = \"berlin\"\n"})
+		if err := os.Symlink(to, filepath.Join(dir, "conf.d/part.toml")); err != nil {
+			t.Fatal(err)
+		}
+		c, err := LoadDraft(filepath.Join(dir, "ratchet.toml"), Draft{}, noMAC)
+		if err != nil {
+			t.Errorf("%s: it does not start: %v", to, err)
+			continue
+		}
+		if left := c.LeftOut(); left == nil || !strings.Contains(left.Error(), "conf.d/part.toml: "+want) || c.Tags["site"] != "berlin" {
+			t.Errorf("%s: got %v and tags %v", to, left, c.Tags)
+		}
 	}
 }
