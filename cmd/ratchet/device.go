@@ -11,6 +11,7 @@ import (
 
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/fleet"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/link"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/screen"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/show"
 	"github.com/ratchetd/ratchet/executor"
@@ -52,19 +53,32 @@ func (s *session) readDevice(ctx context.Context, id string) (*fleet.Device, err
 		return nil, err
 	}
 	defer c.Close()
-	f, err := fleet.Read(ctx, c, fleet.Own(id))
+	f, err := s.readOwn(ctx, c, id)
 	if err != nil {
 		return nil, err
 	}
-	if !f.Device(id).Said() {
-		if err := f.Add(ctx, c, fleet.Devices); err != nil {
-			return nil, err
-		}
-		s.leftOut(f)
-		return nil, f.Unknown(id)
-	}
 	s.leftOut(f)
 	return f.Device(id), nil
+}
+
+// readOwn reads what one device has left; where that is nothing it says so, with the
+// device that may be meant.
+func (s *session) readOwn(ctx context.Context, c *link.Client, id string) (*fleet.Fleet, error) {
+	f, err := fleet.Read(ctx, c, fleet.Own(id))
+	if err != nil || f.Device(id).Said() {
+		return f, err
+	}
+	return nil, s.unknown(ctx, c, f, id)
+}
+
+// unknown says that a device has left nothing. It reads the names of all, for the one
+// that may be meant.
+func (s *session) unknown(ctx context.Context, c *link.Client, f *fleet.Fleet, id string) error {
+	if err := f.Add(ctx, c, fleet.Devices); err != nil {
+		return err
+	}
+	s.leftOut(f)
+	return f.Unknown(id)
 }
 
 // A deviceReport is all that is known of one device.

@@ -63,7 +63,7 @@ func (s *session) exec(ctx context.Context, device string, argv []string, key *s
 		return err
 	}
 	defer c.Close()
-	f, err := fleet.Read(ctx, c, fleet.Own(device))
+	f, err := s.readOwn(ctx, c, device)
 	if err != nil {
 		return err
 	}

@@ -55,10 +55,7 @@ func (s *session) forget(ctx context.Context, c *link.Client, device string, for
 	}
 	switch {
 	case len(all) == 0:
-		if err := f.Add(ctx, c, fleet.Devices); err != nil {
-			return err
-		}
-		return f.Unknown(device)
+		return s.unknown(ctx, c, f, device)
 	case f.Device(device).Presence.Online && !force && !g.dry:
 		return fmt.Errorf("%s is online, and would say all of it again: stop it first, or --force", device)
 	}

@@ -49,7 +49,7 @@ func (s *session) health(ctx context.Context, id string, follow, asJSON bool) er
 		return err
 	}
 	defer c.Close()
-	f, err := fleet.Read(ctx, c, fleet.Own(id))
+	f, err := s.readOwn(ctx, c, id)
 	if err != nil {
 		return err
 	}

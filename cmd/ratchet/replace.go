@@ -64,6 +64,9 @@ func (s *session) replace(ctx context.Context, old, new string, force bool, g su
 	if err != nil {
 		return err
 	}
+	if !f.Device(old).Said() && !slices.ContainsFunc(theirs, func(m link.Message) bool { return m.Topic.To == "device/"+old }) {
+		return s.unknown(ctx, c, f, old)
+	}
 	move, err := s.inherits(theirs, old, new)
 	if err != nil {
 		return err

@@ -85,7 +85,11 @@ func (s *session) retry(ctx context.Context, id string, r retrial, follow bool, 
 		return err
 	}
 	s.leftOut(old.Fleet)
-	failures := old.Failures(old.Rows(time.Now()))
+	rows := old.Rows(time.Now())
+	if len(old.Offers(id)) == 0 && len(rows) == 0 {
+		return noJob(id)
+	}
+	failures := old.Failures(rows)
 	devices, left, err := r.choose(failures)
 	if err != nil {
 		return err

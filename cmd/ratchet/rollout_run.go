@@ -46,13 +46,14 @@ Exit codes: 0 all of them are done, 3 one is paused or aborted.`,
 type troop struct {
 	s      *session
 	tell   *teller
-	only   []string // jobs; empty is all
+	only   []string        // jobs; empty is all
+	seen   map[string]bool // what lies there, however it stands
 	active map[string]bool
-	ended  chan ending
+	ended  chan carried
 	failed error // the first that did not end well
 }
 
-type ending struct {
+type carried struct {
 	job string
 	doc rollout.Document
 	err error
@@ -66,9 +67,14 @@ func (s *session) rolloutRun(ctx context.Context, only []string, keep, asJSON bo
 	defer c.Close()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	r := &troop{s: s, tell: s.teller(asJSON), only: only, active: map[string]bool{}, ended: make(chan ending, 64)}
+	r := &troop{s: s, tell: s.teller(asJSON), only: only, seen: map[string]bool{}, active: map[string]bool{}, ended: make(chan carried, 64)}
 	if err := c.ReadRetained(ctx, func(m link.Message) { r.take(ctx, m) }, fleet.Filters(c.Root(), fleet.Rollouts("+"))...); err != nil {
 		return err
+	}
+	for _, job := range only {
+		if !r.seen[job] && !keep {
+			return fmt.Errorf("no rollout of job %s: ratchet rollout status lists all", job)
+		}
 	}
 	if len(r.active) == 0 && !keep && r.failed == nil {
 		fmt.Fprintln(s.out, "No rollout is running.")
@@ -107,6 +113,7 @@ func (r *troop) take(ctx context.Context, m link.Message) {
 	if m.Topic.Part != dialect.Rollouts || r.active[job] || len(m.Payload) == 0 || len(r.only) > 0 && !slices.Contains(r.only, job) {
 		return
 	}
+	r.seen[job] = true
 	d, err := rollout.Parse(job, m.Payload)
 	switch {
 	case err != nil:
@@ -117,7 +124,7 @@ func (r *troop) take(ctx context.Context, m link.Message) {
 		own := *r.s // each connection completes its options
 		go func() {
 			d, err := r.carry(ctx, &own, job)
-			r.ended <- ending{job, d, err}
+			r.ended <- carried{job, d, err}
 		}()
 	}
 }
@@ -142,7 +149,7 @@ func (r *troop) carry(ctx context.Context, s *session, job string) (rollout.Docu
 }
 
 // end takes note of a rollout that nobody carries any more.
-func (r *troop) end(ctx context.Context, e ending) {
+func (r *troop) end(ctx context.Context, e carried) {
 	delete(r.active, e.job)
 	switch {
 	case ctx.Err() != nil:

@@ -129,6 +129,9 @@ func (l *Ledger) Create(ctx context.Context, d Document) error {
 // Change makes an operator's change, and waits until it is certain that it stands.
 func (l *Ledger) Change(ctx context.Context, c Change) error {
 	return l.write(ctx, func(d Document) (Document, error) {
+		if _, err := l.Document(); err != nil {
+			return d, err
+		}
 		now := time.Now()
 		return c.Apply(d, l.View.See(d, now), now)
 	})
