@@ -19,8 +19,6 @@ minisign's: the minisign program reads ours and we read its.
 
 A key is protected by a passphrase, which is asked for without showing it, or
 read from the file that RATCHET_PASSPHRASE_FILE names.`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(s.keyNewCommand(), s.keySignCommand(), s.keyVerifyCommand())
 	return cmd

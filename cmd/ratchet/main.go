@@ -8,6 +8,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -56,10 +58,17 @@ No broker at hand? 'ratchet demo' brings its own, and three devices.
 
 Exit codes: 0 done, 1 error, 2 usage, 3 the job failed somewhere, 4 nobody it was
 sent to has answered.`,
-		Version:          versionInWords(),
-		SilenceErrors:    true,
-		SilenceUsage:     true,
-		PersistentPreRun: func(*cobra.Command, []string) { s.begun = true },
+		Version:       versionInWords(),
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			err := cmd.ValidateRequiredFlags() // cobra looks later, when it is no usage error any more
+			if f := cmd.Flags(); err == nil && f.Changed("json") && f.Changed("csv") {
+				err = errors.New("--json and --csv: say one")
+			}
+			s.begun = err == nil
+			return err
+		},
 	}
 	root.SetIn(s.in)
 	root.SetOut(s.out)
@@ -69,5 +78,28 @@ sent to has answered.`,
 		s.deviceCommand(), s.healthCommand(), s.alertsCommand(), s.logsCommand(), s.execCommand(),
 		s.forgetCommand(), s.replaceCommand(), s.pruneCommand(), s.exportCommand(), s.importCommand(), s.contextCommand(), s.brokerCommand(), s.simulateCommand(),
 		s.validateCommand(), s.explainCommand(), s.keyCommand(), s.serveCommand(), s.demoCommand(), s.versionCommand())
+	refuseUnknown(root)
 	return root
+}
+
+// refuseUnknown has commands that only hold others, and help, refuse what they do not
+// know. Cobra's print a help text and end well.
+func refuseUnknown(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		switch {
+		case c.Name() == "help":
+			c.Args = func(_ *cobra.Command, args []string) error {
+				at, rest, err := root.Find(args)
+				if err == nil && len(rest) > 0 {
+					err = fmt.Errorf("unknown command %q for %q", rest[0], at.CommandPath())
+				}
+				return err
+			}
+		case c.HasSubCommands() && !c.Runnable():
+			c.Args = cobra.NoArgs
+			c.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		}
+	}
 }
