@@ -85,7 +85,7 @@ Exit codes: 0 the rollout is done, 3 it is paused or aborted.`,
 	f.DurationVar(&st.within, "within", 2*time.Hour, "how long a wave waits for its devices")
 	f.StringArrayVar(&st.pauseOn, "pause-on", nil, "pause when a device of it raises this `alert`; may be repeated")
 	f.StringVar(&st.because, "because", "", "the reason, for the audit log")
-	f.StringVar(&st.key, "sign", "", "sign the job with the secret key in `file`")
+	f.StringVar(&st.key, "sign", signFile(), "sign the job with the secret key in `file` (RATCHET_SIGN)")
 	f.BoolVar(&st.detach, "detach", false, "only start it, and let 'ratchet rollout run' carry it")
 	f.BoolVar(&st.dry, "dry-run", false, "show the waves, and send nothing")
 	f.BoolVar(&st.ids, "ids", false, "with --dry-run: list who is in which wave")

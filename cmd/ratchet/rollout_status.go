@@ -11,41 +11,44 @@ import (
 
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/fleet"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/rollout"
-	"github.com/ratchetd/ratchet/cmd/ratchet/internal/screen"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/show"
 	"github.com/spf13/cobra"
 )
 
 func (s *session) rolloutStatusCommand() *cobra.Command {
-	var ids, asJSON bool
+	var ids bool
+	var g listFlags
 	cmd := &cobra.Command{
 		Use:   "status [JOB]",
 		Short: "Show the rollouts, or one with its waves and its history",
-		Args:  cobra.MaximumNArgs(1),
+		Long: `Status lists the rollouts, or shows one: its waves, its history, and the devices
+that need an eye. With --csv it lists the devices of one, each with its wave.`,
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := s.readyToRoll(); err != nil {
 				return err
 			}
 			if len(args) == 0 {
-				return s.rollouts(cmd.Context(), asJSON)
+				return s.rollouts(cmd.Context(), g)
 			}
-			return s.rolloutStatus(cmd.Context(), args[0], ids, asJSON)
+			return s.rolloutStatus(cmd.Context(), args[0], ids, g)
 		},
 	}
 	f := cmd.Flags()
 	f.BoolVar(&ids, "ids", false, "list the devices, with their waves")
-	f.BoolVar(&asJSON, "json", false, "print JSON")
+	f.BoolVar(&g.json, "json", false, "print JSON")
+	f.BoolVar(&g.csv, "csv", false, "print comma-separated values, the first line their names")
 	s.link.Flags(f)
 	return cmd
 }
 
 // rollouts lists what the documents say.
-func (s *session) rollouts(ctx context.Context, asJSON bool) error {
+func (s *session) rollouts(ctx context.Context, g listFlags) error {
 	f, err := s.readFleet(ctx, fleet.Rollouts("+"))
 	if err != nil {
 		return err
 	}
-	var list []rollout.Document
+	var docs []rollout.Document
 	bad := 0
 	for _, job := range slices.Sorted(maps.Keys(f.Rollouts())) {
 		d, err := rollout.Parse(job, f.Rollouts()[job])
@@ -54,37 +57,28 @@ func (s *session) rollouts(ctx context.Context, asJSON bool) error {
 			bad++
 			continue
 		}
-		list = append(list, d)
-	}
-	if asJSON {
-		return screen.JSONList(s.out, list)
-	}
-	t := show.NewTable(s.out, "JOB", "STATE", "WAVE", "LAST", "WHEN", "CARRIED BY")
-	for _, d := range list {
-		last, carrier := d.History[len(d.History)-1], ""
-		if d.Carrier != nil {
-			carrier = d.Carrier.ID
-		}
-		t.Row(d.Job, string(d.State), waveInWords(d), eventInWords(last), show.Time(last.At), carrier)
-	}
-	if err := t.Flush(); err != nil {
-		return err
+		docs = append(docs, d)
 	}
 	why := f.Incomplete()
 	if bad > 0 {
 		why = fmt.Sprintf("%d cannot be read", bad)
 	}
-	return s.ending(count(len(list), "rollout"), why)
+	heads := []string{"JOB", "STATE", "WAVE", "LAST", "WHEN", "CARRIED BY"}
+	return list(s, g, docs, heads, func(d rollout.Document) []any {
+		last, carrier := d.History[len(d.History)-1], ""
+		if d.Carrier != nil {
+			carrier = d.Carrier.ID
+		}
+		return []any{d.Job, d.State, waveInWords(d), eventInWords(last), last.At, carrier}
+	}, ending(count(len(docs), "rollout"), why))
 }
 
 // ending is the last line of a list: how many there are, and whether that is all.
-func (s *session) ending(n, missing string) error {
-	words := "complete"
+func ending(n, missing string) string {
 	if missing != "" {
-		words = "incomplete: " + missing
+		return n + ", incomplete: " + missing
 	}
-	_, err := fmt.Fprintf(s.out, "%s, %s\n", n, words)
-	return err
+	return n + ", complete"
 }
 
 func waveInWords(d rollout.Document) string {
@@ -139,7 +133,7 @@ func rolloutView(v *rollout.View, d rollout.Document) rolloutReport {
 	return r
 }
 
-func (s *session) rolloutStatus(ctx context.Context, job string, ids, asJSON bool) error {
+func (s *session) rolloutStatus(ctx context.Context, job string, ids bool, g listFlags) error {
 	c, r, err := s.openRollout(ctx, job)
 	if err != nil {
 		return err
@@ -150,10 +144,15 @@ func (s *session) rolloutStatus(ctx context.Context, job string, ids, asJSON boo
 		return err
 	}
 	report := rolloutView(r.View, d)
-	if !asJSON {
+	if g.csv {
+		return list(s, g, report.Devices, []string{"DEVICE", "WAVE", "STATE", "JOB", "WHY"}, func(row rollout.Row) []any {
+			return []any{row.Device, row.Wave, stateInWords(row.Online), row.Standing, row.Why}
+		}, ending(count(len(report.Devices), "device"), report.Missing))
+	}
+	if !g.json {
 		s.showRollout(report)
 	}
-	return s.showWaves(report, ids, asJSON)
+	return s.showWaves(report, ids, g.json)
 }
 
 // showRollout is the head of a report, and its history.
@@ -209,7 +208,8 @@ func (s *session) showWaves(r rolloutReport, ids, asJSON bool) error {
 	if err := s.showRows(r, ids); err != nil {
 		return err
 	}
-	return s.ending(count(len(r.Devices), "device"), r.Missing)
+	_, err := fmt.Fprintln(s.out, ending(count(len(r.Devices), "device"), r.Missing))
+	return err
 }
 
 func (w waveLine) cells() []string {
