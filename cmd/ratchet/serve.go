@@ -10,13 +10,17 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
+	"github.com/ratchetd/ratchet/agent"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/fleet"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/jobfile"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/serve"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/serve/guard"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/serve/memory"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/serve/watch"
+	"github.com/ratchetd/ratchet/executor"
 	"github.com/spf13/cobra"
 )
 
@@ -35,13 +39,13 @@ func (s *session) serveCommand() *cobra.Command {
 	v := serving{keep: memory.DefaultKeep()}
 	cmd := &cobra.Command{
 		Use:   "serve",
-		Short: "Keep what the fleet says, and answer over HTTP",
+		Short: "Show the fleet on a page, and keep what it says",
 		Long: `Serve listens at the broker and remembers what no broker keeps: how jobs went on
 each device, which alerts were raised, health over weeks. No device and no other
 command needs it; it may be ended at any moment, and goes on where it was: what
 comes meanwhile waits in the session that the broker keeps for this database.
 
-/api/v1 is for programs (/api/v1/openapi.json describes it), /metrics for
+It prints the address of its page, with a token behind the #. /api/v1 is for programs (/api/v1/openapi.json describes it), /metrics for
 Prometheus: aggregates, and with --device-metrics figures of single devices.
 /healthz says whether it works: 200, or 503 and why not; it alone wants no token.
 
@@ -113,7 +117,7 @@ func (s *session) serve(ctx context.Context, v serving) error {
 	}
 	defer m.Close()
 	log := slog.New(slog.NewTextHandler(s.err, nil))
-	server := &serve.Server{Watcher: &watch.Watcher{Link: s.link, Memory: m, Log: log, Silence: v.silence}, Memory: m, Keep: v.keep, Log: log, DeviceLimit: v.limit}
+	server := &serve.Server{Watcher: &watch.Watcher{Link: s.link, Memory: m, Log: log, Silence: v.silence}, Memory: m, Keep: v.keep, Log: log, DeviceLimit: v.limit, Explain: explainText}
 	if v.metrics != "" {
 		if server.DeviceMetrics, err = fleet.ParseQuery(v.metrics); err != nil {
 			return usageError{fmt.Errorf("--device-metrics: %w", err)}
@@ -152,4 +156,17 @@ func (v serving) open(server *serve.Server) (net.Listener, error) {
 		return nil, fmt.Errorf("--tls-cert and --tls-key: %w", err)
 	}
 	return tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}), nil
+}
+
+// explainText says what a job would do that is no file.
+func explainText(text string) (job string, lines []string, err error) {
+	f, err := jobfile.Read("-", strings.NewReader(text))
+	if err != nil {
+		return "", nil, err
+	}
+	j, err := f.Job()
+	if err != nil {
+		return "", nil, err
+	}
+	return j.ID, executor.Explain(agent.Kinds(), j), nil
 }

@@ -218,3 +218,21 @@ func (s *Server) change(ctx context.Context, id string, c rollout.Change) (Recei
 	d, err := l.Document()
 	return Receipt{Job: id, State: string(d.State)}, err
 }
+
+// Explained says what a job would do.
+type Explained struct {
+	Job   string   `json:"job"`
+	Lines []string `json:"lines"`
+}
+
+func (s *Server) explain(r *http.Request) (any, error) {
+	o, err := orderOf(r)
+	if err != nil {
+		return nil, err
+	}
+	var e Explained
+	if e.Job, e.Lines, err = s.Explain(o.Job); err != nil {
+		return nil, bad("job: %v", err)
+	}
+	return e, nil
+}

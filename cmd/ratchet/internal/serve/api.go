@@ -20,6 +20,7 @@ var routes = []route{
 	{"GET", "/devices/{device}/jobs/{job}", "Each state and step that a job went through there, the oldest first", guard.Viewer, nil, nil, memory.Passage{}, true, (*Server).passages},
 	{"GET", "/jobs", "The jobs, the newest first", guard.Viewer, append([]param{whereItem}, paging...), nil, fleet.JobLine{}, true, (*Server).listJobs},
 	{"POST", "/jobs", "Offer a job", guard.Operator, nil, Order{}, Receipt{}, false, (*Server).submit},
+	{"POST", "/explain", "Say what a job would do, and what a power cut would mean", guard.Viewer, nil, Order{}, Explained{}, false, (*Server).explain},
 	{"GET", "/jobs/{job}", "How one job stands over the fleet", guard.Viewer, nil, nil, JobReport{}, false, (*Server).oneJob},
 	{"POST", "/jobs/{job}/cancel", "End a job wherever it is offered, or at to", guard.Operator, nil, Order{}, Receipt{}, false, (*Server).cancel},
 	{"GET", "/rollouts", "The rollouts, by job", guard.Viewer, append([]param{whereItem}, paging...), nil, rollout.Document{}, true, (*Server).listRollouts},

@@ -82,7 +82,9 @@ func staged(t *testing.T, first func(*stage)) *stage {
 	}
 	log := slog.New(slog.DiscardHandler)
 	s.server = &Server{Watcher: &watch.Watcher{Link: o, Memory: m, Log: log}, Memory: m, Log: log, Guard: &guard.Guard{Tokens: tokens, Port: "7788"}, DeviceLimit: 2}
-	s.handler = s.server.handler()
+	if s.handler, err = s.server.handler(); err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.server.Watcher.Run(ctx) }()
@@ -110,7 +112,7 @@ func (s *stage) until(what string, so func() bool) {
 // ask sends a request with a token, and reads the JSON of its answer into v.
 func (s *stage) ask(method, path, token, body string, v any) int {
 	s.t.Helper()
-	r := httptest.NewRequest(method, "http://127.0.0.1:7788"+path, strings.NewReader(body))
+	r := httptest.NewRequest(method, "http://127.0.0.1:"+s.server.Guard.Port+path, strings.NewReader(body))
 	r.Header.Set("Authorization", "Bearer "+token)
 	w := httptest.NewRecorder()
 	s.handler.ServeHTTP(w, r)

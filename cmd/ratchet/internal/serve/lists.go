@@ -183,7 +183,7 @@ func (s *Server) listJobs(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := page(r, s.jobs(), jobKey, pick)
+	l, err := paged(r, s.jobs(), jobKey, pick)
 	l.Note = s.complete()
 	return l, err
 }
@@ -205,7 +205,7 @@ func (s *Server) listRollouts(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return page(r, s.rollouts(), func(d rollout.Document) string { return d.Job }, pick)
+	return paged(r, s.rollouts(), func(d rollout.Document) string { return d.Job }, pick)
 }
 
 // rollouts are those that can be read, by job.

@@ -114,9 +114,9 @@ func cursorOf(r *http.Request) (string, error) {
 
 func cursorFor(key string) string { return base64.RawURLEncoding.EncodeToString([]byte(key)) }
 
-// page gives those items behind the cursor that pick takes. The keys of the items
+// paged gives those items behind the cursor that pick takes. The keys of the items
 // rise.
-func page[T any](r *http.Request, items []T, key func(T) string, pick func(T) (bool, error)) (list, error) {
+func paged[T any](r *http.Request, items []T, key func(T) string, pick func(T) (bool, error)) (list, error) {
 	limit, err := limitOf(r)
 	if err != nil {
 		return list{}, err

@@ -7,9 +7,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"html/template"
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/fleet"
@@ -39,11 +43,22 @@ type Server struct {
 	// DeviceLimit of them; nil is none.
 	DeviceMetrics *fleet.Query
 	DeviceLimit   int
+	// Explain says what a job would do, a line for each thing.
+	Explain func(text string) (job string, lines []string, err error)
+
+	templates *template.Template
+	streams   atomic.Int64
+	mu        sync.Mutex
+	reports   map[string]lately // by job
 }
 
 // Run watches and answers at the listener until ctx ends.
 func (s *Server) Run(ctx context.Context, l net.Listener) error {
-	server := &http.Server{Handler: s.handler(), MaxHeaderBytes: maxHeader, ReadHeaderTimeout: headerTime, ReadTimeout: readTime,
+	handler, err := s.handler()
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: handler, MaxHeaderBytes: maxHeader, ReadHeaderTimeout: headerTime, ReadTimeout: readTime,
 		IdleTimeout: idleTime, ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
 		BaseContext: func(net.Listener) context.Context { return ctx }}
 	g, ctx := errgroup.WithContext(ctx)
@@ -81,13 +96,30 @@ func (s *Server) shrink(ctx context.Context) error {
 	}
 }
 
-func (s *Server) handler() http.Handler {
+func (s *Server) handler() (http.Handler, error) {
+	files, err := readAssets()
+	if err == nil {
+		s.templates, err = parse(files)
+	}
+	if err != nil {
+		return nil, err
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", s.healthz)
 	mux.HandleFunc("GET /metrics", s.metrics)
+	mux.HandleFunc("GET /events", s.events)
+	mux.Handle("GET "+assetRoot, files)
+	mux.HandleFunc("/", s.show)
 	s.api(mux)
-	s.Guard.Open = func(path string) bool { return path == "/healthz" }
-	return s.Guard.Before(mux)
+	s.Guard.Open = open
+	return s.Guard.Before(mux), nil
+}
+
+// open reports whether anybody may have a path: what says nothing of the fleet, and
+// pages, which show a login to whoever is not known.
+func open(path string) bool {
+	_, _, page := find(path)
+	return page || path == "/healthz" || strings.HasPrefix(path, assetRoot)
 }
 
 // healthz says whether it works, to anybody who may reach the port.

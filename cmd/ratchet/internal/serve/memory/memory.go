@@ -58,6 +58,9 @@ func Open(ctx context.Context, file string) (*Memory, error) {
 // broker what the other one lacks.
 func lockFile(file string) (*os.File, error) {
 	f, err := os.OpenFile(file+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+	if err == nil {
+		err = own(file)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("--database: %w", err)
 	}
@@ -66,6 +69,15 @@ func lockFile(file string) (*os.File, error) {
 		return nil, fmt.Errorf("--database %s: another 'ratchet serve' has it: end that one, or name another file", file)
 	}
 	return f, nil
+}
+
+// own makes the file where there is none: nobody else is to read of the fleet.
+func own(file string) error {
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // open opens the file. A commit survives the end of the process; of a power cut

@@ -3,6 +3,7 @@ package memory
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -121,6 +122,16 @@ func TestANewerDatabaseIsRefused(t *testing.T) {
 	m.Close()
 	if _, err := Open(t.Context(), file); err == nil || !strings.Contains(err.Error(), "a newer ratchet wrote it (schema 99") {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestNobodyElseReadsTheDatabase(t *testing.T) {
+	m, file := opened(t)
+	take(t, m, said("facts", "", "{}"))
+	for _, name := range []string{file, file + "-wal", file + "-shm"} {
+		if info, err := os.Stat(name); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v %v", filepath.Base(name), info, err)
+		}
 	}
 }
 
