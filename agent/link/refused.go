@@ -68,11 +68,22 @@ func (r *refusals) hungUp(m dialect.Message) int {
 		r.of = map[string]refusal{}
 	}
 	if _, known := r.of[m.Topic]; !known && len(r.of) >= maxRefusals {
-		return 0
+		r.dropOldest()
 	}
 	was.hangs, was.size, was.since = was.hangs+1, len(m.Payload), time.Now()
 	r.of[m.Topic] = was
 	return was.hangs
+}
+
+// dropOldest makes room for what the broker hangs up on now; the lock is held.
+func (r *refusals) dropOldest() {
+	var oldest string
+	for topic, was := range r.of {
+		if oldest == "" || was.since.Before(r.of[oldest].since) {
+			oldest = topic
+		}
+	}
+	delete(r.of, oldest)
 }
 
 // taken clears a message of a suspicion: the broker took it as it was.
