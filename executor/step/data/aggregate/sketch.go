@@ -10,7 +10,7 @@ import (
 // A Fast and Fully-Mergeable Quantile Sketch with Relative-Error Guarantees", VLDB 2019)
 // with the bins of HdrHistogram, 64 to each power of two. Those are the upper bits of
 // the number itself, so that a processor without floating point computes no logarithm.
-// The library of the authors (sketches-go 1.4.8) would be 2.4 MB of that program.
+// The library of the authors (sketches-go 1.4.8) would be 2.4 MB of a router's program.
 type sketch struct {
 	room        *room
 	above       bins // of the numbers above 0
@@ -82,8 +82,8 @@ func (s *sketch) at(rank uint64) float64 {
 	return s.most
 }
 
-// bins are counts, one for each bin from first on. There are at most maxBins: where
-// more are wanted the smallest amounts share one.
+// bins are counts, one for each bin from first on, which stay at their greatest. There
+// are at most maxBins: where more are wanted the smallest amounts share one.
 type bins struct {
 	first  int
 	counts []uint32
@@ -101,7 +101,9 @@ func (b *bins) add(bin int, r *room) error {
 	case bin >= end:
 		b.raise(bin, r)
 	}
-	b.counts[max(bin-b.first, 0)]++
+	if n := &b.counts[max(bin-b.first, 0)]; *n < math.MaxUint32 {
+		*n++
+	}
 	return r.take(0)
 }
 
@@ -119,12 +121,12 @@ func (b *bins) raise(last int, r *room) {
 		drop = min(drop, len(b.counts))
 		var small uint32
 		for _, n := range b.counts[:drop] {
-			small += n
+			small += min(n, math.MaxUint32-small)
 		}
 		b.counts = slices.Delete(b.counts, 0, drop)
 		b.first = last - maxBins + 1
 		b.resize(0, last-b.first+1-len(b.counts), r)
-		b.counts[0] += small
+		b.counts[0] += min(small, math.MaxUint32-b.counts[0])
 		return
 	}
 	b.resize(0, last-b.first+1-len(b.counts), r)
