@@ -25,6 +25,11 @@ type Reader struct {
 // NewReader returns a Reader for the inputs of p.
 func (p *Program) NewReader() *Reader { return &Reader{want: p.want, names: map[string]string{}} }
 
+// Reads reports whether the program looks at this field of its inputs.
+func (r *Reader) Reads(field string) bool {
+	return r.want.whole || r.want.items != nil || r.want.fields[field] != nil
+}
+
 const (
 	maxNames = 4096
 	// maxDepth is how deep a value may be; encoding/json has the same limit.

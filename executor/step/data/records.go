@@ -22,7 +22,7 @@ type records struct {
 	format    string
 	delimiter string        // of csv; empty: found out
 	files     []inputs.File // those that are still to come
-	json      *jq.Reader    // of JSON lines
+	json      *jq.Reader    // of JSON lines; it knows which fields are read
 	tell      func()        // called from time to time while it reads
 
 	count, bytes int64 // read so far

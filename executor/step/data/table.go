@@ -13,7 +13,7 @@ import (
 )
 
 // table reads the open file as CSV: the first record names the fields, and each
-// other one becomes an object of strings.
+// other one becomes an object of strings, of the columns that are read.
 func (r *records) table(content io.Reader) (func() (any, error), error) {
 	b := &bounded{r: bufio.NewReaderSize(content, maxHeader)}
 	if start, _ := b.r.Peek(3); string(start) == "\uFEFF" {
@@ -37,7 +37,7 @@ func (r *records) table(content io.Reader) (func() (any, error), error) {
 	t.Comma = comma
 	t.ReuseRecord = true
 	b.offset = t.InputOffset
-	var names []string
+	var names []string // a column that nobody reads has none
 	return func() (any, error) {
 		for {
 			fields, err := t.Read()
@@ -56,6 +56,11 @@ func (r *records) table(content io.Reader) (func() (any, error), error) {
 			}
 			if names, err = columns(fields); err != nil {
 				return nil, err
+			}
+			for i, name := range names {
+				if !r.json.Reads(name) {
+					names[i] = ""
+				}
 			}
 		}
 	}, nil
@@ -78,9 +83,11 @@ func (r *records) tableError(err error, first int) error {
 }
 
 func object(names, fields []string) map[string]any {
-	o := make(map[string]any, len(names))
+	o := map[string]any{}
 	for i, name := range names {
-		o[name] = fields[i]
+		if name != "" {
+			o[name] = fields[i]
+		}
 	}
 	return o
 }

@@ -106,3 +106,27 @@ func TestPackedInputsAreRead(t *testing.T) {
 		})
 	}
 }
+
+// Of a table only the columns that are read become values; all of it is checked.
+func TestATableGivesTheSameWhateverIsLeftOut(t *testing.T) {
+	const table = "a,b,c\n1,x,2.5\n2,y,\n"
+	for _, tt := range []struct{ jq, content, out, err string }{
+		{`inputs | .c`, table, "\"2.5\"\n\"\"\n", ""},
+		{`inputs | [.a, .none]`, table, "[\"1\",null]\n[\"2\",null]\n", ""},
+		{`reduce inputs as $r (0; . + ($r.a | tonumber))`, table, "3\n", ""},
+		{`inputs | select(.a == "2") | keys`, table, "[\"a\",\"b\",\"c\"]\n", ""},
+		{`input | .[]`, table, "\"1\"\n\"x\"\n\"2.5\"\n", ""},
+		{`[inputs] | length`, table, "2\n", ""},
+		{`inputs | .a`, "a,b\n1,\xff\n", "", "in, line 2: not valid UTF-8"},
+		{`inputs | .a`, "a,b\n1,2\n3\n", "", "in, line 3: not as many fields"},
+		{`inputs | .a`, "a,b,b\n", "", `two columns have the name "b"`},
+	} {
+		a, _, out := dataStep(t, "csv", tt.jq, tt.content)
+		err := a.Run(t.Context(), steptest.Data(t))
+		if tt.err != "" {
+			steptest.WantError(t, err, tt.err)
+		} else if got := steptest.ReadFile(t, out); err != nil || got != tt.out {
+			t.Errorf("%s: got %s, %v, want %s", tt.jq, got, err, tt.out)
+		}
+	}
+}
