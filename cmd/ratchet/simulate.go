@@ -21,7 +21,7 @@ type simulating struct {
 	offline, flap, slow, clock, old percent
 	fail                            string
 	steps                           int
-	stay, json                      bool
+	stay, json, force               bool
 	timeout                         time.Duration
 }
 
@@ -38,7 +38,8 @@ group sim; their tags are site and ring.
 It sends them a job, and says what that took: messages, time, memory, and whether
 anything was lost or done twice. With --stay it sends none and runs until it is
 ended, for whatever you send. Without --broker it brings a broker of its own. What
-the devices left at the broker is taken away in the end.
+these devices left at the broker is taken away in the end. Where devices of these
+names are online already it does not begin.
 
 A job that fails does so on other devices each time, so that it can be tried again.
 
@@ -66,6 +67,7 @@ Exit codes: 0 done, 1 something was lost or done twice, or not done in time.`,
 	f.DurationVar(&w.Step, "step", time.Second, "how long a step takes, about")
 	f.StringVar(&w.State, "state", "", "the `folder` for what the devices keep; in memory otherwise")
 	f.BoolVar(&w.stay, "stay", false, "send no job, and run until it is ended")
+	f.BoolVar(&w.force, "force", false, "also where devices of these names say that they are online")
 	f.DurationVar(&w.timeout, "timeout", 10*time.Minute, "give up waiting for the job after this `time`")
 	f.BoolVar(&w.json, "json", false, "print one JSON object")
 	s.link.Flags(f)
@@ -121,8 +123,8 @@ func (s *session) simulate(ctx context.Context, w simulating) error {
 		return err
 	}
 	defer c.Close()
-	tally := &sim.Tally{Client: c}
-	if err := tally.Listen(ctx); err != nil {
+	tally := &sim.Tally{Client: c, Plan: w.Plan}
+	if err := tally.Listen(ctx, w.force); err != nil {
 		return err
 	}
 	result := simulated{Devices: w.Devices}

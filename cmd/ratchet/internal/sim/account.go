@@ -98,7 +98,7 @@ func (f *Fleet) Sweep(ctx context.Context, jobs ...string) error {
 	defer c.Close()
 	var left []dialect.Topic
 	err = c.ReadRetained(ctx, func(m link.Message) {
-		if ours(m.Topic.Device) && len(m.Payload) > 0 {
+		if f.plan.has(m.Topic.Device) && len(m.Payload) > 0 {
 			left = append(left, m.Topic)
 		}
 	}, fleet.Filters(c.Root(), fleet.Devices, fleet.Alerts, fleet.Statuses("+", "+"))...)

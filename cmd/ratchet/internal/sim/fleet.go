@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -36,6 +38,12 @@ func (p Plan) Check() error {
 }
 
 func (p Plan) id(i int) string { return fmt.Sprintf("sim-%05d", i) }
+
+// has reports whether a device is one of the plan's.
+func (p Plan) has(id string) bool {
+	n, err := strconv.Atoi(strings.TrimPrefix(id, "sim-"))
+	return err == nil && n >= 0 && n < p.Devices && id == p.id(n)
+}
 
 // A Fleet is the devices of a plan. Make it with New.
 type Fleet struct {

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -16,6 +17,7 @@ import (
 // A Tally is what an operator hears of a simulated fleet.
 type Tally struct {
 	Client *link.Client
+	Plan   Plan // whose devices are listened to
 
 	mu     sync.Mutex
 	online map[string]bool
@@ -36,9 +38,6 @@ type heard struct {
 	done  time.Time // when it was first final
 }
 
-// ours reports whether a device is a simulated one.
-func ours(id string) bool { return strings.HasPrefix(id, "sim-") }
-
 // parts are what a tally wants to hear.
 var parts = []fleet.Part{
 	fleet.Offers("+"), fleet.Statuses("+", "+"),
@@ -47,11 +46,25 @@ var parts = []fleet.Part{
 	},
 }
 
-// Listen takes in what comes until ctx ends.
-func (t *Tally) Listen(ctx context.Context) error {
+// Listen takes in what comes until ctx ends. It fails where a device of the plan is
+// online already, unless force says that this does not matter: two of one name would
+// throw each other out.
+func (t *Tally) Listen(ctx context.Context, force bool) error {
 	t.online, t.jobs = map[string]bool{}, map[string]*counted{}
-	if err := t.Client.ReadRetained(ctx, t.take, fleet.Filters(t.Client.Root(), parts...)...); err != nil {
+	there := fleet.New()
+	take := func(m link.Message) {
+		t.take(m)
+		if t.Plan.has(m.Topic.Device) && m.Topic.Part == "state" {
+			there.Apply(m)
+		}
+	}
+	if err := t.Client.ReadRetained(ctx, take, fleet.Filters(t.Client.Root(), parts...)...); err != nil {
 		return err
+	}
+	for _, d := range there.Devices() {
+		if d.Presence.Online && !force {
+			return fmt.Errorf("%s is online at this broker already: end the simulation that it belongs to, take another --root, or --force where it is long gone", d.ID)
+		}
 	}
 	go func() {
 		for {
@@ -76,7 +89,7 @@ func (t *Tally) take(m link.Message) {
 	switch at := m.Topic; {
 	case at.To != "":
 		t.job(at.Name)
-	case !ours(at.Device):
+	case !t.Plan.has(at.Device):
 	case at.Part == "state":
 		d := fleet.New()
 		d.Apply(m)
