@@ -22,6 +22,7 @@ import (
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/serve/watch"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 )
 
 // serving is what the command line says of a server.
@@ -33,6 +34,7 @@ type serving struct {
 	keep                     memory.Keep
 	metrics                  string
 	limit                    int
+	carry                    bool
 }
 
 func (s *session) serveCommand() *cobra.Command {
@@ -51,7 +53,7 @@ Prometheus: aggregates, and with --device-metrics figures of single devices.
 
 Tokens lie in a file beside the database, one a line: ROLE NAME TOKEN, where the role
 is viewer, operator or admin. The first start makes one. What is done by way of the
-server is noted with the name. Beyond loopback it answers over TLS only.`,
+server is noted with the name. Rollouts that nobody carries it carries on. Beyond loopback it answers over TLS only.`,
 		Example: `  ratchet serve --broker tls://broker:8883
   curl -s http://127.0.0.1:7788/healthz
   ratchet serve --listen :7788 --tls-cert serve.pem --tls-key serve.key --name fleet.example.com
@@ -66,6 +68,7 @@ server is noted with the name. Beyond loopback it answers over TLS only.`,
 	f.StringArrayVar(&v.names, "name", nil, "a further host `name` by which it is asked for; may be repeated")
 	f.StringVar(&v.cert, "tls-cert", "", "`file` with the server's certificate, and those that signed it")
 	f.StringVar(&v.key, "tls-key", "", "`file` with the certificate's key")
+	f.BoolVar(&v.carry, "carry", true, "carry on the rollouts that nobody carries, as 'ratchet rollout run --keep' does")
 	f.StringVar(&v.metrics, "device-metrics", "", "metrics of single devices for which this `jq` is true")
 	f.IntVar(&v.limit, "device-limit", 2000, "how many devices have metrics of their own, at most")
 	f.DurationVar(&v.silence, "stale", 0, "`time` without a word after which an online device is stale: 2.5 times telemetry.publish (12m30s)")
@@ -132,7 +135,29 @@ func (s *session) serve(ctx context.Context, v serving) error {
 		scheme = "https"
 	}
 	fmt.Fprintf(s.out, "%s://%s/#t=%s\n", scheme, l.Addr(), server.Guard.Tokens.First())
-	return server.Run(ctx, l)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return server.Run(ctx, l) })
+	if v.carry && ownRollouts(s.link.Broker) == nil {
+		g.Go(func() error { return s.carryRollouts(ctx, log) })
+	}
+	return g.Wait()
+}
+
+// carryAgain is after how long rollouts are carried again when the broker was lost.
+const carryAgain = 10 * time.Second
+
+// carryRollouts carries on what nobody carries, until ctx ends.
+func (s *session) carryRollouts(ctx context.Context, log *slog.Logger) error {
+	for ctx.Err() == nil {
+		if err := s.rolloutRun(ctx, nil, true, false); err != nil && ctx.Err() == nil {
+			log.Warn("rollouts are not carried, trying again", "err", err)
+		}
+		select {
+		case <-time.After(carryAgain):
+		case <-ctx.Done():
+		}
+	}
+	return nil
 }
 
 // open listens, and sets the guard that stands before what is answered.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -15,7 +16,9 @@ import (
 
 	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/broker"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/fleet"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/link"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/rollout"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/serve/memory"
 )
 
@@ -116,5 +119,45 @@ func TestServeThatIsKilledLosesNothingThatADeviceSaidOnce(t *testing.T) {
 	points, _, err := m.Health(t.Context(), "gw-7", begun, begun.Add(time.Hour), 3600)
 	if err != nil || len(points) != samples {
 		t.Errorf("got %d samples and %v, want %d", len(points), err, samples)
+	}
+}
+
+func TestServeCarriesOnARolloutThatNobodyCarries(t *testing.T) {
+	url, stop, err := broker.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	d := &fakeDevice{id: "gw-7", does: "succeed", facts: map[string]any{"device": "gw-7"}}
+	if err := d.start(url); err != nil {
+		t.Fatal(err)
+	}
+	defer d.stop()
+	job := filepath.Join(t.TempDir(), "job.yaml")
+	if err := os.WriteFile(job, []byte("id: radio\nsteps:\n- name: one\n  command: {argv: [\"true\"]}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if code := run([]string{"rollout", "start", job, "--to", "all", "--waves", "100", "--soak", "0s", "--detach", "--broker", url}, nil, &out, &out); code != 0 {
+		t.Fatalf("%d: %s", code, out.String())
+	}
+	startServe(t, "--broker", url, "--database", filepath.Join(t.TempDir(), "serve.db"))
+	c, err := link.Connect(t.Context(), link.Options{Broker: url, Root: "ratchet/v1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.Subscribe(t.Context(), fleet.Filters(c.Root(), fleet.Rollouts("radio"))...); err != nil {
+		t.Fatal(err)
+	}
+	for late := time.After(time.Minute); ; {
+		select {
+		case m := <-c.Feed():
+			if d, err := rollout.Parse("radio", m.Payload); err == nil && d.State == rollout.Done {
+				return
+			}
+		case <-late:
+			t.Fatal("the rollout is not done within a minute")
+		}
 	}
 }
