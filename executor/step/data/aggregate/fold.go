@@ -20,13 +20,14 @@ type value struct {
 	exact bool // it is a whole number, and that is whole
 }
 
-// numbered returns v with what it is as a number, and reports whether it is one.
+// numbered returns v with what it is as a number, and reports whether it is one that
+// JSON has: a program may make nan and infinite.
 func numbered(v any) (value, bool) {
 	switch n := v.(type) {
 	case int:
 		return value{v, float64(n), int64(n), true}, true
 	case float64:
-		return value{any: v, float: n}, true
+		return value{any: v, float: n}, !math.IsNaN(n) && !math.IsInf(n, 0)
 	case *big.Int: // on a processor of 32 bits any number of seconds is one
 		f, _ := jq.Float(n)
 		return value{v, f, n.Int64(), n.IsInt64()}, true

@@ -2,6 +2,7 @@ package aggregate_test
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 )
@@ -87,6 +88,26 @@ func TestWhatIsPassedOverIsCounted(t *testing.T) {
 	}
 	if g.Missing != 4 || g.NotNumbers != 1 {
 		t.Errorf("got %d missing, %d no numbers, want 4 and 1", g.Missing, g.NotNumbers)
+	}
+}
+
+func TestWhatAProgramMakesThatIsNoNumberIsPassedOver(t *testing.T) {
+	g, err := specOf(t, `{"values":{"sum":"sum(.)","p50":"p50(.)","min":"min(.)","max":"max(.)","last":"last(.)"}}`).New(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range []float64{0, 5, math.Inf(1), math.Inf(-1), math.NaN()} {
+		if err := g.Add(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got string
+	err = g.Lines(func(line []byte) error {
+		got += string(line)
+		return nil
+	})
+	if want := `{"last":null,"max":5,"min":0,"p50":0,"sum":5}`; err != nil || got != want || g.NotNumbers != 3 {
+		t.Errorf("got %s, %v, %d no numbers, want %s and 3", got, err, g.NotNumbers, want)
 	}
 }
 
