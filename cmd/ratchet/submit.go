@@ -12,6 +12,7 @@ import (
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/draft"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/fleet"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/link"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/rollout"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/screen"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/spf13/cobra"
@@ -45,7 +46,7 @@ A job without created gets one, and expires 30 days later, unless it has a
 schedule. Submitting the same file again changes nothing, and devices that are done
 with the job do not run it again; with another --percent it widens the rollout.
 Another document under an id that is in use is refused, for the devices would
-refuse it.
+refuse it; so is what would let devices begin whose wave of a rollout is not open.
 
 With --sign the job is signed; where it names no audience, --to is written as
 one. Widening the rollout of a signed job needs no key. FILE may also be an
@@ -69,7 +70,7 @@ envelope, as --print writes it; then its text and signature are sent as they are
 	f.StringSliceVar(&sub.To, "to", nil, "whom it is for: `device/ID`, group/NAME or all; may be given many times")
 	f.StringVar(&sub.id, "id", "", "use this `id` instead of the file's")
 	f.Float64Var(&sub.percent, "percent", 100, "offer it to this stable `share` of the devices only")
-	f.BoolVar(&sub.Force, "force", false, "replace another document that is offered under this id")
+	f.BoolVar(&sub.Force, "force", false, "replace another document that is offered under this id, or reach beyond the waves of its rollout")
 	f.BoolVar(&sub.dry, "dry-run", false, "say whom it would reach, and send nothing")
 	f.BoolVar(&follow, "watch", false, "watch it until it is done")
 	sub.sign.flags(f)
@@ -85,7 +86,7 @@ func (sub submission) validate() error {
 		return errors.New("say whom it is for with --to device/ID, group/NAME or all")
 	case sub.id != "" && !executor.ValidID(sub.id):
 		return fmt.Errorf("--id %q: want 1 to 64 of A-Z a-z 0-9 _ -", sub.id)
-	case sub.percent < 0 || sub.percent > 100:
+	case !(sub.percent >= 0 && sub.percent <= 100): // nor is NaN
 		return fmt.Errorf("--percent %v: want 0 to 100", sub.percent)
 	}
 	return checkTo(sub.To)
@@ -119,12 +120,18 @@ func (s *session) submit(ctx context.Context, file string, sub submission, follo
 // offer sends a draft, and shows how it goes on where that is wanted.
 func (s *session) offer(ctx context.Context, c *link.Client, d draft.Draft, sub submission, follow bool, w watching) error {
 	j := fleet.NewJob(d.ID(), w.waitOffline)
-	if err := j.Read(ctx, c, j.Parts()...); err != nil {
+	if err := j.Read(ctx, c, append(j.Parts(), fleet.Rollouts(j.ID))...); err != nil {
 		return err
 	}
 	e, err := d.Seal(sub.Terms, j.Offers(j.ID))
 	if err != nil {
 		return err
+	}
+	if err := rollout.Beside(j.ID, j.Rollouts()[j.ID], e.Rollout); err != nil {
+		if !sub.Force {
+			return fmt.Errorf("%w; --force sends it beside the rollout", err)
+		}
+		fmt.Fprintf(s.err, "ratchet: %s\n", screen.Line(err.Error()))
 	}
 	if err := sub.send(ctx, c, j, e); err != nil {
 		return err

@@ -110,8 +110,12 @@ func (s *Server) submit(r *http.Request) (any, error) {
 
 func (s *Server) offer(ctx context.Context, d draft.Draft, o Order) (Receipt, error) {
 	var earlier map[string]fleet.Offer
-	s.Watcher.View(func(f *fleet.Fleet) { earlier = maps.Clone(f.Offers(d.ID())) })
+	var waves []byte
+	s.Watcher.View(func(f *fleet.Fleet) { earlier, waves = maps.Clone(f.Offers(d.ID())), f.Rollouts()[d.ID()] })
 	e, err := d.Seal(draft.Terms{To: o.To, Percent: o.Percent}, earlier)
+	if err == nil {
+		err = rollout.Beside(d.ID(), waves, e.Rollout)
+	}
 	if err != nil {
 		return Receipt{}, problem{http.StatusConflict, err.Error()}
 	}

@@ -221,6 +221,19 @@ func TestAJobIsSubmittedAndCancelledAndBothAreNoted(t *testing.T) {
 	}
 }
 
+func TestAJobIsNotSubmittedBeyondTheWavesOfItsRollout(t *testing.T) {
+	s := staged(t, func(s *stage) {
+		fewDevices(s)
+		s.say("", dialect.Rollouts, "radio", `{"job":"radio","digest":"x","to":["all"],"state":"paused","wave":0,"waves":[{"percent":1},{"percent":100}],"soak":"0s",`+
+			`"gates":{"abortAbove":2,"minAnswers":80,"within":"2h"},"since":"2026-11-24T10:00:00Z","base":{},"rev":1,"by":"ben","history":[{"at":"2026-11-24T10:00:00Z","by":"ben","did":"started"}]}`)
+	})
+	order, _ := json.Marshal(Order{Job: "id: radio\nsteps:\n- name: one\n  command: {argv: [\"true\"]}\n", To: []string{"all"}})
+	var refused struct{ Error string }
+	if code := s.ask("POST", "/api/v1/jobs", chief, string(order), &refused); code != 409 || !strings.Contains(refused.Error, "a rollout of radio is paused in wave 1 of 2 (1 %)") {
+		t.Errorf("got %d %q", code, refused.Error)
+	}
+}
+
 func TestASignedJobIsNotCancelledWithoutASignature(t *testing.T) {
 	s := staged(t, func(s *stage) {
 		text := []byte(`{"job":"{\"id\":\"sealed\",\"steps\":[{\"name\":\"a\",\"reboot\":{}}]}","signature":"untrusted comment: x\nRWQ"}`)
