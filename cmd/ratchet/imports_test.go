@@ -32,9 +32,10 @@ var mayImport = map[string][]string{
 	"signing":  {"private", "screen"},
 	"sim":      {"fleet", "link"},
 
-	"serve/guard":  {"private"},
-	"serve/memory": {"link"},
-	"serve/watch":  {"fleet", "link", "serve/memory"},
+	"serve/guard":   {"private"},
+	"serve/memory":  {"link"},
+	"serve/watch":   {"fleet", "link", "serve/memory"},
+	"serve/webhook": {"link", "rollout"},
 }
 
 // keptBy is which of them, and none besides, may import what others made.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/tls"
@@ -8,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,10 +18,12 @@ import (
 	"github.com/ratchetd/ratchet/agent"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/fleet"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/jobfile"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/private"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/serve"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/serve/guard"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/serve/memory"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/serve/watch"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/serve/webhook"
 	"github.com/ratchetd/ratchet/executor"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -35,6 +39,7 @@ type serving struct {
 	metrics                  string
 	limit                    int
 	carry                    bool
+	webhook, secret          string
 }
 
 func (s *session) serveCommand() *cobra.Command {
@@ -69,6 +74,8 @@ server is noted with the name. Rollouts that nobody carries it carries on. Beyon
 	f.StringVar(&v.cert, "tls-cert", "", "`file` with the server's certificate, and those that signed it")
 	f.StringVar(&v.key, "tls-key", "", "`file` with the certificate's key")
 	f.BoolVar(&v.carry, "carry", true, "carry on the rollouts that nobody carries, as 'ratchet rollout run --keep' does")
+	f.StringVar(&v.webhook, "webhook", "", "`URL` that is told of alerts, failed jobs and rollouts that stop")
+	f.StringVar(&v.secret, "webhook-secret", "", "`file` with the secret that signs what the webhook is told")
 	f.StringVar(&v.metrics, "device-metrics", "", "metrics of single devices for which this `jq` is true")
 	f.IntVar(&v.limit, "device-limit", 2000, "how many devices have metrics of their own, at most")
 	f.DurationVar(&v.silence, "stale", 0, "`time` without a word after which an online device is stale: 2.5 times telemetry.publish (12m30s)")
@@ -136,11 +143,37 @@ func (s *session) serve(ctx context.Context, v serving) error {
 	}
 	fmt.Fprintf(s.out, "%s://%s/#t=%s\n", scheme, l.Addr(), server.Guard.Tokens.First())
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return server.Run(ctx, l) })
+	if hook, err := v.hook(log); err != nil {
+		return usageError{err}
+	} else if hook != nil {
+		server.Watcher.Notice = hook.Take
+		g.Go(func() error { return hook.Run(ctx) })
+	}
 	if v.carry && ownRollouts(s.link.Broker) == nil {
 		g.Go(func() error { return s.carryRollouts(ctx, log) })
 	}
+	g.Go(func() error { return server.Run(ctx, l) })
 	return g.Wait()
+}
+
+// hook is what tells another server of events; nil where none is named.
+func (v serving) hook(log *slog.Logger) (*webhook.Sender, error) {
+	if v.webhook == "" {
+		return nil, nil
+	}
+	u, err := url.Parse(v.webhook)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		return nil, fmt.Errorf("--webhook %q: want an http:// or https:// address", v.webhook)
+	}
+	s := &webhook.Sender{URL: v.webhook, Log: log}
+	if v.secret != "" {
+		text, err := private.Read(v.secret)
+		if err != nil {
+			return nil, fmt.Errorf("--webhook-secret: %w", err)
+		}
+		s.Secret = bytes.TrimSpace(text)
+	}
+	return s, nil
 }
 
 // carryAgain is after how long rollouts are carried again when the broker was lost.

@@ -38,6 +38,9 @@ type Watcher struct {
 	// Silence is how long nothing comes of a device that says online before it is
 	// stale: 2.5 times telemetry.publish. Zero is twelve and a half minutes.
 	Silence time.Duration
+	// Notice is given each message that was kept, as it comes; it may be nil, and must
+	// not block.
+	Notice func(link.Message)
 
 	mu      sync.Mutex
 	client  *link.Client // while it is connected
@@ -230,6 +233,9 @@ func (w *Watcher) follow(ctx context.Context, c, session *link.Client) error {
 		}
 		for _, m := range b.keep {
 			m.Ack()
+			if w.Notice != nil {
+				w.Notice(m)
+			}
 		}
 		w.change(func() {
 			now := time.Now()
