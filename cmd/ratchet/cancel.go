@@ -56,7 +56,7 @@ ratchetd cancel JOB FILE.`,
 	cmd.Flags().StringSliceVar(&to, "to", nil, "only there: `device/ID`, group/NAME or all")
 	g.flags(cmd.Flags())
 	cmd.Flags().BoolVar(&a.unsigned, "unsigned", false, "send it without a signature although the job has one")
-	cmd.Flags().DurationVar(&a.within, "timeout", 30*time.Second, "how long to wait for answers; 0 does not wait")
+	spanVar(cmd.Flags(), &a.within, "timeout", 30*time.Second, 0, "how long to wait for answers; 0 does not wait")
 	s.link.Flags(cmd.Flags())
 	_ = cmd.RegisterFlagCompletionFunc("to", s.completeTo)
 	return cmd

@@ -72,7 +72,7 @@ that --where can ask for, which no broker keeps.`,
 	}
 	where.flags(cmd.Flags())
 	g.flags(cmd.Flags())
-	cmd.Flags().DurationVar(&stale, "stale", 0, "listen for this `time`, and say of which devices nothing came")
+	spanVar(cmd.Flags(), &stale, "stale", 0, 0, "listen for this `time`, and say of which devices nothing came")
 	s.link.Flags(cmd.Flags())
 	return cmd
 }

@@ -47,7 +47,7 @@ The exit code is 3 when it failed there and 4 when the device has not answered.`
 		ValidArgsFunction: s.completeDevices,
 	}
 	cmd.Flags().StringVar(&file, "sign", signFile(), "sign it with the secret key in `file` (RATCHET_SIGN)")
-	cmd.Flags().DurationVar(&timeout, "timeout", time.Minute, "how long the command may run")
+	spanVar(cmd.Flags(), &timeout, "timeout", time.Minute, time.Second, "how long the command may run")
 	s.link.Flags(cmd.Flags())
 	return cmd
 }

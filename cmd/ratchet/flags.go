@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/signing"
 	"github.com/ratchetd/ratchet/executor"
@@ -29,6 +30,36 @@ func (g *signFlags) open() (*signing.Key, error) {
 		return nil, nil
 	}
 	return signing.Open(g.file)
+}
+
+// span is a time on the command line that is not below least.
+type span struct {
+	to    *time.Duration
+	least time.Duration
+}
+
+// spanVar adds a flag for one.
+func spanVar(f *pflag.FlagSet, to *time.Duration, name string, value, least time.Duration, usage string) {
+	*to = value
+	f.Var(span{to, least}, name, usage)
+}
+
+func (v span) Type() string { return "duration" }
+
+func (v span) String() string {
+	if v.to == nil || *v.to == 0 {
+		return "0"
+	}
+	return v.to.String()
+}
+
+func (v span) Set(text string) error {
+	d, err := time.ParseDuration(text)
+	if err != nil || d < v.least {
+		return fmt.Errorf("want a time from %v, such as 90s or 1h30m", v.least)
+	}
+	*v.to = d
+	return nil
 }
 
 func validTo(to string) bool {

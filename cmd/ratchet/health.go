@@ -38,7 +38,7 @@ a device sends one every telemetry.publish, five minutes unless it is set. With
 	}
 	cmd.Flags().BoolVar(&follow, "follow", false, "show every sample that comes")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print each sample as one JSON object a line")
-	cmd.Flags().DurationVar(&patience, "timeout", 6*time.Minute, "how long to wait for one, without --follow")
+	spanVar(cmd.Flags(), &patience, "timeout", 6*time.Minute, time.Second, "how long to wait for one, without --follow")
 	s.link.Flags(cmd.Flags())
 	return cmd
 }

@@ -22,7 +22,7 @@ that never expire, and what devices still work on, stay.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return s.prune(cmd.Context(), age, g) },
 	}
 	g.flags(cmd.Flags())
-	cmd.Flags().DurationVar(&age, "older", 7*24*time.Hour, "only what is over for longer than this `time`")
+	spanVar(cmd.Flags(), &age, "older", 7*24*time.Hour, 0, "only what is over for longer than this `time`")
 	s.link.Flags(cmd.Flags())
 	return cmd
 }

@@ -48,8 +48,11 @@ A signed job needs the key again: the text has another id and other devices.`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			err := checkJobID(args[0])
-			if r.id != "" && !executor.ValidID(r.id) {
+			switch {
+			case r.id != "" && !executor.ValidID(r.id):
 				err = fmt.Errorf("--id %q: want 1 to 64 of A-Z a-z 0-9 _ -", r.id)
+			case r.id == args[0]:
+				err = fmt.Errorf("--id %q: this is the job itself, which its devices do not run again", r.id)
 			}
 			if err != nil {
 				return usageError{err}

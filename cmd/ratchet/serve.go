@@ -78,11 +78,11 @@ server is noted with the name. Rollouts that nobody carries it carries on. Beyon
 	f.StringVar(&v.secret, "webhook-secret", "", "`file` with the secret that signs what the webhook is told")
 	f.StringVar(&v.metrics, "device-metrics", "", "metrics of single devices for which this `jq` is true")
 	f.IntVar(&v.limit, "device-limit", 2000, "how many devices have metrics of their own, at most")
-	f.DurationVar(&v.silence, "stale", 0, "`time` without a word after which an online device is stale: 2.5 times telemetry.publish (12m30s)")
-	f.DurationVar(&v.keep.Samples, "keep-samples", v.keep.Samples, "how long each sample of health is kept")
-	f.DurationVar(&v.keep.Means, "keep-means", v.keep.Means, "how long means over 5 minutes are kept")
-	f.DurationVar(&v.keep.Hours, "keep-hours", v.keep.Hours, "how long means over an hour are kept")
-	f.DurationVar(&v.keep.History, "keep-history", v.keep.History, "how long jobs that ended, cleared alerts and actions are kept")
+	spanVar(f, &v.silence, "stale", 0, 0, "`time` without a word after which an online device is stale: 2.5 times telemetry.publish (12m30s)")
+	spanVar(f, &v.keep.Samples, "keep-samples", v.keep.Samples, 0, "how long each sample of health is kept")
+	spanVar(f, &v.keep.Means, "keep-means", v.keep.Means, 0, "how long means over 5 minutes are kept")
+	spanVar(f, &v.keep.Hours, "keep-hours", v.keep.Hours, 0, "how long means over an hour are kept")
+	spanVar(f, &v.keep.History, "keep-history", v.keep.History, 0, "how long jobs that ended, cleared alerts and actions are kept")
 	s.link.Flags(f)
 	return cmd
 }

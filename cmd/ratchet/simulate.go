@@ -64,11 +64,11 @@ Exit codes: 0 done, 1 something was lost or done twice, or not done in time.`,
 	f.Var(&w.clock, "clock", "devices with a wrong clock")
 	f.Var(&w.old, "old", "devices with an old agent, which lacks some kinds of steps")
 	f.IntVar(&w.steps, "steps", 5, "how many `steps` the job has")
-	f.DurationVar(&w.Step, "step", time.Second, "how long a step takes, about")
+	spanVar(f, &w.Step, "step", time.Second, 0, "how long a step takes, about")
 	f.StringVar(&w.State, "state", "", "the `folder` for what the devices keep; in memory otherwise")
 	f.BoolVar(&w.stay, "stay", false, "send no job, and run until it is ended")
 	f.BoolVar(&w.force, "force", false, "also where devices of these names say that they are online")
-	f.DurationVar(&w.timeout, "timeout", 10*time.Minute, "give up waiting for the job after this `time`")
+	spanVar(f, &w.timeout, "timeout", 10*time.Minute, 0, "give up waiting for the job after this `time`")
 	f.BoolVar(&w.json, "json", false, "print one JSON object")
 	s.link.Flags(f)
 	return cmd

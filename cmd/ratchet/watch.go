@@ -22,7 +22,7 @@ type watching struct {
 
 func (w *watching) flags(f *pflag.FlagSet) {
 	f.BoolVar(&w.waitOffline, "wait-offline", false, "wait for devices that are offline too")
-	f.DurationVar(&w.timeout, "timeout", 0, "give up watching after this `time`")
+	spanVar(f, &w.timeout, "timeout", 0, 0, "give up watching after this `time`")
 	f.BoolVar(&w.json, "json", false, "print each status as one JSON object a line")
 }
 
