@@ -319,22 +319,29 @@ func TestMetricsAreWellFormedAndCountEachDeviceOnce(t *testing.T) {
 		s.server.Watcher.View(func(f *fleet.Fleet) { all = f.Device("gw-3").Health != nil })
 		return all
 	})
-	var text string
-	if code := s.ask("GET", "/metrics", looker, "", &text); code != 200 {
-		t.Fatal(code, text)
-	}
-	for _, want := range []string{
-		`ratchet_devices{state="online"} 4`, `ratchet_devices{state="offline"} 1`, `ratchet_devices{state="stale"} 0`,
-		`ratchet_job_devices{job_id="wifi",state="failed"} 1`, `ratchet_alerts{name="disk",severity="critical"} 1`,
-		`ratchet_device_cpu_ratio{device="gw-1"} 0.25`, `ratchet_device_disk_ratio{device="gw-1"} 0.9`,
-		`board="a\"b\\c\nd"`, "ratchet_device_series_limited 0", "ratchet_broker_connected 1",
-	} {
-		if !strings.Contains(text, want) {
-			t.Errorf("no %s", want)
+	for _, accept := range []string{"", openMetrics + ";version=1.0.0"} {
+		r := httptest.NewRequest("GET", "http://127.0.0.1:7788/metrics", nil)
+		r.Header.Set("Authorization", "Bearer "+looker)
+		r.Header.Set("Accept", accept)
+		w := httptest.NewRecorder()
+		s.handler.ServeHTTP(w, r)
+		text := w.Body.String()
+		for _, want := range []string{
+			`ratchet_devices{state="online"} 4`, `ratchet_devices{state="offline"} 1`, `ratchet_devices{state="stale"} 0`,
+			`ratchet_job_devices{job_id="wifi",state="failed"} 1`, `ratchet_alerts{name="disk",severity="critical"} 1`,
+			`ratchet_device_cpu_ratio{device="gw-1"} 0.25`, `ratchet_device_disk_ratio{device="gw-1"} 0.9`,
+			`board="a\"b\\c\nd"`, "ratchet_device_series_limited 0", "ratchet_broker_connected 1",
+		} {
+			if !strings.Contains(text, want) {
+				t.Errorf("no %s", want)
+			}
 		}
-	}
-	if why := malformed(text); why != "" {
-		t.Errorf("%s in:\n%s", why, text)
+		if why := malformed(text); why != "" {
+			t.Errorf("%s in:\n%s", why, text)
+		}
+		if strings.Contains(text, " info\n") != (accept != "") || strings.HasSuffix(text, "# EOF\n") != (accept != "") {
+			t.Errorf("asked for %q, got:\n%s", accept, text)
+		}
 	}
 }
 
@@ -356,9 +363,6 @@ func malformed(text string) string {
 		case strings.Count(strings.ReplaceAll(strings.ReplaceAll(line, `\\`, ""), `\"`, ""), `"`)%2 != 0:
 			return "an open quote: " + line
 		}
-	}
-	if !strings.HasSuffix(text, "# EOF\n") {
-		return "no end"
 	}
 	return ""
 }

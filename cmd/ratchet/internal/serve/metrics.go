@@ -19,14 +19,31 @@ import (
 // metricJobs is how many jobs that are done have metrics, the newest.
 const metricJobs = 20
 
-const openMetrics = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+const (
+	openMetrics = "application/openmetrics-text"
+	plainText   = "text/plain; version=0.0.4; charset=utf-8"
+)
 
-// An exposition is metrics as text. Each family is written once, whole.
-type exposition struct{ w io.Writer }
+// An exposition is metrics as text, in OpenMetrics or, for whoever does not know
+// that, in Prometheus's own older form. Each family is written once, whole.
+type exposition struct {
+	w     io.Writer
+	older bool
+}
 
 var escaped = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
 
 func (e exposition) family(name, kind, help string) {
+	if e.older { // its families are called as their samples are
+		switch kind {
+		case "info":
+			name, kind = name+"_info", "gauge"
+		case "stateset":
+			kind = "gauge"
+		case "counter":
+			name += "_total"
+		}
+	}
 	fmt.Fprintf(e.w, "# TYPE %s %s\n# HELP %s %s\n", name, kind, name, help)
 }
 
@@ -57,13 +74,14 @@ func yes(b bool) float64 {
 	return 0
 }
 
-// metrics says how the fleet is, in OpenMetrics. What is not known any more is
+// metrics says how the fleet is. What is not known any more is
 // left out, so that nobody takes the last value for the present one.
 func (s *Server) metrics(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Content-Type", openMetrics)
 	out := bufio.NewWriter(w)
 	defer out.Flush() // who is gone needs no answer
-	e := exposition{out}
+	e := exposition{out, !strings.Contains(r.Header.Get("Accept"), openMetrics)}
+	w.Header().Set("Content-Type", map[bool]string{true: plainText, false: openMetrics + "; version=1.0.0; charset=utf-8"}[e.older])
+	w.Header().Set("Vary", "Accept")
 	now := s.Watcher.Status()
 	e.family("ratchet_build", "info", "Which ratchet this is.")
 	e.sample("ratchet_build_info", 1, "version", build.Version())
@@ -81,7 +99,9 @@ func (s *Server) metrics(w http.ResponseWriter, r *http.Request) {
 			s.deviceMetrics(r, e)
 		}
 	}
-	fmt.Fprint(out, "# EOF\n")
+	if !e.older {
+		fmt.Fprint(out, "# EOF\n")
+	}
 }
 
 func (s *Server) fleetMetrics(e exposition, f *fleet.Fleet) {
