@@ -62,7 +62,6 @@ type JobReport struct {
 	Waits    []fleet.Wait     `json:"waits"`
 	Devices  []JobDevice      `json:"devices"` // those where it failed first; at most 500
 	Signed   bool             `json:"signed"`
-	offered  bool
 }
 
 // A JobDevice is how the job stands on one device.
@@ -92,7 +91,6 @@ func (s *Server) job(id string) (report JobReport, ok bool) {
 		for to, o := range j.Offers(id) {
 			report.To = append(report.To, to)
 			report.Signed = report.Signed || o.Signature != ""
-			report.offered = report.offered || !o.Cancel
 		}
 		report.list(rows)
 		ok = len(report.To)+len(rows) > 0

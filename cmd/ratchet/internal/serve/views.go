@@ -123,7 +123,6 @@ func (s *Server) failing(v *fleetView) {
 // A lately is a job's report that was made a moment ago.
 type lately struct {
 	report JobReport
-	there  bool
 	until  time.Time
 }
 
@@ -137,11 +136,11 @@ func (s *Server) jobLately(id string) JobReport {
 	if l, ok := s.reports[id]; ok {
 		return l.report
 	}
-	report, there := s.job(id)
+	report, _ := s.job(id) // of no job it is empty
 	if s.reports == nil {
 		s.reports = map[string]lately{}
 	}
-	s.reports[id] = lately{report, there, time.Now().Add(max(time.Second/2, patience*time.Since(now)))}
+	s.reports[id] = lately{report, time.Now().Add(max(time.Second/2, patience*time.Since(now)))}
 	return report
 }
 
