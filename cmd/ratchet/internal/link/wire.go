@@ -10,10 +10,14 @@ import (
 	paho "github.com/eclipse/paho.mqtt.golang"
 	"golang.org/x/net/proxy"
 
-	"github.com/ratchetd/ratchet/agent/dialect"
 	"github.com/ratchetd/ratchet/agent/link/packet"
 	"github.com/ratchetd/ratchet/agent/link/websocket"
 )
+
+// maxTaken is how long a message may be that does not end the connection. What is
+// longer than its topic allows is left out and named: one device that left a message
+// of 1 MB kept every list from being read, and itself from being forgotten.
+const maxTaken = 16 << 20
 
 // open connects to the broker, by the proxy that the environment names, so that
 // only legal packets are read.
@@ -22,7 +26,7 @@ func (c *Client) open(to *url.URL, o paho.ClientOptions) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	guarded := packet.Guard(readAhead(conn), dialect.MaxPayload)
+	guarded := packet.Guard(readAhead(conn), maxTaken)
 	if before := c.wire.Swap(guarded); before != nil && before.Err() != nil {
 		c.broke.Store(before)
 	}
