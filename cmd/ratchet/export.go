@@ -57,9 +57,10 @@ func (s *session) export(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n := 0
+	n, long := 0, ""
 	for _, m := range all {
 		if m.TooLong {
+			long = "what is too long was left out"
 			fmt.Fprintf(s.err, "ratchet: left out: %s: longer than it may be\n", screen.Line(m.Topic.Below("…")))
 			continue
 		}
@@ -78,7 +79,7 @@ func (s *session) export(ctx context.Context) error {
 	if !whole {
 		return fmt.Errorf("%s were written, and each of %d readings brought others: the broker drops what is retained: set max_queued_messages 0 at mosquitto; 'ratchet broker check' measures it", count(n, "message"), readings)
 	}
-	fmt.Fprintf(s.err, "%s, complete\n", count(n, "message"))
+	fmt.Fprintln(s.err, ending(count(n, "message"), long))
 	return nil
 }
 
