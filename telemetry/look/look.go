@@ -115,15 +115,9 @@ func ask(ctx context.Context, paths []string) (answers []Answer) {
 // begin lets a worker look. end leaves it to itself: nobody waits for it but a goroutine that
 // takes its exit status. Where it is not done it counts for the mount that holds it.
 func begin(paths []string) (lines chan Answer, end func(last Answer), err error) {
-	lines = make(chan Answer, len(paths))
 	if Program == nil {
-		go func() {
-			defer close(lines)
-			for _, path := range paths {
-				lines <- answerOf(path)
-			}
-		}()
-		return lines, func(Answer) {}, nil
+		lines, end = here(paths)
+		return lines, end, nil
 	}
 	if workers.Add(1) > most {
 		workers.Add(-1)
@@ -141,10 +135,13 @@ func begin(paths []string) (lines chan Answer, end func(last Answer), err error)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	err = cmd.Start()
 	_ = in.Close()
-	if err != nil {
+	if err != nil { // where no child can be had, a thread that may hang is better than no answer
 		workers.Add(-1)
-		return nil, nil, errors.Join(err, out.Close())
+		_ = out.Close()
+		lines, end = here(paths)
+		return lines, end, nil
 	}
+	lines = make(chan Answer, len(paths))
 	go func() {
 		defer close(lines)
 		for rows := bufio.NewScanner(out); rows.Scan(); {
@@ -169,6 +166,18 @@ func begin(paths []string) (lines chan Answer, end func(last Answer), err error)
 			workers.Add(-1)
 		}()
 	}, nil
+}
+
+// here has a goroutine look.
+func here(paths []string) (lines chan Answer, end func(Answer)) {
+	lines = make(chan Answer, len(paths))
+	go func() {
+		defer close(lines)
+		for _, path := range paths {
+			lines <- answerOf(path)
+		}
+	}()
+	return lines, func(Answer) {}
 }
 
 // workers are those that have not ended.

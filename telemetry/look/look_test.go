@@ -102,3 +102,12 @@ func TestMountsOfTheBoardItselfAreCalm(t *testing.T) {
 		}
 	}
 }
+
+func TestWhereNoChildCanBeStartedTheAgentLooksItself(t *testing.T) {
+	program := look.Program
+	t.Cleanup(func() { look.Program = program })
+	look.Program = []string{"/nonexistent/ratchetd", look.Arg}
+	if got := look.At(t.Context(), t.TempDir())[0]; got.Error() != nil || !got.Dir {
+		t.Errorf("got %+v", got)
+	}
+}
