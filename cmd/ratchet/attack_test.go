@@ -28,7 +28,7 @@ var update = flag.Bool("update", false, "write testdata/attacks.txt again")
 
 // maxAllocated is how many bytes a command may allocate in all, its broker and
 // what goes through it included.
-const maxAllocated = 400 << 20
+const maxAllocated = 1000 << 20
 
 // An attack is what a device or a broker says to an operator's command.
 type attack struct {

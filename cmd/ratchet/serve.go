@@ -126,8 +126,8 @@ func (s *session) serve(ctx context.Context, v serving) error {
 		return err
 	}
 	defer m.Close()
-	log := slog.New(slog.NewTextHandler(s.err, nil))
-	server := &serve.Server{Watcher: &watch.Watcher{Link: s.link, Memory: m, Log: log, Silence: v.silence}, Memory: m, Keep: v.keep, Log: log, DeviceLimit: v.limit, Explain: explainText}
+	logger := slog.New(slog.NewTextHandler(s.err, nil))
+	server := &serve.Server{Watcher: &watch.Watcher{Link: s.link, Memory: m, Log: logger, Silence: v.silence}, Memory: m, Keep: v.keep, Log: logger, DeviceLimit: v.limit, Explain: explainText}
 	if v.metrics != "" {
 		if server.DeviceMetrics, err = fleet.ParseQuery(v.metrics); err != nil {
 			return usageError{fmt.Errorf("--device-metrics: %w", err)}
@@ -143,21 +143,21 @@ func (s *session) serve(ctx context.Context, v serving) error {
 	}
 	fmt.Fprintf(s.out, "%s://%s/#t=%s\n", scheme, l.Addr(), server.Guard.Tokens.First())
 	g, ctx := errgroup.WithContext(ctx)
-	if hook, err := v.hook(log); err != nil {
+	if hook, err := v.hook(logger); err != nil {
 		return usageError{err}
 	} else if hook != nil {
 		server.Watcher.Notice = hook.Take
 		g.Go(func() error { return hook.Run(ctx) })
 	}
 	if v.carry && ownRollouts(s.link.Broker) == nil {
-		g.Go(func() error { return s.carryRollouts(ctx, log) })
+		g.Go(func() error { return s.carryRollouts(ctx, logger) })
 	}
 	g.Go(func() error { return server.Run(ctx, l) })
 	return g.Wait()
 }
 
 // hook is what tells another server of events; nil where none is named.
-func (v serving) hook(log *slog.Logger) (*webhook.Sender, error) {
+func (v serving) hook(logger *slog.Logger) (*webhook.Sender, error) {
 	if v.webhook == "" {
 		return nil, nil
 	}
@@ -165,7 +165,7 @@ func (v serving) hook(log *slog.Logger) (*webhook.Sender, error) {
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 		return nil, fmt.Errorf("--webhook %q: want an http:// or https:// address", v.webhook)
 	}
-	s := &webhook.Sender{URL: v.webhook, Log: log}
+	s := &webhook.Sender{URL: v.webhook, Log: logger}
 	if v.secret != "" {
 		text, err := private.Read(v.secret)
 		if err != nil {
@@ -180,10 +180,10 @@ func (v serving) hook(log *slog.Logger) (*webhook.Sender, error) {
 const carryAgain = 10 * time.Second
 
 // carryRollouts carries on what nobody carries, until ctx ends.
-func (s *session) carryRollouts(ctx context.Context, log *slog.Logger) error {
+func (s *session) carryRollouts(ctx context.Context, logger *slog.Logger) error {
 	for ctx.Err() == nil {
 		if err := s.rolloutRun(ctx, nil, true, false); err != nil && ctx.Err() == nil {
-			log.Warn("rollouts are not carried, trying again", "err", err)
+			logger.Warn("rollouts are not carried, trying again", "err", err)
 		}
 		select {
 		case <-time.After(carryAgain):
