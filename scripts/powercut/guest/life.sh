@@ -1,6 +1,7 @@
+#!/bin/sh
 # Runs the agent in a folder, as the machine's first program does: with a boot of
 # its own, and with what it says of itself going to the pipe.
-cd "$1"
+cd "$1" || exit 1
 mount --make-rprivate /
 mount -t proc proc proc
 cat /proc/sys/kernel/random/uuid > boot_id
