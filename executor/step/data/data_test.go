@@ -43,7 +43,7 @@ func TestDataPutsFilesThroughJQ(t *testing.T) {
 		{"filter", "jsonl", lines, `inputs | select(.a).v`, "1\n20000000000000001\n", `{"bytes":61,"records":3,"values":2}`},
 		{"transform", "jsonl", lines, `inputs | {a, w: [.v]}`,
 			`{"a":"x","w":[1]}` + "\n" + `{"a":"ü","w":[20000000000000001]}` + "\n" + `{"a":null,"w":[2.5]}` + "\n", `{"bytes":61,"records":3,"values":3}`},
-		{"aggregate", "jsonl", lines, `reduce inputs as $r (0; . + ($r.v | floor % 10))`, "3\n", `{"bytes":61,"records":3,"values":1}`},
+		{"aggregate", "jsonl", lines, `reduce inputs as $r (0; . + ($r.v | floor % 10))`, "4\n", `{"bytes":61,"records":3,"values":1}`},
 		{"whole", "jsonl", lines, `[inputs] | length`, "3\n", `{"bytes":61,"records":3,"values":1}`},
 		{"one by one", "jsonl", lines, `input.v, input.a`, "1\n\"ü\"\n", `{"bytes":61,"records":2,"values":2}`},
 		{"the input is null", "jsonl", lines, `.`, "null\n", `{"bytes":0,"records":0,"values":1}`},

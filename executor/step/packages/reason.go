@@ -1,6 +1,7 @@
 package packages
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -27,24 +28,36 @@ var noise = []string{
 
 const mostReason = 400
 
-// words are what a manager said last. It says some to stdout and some to stderr.
-type words struct{ process.Tail }
+// words are what a manager said last. It says some to stdout and some to stderr,
+// which arrive in pieces: in one they would break each other's lines.
+type words struct{ out, err process.Tail }
 
-func newWords() *words { return &words{process.Tail{Most: 8 << 10}} }
+func newWords() *words {
+	return &words{process.Tail{Most: 8 << 10}, process.Tail{Most: 8 << 10}}
+}
 
-// and is a writer to another one too.
-func (w *words) and(other io.Writer) io.Writer { return io.MultiWriter(w, other) }
+// stdout is a writer for that, and to another one too.
+func (w *words) stdout(other io.Writer) io.Writer { return io.MultiWriter(&w.out, other) }
+
+// stderr is the same.
+func (w *words) stderr(other io.Writer) io.Writer { return io.MultiWriter(&w.err, other) }
 
 // String is what is kept, once all is said.
-func (w *words) String() string { return string(w.Last()) }
+func (w *words) String() string { return whole(&w.out) + "\n" + whole(&w.err) }
+
+// whole are the lines that are kept whole: the rest of a line may be the end of a secret.
+func whole(t *process.Tail) string {
+	text := string(t.Last())
+	if t.Cut() {
+		_, text, _ = strings.Cut(text, "\n")
+	}
+	return text
+}
 
 // reason is what of a manager's words tells why it failed, or the last line.
 func reason(said *words) string {
 	var lines []string
 	text := strings.ToValidUTF8(said.String(), "")
-	if said.Cut() { // the rest of a line may be the end of a secret
-		_, text, _ = strings.Cut(text, "\n")
-	}
 	tells, opens := false, false
 	for line := range strings.Lines(text) {
 		line = strings.TrimRight(line, "\r\n")
@@ -59,7 +72,7 @@ func reason(said *words) string {
 		}
 	}
 	if len(lines) == 0 {
-		return strings.TrimSpace(said.LastLine())
+		return strings.TrimSpace(cmp.Or(said.err.LastLine(), said.out.LastLine()))
 	}
 	all := strings.ReplaceAll(strings.Join(lines, "; "), ":; ", ": ")
 	if len(all) > mostReason {

@@ -26,7 +26,7 @@ func (p *packing) ask(ctx context.Context, argv []string) (string, error) {
 // run runs the manager for a change.
 func (p *packing) run(ctx context.Context, argv []string) error {
 	said := newWords()
-	return p.patiently(ctx, argv, said.and(p.t.Output), said)
+	return p.patiently(ctx, argv, said.stdout(p.t.Output), said)
 }
 
 // patiently runs the manager, again and again while somebody else has locked it.
@@ -34,7 +34,7 @@ func (p *packing) run(ctx context.Context, argv []string) error {
 func (p *packing) patiently(ctx context.Context, argv []string, out io.Writer, said *words) error {
 	x := process.Tool{Argv: argv, Env: p.environment(), Stdout: out}
 	for {
-		status, err := x.Status(ctx, p.t, p.Groups, said.and(p.t.Err))
+		status, err := x.Status(ctx, p.t, p.Groups, said.stderr(p.t.Err))
 		if err == nil {
 			err = process.Judge(status, []int{0})
 		}

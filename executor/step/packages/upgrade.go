@@ -15,7 +15,7 @@ import (
 // error, also where the manager takes it for a warning.
 func (p *packing) refreshed(ctx context.Context) error {
 	said := newWords()
-	if err := p.patiently(ctx, p.refresh, said.and(p.t.Output), said); err != nil {
+	if err := p.patiently(ctx, p.refresh, said.stdout(p.t.Output), said); err != nil {
 		return err
 	}
 	for _, sign := range []string{"WARNING: opening", "WARNING: updating and opening", "WARNING: Ignoring", "Signature check failed", "Failed to download", "W: Failed to fetch", "index files failed"} {
