@@ -69,7 +69,7 @@ func TestAnOlderJournalReadsBackOnce(t *testing.T) {
 	}
 }
 
-// Compacting the file counts nothing anew.
+// Compacting the file counts nothing again.
 func TestCompactingKeepsTheMark(t *testing.T) {
 	db := open(t, Options{})
 	for i := range 5 {

@@ -110,7 +110,7 @@ func randomRecord(r *rand.Rand) string {
 	return "{" + strings.Join(fields, ",") + "}"
 }
 
-// same holds what programs make of records of which only what they look at was read
+// same checks what programs make of records of which only what they look at was read
 // against what they make of whole ones.
 func same(t *testing.T, programs []string, seed uint64, rounds int) (runs, less int) {
 	t.Helper()

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// A judge holds what the device told against what was seen of it.
+// A judge checks what the device told against what was seen of it.
 type judge struct {
 	jobs     map[string]*job
 	events   []event

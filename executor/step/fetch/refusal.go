@@ -8,7 +8,7 @@ import (
 )
 
 // refusedFor is how long a port at which nobody listens is tried again: a server that
-// only starts anew is there by then, and one that does not exist needs no five minutes.
+// only starts again is there by then, and one that does not exist needs no five minutes.
 const refusedFor = time.Minute
 
 // Refusals notice a port at which nobody listens.
