@@ -290,15 +290,25 @@ func (e *explorer) boot(n node, c cut, cancelled bool) node {
 	return after
 }
 
-// TestTheWalkIsWhatItsSpecificationSays explores jobs of up to two steps and two
-// cuts; `make model` those of up to three steps and four cuts.
+// TestTheWalkIsWhatItsSpecificationSays explores jobs of one step and three cuts,
+// after which a step is given up, and of two steps and two cuts; `make model` those
+// of up to three steps and four cuts.
 func TestTheWalkIsWhatItsSpecificationSays(t *testing.T) {
-	steps, cuts := 2, 2
+	bounds := [][2]int{{1, 3}, {2, 2}} // steps, cuts
 	if text := os.Getenv("RATCHET_MODEL"); text != "" {
-		if _, err := fmt.Sscan(text, &steps, &cuts); err != nil {
+		var b [2]int
+		if _, err := fmt.Sscan(text, &b[0], &b[1]); err != nil {
 			t.Fatalf("RATCHET_MODEL: %v: want how many steps and how many cuts", err)
 		}
+		bounds = [][2]int{b}
 	}
+	for _, b := range bounds {
+		compare(t, b[0], b[1])
+	}
+}
+
+// compare explores all jobs of up to so many steps, with up to so many cuts.
+func compare(t *testing.T, steps, cuts int) {
 	jobs, nodes, runs := 0, 0, 0
 	for _, text := range all(steps) {
 		synctest.Test(t, func(t *testing.T) {
