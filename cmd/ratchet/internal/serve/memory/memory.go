@@ -80,10 +80,10 @@ func own(file string) error {
 	return f.Close()
 }
 
-// open opens the file. A commit survives the end of the process; of a power cut
-// the last ones may not, and none is half there.
+// open opens the file. A commit survives a power cut: what it holds is acknowledged
+// to the broker, which then forgets it.
 func open(file string, most int) (*sql.DB, error) {
-	q := url.Values{"_txlock": {"immediate"}, "_pragma": {"journal_mode(WAL)", "synchronous(NORMAL)", "busy_timeout(10000)"}}
+	q := url.Values{"_txlock": {"immediate"}, "_pragma": {"journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(10000)"}}
 	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: file}).EscapedPath()+"?"+q.Encode())
 	if err == nil {
 		db.SetMaxOpenConns(most)
