@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/fleet"
+	"github.com/ratchetd/ratchet/cmd/ratchet/internal/link"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/screen"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/show"
 	"github.com/spf13/cobra"
@@ -49,20 +50,25 @@ func (s *session) readJob(ctx context.Context, id string) (*fleet.Job, []fleet.R
 		return nil, nil, err
 	}
 	defer c.Close()
-	j := fleet.NewJob(id, false)
+	j, rows, err := s.findJob(ctx, c, id, false)
+	if err == nil {
+		s.leftOut(j.Fleet)
+	}
+	return j, rows, err
+}
+
+// findJob reads what the broker has of a job; that it has nothing is an error.
+func (s *session) findJob(ctx context.Context, c *link.Client, id string, waitOffline bool) (*fleet.Job, []fleet.Row, error) {
+	j := fleet.NewJob(id, waitOffline)
 	if err := j.Read(ctx, c, j.Parts()...); err != nil {
 		return nil, nil, err
 	}
-	s.leftOut(j.Fleet)
 	rows := j.Rows(time.Now())
 	if len(j.Offers(id)) == 0 && len(rows) == 0 {
-		return nil, nil, noJob(id)
+		s.leftOut(j.Fleet)
+		return nil, nil, fmt.Errorf("no job %s: nothing is offered or reported under that id; 'ratchet jobs' lists all", id)
 	}
 	return j, rows, nil
-}
-
-func noJob(id string) error {
-	return fmt.Errorf("no job %s: nothing is offered or reported under that id; 'ratchet jobs' lists all", id)
 }
 
 // A jobReport is all that is known of a job.

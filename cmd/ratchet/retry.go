@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/draft"
 	"github.com/ratchetd/ratchet/cmd/ratchet/internal/fleet"
@@ -83,15 +82,11 @@ func (s *session) retry(ctx context.Context, id string, r retrial, follow bool, 
 		return err
 	}
 	defer c.Close()
-	old := fleet.NewJob(id, false)
-	if err := old.Read(ctx, c, old.Parts()...); err != nil {
+	old, rows, err := s.findJob(ctx, c, id, false)
+	if err != nil {
 		return err
 	}
 	s.leftOut(old.Fleet)
-	rows := old.Rows(time.Now())
-	if len(old.Offers(id)) == 0 && len(rows) == 0 {
-		return noJob(id)
-	}
 	failures := old.Failures(rows)
 	devices, left, err := r.choose(failures)
 	if err != nil {

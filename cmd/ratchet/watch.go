@@ -70,13 +70,9 @@ func checkJobID(id string) error {
 }
 
 func (s *session) watch(ctx context.Context, c *link.Client, job string, w watching) error {
-	j := fleet.NewJob(job, w.waitOffline)
-	if err := j.Read(ctx, c, j.Parts()...); err != nil {
+	j, _, err := s.findJob(ctx, c, job, w.waitOffline)
+	if err != nil {
 		return err
-	}
-	if len(j.Offers(job)) == 0 && len(j.Rows(time.Now())) == 0 {
-		s.leftOut(j.Fleet)
-		return noJob(job)
 	}
 	return s.follow(ctx, c, j, w)
 }
