@@ -26,7 +26,10 @@ import (
 // maxClaimed is how many of the broker's claims one message names.
 const maxClaimed = 20
 
-func (s *session) cancelCommand() *cobra.Command {
+// A cancelCommand is `ratchet cancel`.
+type cancelCommand struct{ *session }
+
+func (s cancelCommand) command() *cobra.Command {
 	var to []string
 	var g signFlags
 	var a answers
@@ -78,7 +81,7 @@ type answers struct {
 	within   time.Duration
 }
 
-func (s *session) cancel(ctx context.Context, job string, to []string, g signFlags, a answers) error {
+func (s cancelCommand) cancel(ctx context.Context, job string, to []string, g signFlags, a answers) error {
 	key, err := g.open()
 	if err != nil {
 		return err
@@ -127,7 +130,7 @@ func signedBy(j *fleet.Job) string {
 }
 
 // sendCancel replaces the offers, and returns those whom it was sent to.
-func (s *session) sendCancel(ctx context.Context, c *link.Client, j *fleet.Job, to []string, key *signing.Key) ([]string, error) {
+func (s cancelCommand) sendCancel(ctx context.Context, c *link.Client, j *fleet.Job, to []string, key *signing.Key) ([]string, error) {
 	offers := j.Offers(j.ID)
 	if len(to) == 0 {
 		var err error
@@ -157,7 +160,7 @@ func (s *session) sendCancel(ctx context.Context, c *link.Client, j *fleet.Job, 
 
 // cancelled waits until all devices that the cancel was sent to, are online and had the job under way have
 // taken the cancel, and says who has not.
-func (s *session) cancelled(ctx context.Context, c *link.Client, j *fleet.Job, sent []string, key *signing.Key, within time.Duration) error {
+func (s cancelCommand) cancelled(ctx context.Context, c *link.Client, j *fleet.Job, sent []string, key *signing.Key, within time.Duration) error {
 	had := map[string]bool{}
 	for _, r := range j.Rows(time.Now()) {
 		had[r.Device] = r.Answered && !r.Final() && j.Device(r.Device).ReadsAny(sent)
@@ -175,7 +178,7 @@ func (s *session) cancelled(ctx context.Context, c *link.Client, j *fleet.Job, s
 }
 
 // cancelAccount says how the devices took it that had the job under way.
-func (s *session) cancelAccount(j *fleet.Job, rows []fleet.Row, had map[string]bool, goesOn func(fleet.Row) bool, key *signing.Key) error {
+func (s cancelCommand) cancelAccount(j *fleet.Job, rows []fleet.Row, had map[string]bool, goesOn func(fleet.Row) bool, key *signing.Key) error {
 	ended, away, refusing := 0, 0, 0
 	for _, r := range rows {
 		switch {
@@ -209,7 +212,7 @@ func whyGoesOn(r fleet.Row, key *signing.Key) string {
 // audiences are all for whom the job is offered. The key does not sign for
 // those of them whom it never named itself, unless the operator picks them:
 // whoever rules the broker could make up any.
-func (s *session) audiences(job string, offers map[string]fleet.Offer, key *signing.Key) ([]string, error) {
+func (s cancelCommand) audiences(job string, offers map[string]fleet.Offer, key *signing.Key) ([]string, error) {
 	var vouched, claimed []string
 	for _, to := range slices.Sorted(maps.Keys(offers)) {
 		if key == nil || draft.Vouched(offers[to], job, to, key) {
@@ -229,7 +232,7 @@ func (s *session) audiences(job string, offers map[string]fleet.Offer, key *sign
 }
 
 // pick lets the operator say which of those are meant whom only the broker names.
-func (s *session) pick(job string, claimed []string) ([]string, error) {
+func (s cancelCommand) pick(job string, claimed []string) ([]string, error) {
 	if f, ok := s.in.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
 		few := claimed[:min(len(claimed), maxClaimed)]
 		return nil, fmt.Errorf("%s: nothing was signed: only the broker says that it is offered to %s, and a signed cancel names whom it is for: "+

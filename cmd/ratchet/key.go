@@ -10,7 +10,10 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func (s *session) keyCommand() *cobra.Command {
+// keyCommands are those below `ratchet key`.
+type keyCommands struct{ *session }
+
+func (s keyCommands) command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "key",
 		Short: "Make keys that sign jobs, sign with them, verify",
@@ -20,11 +23,11 @@ minisign's: the minisign program reads ours and we read its.
 A key is protected by a passphrase, which is asked for without showing it, or
 read from the file that RATCHET_PASSPHRASE_FILE names.`,
 	}
-	cmd.AddCommand(s.keyNewCommand(), s.keySignCommand(), s.keyVerifyCommand())
+	cmd.AddCommand(s.newCommand(), s.signCommand(), s.verifyCommand())
 	return cmd
 }
 
-func (s *session) keyNewCommand() *cobra.Command {
+func (s keyCommands) newCommand() *cobra.Command {
 	var bare bool
 	cmd := &cobra.Command{
 		Use:   "new FILE",
@@ -40,7 +43,7 @@ makes guessing the passphrase slow.`,
 	return cmd
 }
 
-func (s *session) newKey(file string, bare bool) error {
+func (s keyCommands) newKey(file string, bare bool) error {
 	key, public, err := signing.Create(file, bare)
 	if err != nil {
 		return err
@@ -50,7 +53,7 @@ func (s *session) newKey(file string, bare bool) error {
 	return nil
 }
 
-func (s *session) keySignCommand() *cobra.Command {
+func (s keyCommands) signCommand() *cobra.Command {
 	var key string
 	cmd := &cobra.Command{
 		Use:   "sign FILE --key KEY",
@@ -64,7 +67,7 @@ with submit --sign, which also gives it the expires and the audience it needs.`,
 	return cmd
 }
 
-func (s *session) signFile(file, key string) error {
+func (s keyCommands) signFile(file, key string) error {
 	if key == "" {
 		return usageError{errors.New("say with which key: --key FILE or RATCHET_SIGN")}
 	}
@@ -84,7 +87,7 @@ func (s *session) signFile(file, key string) error {
 	return nil
 }
 
-func (s *session) keyVerifyCommand() *cobra.Command {
+func (s keyCommands) verifyCommand() *cobra.Command {
 	var key, signature string
 	cmd := &cobra.Command{
 		Use:   "verify FILE --key PUBLIC",
@@ -98,7 +101,7 @@ func (s *session) keyVerifyCommand() *cobra.Command {
 	return cmd
 }
 
-func (s *session) verifyFile(file, key, signature string) error {
+func (s keyCommands) verifyFile(file, key, signature string) error {
 	public, err := signing.ReadPublic(key)
 	if err != nil {
 		return err

@@ -74,10 +74,10 @@ sent to has answered.`,
 	root.SetOut(s.out)
 	root.SetErr(s.err)
 	root.SetVersionTemplate("{{.Version}}\n")
-	root.AddCommand(s.submitCommand(), s.watchCommand(), s.jobsCommand(), s.jobCommand(), s.retryCommand(), s.cancelCommand(), s.devicesCommand(), s.rolloutCommand(),
+	root.AddCommand(s.submitCommand(), s.watchCommand(), s.jobsCommand(), s.jobCommand(), s.retryCommand(), cancelCommand{s}.command(), s.devicesCommand(), rolloutCommands{s}.command(),
 		s.deviceCommand(), s.healthCommand(), s.alertsCommand(), s.logsCommand(), s.execCommand(),
-		s.forgetCommand(), s.replaceCommand(), s.pruneCommand(), s.exportCommand(), s.importCommand(), s.contextCommand(), s.brokerCommand(), s.simulateCommand(),
-		s.validateCommand(), s.explainCommand(), s.keyCommand(), s.serveCommand(), s.demoCommand(), s.versionCommand())
+		s.forgetCommand(), s.replaceCommand(), s.pruneCommand(), s.exportCommand(), s.importCommand(), s.contextCommand(), s.brokerCommand(), simulateCommand{s}.command(),
+		s.validateCommand(), s.explainCommand(), keyCommands{s}.command(), s.serveCommand(), s.demoCommand(), s.versionCommand())
 	refuseUnknown(root)
 	return root
 }

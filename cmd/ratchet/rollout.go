@@ -17,7 +17,10 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func (s *session) rolloutCommand() *cobra.Command {
+// rolloutCommands are those below `ratchet rollout`.
+type rolloutCommands struct{ *session }
+
+func (s rolloutCommands) command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rollout",
 		Short: "Send a job in waves that stop by themselves",
@@ -34,12 +37,12 @@ AWS IoT Jobs and Azure IoT Hub have rollouts of their own; use those there.`,
   ratchet rollout status wifi-2026-11
   ratchet rollout pause wifi-2026-11 --because 'the exchange moves today'`,
 	}
-	cmd.AddCommand(s.rolloutStartCommand(), s.rolloutStatusCommand(), s.rolloutRunCommand(),
-		s.rolloutChangeCommand("pause", "Open no further wave, and leave to each what it has", "", false),
-		s.rolloutChangeCommand("resume", "Go on with one that is paused or aborted",
+	cmd.AddCommand(s.startCommand(), s.statusCommand(), s.runCommand(),
+		s.changeCommand("pause", "Open no further wave, and leave to each what it has", "", false),
+		s.changeCommand("resume", "Go on with one that is paused or aborted",
 			"What has failed by now does not count any more; --within begins again.", true),
-		s.rolloutChangeCommand("next", "Open the next wave without waiting for the gates", "After the last wave the rollout is done.", true),
-		s.rolloutChangeCommand("abort", "Let nobody begin who has not begun",
+		s.changeCommand("next", "Open the next wave without waiting for the gates", "After the last wave the rollout is done.", true),
+		s.changeCommand("abort", "Let nobody begin who has not begun",
 			"Devices that are at it, or done, are left alone: 'ratchet cancel' ends the job there.", false))
 	return cmd
 }
@@ -54,7 +57,7 @@ func who() string {
 }
 
 // openRollout reads what there is of one rollout. The client is to be closed.
-func (s *session) openRollout(ctx context.Context, job string) (*link.Client, *rollout.Carrier, error) {
+func (s rolloutCommands) openRollout(ctx context.Context, job string) (*link.Client, *rollout.Carrier, error) {
 	if err := s.checkRollout(job); err != nil {
 		return nil, nil, err
 	}
@@ -72,7 +75,7 @@ func (s *session) openRollout(ctx context.Context, job string) (*link.Client, *r
 }
 
 // checkRollout says why there can be no such rollout.
-func (s *session) checkRollout(job string) error {
+func (s rolloutCommands) checkRollout(job string) error {
 	if !executor.ValidID(job) {
 		return usageError{fmt.Errorf("%q is no job id: want 1 to 64 of A-Z a-z 0-9 _ -", job)}
 	}
@@ -80,7 +83,7 @@ func (s *session) checkRollout(job string) error {
 }
 
 // readyToRoll is ready, where rollouts are this tool's business.
-func (s *session) readyToRoll() error {
+func (s rolloutCommands) readyToRoll() error {
 	if err := s.ready(); err != nil {
 		return err
 	}
@@ -108,7 +111,7 @@ func ownRollouts(broker string) error {
 }
 
 // outcome says how a rollout that nobody carries any more stands.
-func (s *session) outcome(d rollout.Document) error {
+func (s rolloutCommands) outcome(d rollout.Document) error {
 	last := d.History[len(d.History)-1]
 	because := ""
 	if last.Because != "" {

@@ -8,9 +8,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// rolloutChangeCommand is pause, resume, next or abort. Goes: it is carried on
+// changeCommand is pause, resume, next or abort. Goes: it is carried on
 // afterwards.
-func (s *session) rolloutChangeCommand(do, short, long string, goes bool) *cobra.Command {
+func (s rolloutCommands) changeCommand(do, short, long string, goes bool) *cobra.Command {
 	var because string
 	var detach, asJSON bool
 	if goes {
@@ -22,7 +22,7 @@ func (s *session) rolloutChangeCommand(do, short, long string, goes bool) *cobra
 		Long:  short + ".\n\n" + long,
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.rolloutChange(cmd.Context(), args[0], rollout.Change{Do: do, Because: because, By: who()}, detach || !goes, asJSON)
+			return s.change(cmd.Context(), args[0], rollout.Change{Do: do, Because: because, By: who()}, detach || !goes, asJSON)
 		},
 	}
 	f := cmd.Flags()
@@ -35,7 +35,7 @@ func (s *session) rolloutChangeCommand(do, short, long string, goes bool) *cobra
 	return cmd
 }
 
-func (s *session) rolloutChange(ctx context.Context, job string, change rollout.Change, detach, asJSON bool) error {
+func (s rolloutCommands) change(ctx context.Context, job string, change rollout.Change, detach, asJSON bool) error {
 	c, r, err := s.openRollout(ctx, job)
 	if err != nil {
 		return err

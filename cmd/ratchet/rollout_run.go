@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func (s *session) rolloutRunCommand() *cobra.Command {
+func (s rolloutCommands) runCommand() *cobra.Command {
 	var keep, asJSON bool
 	cmd := &cobra.Command{
 		Use:   "run [JOB]...",
@@ -32,7 +32,7 @@ Exit codes: 0 all of them are done, 3 one is paused or aborted.`,
 			if err := s.readyToRoll(); err != nil {
 				return err
 			}
-			return s.rolloutRun(cmd.Context(), args, keep, asJSON)
+			return s.run(cmd.Context(), args, keep, asJSON)
 		},
 	}
 	f := cmd.Flags()
@@ -44,7 +44,7 @@ Exit codes: 0 all of them are done, 3 one is paused or aborted.`,
 
 // A troop is the rollouts that one command carries.
 type troop struct {
-	s      *session
+	s      rolloutCommands
 	tell   *teller
 	only   []string        // jobs; empty is all
 	seen   map[string]bool // what lies there, however it stands
@@ -59,7 +59,7 @@ type carried struct {
 	err error
 }
 
-func (s *session) rolloutRun(ctx context.Context, only []string, keep, asJSON bool) error {
+func (s rolloutCommands) run(ctx context.Context, only []string, keep, asJSON bool) error {
 	c, err := s.dial(ctx)
 	if err != nil {
 		return err
@@ -121,15 +121,15 @@ func (r *troop) take(ctx context.Context, m link.Message) {
 		r.failed = errJobFailed
 	case d.State == rollout.Running:
 		r.active[job] = true
-		own := *r.s // each connection completes its options
+		own := *r.s.session // each connection completes its options
 		go func() {
-			d, err := r.carry(ctx, &own, job)
+			d, err := r.carry(ctx, rolloutCommands{&own}, job)
 			r.ended <- carried{job, d, err}
 		}()
 	}
 }
 
-func (r *troop) carry(ctx context.Context, s *session, job string) (rollout.Document, error) {
+func (r *troop) carry(ctx context.Context, s rolloutCommands, job string) (rollout.Document, error) {
 	c, carrier, err := s.openRollout(ctx, job)
 	if err != nil {
 		return rollout.Document{}, err

@@ -45,7 +45,7 @@ func (p *percent) Set(text string) error {
 	return nil
 }
 
-func (s *session) rolloutStartCommand() *cobra.Command {
+func (s rolloutCommands) startCommand() *cobra.Command {
 	st := starting{abortAbove: 2, minAnswer: 80}
 	cmd := &cobra.Command{
 		Use:   "start FILE --to device/ID|group/NAME|all",
@@ -71,7 +71,7 @@ Exit codes: 0 the rollout is done, 3 it is paused or aborted.`,
 			if err := checkTo(st.to); err != nil {
 				return usageError{err}
 			}
-			return s.rolloutStart(cmd.Context(), args[0], st)
+			return s.start(cmd.Context(), args[0], st)
 		},
 	}
 	f := cmd.Flags()
@@ -95,7 +95,7 @@ Exit codes: 0 the rollout is done, 3 it is paused or aborted.`,
 	return cmd
 }
 
-func (s *session) rolloutStart(ctx context.Context, file string, st starting) error {
+func (s rolloutCommands) start(ctx context.Context, file string, st starting) error {
 	d, err := draft.Read(file, st.id, s.in)
 	if err != nil {
 		return err
@@ -194,7 +194,7 @@ func offeredTo(to string, o fleet.Offer) string {
 
 // carry carries a rollout on in the foreground and tells the last events and what
 // comes.
-func (s *session) carry(ctx context.Context, r *rollout.Carrier, last int, detach, asJSON bool) error {
+func (s rolloutCommands) carry(ctx context.Context, r *rollout.Carrier, last int, detach, asJSON bool) error {
 	d, err := r.Document()
 	if err != nil {
 		return err

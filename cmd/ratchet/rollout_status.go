@@ -15,7 +15,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func (s *session) rolloutStatusCommand() *cobra.Command {
+func (s rolloutCommands) statusCommand() *cobra.Command {
 	var ids bool
 	var g listFlags
 	cmd := &cobra.Command{
@@ -31,7 +31,7 @@ that need an eye. With --csv it lists the devices of one, each with its wave.`,
 			if len(args) == 0 {
 				return s.rollouts(cmd.Context(), g)
 			}
-			return s.rolloutStatus(cmd.Context(), args[0], ids, g)
+			return s.status(cmd.Context(), args[0], ids, g)
 		},
 	}
 	f := cmd.Flags()
@@ -43,7 +43,7 @@ that need an eye. With --csv it lists the devices of one, each with its wave.`,
 }
 
 // rollouts lists what the documents say.
-func (s *session) rollouts(ctx context.Context, g listFlags) error {
+func (s rolloutCommands) rollouts(ctx context.Context, g listFlags) error {
 	f, err := s.readFleet(ctx, fleet.Rollouts("+"))
 	if err != nil {
 		return err
@@ -64,7 +64,7 @@ func (s *session) rollouts(ctx context.Context, g listFlags) error {
 		why = fmt.Sprintf("%d cannot be read", bad)
 	}
 	heads := []string{"JOB", "STATE", "WAVE", "LAST", "WHEN", "CARRIED BY"}
-	return list(s, g, docs, heads, func(d rollout.Document) []any {
+	return list(s.session, g, docs, heads, func(d rollout.Document) []any {
 		last, carrier := d.History[len(d.History)-1], ""
 		if d.Carrier != nil {
 			carrier = d.Carrier.ID
@@ -133,7 +133,7 @@ func rolloutView(v *rollout.View, d rollout.Document) rolloutReport {
 	return r
 }
 
-func (s *session) rolloutStatus(ctx context.Context, job string, ids bool, g listFlags) error {
+func (s rolloutCommands) status(ctx context.Context, job string, ids bool, g listFlags) error {
 	c, r, err := s.openRollout(ctx, job)
 	if err != nil {
 		return err
@@ -145,7 +145,7 @@ func (s *session) rolloutStatus(ctx context.Context, job string, ids bool, g lis
 	}
 	report := rolloutView(r.View, d)
 	if g.csv {
-		return list(s, g, report.Devices, []string{"DEVICE", "WAVE", "STATE", "JOB", "WHY"}, func(row rollout.Row) []any {
+		return list(s.session, g, report.Devices, []string{"DEVICE", "WAVE", "STATE", "JOB", "WHY"}, func(row rollout.Row) []any {
 			return []any{row.Device, row.Wave, stateInWords(row.Online), row.Standing, row.Why}
 		}, ending(count(len(report.Devices), "device"), report.Missing))
 	}
@@ -156,7 +156,7 @@ func (s *session) rolloutStatus(ctx context.Context, job string, ids bool, g lis
 }
 
 // showRollout is the head of a report, and its history.
-func (s *session) showRollout(r rolloutReport) {
+func (s rolloutCommands) showRollout(r rolloutReport) {
 	d := r.Rollout
 	fmt.Fprintf(s.out, "%s  %s, wave %s, to %s\n", d.Job, d.State, waveInWords(d), strings.Join(d.To, ", "))
 	g := d.Gates
@@ -187,7 +187,7 @@ func (s *session) showRollout(r rolloutReport) {
 const maxListed = 20
 
 // showWaves lists the waves, the devices that need an eye, or all of them.
-func (s *session) showWaves(r rolloutReport, ids, asJSON bool) error {
+func (s rolloutCommands) showWaves(r rolloutReport, ids, asJSON bool) error {
 	if asJSON {
 		if r.Devices == nil {
 			r.Devices = []rollout.Row{}
@@ -221,7 +221,7 @@ func (w waveLine) cells() []string {
 	return cells
 }
 
-func (s *session) showRows(r rolloutReport, ids bool) error {
+func (s rolloutCommands) showRows(r rolloutReport, ids bool) error {
 	list := r.Devices
 	if !ids {
 		list = slices.DeleteFunc(slices.Clone(list), func(row rollout.Row) bool {

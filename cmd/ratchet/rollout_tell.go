@@ -13,14 +13,14 @@ import (
 // A teller tells what happens in rollouts: a line for each event, and on a
 // terminal how it stands by now.
 type teller struct {
-	s      *session
+	s      rolloutCommands
 	asJSON bool
 
 	mu   sync.Mutex
 	told map[string]int // events of each job
 }
 
-func (s *session) teller(asJSON bool) *teller {
+func (s rolloutCommands) teller(asJSON bool) *teller {
 	return &teller{s: s, asJSON: asJSON, told: map[string]int{}}
 }
 

@@ -182,7 +182,7 @@ const carryAgain = 10 * time.Second
 // carryRollouts carries on what nobody carries, until ctx ends.
 func (s *session) carryRollouts(ctx context.Context, logger *slog.Logger) error {
 	for ctx.Err() == nil {
-		if err := s.rolloutRun(ctx, nil, true, false); err != nil && ctx.Err() == nil {
+		if err := (rolloutCommands{s}).run(ctx, nil, true, false); err != nil && ctx.Err() == nil {
 			logger.Warn("rollouts are not carried, trying again", "err", err)
 		}
 		select {

@@ -25,7 +25,10 @@ type simulating struct {
 	timeout                         time.Duration
 }
 
-func (s *session) simulateCommand() *cobra.Command {
+// A simulateCommand is `ratchet simulate`.
+type simulateCommand struct{ *session }
+
+func (s simulateCommand) command() *cobra.Command {
 	var w simulating
 	cmd := &cobra.Command{
 		Use:   "simulate -n N",
@@ -105,7 +108,7 @@ type simulated struct {
 	Jobs     []sim.JobReport `json:"jobs"`
 }
 
-func (s *session) simulate(ctx context.Context, w simulating) error {
+func (s simulateCommand) simulate(ctx context.Context, w simulating) error {
 	if s.link.Broker == "" && s.link.Context == "" { // never the current context by itself: devices would be made up there
 		url, stop, err := broker.Start()
 		if err != nil {
@@ -149,7 +152,7 @@ func (s *session) simulate(ctx context.Context, w simulating) error {
 }
 
 // play lets the devices come, do what they are sent, and be counted.
-func (s *session) play(ctx context.Context, w simulating, f *sim.Fleet, tally *sim.Tally, job string, result *simulated) error {
+func (s simulateCommand) play(ctx context.Context, w simulating, f *sim.Fleet, tally *sim.Tally, job string, result *simulated) error {
 	begun := time.Now()
 	used, resident := sim.Memory()
 	if err := f.Start(ctx); err != nil {
@@ -178,7 +181,7 @@ func (s *session) play(ctx context.Context, w simulating, f *sim.Fleet, tally *s
 }
 
 // send sends the job and waits until it is done, or waits for whoever ends it.
-func (s *session) send(ctx context.Context, w simulating, f *sim.Fleet, tally *sim.Tally, job string) error {
+func (s simulateCommand) send(ctx context.Context, w simulating, f *sim.Fleet, tally *sim.Tally, job string) error {
 	if w.stay {
 		<-ctx.Done()
 		return nil
@@ -205,7 +208,7 @@ func until(ctx context.Context, most time.Duration, what string, so func() bool)
 }
 
 // showFleet says who is here.
-func (s *session) showFleet(w simulating, r simulated) {
+func (s simulateCommand) showFleet(w simulating, r simulated) {
 	words := []string{fmt.Sprintf("%s here after %s at %s", count(w.Devices, "device is", "devices are"), r.Here, s.link.Broker)}
 	p := w.Faults
 	for _, fault := range []struct {
@@ -221,7 +224,7 @@ func (s *session) showFleet(w simulating, r simulated) {
 }
 
 // showSimulated says what the jobs took. What was lost or doubled is an error.
-func (s *session) showSimulated(w simulating, r simulated) error {
+func (s simulateCommand) showSimulated(w simulating, r simulated) error {
 	if w.json {
 		if err := s.out.JSON(r); err != nil {
 			return err
